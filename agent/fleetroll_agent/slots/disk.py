@@ -1,0 +1,198 @@
+"""The file system as slots see it: every effect is one call of a small port.
+
+Why a port: the order of writes, syncs and renames is what survives a power cut, and only a model that may lose what was
+not synced can show a missing sync. Such a model implements :class:`Disk`; the host uses :class:`RealDisk`.
+
+What the calls promise, and nothing more:
+
+- ``write_file``, ``make_dir``, ``rename``, ``unlink``, ``remove_dir``, ``chmod`` are visible at once and *not* durable.
+- ``fsync_file`` makes the file's content durable, not its name.
+- ``fsync_dir`` makes the names directly in that directory durable, not what is inside the named things.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import AgentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class Kind(str, Enum):
+    """What stands under a name. Links are never followed."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    OTHER = "other"
+    ABSENT = "absent"
+
+
+class Disk(Protocol):
+    """Every file-system call that slots make. Errors are ``OSError`` as the system gives them."""
+
+    def write_file(self, path: Path, data: bytes, mode: int = 0o600) -> None:
+        """Make the new file ``path`` with ``data``; ``FileExistsError`` when the name is taken, by a link too."""
+
+    def make_dir(self, path: Path, mode: int = 0o700) -> None:
+        """Make the directory ``path``; ``FileExistsError`` when the name is taken."""
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Move ``source`` to ``target`` in one step; replaces a file, never a directory with content."""
+
+    def unlink(self, path: Path) -> None:
+        """Remove the file or link ``path``."""
+
+    def remove_dir(self, path: Path) -> None:
+        """Remove the empty directory ``path``."""
+
+    def chmod(self, path: Path, mode: int) -> None:
+        """Set the permission bits of ``path``, which is no link."""
+
+    def fsync_file(self, path: Path) -> None:
+        """Return when the content of ``path`` is durable."""
+
+    def fsync_dir(self, path: Path) -> None:
+        """Return when the names in ``path`` are durable."""
+
+    def read_file(self, path: Path) -> bytes:
+        """Return the content of ``path``, which is no link."""
+
+    def list_dir(self, path: Path) -> tuple[str, ...]:
+        """Return the names in ``path``, sorted."""
+
+    def kind(self, path: Path) -> Kind:
+        """Tell what ``path`` is."""
+
+    def mode(self, path: Path) -> int:
+        """Return the permission bits of ``path``."""
+
+
+class RealDisk:
+    """This host's file system."""
+
+    def write_file(self, path: Path, data: bytes, mode: int = 0o600) -> None:
+        """Make the new file ``path`` with ``data``, whatever the umask."""
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "wb") as stream:
+            os.fchmod(stream.fileno(), mode)
+            stream.write(data)
+
+    def make_dir(self, path: Path, mode: int = 0o700) -> None:
+        """Make the directory ``path``, whatever the umask."""
+        path.mkdir(0o700)
+        path.chmod(mode)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Move ``source`` to ``target``."""
+        source.replace(target)
+
+    def unlink(self, path: Path) -> None:
+        """Remove ``path``."""
+        path.unlink()
+
+    def remove_dir(self, path: Path) -> None:
+        """Remove the empty directory ``path``."""
+        path.rmdir()
+
+    def chmod(self, path: Path, mode: int) -> None:
+        """Set the permission bits through a handle, so that a link is refused, not followed."""
+        with _opened(path) as handle:
+            os.fchmod(handle, mode)
+
+    def fsync_file(self, path: Path) -> None:
+        """Sync the content of ``path``."""
+        with _opened(path) as handle:
+            os.fsync(handle)
+
+    def fsync_dir(self, path: Path) -> None:
+        """Sync the names in ``path``."""
+        with _opened(path, os.O_DIRECTORY) as handle:
+            os.fsync(handle)
+
+    def read_file(self, path: Path) -> bytes:
+        """Return the content of ``path``."""
+        with _opened(path) as handle, os.fdopen(handle, "rb", closefd=False) as stream:
+            return stream.read()
+
+    def list_dir(self, path: Path) -> tuple[str, ...]:
+        """Return the names in ``path``."""
+        return tuple(sorted(os.listdir(path)))
+
+    def kind(self, path: Path) -> Kind:
+        """Look at ``path`` without following a link."""
+        try:
+            bits = path.lstat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return Kind.ABSENT
+        if stat.S_ISREG(bits):
+            return Kind.FILE
+        return Kind.DIRECTORY if stat.S_ISDIR(bits) else Kind.OTHER
+
+    def mode(self, path: Path) -> int:
+        """Return the permission bits, set-id bits included."""
+        return stat.S_IMODE(path.lstat().st_mode)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, flags: int = 0) -> Iterator[int]:
+    """Give a read handle of ``path``, refusing a link."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flags)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def typed_disk_errors(doing: str) -> Iterator[None]:
+    """Turn an ``OSError`` in the block into an :class:`AgentError` that says what was being done.
+
+    Raises:
+        AgentError: DISK_FULL when the host has no room (or no quota) left; INTERNAL for any other fault of its disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            message = f"{doing}: the host has no space left"
+            remedy = "free space below the state folder; the update tries again by itself"
+            raise AgentError(message, code=Code.DISK_FULL, remedy=remedy) from error
+        name = errno.errorcode.get(error.errno or 0, "unknown error")
+        message = f"{doing}: the disk answered {name}"
+        raise AgentError(message, code=Code.INTERNAL, remedy="look at the host's kernel log", errno=name) from error
+
+
+def remove_tree(disk: Disk, path: Path) -> None:
+    """Remove ``path`` and all below it, following no link; read-only directories are opened first."""
+    kind = disk.kind(path)
+    if kind is Kind.ABSENT:
+        return
+    if kind is not Kind.DIRECTORY:
+        disk.unlink(path)
+        return
+    disk.chmod(path, 0o700)
+    for name in disk.list_dir(path):
+        remove_tree(disk, path / name)
+    disk.remove_dir(path)
+
+
+def sync_tree(disk: Disk, path: Path) -> None:
+    """Make every file and every directory below ``path`` durable, ``path`` itself last. Its own name is its parent's."""
+    for name in disk.list_dir(path):
+        child = path / name
+        if disk.kind(child) is Kind.DIRECTORY:
+            sync_tree(disk, child)
+        else:
+            disk.fsync_file(child)
+    disk.fsync_dir(path)
