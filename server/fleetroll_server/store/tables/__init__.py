@@ -1,0 +1,54 @@
+"""The tables, by topic. A row without a fleet (metadata, releases, counters) belongs to the whole installation."""
+
+from fleetroll_server.store.tables.base import CounterRow, EventRow, FleetRow, MetaRow, SuspensionRow
+from fleetroll_server.store.tables.catalogue import ArtifactRow, MetadataFileRow, ReleaseRow
+from fleetroll_server.store.tables.identity import (
+    AgentRow,
+    ApiTokenRow,
+    EnrolmentRow,
+    JoinTokenRow,
+    RetiredKeyRow,
+    ServerRow,
+)
+from fleetroll_server.store.tables.rollouts import (
+    AssignmentRow,
+    AttemptHistoryRow,
+    BudgetRow,
+    ChargeRow,
+    ClaimRow,
+    HostProductRow,
+    ReportRow,
+    RolloutHostRow,
+    RolloutRow,
+    WaveRow,
+)
+from fleetroll_server.store.tables.types import TableModel, table_of
+
+__all__ = [
+    "AgentRow",
+    "ApiTokenRow",
+    "ArtifactRow",
+    "AssignmentRow",
+    "AttemptHistoryRow",
+    "BudgetRow",
+    "ChargeRow",
+    "ClaimRow",
+    "CounterRow",
+    "EnrolmentRow",
+    "EventRow",
+    "FleetRow",
+    "HostProductRow",
+    "JoinTokenRow",
+    "MetaRow",
+    "MetadataFileRow",
+    "ReleaseRow",
+    "ReportRow",
+    "RetiredKeyRow",
+    "RolloutHostRow",
+    "RolloutRow",
+    "ServerRow",
+    "SuspensionRow",
+    "TableModel",
+    "WaveRow",
+    "table_of",
+]

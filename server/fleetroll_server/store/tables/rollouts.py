@@ -1,0 +1,209 @@
+"""Rollouts: plans, waves, hosts with their attempts, desired states, claims, budgets, charges, reports."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index, UniqueConstraint
+from sqlmodel import Field
+
+from fleetroll_server.store.tables.types import TableModel, big_integer, instant, json_column, long_text, maybe_instant
+
+
+class RolloutRow(TableModel, table=True):
+    """One rollout. ``revision`` is what a decision to spread must carry."""
+
+    __tablename__ = "rollout"
+    __table_args__ = (UniqueConstraint("fleet_id", "idempotency_key"), Index("rollout_by_state", "state"))
+    id: str = Field(primary_key=True)
+    fleet_id: str = Field(index=True)
+    product: str
+    version: str
+    release_id: str
+    state: str
+    revision: int = big_integer(1)
+    limits: dict[str, Any] = json_column({})
+    selection: dict[str, Any] = json_column({})
+    manual_advance: bool = False
+    retry_bad: bool = False
+    actor_kind: str
+    actor_id: str
+    reason: str = long_text()
+    idempotency_key: str | None = None
+    request_sha256: str = ""
+    state_actor_kind: str
+    state_actor_id: str
+    state_reason: str = long_text()
+    state_code: str = ""
+    state_changed_at: datetime = instant()
+    created_at: datetime = instant()
+    not_after: datetime = instant()
+    stopped_at: datetime | None = maybe_instant()
+    ended_at: datetime | None = maybe_instant()
+    let_finish: bool = False
+
+
+class WaveRow(TableModel, table=True):
+    """One wave with its counters, kept up in the transaction of each transition."""
+
+    __tablename__ = "wave"
+    rollout_id: str = Field(primary_key=True, foreign_key="rollout.id")
+    number: int = Field(primary_key=True)
+    fleet_id: str
+    state: str
+    planned: int
+    counters: dict[str, Any] = json_column({})
+    gate: str = long_text()
+    baked_seconds: float = 0.0
+    bake_ticked_at: datetime | None = maybe_instant()
+    opened_at: datetime | None = maybe_instant()
+    moved_at: datetime | None = maybe_instant()
+    ended_at: datetime | None = maybe_instant()
+
+
+class RolloutHostRow(TableModel, table=True):
+    """One host in a rollout: its place and its newest attempt. The only truth about where it stands."""
+
+    __tablename__ = "rollout_host"
+    __table_args__ = (
+        Index("rollout_host_order", "rollout_id", "wave", "state", "position"),
+        Index("rollout_host_deadline", "deadline"),
+        Index("rollout_host_attempt", "agent_id", "product", "generation"),
+    )
+    rollout_id: str = Field(primary_key=True, foreign_key="rollout.id")
+    agent_id: str = Field(primary_key=True)
+    fleet_id: str
+    product: str
+    name: str
+    wave: int
+    position: int
+    state: str
+    generation: int | None = big_integer(None, nullable=True)  # type: ignore[arg-type]  # none before the first offer
+    tries: int = 0
+    step: str = ""
+    code: str = ""
+    message: str = long_text()
+    output_tail: str = long_text()
+    waiting: str = ""
+    retry_at: datetime | None = maybe_instant()
+    from_version: str = ""
+    sha256: str = ""
+    session_epoch: int = big_integer()
+    last_ask: int = big_integer()
+    attempted: bool = False
+    unproven: bool = False
+    late: bool = False
+    offered_at: datetime | None = maybe_instant()
+    granted_at: datetime | None = maybe_instant()
+    ended_at: datetime | None = maybe_instant()
+    changed_at: datetime = instant()
+    deadline: datetime | None = maybe_instant()
+
+
+class AttemptHistoryRow(TableModel, table=True):
+    """An attempt that a newer generation of the same rollout replaced (a retry)."""
+
+    __tablename__ = "attempt_history"
+    agent_id: str = Field(primary_key=True)
+    product: str = Field(primary_key=True)
+    generation: int = big_integer(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    fleet_id: str
+    rollout_id: str = Field(index=True)
+    state: str
+    code: str = ""
+    message: str = long_text()
+    from_version: str = ""
+    to_version: str
+    offered_at: datetime | None = maybe_instant()
+    granted_at: datetime | None = maybe_instant()
+    ended_at: datetime | None = maybe_instant()
+
+
+class HostProductRow(TableModel, table=True):
+    """One product on one host, as the host last said it."""
+
+    __tablename__ = "host_product"
+    agent_id: str = Field(primary_key=True)
+    product: str = Field(primary_key=True)
+    fleet_id: str
+    version: str = ""
+    sha256: str = ""
+    previous_version: str = ""
+    on_trial: bool = False
+    healthy: bool = False
+    note: str = ""
+    highest_generation: int = big_integer()
+    last_success_at: datetime | None = maybe_instant()
+
+
+class AssignmentRow(TableModel, table=True):
+    """The desired state of one product on one host; an empty version means none."""
+
+    __tablename__ = "assignment"
+    agent_id: str = Field(primary_key=True)
+    product: str = Field(primary_key=True)
+    fleet_id: str
+    version: str = ""
+    generation: int = big_integer()
+    rollout_id: str = ""
+    not_after: datetime | None = maybe_instant()
+    soak_seconds: float = 0.0
+    lease_seconds: float = 0.0
+    recall: bool = False
+    retry_bad: bool = False
+    actor_kind: str
+    actor_id: str
+    reason: str = long_text()
+    code: str = ""
+    decided_at: datetime = instant()
+
+
+class ClaimRow(TableModel, table=True):
+    """Which rollout holds a product on a host: at most one, from OFFERED to the end."""
+
+    __tablename__ = "claim"
+    agent_id: str = Field(primary_key=True)
+    product: str = Field(primary_key=True)
+    fleet_id: str
+    rollout_id: str = Field(index=True)
+
+
+class BudgetRow(TableModel, table=True):
+    """How many hosts of a scope may be out at once: ``global``, ``fleet/<id>``, ``rollout/<id>``."""
+
+    __tablename__ = "budget"
+    scope: str = Field(primary_key=True)
+    fleet_id: str = ""
+    max_in_use: int
+    max_out: int
+    in_use: int = 0
+    broken: int = 0
+
+
+class ChargeRow(TableModel, table=True):
+    """What one attempt holds in one scope: ``in_use`` from Go on, or ``broken``."""
+
+    __tablename__ = "charge"
+    agent_id: str = Field(primary_key=True)
+    product: str = Field(primary_key=True)
+    generation: int = big_integer(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    scope: str = Field(primary_key=True)
+    fleet_id: str
+    kind: str
+
+
+class ReportRow(TableModel, table=True):
+    """A report as received: accepted, history (an earlier step), or rejected with a code. Acked in every case."""
+
+    __tablename__ = "report"
+    agent_id: str = Field(primary_key=True)
+    journal_id: str = Field(primary_key=True)
+    sequence: int = big_integer(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    fleet_id: str
+    product: str
+    generation: int = big_integer()
+    status: str
+    code: str = ""
+    payload: bytes
+    received_at: datetime = instant()
