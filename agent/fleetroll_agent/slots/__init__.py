@@ -1,1 +1,1 @@
-"""Versioned folders on the host: made, completed, marked, checked and removed so that a power cut leaves none half true."""
+"""Versioned folders: made, completed, marked, checked, removed, so that a power cut leaves none of them half true."""

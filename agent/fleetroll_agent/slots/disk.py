@@ -127,7 +127,7 @@ class RealDisk:
 
     def list_dir(self, path: Path) -> tuple[str, ...]:
         """Return the names in ``path``."""
-        return tuple(sorted(os.listdir(path)))
+        return tuple(sorted(child.name for child in path.iterdir()))
 
     def kind(self, path: Path) -> Kind:
         """Look at ``path`` without following a link."""
@@ -188,7 +188,7 @@ def remove_tree(disk: Disk, path: Path) -> None:
 
 
 def sync_tree(disk: Disk, path: Path) -> None:
-    """Make every file and every directory below ``path`` durable, ``path`` itself last. Its own name is its parent's."""
+    """Make every file and every directory below ``path`` durable, ``path`` itself last (not its own name)."""
     for name in disk.list_dir(path):
         child = path / name
         if disk.kind(child) is Kind.DIRECTORY:
