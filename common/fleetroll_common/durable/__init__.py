@@ -1,4 +1,4 @@
-"""What must survive a power cut: files replaced in one step and made durable, and records that show their own damage."""
+"""What must survive a power cut: files replaced in one step, and records that show their own damage."""
 
 from fleetroll_common.durable.files import create_durably, sync_dir, sync_tree, write_durably
 from fleetroll_common.durable.records import DamagedRecord, dump_record, load_record

@@ -1,11 +1,11 @@
 """Files that are either the old one or the new one, whatever happens in between.
 
-The order is what survives a power cut: content into a temporary file in the same directory, content synced, name moved in
-one step, directory synced. Without the first sync the name may point at an empty file; without the second the old name may
-come back after the writer has already told somebody about the new one.
+The order is what survives a power cut: content into a temporary file in the same directory, content synced, name moved
+in one step, directory synced. Without the first sync the name may point at an empty file; without the second the old
+name may come back after the writer has already told somebody about the new one.
 
-Errors are ``OSError`` as the system gives them: only the caller knows whose disk it is. After an error of the *last* sync
-the file may hold either content; before it the old one stands untouched.
+Errors are ``OSError`` as the system gives them: only the caller knows whose disk it is. After an error of the *last*
+sync the file may hold either content; before it the old one stands untouched.
 
 Not done here: locks. One path has one writer; two at a time may take each other's temporary file away.
 """

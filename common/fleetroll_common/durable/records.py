@@ -1,8 +1,9 @@
 """Small JSON records that show their own damage.
 
-A record is one line of canonical JSON, ``{"crc32": "…", "record": {…}}``; the checksum covers the canonical bytes of the
-inner object. Reading accepts exactly the bytes that writing produces: torn, truncated, doubled or edited files are refused,
-never half believed. The checksum finds accidents, not attackers: whoever can write the file can write the checksum.
+A record is one line of canonical JSON, ``{"crc32": "…", "record": {…}}``; the checksum covers the canonical bytes of
+the inner object. Reading accepts exactly the bytes that writing produces: torn, truncated, doubled or edited files are
+refused, never half believed. The checksum finds accidents, not attackers: whoever can write the file can write the
+checksum.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ def dump_record(record: dict[str, Any]) -> bytes:
     """Return ``record`` as bytes, the same for equal records.
 
     Raises:
-        TypeError, ValueError: ``record`` holds something that JSON can't, or a key of its own that is no string (programmer's fault).
+        TypeError, ValueError: ``record`` holds something that JSON can't, or a key of its own that is no string
+        (programmer's fault).
     """
     inner = _canonical(record)
     return b'{"crc32":"%08x","record":%s}\n' % (zlib.crc32(inner), inner)

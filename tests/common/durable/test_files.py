@@ -46,6 +46,10 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     return Disk(monkeypatch)
 
 
+def _names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
 def test_content_is_synced_before_the_name_moves_and_the_directory_after(tmp_path: Path, disk: Disk) -> None:
     """Any other order loses a file at a power cut."""
     write_durably(tmp_path / "a", b"new")
@@ -70,7 +74,7 @@ def test_a_write_replaces_content_and_mode_and_leaves_nothing_else(tmp_path: Pat
         os.umask(old_mask)
     assert path.read_bytes() == b"new"
     assert path.stat().st_mode & 0o7777 == 0o640
-    assert os.listdir(tmp_path) == ["a"]
+    assert _names(tmp_path) == ["a"]
 
 
 def test_the_default_mode_is_private(tmp_path: Path) -> None:
@@ -92,7 +96,7 @@ def test_before_the_rename_a_full_disk_leaves_the_old_file_and_no_stray_one(
         write_durably(path, b"new")
     assert caught.value.errno == errno.ENOSPC
     assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["a"]
+    assert _names(tmp_path) == ["a"]
 
 
 def test_a_failed_sync_of_the_directory_is_told(tmp_path: Path, disk: Disk) -> None:
@@ -110,7 +114,7 @@ def test_an_existing_file_is_never_replaced_by_create(tmp_path: Path) -> None:
         with pytest.raises(FileExistsError):
             create_durably(tmp_path / name, b"new")
     assert (tmp_path / "a").read_bytes() == b"old"
-    assert sorted(os.listdir(tmp_path)) == ["a", "b"]
+    assert _names(tmp_path) == ["a", "b"]
 
 
 def test_a_stray_file_that_is_a_second_name_of_the_real_one_is_not_written_through(tmp_path: Path) -> None:
@@ -142,7 +146,9 @@ def test_sync_tree_reaches_every_file_and_directory_children_first(
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "l").symlink_to(tmp_path / "a")
     seen: list[str] = []
-    monkeypatch.setattr(effects, "fsync_file", lambda handle: seen.append(os.readlink(f"/proc/self/fd/{handle}")))
+    monkeypatch.setattr(
+        effects, "fsync_file", lambda handle: seen.append(str(Path(f"/proc/self/fd/{handle}").readlink()))
+    )
     monkeypatch.setattr(effects, "fsync_dir", lambda path: seen.append(str(path)))
     sync_tree(tmp_path)
     assert [str(Path(name).relative_to(tmp_path)) for name in seen] == ["a", "d/b", "d/e/c", "d/e", "d", "."]
@@ -152,9 +158,9 @@ def test_sync_dir_syncs_that_directory(tmp_path: Path, disk: Disk) -> None:
     """And nothing else."""
     sync_dir(tmp_path)
     assert disk.calls == ["fsync_dir"]
+    file = tmp_path / "a"
+    file.write_bytes(b"")
     with pytest.raises(NotADirectoryError):
-        file = tmp_path / "a"
-        file.write_bytes(b"")
         sync_dir(file)
 
 
@@ -180,4 +186,4 @@ def test_after_a_kill_at_any_point_the_file_is_old_or_new_and_the_next_write_suc
     disk.fail_at = None
     write_durably(path, b"newer")
     assert path.read_bytes() == b"newer"
-    assert os.listdir(tmp_path) == ["a"]
+    assert _names(tmp_path) == ["a"]

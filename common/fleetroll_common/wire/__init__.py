@@ -1,0 +1,1 @@
+"""What both ends of a connection spell the same: signed bytes, MACs, channel options, sizes, join strings."""

@@ -1,0 +1,89 @@
+"""gRPC channel options of both ends, in one place: a server that forbids the pings of its agents cuts them all off.
+
+Three lists: an agent's channel, an administrator's channel, a server's port (which both use). Units are in the comments
+since gRPC's names have them only in part.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Options = tuple[tuple[str, int], ...]
+
+MAX_MESSAGE_BYTES = 5 * 1024 * 1024
+"""The largest message of the contract is one signed metadata file of 4 MiB; the rest is framing. A batch of 100 reports
+with 6,000 characters each stays below it at four bytes a character."""
+
+CHUNK_BYTES = 256 * 1024
+"""Bytes of one piece of an artefact: the size at which transfers reached the disk's and TLS's own speed when
+measured."""
+
+KEEPALIVE_MS = 30_000
+"""A silent connection is asked for a sign of life after this time. With the answer's time below, a peer behind a cable
+that was pulled is noticed after 40 s: before the 60 s in which three heartbeats are missed."""
+KEEPALIVE_TIMEOUT_MS = 10_000
+"""How long the answer may take: a few retransmissions on a bad line."""
+SERVER_MIN_PING_MS = 10_000
+"""A server counts pings that come faster than this as bad; MUST stay well below ``KEEPALIVE_MS``. gRPC's own default is
+5 min, and closes the connection with "too many pings" for every agent."""
+SERVER_HANDSHAKE_MS = 20_000
+"""A connection that has not finished TLS by then is dropped (gRPC's default is 120 s): it holds a socket and memory."""
+MAX_CALLS_PER_CONNECTION = 100
+"""Calls at one time on one connection: an agent has its stream and a few downloads, a console some dozens."""
+
+_BOTH = MappingProxyType(
+    {
+        "grpc.keepalive_time_ms": KEEPALIVE_MS,
+        "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
+        # 0 = no bound on pings without data: gRPC's default of 2 would let an idle stream die unnoticed.
+        "grpc.http2.max_pings_without_data": 0,
+        # 0 = off. The probe of bandwidth costs 30 % of the CPU on streams with few, slow messages (measured).
+        "grpc.http2.bdp_probe": 0,
+        "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
+        "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
+    }
+)
+
+_CLIENT = MappingProxyType(
+    {
+        # 0 = no pings while no call is open: an agent always has its stream, an idle console needs none.
+        "grpc.keepalive_permit_without_calls": 0,
+        # 0 = gRPC repeats nothing by itself: repeating, and how soon, is decided by rules that are tested.
+        "grpc.enable_retries": 0,
+    }
+)
+
+_AGENT = MappingProxyType(
+    {
+        # 1 = a connection of its own per channel. Agents in one process would share one otherwise, and a channel that
+        # is opened after a failure would inherit the broken one with its waiting time.
+        "grpc.use_local_subchannel_pool": 1,
+    }
+)
+
+_SERVER = MappingProxyType(
+    {
+        "grpc.http2.min_ping_interval_without_data_ms": SERVER_MIN_PING_MS,
+        # 0 = a peer that pings too often is not cut off: a storm of reconnects must not feed itself.
+        "grpc.http2.max_ping_strikes": 0,
+        "grpc.keepalive_permit_without_calls": 1,
+        "grpc.server_handshake_timeout_ms": SERVER_HANDSHAKE_MS,
+        "grpc.max_concurrent_streams": MAX_CALLS_PER_CONNECTION,
+        # 0 = a second server on the same port is refused by the system. gRPC's default shares the port silently.
+        "grpc.so_reuseport": 0,
+    }
+)
+
+
+def _options(*parts: Mapping[str, int]) -> Options:
+    """Return the union of ``parts`` in the form that gRPC takes."""
+    return tuple(pair for part in parts for pair in part.items())
+
+
+AGENT_OPTIONS: Options = _options(_BOTH, _CLIENT, _AGENT)
+ADMIN_OPTIONS: Options = _options(_BOTH, _CLIENT)
+SERVER_OPTIONS: Options = _options(_BOTH, _SERVER)
