@@ -1,8 +1,8 @@
 """From a verified download to files in an empty folder.
 
 The manifest is trusted because its hash is in the signed metadata, and everything else because it equals what the
-manifest says. So no tar header is ever obeyed: each one is compared with the only one that may stand there, and a foreign one is
-read just far enough to say what it is. In order:
+manifest says. So no tar header is ever obeyed: each one is compared with the only one that may stand there, and a
+foreign one is read just far enough to say what it is. In order:
 
 1. the platform and the signed numbers are within what this host takes;
 2. the stream never makes more bytes than were signed, in bounded memory;
