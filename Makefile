@@ -1,0 +1,111 @@
+# The one door: every program, gate and proof of this project is a target here. `make help` lists them.
+# Needs Python >= 3.11 with venv, make and git; everything else comes hashed from requirements/.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: help setup demo test check crash gen lint format type imports contract contract-baseline roles docs lock agent-artifact clean
+
+VENV := .venv
+GEN := .venv-gen
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+UV := $(BIN)/uv
+# What pip and uv say goes here: it would name package indexes and folders of this machine.
+LOG = setup.log
+PLAIN_COMPILE = $(UV) pip compile --quiet --no-header --no-emit-index-url --generate-hashes --universal $(if $(UPGRADE),--upgrade)
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-20s %s\n", $$1, $$2}' Makefile
+
+## Set-up: stamps in the environments make every step idempotent.
+
+setup: $(VENV)/.installed ## Make .venv from the hashed locks, and install the project in it
+
+$(VENV)/.made:
+	@for python in python3.11 python3 python3.12 python3.13 python3.14; do \
+	  if $$python -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$${found:-}" ]; then echo "Python 3.11 or newer with its venv module is needed (on Debian the package python3-venv)" >&2; exit 1; fi; \
+	test -x $(PY) || $$found -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.uv: requirements/uv.txt $(VENV)/.made
+	@$(PY) -m pip install -qq --no-input --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
+	  -r requirements/uv.txt >$(VENV)/$(LOG) 2>&1 || { echo "uv could not be installed: see $(VENV)/$(LOG)" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.synced: requirements/dev.txt $(VENV)/.uv
+	@$(UV) pip sync --require-hashes --python $(PY) requirements/dev.txt >$(VENV)/$(LOG) 2>&1 \
+	  || { echo "the locked packages could not be installed: see $(VENV)/$(LOG)" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml $(VENV)/.synced
+	@$(UV) pip install --python $(PY) --no-deps --no-build-isolation --editable . >$(VENV)/$(LOG) 2>&1 \
+	  || { echo "the project could not be installed: see $(VENV)/$(LOG)" >&2; exit 1; }
+	@touch $@
+
+$(GEN)/.synced: requirements/gen.txt $(VENV)/.uv
+	@test -x $(GEN)/bin/python || $(UV) venv --quiet --python $(PY) $(GEN)
+	@$(UV) pip sync --require-hashes --python $(GEN)/bin/python requirements/gen.txt >$(GEN)/$(LOG) 2>&1 \
+	  || { echo "the generator could not be installed: see $(GEN)/$(LOG)" >&2; exit 1; }
+	@touch $@
+
+## Use
+
+demo: setup ## A server and 12 agents: a good release spreads, two bad ones are stopped (KEEP=1 leaves the fleet up)
+	@$(PY) tools/demo/main.py $(if $(KEEP),--keep)
+
+agent-artifact: setup ## Build the agent's release artefact into dist/ (VERSION=1.2.3)
+	@test -n "$(VERSION)" || { echo "say which version: make agent-artifact VERSION=1.2.3" >&2; exit 2; }
+	@$(BIN)/fleetroll release build --version "$(VERSION)" --out dist
+
+## Proof
+
+test: setup ## Run every test, suite by suite, with the time of each
+	@$(PY) tools/house/suites.py test
+
+check: setup $(GEN)/.synced ## All gates and all tests: what CI runs
+	@$(PY) tools/house/suites.py check
+
+crash: setup ## The second tier of the crash proofs: every point, all three victims (takes long)
+	@$(PY) -m pytest -q -s --full --timeout 3600 tests/crash
+
+lint: setup ## Lint and formatting of Python and protobuf
+	@$(PY) tools/house/suites.py lint format proto-lint proto-format
+
+format: setup ## Format Python and protobuf in place
+	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format --quiet . && $(BIN)/buf format -w
+
+type: setup ## Strict type check
+	@$(PY) tools/house/suites.py types
+
+imports: setup ## The directions of imports
+	@$(PY) tools/house/suites.py imports
+
+contract: setup $(GEN)/.synced ## The contract's gates: breaking changes, drift of generated code
+	@$(PY) tools/house/suites.py proto-breaking drift
+
+## Made files: run these after a change, and commit what they write
+
+gen: setup $(GEN)/.synced ## Generate code from protos/ into generated/
+	@$(BIN)/buf generate
+
+docs: setup ## Write the generated pages of docs/
+	@$(PY) tools/house/docs.py
+
+roles: setup ## Write the table of roles that the contract declares
+	@$(PY) tools/house/roles.py
+
+contract-baseline: setup ## Renew the image that breaking changes are judged against (rule: CONTRIBUTING.md)
+	@$(BIN)/buf build --exclude-source-info -o protos/baseline.binpb
+
+lock: $(VENV)/.uv ## Resolve the locks again (UPGRADE=1 takes the newest versions)
+	@$(PLAIN_COMPILE) --python-version 3.11 --extra all --group dev -o requirements/dev.txt pyproject.toml
+	@$(PLAIN_COMPILE) --python-version 3.10 -o requirements/agent.txt pyproject.toml
+	@$(PLAIN_COMPILE) --python-version 3.11 --group gen -o requirements/gen.txt
+	@$(PLAIN_COMPILE) --python-version 3.11 --group uv -o requirements/uv.txt
+
+clean: ## Remove environments, caches and builds
+	@rm -rf $(VENV) $(GEN) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .grimp_cache .import_linter_cache .coverage .coverage.*
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,99 @@
+"""Runs gates and test suites one after the other and prints the time of each.
+
+Usage: suites.py check | test | NAME...
+
+`check` is every gate and every test suite, `test` every test suite. A suite is one folder below tests/ that holds tests, found
+by looking, so that no folder is forgotten; that nothing was collected is a failure. The output of a gate is shown only when
+it fails. The exit status is 0 when everything passed, 1 when something failed, 2 for a name that does not exist.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+SOURCE_ROOTS = ("common", "publishing", "client", "server", "agent", "cli", "tools", "tests")
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """One command; `quiet` ones show their output only when they fail."""
+
+    name: str
+    command: tuple[str, ...]
+    quiet: bool
+
+
+def gates() -> list[Suite]:
+    """Return the gates in the order of their speed: the cheap ones speak first."""
+    tool = {name: str(BIN / name) for name in ("ruff", "mypy", "buf", "lint-imports")}
+    rooms = [room for room in SOURCE_ROOTS if any((ROOT / room).rglob("*.py"))]
+    commands = {
+        "lint": (tool["ruff"], "check", "--quiet", "."),
+        "format": (tool["ruff"], "format", "--quiet", "--diff", "."),
+        "proto-lint": (tool["buf"], "lint"),
+        "proto-format": (tool["buf"], "format", "--diff", "--exit-code"),
+        "proto-breaking": (tool["buf"], "breaking", "--against", "protos/baseline.binpb"),
+        "drift": (sys.executable, "tools/house/drift.py"),
+        "imports": (tool["lint-imports"],),
+        "types": (tool["mypy"], *rooms),
+    }
+    return [Suite(name, command, quiet=True) for name, command in commands.items()]
+
+
+def tests() -> list[Suite]:
+    """Return one suite per folder of tests/ that holds tests, and one for files that lie in tests/ itself."""
+    pytest = (sys.executable, "-m", "pytest", "-q")
+    folders = sorted(path for path in (ROOT / "tests").iterdir() if path.is_dir() and any(path.rglob("test_*.py")))
+    suites = [Suite(f"tests/{path.name}", (*pytest, f"tests/{path.name}"), quiet=False) for path in folders]
+    loose = sorted(f"tests/{path.name}" for path in (ROOT / "tests").glob("test_*.py"))
+    return [*suites, Suite("tests", (*pytest, *loose), quiet=False)] if loose else suites
+
+
+def run(suite: Suite) -> tuple[bool, float]:
+    """Run one suite; return whether it passed and how many seconds it took."""
+    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
+    begin = time.monotonic()
+    print(f"== {suite.name}", flush=True)
+    output = subprocess.PIPE if suite.quiet else None
+    done = subprocess.run(suite.command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, check=False)
+    if suite.quiet and done.returncode:
+        print(done.stdout.decode("utf-8", "replace"), flush=True)
+    return done.returncode == 0, time.monotonic() - begin
+
+
+def choose(names: list[str]) -> list[Suite]:
+    """Return the suites that the command line asks for, or end with status 2."""
+    match names:
+        case ["check"]:
+            return [*gates(), *tests()]
+        case ["test"]:
+            return tests()
+    known = {suite.name: suite for suite in [*gates(), *tests()]}
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        print(f"unknown suite {', '.join(unknown) or '(none)'}; known: check, test, {', '.join(known)}", file=sys.stderr)
+        raise SystemExit(2)
+    return [known[name] for name in names]
+
+
+def main() -> int:
+    """Run what was asked for, print a table of times, return the exit status."""
+    results = [(suite.name, *run(suite)) for suite in choose(sys.argv[1:])]
+    width = max((len(name) for name, _, _ in results), default=0)
+    print()
+    for name, passed, seconds in results:
+        print(f"{name:<{width}}  {seconds:7.1f} s  {'ok' if passed else 'FAILED'}")
+    failed = [name for name, passed, _ in results if not passed]
+    print(f"{'total':<{width}}  {sum(seconds for _, _, seconds in results):7.1f} s  {f'{len(failed)} failed' if failed else 'ok'}")
+    return 1 if failed or not results else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
