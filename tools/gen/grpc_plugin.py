@@ -25,7 +25,12 @@ def generate(request: CodeGeneratorRequest) -> CodeGeneratorResponse:
         descriptors.write_bytes(FileDescriptorSet(file=request.proto_file).SerializeToString())
         out = Path(folder, "out")
         out.mkdir()
-        arguments = ["protoc", f"--descriptor_set_in={descriptors}", f"--grpc_python_out={out}", *request.file_to_generate]
+        arguments = [
+            "protoc",
+            f"--descriptor_set_in={descriptors}",
+            f"--grpc_python_out={out}",
+            *request.file_to_generate,
+        ]
         status = protoc.main(arguments)
         if status:
             response.error = f"the gRPC compiler ended with status {status}"

@@ -62,7 +62,9 @@ def run(suite: Suite) -> tuple[bool, float]:
     begin = time.monotonic()
     print(f"== {suite.name}", flush=True)
     output = subprocess.PIPE if suite.quiet else None
-    done = subprocess.run(suite.command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, check=False)
+    done = subprocess.run(
+        suite.command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, check=False
+    )
     if suite.quiet and done.returncode:
         print(done.stdout.decode("utf-8", "replace"), flush=True)
     return done.returncode == 0, time.monotonic() - begin
@@ -78,7 +80,9 @@ def choose(names: list[str]) -> list[Suite]:
     known = {suite.name: suite for suite in [*gates(), *tests()]}
     unknown = [name for name in names if name not in known]
     if unknown or not names:
-        print(f"unknown suite {', '.join(unknown) or '(none)'}; known: check, test, {', '.join(known)}", file=sys.stderr)
+        print(
+            f"unknown suite {', '.join(unknown) or '(none)'}; known: check, test, {', '.join(known)}", file=sys.stderr
+        )
         raise SystemExit(2)
     return [known[name] for name in names]
 
@@ -91,7 +95,9 @@ def main() -> int:
     for name, passed, seconds in results:
         print(f"{name:<{width}}  {seconds:7.1f} s  {'ok' if passed else 'FAILED'}")
     failed = [name for name, passed, _ in results if not passed]
-    print(f"{'total':<{width}}  {sum(seconds for _, _, seconds in results):7.1f} s  {f'{len(failed)} failed' if failed else 'ok'}")
+    print(
+        f"{'total':<{width}}  {sum(seconds for _, _, seconds in results):7.1f} s  {f'{len(failed)} failed' if failed else 'ok'}"
+    )
     return 1 if failed or not results else 0
 
 

@@ -1,0 +1,48 @@
+"""What every test stands on: an environment that hides nothing, and the switch for the second tier of the proofs.
+
+The variables are set at import, before any library reads them; children inherit them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+
+import pytest
+from hypothesis import settings
+
+# A missing CA option would go unnoticed where the shell names roots of its own.
+os.environ.pop("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", None)
+# Changes what terminals are shown.
+os.environ.pop("NO_COLOR", None)
+# Connections that end are the subject of many tests: the transport need not announce each.
+os.environ["GRPC_VERBOSITY"] = "ERROR"
+# The bundled PostgreSQL warns about a folder that others can enter; mkdtemp makes it 0700.
+RUNTIME_DIR = tempfile.mkdtemp(prefix="fleetroll-run-")
+os.environ["XDG_RUNTIME_DIR"] = RUNTIME_DIR
+
+# The machine is shared: a slow example is no failure. Examples are the same in every run; --full draws new ones.
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.register_profile("full", deadline=None, max_examples=1000)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --full: the second tier of the proofs, with every victim and fresh random examples."""
+    parser.addoption("--full", action="store_true", help="run the second tier of the proofs as well")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the examples."""
+    settings.load_profile("full" if config.getoption("--full") else "fixed")
+
+
+def pytest_unconfigure() -> None:
+    """Leave nothing behind."""
+    shutil.rmtree(RUNTIME_DIR, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def full(request: pytest.FixtureRequest) -> bool:
+    """Tell whether the second tier was asked for (`make crash`): tests with more points or victims ask this."""
+    return bool(request.config.getoption("--full"))
