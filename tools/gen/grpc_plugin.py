@@ -1,9 +1,9 @@
 """A plugin of `buf generate` that emits the Python gRPC stubs.
 
-The compiler in grpcio-tools writes gRPC code only for its own command line, while buf speaks the plugin protocol. This
-program stands between: it reads one CodeGeneratorRequest, hands its descriptors to that compiler, and answers with the files.
-It runs in the generator's own environment (requirements/gen.txt), needs no network, and must be given all files at once
-(`strategy: all`).
+The compiler in grpcio-tools writes gRPC code only for its own command line, while buf speaks the plugin protocol.
+This program stands between: it reads one CodeGeneratorRequest, hands its descriptors to that compiler, and answers with
+the files. It runs in the generator's own environment (requirements/gen.txt), needs no network, and must be given all
+files at once (`strategy: all`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from grpc_tools import protoc
 
 
 def generate(request: CodeGeneratorRequest) -> CodeGeneratorResponse:
-    """Return the gRPC module of each requested file, an empty one for a file without services: each stub has its module."""
+    """Return the gRPC module of each requested file, an empty one where no service is: each stub has its module."""
     response = CodeGeneratorResponse(supported_features=CodeGeneratorResponse.FEATURE_PROTO3_OPTIONAL)
     with tempfile.TemporaryDirectory() as folder:
         descriptors = Path(folder, "descriptors.binpb")

@@ -2,9 +2,10 @@
 
 Usage: suites.py check | test | NAME...
 
-`check` is every gate and every test suite, `test` every test suite. A suite is one folder below tests/ that holds tests, found
-by looking, so that no folder is forgotten; that nothing was collected is a failure. The output of a gate is shown only when
-it fails. The exit status is 0 when everything passed, 1 when something failed, 2 for a name that does not exist.
+`check` is every gate and every test suite, `test` every test suite. A suite is one folder below tests/ that holds
+tests, found by looking, so that no folder is forgotten; that nothing was collected is a failure. The output of a gate is
+shown only when it fails. The exit status is 0 when everything passed, 1 when something failed, 2 for a name that does
+not exist.
 """
 
 from __future__ import annotations
@@ -94,10 +95,9 @@ def main() -> int:
     print()
     for name, passed, seconds in results:
         print(f"{name:<{width}}  {seconds:7.1f} s  {'ok' if passed else 'FAILED'}")
-    failed = [name for name, passed, _ in results if not passed]
-    print(
-        f"{'total':<{width}}  {sum(seconds for _, _, seconds in results):7.1f} s  {f'{len(failed)} failed' if failed else 'ok'}"
-    )
+    failed = sum(not passed for _, passed, _ in results)
+    total = sum(seconds for _, _, seconds in results)
+    print(f"{'total':<{width}}  {total:7.1f} s  {f'{failed} failed' if failed else 'ok'}")
     return 1 if failed or not results else 0
 
 
