@@ -1,7 +1,7 @@
 """Compares generated/ with what the generator makes of protos/ now; changes nothing.
 
-Prints each file that is missing, stale or different, and ends with status 1 when there is one. The remedy is `make gen`,
-and for a stale file its removal.
+Prints each file that is missing, stale or different, and ends with status 1 when there is one. The remedy is
+`make gen`, and for a stale file its removal.
 """
 
 from __future__ import annotations
