@@ -92,7 +92,7 @@ class SlotStore:
             sha256: of the compressed artefact.
 
         Raises:
-            AgentError: the place is taken by a complete slot (ALREADY_EXISTS); DISK_FULL or another fault of the disk: the
+            AgentError: a complete slot stands there already (ALREADY_EXISTS); DISK_FULL or a fault of the disk: the
                 folder is then no slot, and the next try replaces it.
         """
         final = self._vacant(custom.version, sha256)
