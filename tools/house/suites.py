@@ -4,7 +4,7 @@ Usage: suites.py check | test | NAME...
 
 `check` is every gate and every test suite, `test` every test suite. A suite is one folder below tests/ that holds
 tests, found by looking, so that no folder is forgotten; that nothing was collected is a failure. The output of a gate
-is shown only when it fails. The exit status is 0 when everything passed, 1 when something failed, 2 for a name that does
+is shown only when it fails. The exit status is 0 when all passed, 1 when something failed, 2 for a name that does
 not exist.
 """
 
