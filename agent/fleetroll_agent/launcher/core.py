@@ -1,0 +1,167 @@
+"""The launcher's rules as one pure function: ``step(state, event, moment) -> (state, actions)``.
+
+What holds, whatever comes:
+
+1. There is at most one child; a Spawn is asked for only when there is none.
+2. A try is durable before it is used, and a trial is started at most ``TRIES`` times, plus two orderly stops given back.
+3. What was committed stays: only a way back after repeated crashes takes it away, once, to the version before.
+4. A trial ends at ``trial_end`` at the latest, whatever restarts happened.
+5. Actions are done in their order; those after a Persist only when the record is durable.
+
+Not done here: time, files, processes, randomness. The shell brings them in as events and moments.
+"""
+
+from fleetroll_agent.launcher.arming import arm_failed, on_arm, on_promote, on_recall
+from fleetroll_agent.launcher.events import (
+    Actions,
+    Arm,
+    Beat,
+    ChildExited,
+    Event,
+    Exit,
+    Extend,
+    Goodbye,
+    Hello,
+    Moment,
+    PersistFailed,
+    Promote,
+    Purpose,
+    Recall,
+    Send,
+    Spawn,
+    SpawnFailed,
+    Stop,
+    Terminate,
+    Tick,
+)
+from fleetroll_agent.launcher.limits import MAX_GIVES
+from fleetroll_agent.launcher.state import After, Phase, State, Step, end_child, join, persist, wait
+from fleetroll_agent.launcher.steady import crashed, ended_politely, spawn_failed
+from fleetroll_agent.launcher.timers import on_tick
+from fleetroll_agent.launcher.trial import back, commit_if_due, expire, extend, launch, on_beat, on_exit
+from fleetroll_agent.launcher.values import Reason
+
+_MESSAGES = (Beat, Hello, Arm, Promote, Recall, Extend, Goodbye)
+
+
+def step(state: State, event: Event, moment: Moment) -> Step:
+    """Return what follows from ``event``. Late events of a child that is being ended change nothing."""
+    if isinstance(event, PersistFailed):
+        return _persist_failed(state, event, moment)
+    state = state._replace(to_spawn=None)
+    if isinstance(event, _MESSAGES):
+        if not state.alive:
+            return state, ()
+        # The instants of lease and trial are strict: a Promote that comes after them is late.
+        expired, actions = expire(state, moment)
+        if actions:
+            return expired, actions
+    return HANDLERS[type(event)](state, event, moment)
+
+
+def _beat(state: State, event: Beat, moment: Moment) -> Step:
+    first = moment.at if state.first_beat_at is None else state.first_beat_at
+    state = state._replace(phase=Phase.RUNNING, first_beat_at=first, beat_at=moment.at)
+    if state.on_trial and state.record.trial is not None:
+        return on_beat(state, event.healthy, moment)
+    return state, ()
+
+
+def _hello(state: State, _event: Hello, moment: Moment) -> Step:
+    state = state._replace(hello=True)
+    if state.on_trial and state.record.trial is not None:
+        return commit_if_due(state, moment)
+    return state, ()
+
+
+def _extend(state: State, event: Extend, moment: Moment) -> Step:
+    if state.on_trial and state.record.trial is not None:
+        return extend(state, event.seconds, moment)
+    return state, ()
+
+
+def _goodbye(state: State, _event: Goodbye, _moment: Moment) -> Step:
+    return state._replace(goodbye=True), ()
+
+
+def _exited(state: State, event: ChildExited, moment: Moment) -> Step:
+    if state.phase in (Phase.WAITING, Phase.DONE):
+        return state, ()
+    ending, on_trial = state.phase is Phase.ENDING, state.on_trial
+    gone = wait(state, moment, 0.0)
+    if ending:
+        return _ended(gone, moment)
+    if on_trial and gone.record.trial is not None:
+        return on_exit(gone, event.detail, moment)
+    if gone.record.trial is not None:
+        return launch(gone, moment)
+    if state.goodbye:
+        return ended_politely(gone, moment)
+    return crashed(gone, event.detail, moment)
+
+
+def _ended(state: State, moment: Moment) -> Step:
+    if state.after is After.EXIT:
+        return state._replace(phase=Phase.DONE), (Exit(),)
+    if state.after is After.CRASH:
+        return crashed(state, state.detail, moment)
+    return launch(state, moment)
+
+
+def _stop(state: State, _event: Stop, moment: Moment) -> Step:
+    """End in an orderly way. The try of a running trial is given back before its child is asked to end."""
+    if state.phase is Phase.DONE:
+        return state, ()
+    if state.phase is Phase.ENDING:
+        return state._replace(after=After.EXIT), ()
+    writes: Actions = ()
+    trial = state.record.trial
+    if trial is not None:
+        if state.on_trial and trial.gives < MAX_GIVES:
+            trial = trial._replace(tries_left=trial.tries_left + 1, gives=trial.gives + 1)
+        state, write = persist(state, state.record._replace(trial=trial._replace(stopped=True)), Purpose.STOP)
+        writes = (write,)
+    if state.alive:
+        return join(writes, end_child(state, moment, After.EXIT, "the launcher was asked to stop"))
+    return state._replace(phase=Phase.DONE), (*writes, Exit())
+
+
+def _persist_failed(state: State, event: PersistFailed, moment: Moment) -> Step:
+    """Go on as is safe: without its record no trial is armed, started or kept; everything else is written again later."""
+    state = state._replace(durable=state.fallback, rewrite_at=moment.at + state.limits.rewrite)
+    if event.purpose is Purpose.ARM:
+        return arm_failed(state)
+    if event.purpose is Purpose.TRY:
+        record = state.fallback._replace(seq=state.record.seq)
+        state = wait(state._replace(record=record, to_spawn=None), moment, 0.0)
+        return back(state, moment, Reason.UNPROVEN, "STORE_FAILED", event.detail, host_fault=True)
+    if event.purpose is Purpose.COMMIT:
+        record = state.fallback._replace(seq=state.record.seq)
+        return state._replace(record=record, on_trial=True), ()
+    return state, _what_was_dropped(state)
+
+
+def _what_was_dropped(state: State) -> Actions:
+    if state.phase is Phase.DONE:
+        return (Exit(),)
+    if state.phase is Phase.ENDING:
+        return (Send({"type": "stop"}), Terminate())
+    if state.to_spawn is not None:
+        return (Spawn(state.to_spawn),)
+    return ()
+
+
+HANDLERS = {
+    Beat: _beat,
+    Hello: _hello,
+    Arm: on_arm,
+    Promote: on_promote,
+    Recall: on_recall,
+    Extend: _extend,
+    Goodbye: _goodbye,
+    ChildExited: _exited,
+    SpawnFailed: spawn_failed,
+    Stop: _stop,
+    Tick: on_tick,
+}  # type: Dict[type, Callable[[State, Any, Moment], Step]]
+"""Every event but PersistFailed, which is about the step before; a test compares it with ``Event``."""

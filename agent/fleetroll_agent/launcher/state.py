@@ -1,0 +1,148 @@
+"""The state of a running launcher, and the few changes that every rule is made of."""
+
+from enum import Enum
+from typing import NamedTuple, Optional, Tuple
+
+from fleetroll_agent.launcher.events import Action, Actions, Moment, Persist, Purpose, Send, Spawn, Terminate
+from fleetroll_agent.launcher.limits import Limits
+from fleetroll_agent.launcher.record import record_to_json
+from fleetroll_agent.launcher.values import Record, SlotRef
+
+
+class Phase(str, Enum):
+    """Where the one child is in its life."""
+
+    WAITING = "waiting"
+    """No child; ``restart_at`` says when the next one starts."""
+    STARTING = "starting"
+    """Started, no beat yet."""
+    RUNNING = "running"
+    """Beats come."""
+    ENDING = "ending"
+    """Asked to end, or killed; ``after`` says what follows."""
+    DONE = "done"
+    """The launcher ends."""
+
+
+class After(str, Enum):
+    """What follows when the child that was ended is gone."""
+
+    LAUNCH = "launch"
+    """Start what the record says."""
+    CRASH = "crash"
+    """Count a crash of the committed version, then start again after a wait."""
+    EXIT = "exit"
+    """End the launcher."""
+
+
+class State(NamedTuple):
+    """Everything the core knows. Instants are monotonic seconds; None = has not happened.
+
+    Attributes:
+        limits: waiting times.
+        record: what should be durable.
+        durable: what is, as far as is known (after a failed write it may be ``record`` already).
+        fallback: ``durable`` before the latest write.
+        phase: of the child.
+        on_trial: the child runs the trial's slot.
+        spawned_at: start of this child.
+        first_beat_at: its first beat.
+        beat_at: its latest beat.
+        healthy_at: its first healthy beat: soak and lease are counted from here.
+        soak_held: a healthy beat came at or after the end of the soak, and none before it was unhealthy.
+        hello: it said hello.
+        goodbye: it said goodbye.
+        armed_at: the child was told ``armed`` and should end.
+        after: what follows its end.
+        detail: why it was ended, for people.
+        kill_at: SIGKILL is due.
+        restart_at: the next start is due (phase WAITING).
+        rewrite_at: the record is not durable; the next attempt to write it.
+        to_spawn: the slot whose Spawn was the latest thing asked for; None once anything else happened.
+        trouble: code of what keeps the agent from running; empty = nothing.
+    """
+
+    limits: Limits
+    record: Record
+    durable: Record
+    fallback: Record
+    phase: Phase = Phase.WAITING
+    on_trial: bool = False
+    spawned_at: float = 0.0
+    first_beat_at: Optional[float] = None
+    beat_at: float = 0.0
+    healthy_at: Optional[float] = None
+    soak_held: bool = False
+    hello: bool = False
+    goodbye: bool = False
+    armed_at: Optional[float] = None
+    after: After = After.LAUNCH
+    detail: str = ""
+    kill_at: float = 0.0
+    restart_at: float = 0.0
+    rewrite_at: Optional[float] = None
+    to_spawn: Optional[SlotRef] = None
+    trouble: str = ""
+
+    @property
+    def alive(self) -> bool:
+        """Return whether there is a child that listens."""
+        return self.phase in (Phase.STARTING, Phase.RUNNING)
+
+
+Step = Tuple[State, Actions]
+
+
+def persist(state: State, record: Record, purpose: Purpose) -> Tuple[State, Persist]:
+    """Return the state with ``record`` as the wanted one, and its write. At most one write per step."""
+    record = record._replace(seq=state.record.seq + 1)
+    state = state._replace(record=record, fallback=state.durable, durable=record, rewrite_at=None)
+    return state, Persist(record, purpose)
+
+
+def tell_record(state: State) -> Actions:
+    """Return the message that shows the record to the child; none while it is not durable."""
+    if state.rewrite_at is not None:
+        return ()
+    return (Send({"type": "record", "record": record_to_json(state.record)}),)
+
+
+def spawn(state: State, slot: SlotRef, moment: Moment, on_trial: bool) -> Step:
+    """Start ``slot``; there MUST be no child."""
+    state = state._replace(
+        phase=Phase.STARTING,
+        on_trial=on_trial,
+        spawned_at=moment.at,
+        first_beat_at=None,
+        beat_at=moment.at,
+        healthy_at=None,
+        soak_held=False,
+        hello=False,
+        goodbye=False,
+        armed_at=None,
+        detail="",
+        to_spawn=slot,
+        trouble="",
+    )
+    return state, (Spawn(slot), *tell_record(state))
+
+
+def end_child(state: State, moment: Moment, after: After, detail: str) -> Step:
+    """Ask the child to end and say what follows; SIGKILL comes after the grace."""
+    state = state._replace(
+        phase=Phase.ENDING,
+        after=after,
+        detail=detail,
+        kill_at=moment.at + state.limits.grace,
+    )
+    return state, (Send({"type": "stop"}), Terminate())
+
+
+def wait(state: State, moment: Moment, seconds: float) -> State:
+    """Return the state without a child, the next start due in ``seconds``."""
+    return state._replace(phase=Phase.WAITING, on_trial=False, restart_at=moment.at + seconds)
+
+
+def join(first: Tuple[Action, ...], step: Step) -> Step:
+    """Return ``step`` with ``first`` done before its actions."""
+    return step[0], first + step[1]
