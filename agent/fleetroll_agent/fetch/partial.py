@@ -1,7 +1,7 @@
 """The part of a download that is on the disk: what it belongs to, and its way to a name that means *verified*.
 
-Beside the final name stand ``<name>.part`` with the bytes and ``<name>.note``, a small durable record of the target that
-they belong to. Bytes of another target are thrown away. The bytes themselves are not synced on the way: after a
+Beside the final name stand ``<name>.part`` with the bytes and ``<name>.note``, a small durable record of the target
+that they belong to. Bytes of another target are thrown away. The bytes themselves are not synced on the way: after a
 power cut some of them may be wrong, which the final hash finds, and then the download starts once more from nothing.
 """
 
