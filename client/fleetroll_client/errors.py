@@ -1,0 +1,72 @@
+"""What a server refused, as a typed error: code, message, remedy and facts come over the wire as they were made."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
+
+import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_BY_STATUS = {
+    grpc.StatusCode.UNAUTHENTICATED: (Code.UNAUTHENTICATED, "give a token that is valid"),
+    grpc.StatusCode.PERMISSION_DENIED: (Code.PERMISSION_DENIED, "ask an admin for the role"),
+    grpc.StatusCode.UNAVAILABLE: (Code.UNAVAILABLE, "is the server running, and are address and CA right?"),
+    grpc.StatusCode.DEADLINE_EXCEEDED: (Code.UNAVAILABLE, "the server did not answer in time; try again"),
+    grpc.StatusCode.UNIMPLEMENTED: (Code.UNIMPLEMENTED, "the server is of another version"),
+}
+
+
+class ServerRefusedError(RequestError):
+    """The server answered with an error, or did not answer.
+
+    Attributes:
+        status: the gRPC status.
+    """
+
+    def __init__(
+        self, message: str, *, status: grpc.StatusCode, code: Code, remedy: str, details: dict[str, str]
+    ) -> None:
+        """Keep the parts."""
+        super().__init__(message, code=code, remedy=remedy, **details)
+        self.status = status
+
+
+def from_rpc_error(error: grpc.RpcError) -> ServerRefusedError:
+    """Read the error's google.rpc details; without them, name the status."""
+    call = cast("grpc.Call", error)  # an error of a synchronous call is the call itself
+    status = call.code()
+    rich = rpc_status.from_call(call)
+    info, remedy = error_details_pb2.ErrorInfo(), ""
+    for packed in rich.details if rich is not None else ():
+        if packed.Unpack(info):
+            continue
+        hint = error_details_pb2.LocalizedMessage()
+        if packed.Unpack(hint):
+            remedy = hint.message
+    fallback, fallback_remedy = _BY_STATUS.get(status, (Code.INTERNAL, ""))
+    code = Code(info.reason) if info.reason in Code.__members__ else fallback
+    text = call.details() or status.name
+    return ServerRefusedError(
+        text, status=status, code=code, remedy=remedy or fallback_remedy, details=dict(info.metadata)
+    )
+
+
+@contextmanager
+def translate() -> Iterator[None]:
+    """Turn gRPC errors of the body into :class:`ServerRefusedError`.
+
+    Raises:
+        ServerRefusedError: the server refused the call or could not be reached.
+    """
+    try:
+        yield
+    except grpc.RpcError as error:
+        raise from_rpc_error(error) from error
