@@ -63,28 +63,28 @@ agent-artifact: setup ## Build the agent's release artefact into dist/ (VERSION=
 ## Proof
 
 test: setup ## Run every test, suite by suite, with the time of each
-	@$(PY) tools/house/suites.py test
+	@$(PY) -m tools.house.suites test
 
 check: setup $(GEN)/.synced ## All gates and all tests: what CI runs
-	@$(PY) tools/house/suites.py check
+	@$(PY) -m tools.house.suites check
 
 crash: setup ## The second tier of the crash proofs: every point, all three victims (takes long)
 	@$(PY) -m pytest -q -s --full --timeout 3600 tests/crash
 
 lint: setup ## Lint and formatting of Python and protobuf
-	@$(PY) tools/house/suites.py lint format proto-lint proto-format
+	@$(PY) -m tools.house.suites lint format proto-lint proto-format
 
 format: setup ## Format Python and protobuf in place
 	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format --quiet . && $(BIN)/buf format -w
 
 type: setup ## Strict type check
-	@$(PY) tools/house/suites.py types
+	@$(PY) -m tools.house.suites types
 
 imports: setup ## The directions of imports
-	@$(PY) tools/house/suites.py imports
+	@$(PY) -m tools.house.suites imports
 
 contract: setup $(GEN)/.synced ## The contract's gates: breaking changes, drift of generated code
-	@$(PY) tools/house/suites.py proto-breaking drift
+	@$(PY) -m tools.house.suites proto-breaking drift
 
 ## Made files: run these after a change, and commit what they write
 
@@ -92,10 +92,10 @@ gen: setup $(GEN)/.synced ## Generate code from protos/ into generated/
 	@$(BIN)/buf generate
 
 docs: setup ## Write the generated pages of docs/
-	@$(PY) tools/house/docs.py
+	@$(PY) -m tools.house.docs
 
 roles: setup ## Write the table of roles that the contract declares
-	@$(PY) tools/house/roles.py
+	@$(PY) -m tools.house.roles
 
 contract-baseline: setup ## Renew the image that breaking changes are judged against (rule: CONTRIBUTING.md)
 	@$(BIN)/buf build --exclude-source-info -o protos/baseline.binpb

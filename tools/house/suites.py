@@ -41,7 +41,7 @@ def gates() -> list[Suite]:
         "proto-lint": (tool["buf"], "lint"),
         "proto-format": (tool["buf"], "format", "--diff", "--exit-code"),
         "proto-breaking": (tool["buf"], "breaking", "--against", "protos/baseline.binpb"),
-        "drift": (sys.executable, "tools/house/drift.py"),
+        "drift": (sys.executable, "-m", "tools.house.drift"),
         "imports": (tool["lint-imports"],),
         "types": (tool["mypy"], *rooms),
     }
