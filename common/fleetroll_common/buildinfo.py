@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import FleetrollError, TrustError
@@ -61,7 +62,7 @@ def build_info(folder: Path | None = None) -> BuildInfo:
         data = path.read_bytes()
     except FileNotFoundError:
         return _UNSTAMPED
-    return _parse(data, path)
+    return parse_stamp(data)
 
 
 def stamp(info: BuildInfo) -> bytes:
@@ -70,15 +71,23 @@ def stamp(info: BuildInfo) -> bytes:
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
-def _parse(data: bytes, path: Path) -> BuildInfo:
-    """Read a stamp, strictly."""
+def parse_stamp(data: bytes) -> BuildInfo:
+    """Read the bytes of a stamp file, strictly.
+
+    Raises:
+        TrustError: they are no stamp (the artefact's fault).
+    """
     try:
-        document = json.loads(data)
-        version, sha, seconds = Version.parse(document["version"]), document["git_sha"], document["built_at"]
-        if _GIT_SHA.fullmatch(sha) is None:
-            message = "git_sha is no commit id"
-            raise ValueError(message)  # noqa: TRY301 (one place turns every damage into one error)
-        return BuildInfo(version, sha, datetime.fromtimestamp(seconds, timezone.utc))
-    except (ValueError, KeyError, TypeError, OverflowError, FleetrollError) as error:
-        message = f"the stamp {path.name} of this build is damaged"
+        return _read(json.loads(data))
+    except (ValueError, KeyError, TypeError, OverflowError, OSError, FleetrollError) as error:
+        message = "the stamp of this build is damaged"
         raise TrustError(message, code=Code.METADATA_INVALID, remedy="install the release again") from error
+
+
+def _read(document: dict[str, Any]) -> BuildInfo:
+    """Take the fields; whatever is wrong with them raises."""
+    version, sha, seconds = Version.parse(document["version"]), document["git_sha"], document["built_at"]
+    if _GIT_SHA.fullmatch(sha) is None or type(seconds) is not int:
+        message = "git_sha is no commit id, or built_at no number"
+        raise ValueError(message)
+    return BuildInfo(version, sha, datetime.fromtimestamp(seconds, timezone.utc))

@@ -1,0 +1,1 @@
+"""What publishers use and hosts never hold: keys, signing of metadata, building of artefacts."""
