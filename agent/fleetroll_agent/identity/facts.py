@@ -1,0 +1,74 @@
+"""What a host knows about its own enrolment, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fleetroll_agent.identity.ratchet import Keys, Ratchet
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """The server's answer to an enrolment, as far as it is kept.
+
+    Attributes:
+        agent_id: this agent's id.
+        fleet_id: the fleet that the token was bound to.
+        addresses: "host:port" of servers, in order, at least one.
+        incarnation: of the server's database at enrolment.
+        labels: in force at enrolment.
+        receipt: the serialized receipt, as received.
+        receipt_mac: the server's MAC over it, 32 bytes.
+        ca_pem: certificates that are trusted for the server's TLS.
+        root: the trust root that the join string pinned.
+    """
+
+    agent_id: str
+    fleet_id: str
+    addresses: tuple[str, ...]
+    incarnation: str
+    labels: dict[str, str]
+    receipt: bytes
+    receipt_mac: bytes
+    ca_pem: bytes
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WelcomeReceipt:
+    """What the last Welcome left behind, shown in the next hello.
+
+    Attributes:
+        incarnation: of the server's database.
+        epoch: of that session, >= 1.
+        mac: of the server, 32 bytes.
+    """
+
+    incarnation: str
+    epoch: int
+    mac: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """All that a session needs to say who it is."""
+
+    enrolment: Enrolment
+    keys: Keys
+    ratchet: Ratchet
+    receipt: WelcomeReceipt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A key and a ratchet that are on disk, for a host that asks to be enrolled.
+
+    Attributes:
+        private_key: the seed, 32 bytes; never shown.
+        ratchet: the first pair; its ``current`` goes into the request.
+    """
+
+    private_key: bytes = field(repr=False)
+    ratchet: Ratchet

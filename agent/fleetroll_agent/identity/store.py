@@ -1,0 +1,197 @@
+"""The identity folder: what is written when, so that a power cut at any point leaves one whole identity.
+
+- ``key``: private keys: the current one and, during a rotation, the pending one.
+- ``ratchet.json``: the pair, how often it moved on, and the last Welcome's receipt (one write per Welcome).
+- ``agent.json``: agent id, fleet, addresses, incarnation, labels. ``receipt``: the enrolment's, as received.
+- ``ca.pem``, ``root.json``: what the join string pinned.
+- ``candidate.json``: a key and ratchet that ask to be enrolled; then also the answer, until it stands in the files
+  above.
+
+Rules:
+
+- A candidate is on disk before anybody hears of it: an answer that got lost is asked for again with the same key.
+- The answer is written into the candidate in one step; that is the enrolment. Spreading it over the files is repeated
+  after a crash, so that no mixture of two identities is ever loaded, in a readmission either.
+- All files are 0600 in a folder of 0700, records carry a checksum, and fields that this version does not know are kept.
+
+Everything here blocks: sessions call it in a thread, one at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from fleetroll_agent.identity import records
+from fleetroll_agent.identity.facts import Candidate, Identity
+from fleetroll_agent.identity.ratchet import Keys, Ratchet, on_key_welcomed, on_welcome
+from fleetroll_agent.slots.disk import typed_disk_errors
+from fleetroll_common.durable import DamagedRecord, dump_record, load_record, sync_dir, write_durably
+from fleetroll_common.durable import effects as durable_effects
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import AgentError
+from fleetroll_common.wire.handshake import RATCHET_BYTES
+from fleetroll_common.wire.signing import KEY_BYTES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fleetroll_agent.identity.facts import Enrolment, WelcomeReceipt
+    from fleetroll_common.values.ids import IdSource
+
+KEY, RATCHET, AGENT, RECEIPT = "key", "ratchet.json", "agent.json", "receipt"
+CA, ROOT, CANDIDATE = "ca.pem", "root.json", "candidate.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What stands after a Welcome.
+
+    Attributes:
+        identity: what the session goes on with, and the next hello shows.
+        error: the disk refused: the old pair is sent again, which the server takes; None when all is written.
+    """
+
+    identity: Identity
+    error: OSError | None
+
+
+class IdentityStore:
+    """The identity folder of one host. One process at a time (the launcher's lock sees to that)."""
+
+    def __init__(self, folder: Path, ids: IdSource) -> None:
+        """Use ``folder``; it is made by the first candidate."""
+        self._folder = folder
+        self._ids = ids
+
+    def candidate(self) -> Candidate:
+        """Return the key and ratchet to enroll with: those of an unfinished enrolment, else new ones, written first.
+
+        Raises:
+            AgentError: DISK_FULL or INTERNAL: the host can't write or read its folder.
+        """
+        with typed_disk_errors("making this host's key"):
+            self._make_folder()
+            if not (self._folder / CANDIDATE).exists():
+                ratchet = Ratchet(self._ids.token(RATCHET_BYTES), self._ids.token(RATCHET_BYTES))
+                fresh = Candidate(self._ids.token(KEY_BYTES), ratchet)
+                self._write(CANDIDATE, records.candidate_record(fresh))
+        return records.read_candidate(self._read(CANDIDATE))
+
+    def enrol(self, answer: Enrolment) -> Identity:
+        """Take the server's answer to the candidate: from here on this host is that agent.
+
+        Raises:
+            AgentError: NOT_FOUND: there is no candidate; DISK_FULL or INTERNAL: nothing is lost, ask again.
+        """
+        if not (self._folder / CANDIDATE).exists():
+            raise AgentError("enrolment: no key asked for it", code=Code.NOT_FOUND, remedy="run enroll again")
+        asked = self._read(CANDIDATE)
+        with typed_disk_errors("writing this host's identity"):
+            self._write(CANDIDATE, {**asked, "answer": records.enrolment_record(answer)})
+        return self.load()
+
+    def is_enrolled(self) -> bool:
+        """Tell whether :meth:`load` has something to load."""
+        return (self._folder / AGENT).exists() or self._has_answer()
+
+    def load(self) -> Identity:
+        """Return the identity, after finishing an enrolment that a crash cut short.
+
+        Raises:
+            AgentError: IDENTITY_UNKNOWN: this host is not enrolled; INTERNAL: a file is damaged or can't be read.
+        """
+        if self._has_answer():
+            with typed_disk_errors("writing this host's identity"):
+                self._spread(self._read(CANDIDATE))
+        if not (self._folder / AGENT).exists():
+            remedy = "run: fleetroll-agent enroll <join string>"
+            raise AgentError("this host is not enrolled", code=Code.IDENTITY_UNKNOWN, remedy=remedy)
+        return self._loaded()
+
+    def welcomed(self, identity: Identity, acknowledged_next: bytes, receipt: WelcomeReceipt) -> Kept:
+        """Move the ratchet on after a Welcome, and make a pending key that was spoken with the current one.
+
+        MUST be called before anything of the session is used. A disk that refuses is no error: after a failed sync the
+        new pair may stand on the disk although the old one is returned, and the server takes either.
+        """
+        ratchet = on_welcome(identity.ratchet, acknowledged_next, self._ids.token(RATCHET_BYTES))
+        keys = on_key_welcomed(identity.keys)
+        try:
+            if ratchet != identity.ratchet or receipt != identity.receipt:
+                self._update(RATCHET, records.ratchet_record(ratchet, receipt))
+            if keys != identity.keys:
+                self._update(KEY, records.keys_record(keys))
+        except OSError as error:
+            return Kept(replace(identity, receipt=receipt), error)
+        return Kept(replace(identity, ratchet=ratchet, receipt=receipt, keys=keys), None)
+
+    def write_keys(self, identity: Identity, keys: Keys) -> Identity:
+        """Write ``keys`` and return the identity with them; a new key MUST be written before it is sent.
+
+        Raises:
+            AgentError: DISK_FULL or INTERNAL: the key must not be sent.
+        """
+        with typed_disk_errors("writing this host's key"):
+            self._update(KEY, records.keys_record(keys))
+        return replace(identity, keys=keys)
+
+    def _has_answer(self) -> bool:
+        """Tell whether an enrolment was answered and not yet spread over the files."""
+        return (self._folder / CANDIDATE).exists() and "answer" in self._read(CANDIDATE)
+
+    def _make_folder(self) -> None:
+        """Make the folder, and its name durable."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder.chmod(0o700)
+        sync_dir(self._folder.parent)
+
+    def _spread(self, answered: dict[str, Any]) -> None:
+        """Put an answered candidate into the files, the candidate's removal last; the same when it is repeated."""
+        asked = records.read_candidate(answered)
+        answer = records.read_enrolment(answered["answer"])
+        write_durably(self._folder / CA, answer.ca_pem)
+        write_durably(self._folder / ROOT, answer.root)
+        self._write(RECEIPT, records.receipt_record(answer))
+        self._write(KEY, records.keys_record(Keys(asked.private_key)))
+        self._write(RATCHET, records.ratchet_record(asked.ratchet, None))
+        self._write(AGENT, records.agent_record(answer))
+        durable_effects.unlink(self._folder / CANDIDATE)
+        sync_dir(self._folder)
+
+    def _loaded(self) -> Identity:
+        """Return what the files say."""
+        ratchet, receipt = records.read_ratchet(self._read(RATCHET))
+        with typed_disk_errors("reading this host's identity"):
+            pinned = ((self._folder / CA).read_bytes(), (self._folder / ROOT).read_bytes())
+        enrolment = records.read_agent(self._read(AGENT), self._read(RECEIPT), *pinned)
+        return Identity(enrolment, records.read_keys(self._read(KEY)), ratchet, receipt)
+
+    def _read(self, name: str) -> dict[str, Any]:
+        """Return the record ``name``.
+
+        Raises:
+            AgentError: INTERNAL: it is damaged or can't be read.
+        """
+        try:
+            with typed_disk_errors(f"reading identity/{name}"):
+                return load_record((self._folder / name).read_bytes())
+        except DamagedRecord as error:
+            message = f"identity/{name}: the file is damaged"
+            remedy = "readmit this host: its agent id stays, its key is made anew"
+            raise AgentError(message, code=Code.INTERNAL, remedy=remedy, file=name) from error
+
+    def _write(self, name: str, record: dict[str, Any]) -> None:
+        """Write the record ``name`` durably."""
+        write_durably(self._folder / name, dump_record(record))
+
+    def _update(self, name: str, record: dict[str, Any]) -> None:
+        """Write the record ``name``, keeping fields that another version put there.
+
+        One that can't be read is replaced: what it held is in ``record``.
+        """
+        try:
+            known = self._read(name)
+        except AgentError:
+            known = {}
+        self._write(name, {**known, **record})
