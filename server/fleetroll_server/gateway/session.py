@@ -36,7 +36,15 @@ class _End(Enum):
 
 
 class Session:
-    """The sending side of one stream. Not thread-safe: it lives on the server's loop."""
+    """The sending side of one stream. Not thread-safe: it lives on the server's loop.
+
+    Attributes:
+        key: who speaks.
+        said_goodbye: the agent left on purpose.
+        healthy: what the last heartbeat said.
+        on_trial: the version that speaks is on trial.
+        gone: set when nothing is written any more.
+    """
 
     def __init__(self, key: SessionKey) -> None:
         """Open with an empty queue."""
@@ -45,6 +53,8 @@ class Session:
         self._ended = False
         self.said_goodbye = False
         self.healthy = False
+        self.on_trial = False
+        self.gone = asyncio.Event()
 
     @property
     def ended(self) -> bool:

@@ -45,12 +45,13 @@ class AgentRow(TableModel, table=True):
 
 
 class RetiredKeyRow(TableModel, table=True):
-    """A key that was this agent's once: a hello with it is a fork."""
+    """A key that was this agent's once. ``why`` is rotated (a hello with it is a fork) or readmitted (it is refused)."""
 
     __tablename__ = "retired_key"
     agent_id: str = Field(primary_key=True)
     public_key: bytes = Field(primary_key=True)
     fleet_id: str
+    why: str
     retired_at: datetime = instant()
 
 

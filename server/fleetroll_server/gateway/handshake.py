@@ -1,0 +1,203 @@
+"""From the first message to the welcome: identify, challenge, hello, one durable commit, then the session is open.
+
+1. The agent names its id; the nonce is bound to the epoch of its row, read then.
+2. The hello's sizes and its signature are checked before anything of it is read.
+3. One transaction judges the ratchet, writes the row and reconciles the attempts. The session enters the registry with
+   that commit, its welcome first in the queue: nothing that is pushed later can overtake or miss it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from google.protobuf.message import DecodeError
+
+from fleetroll.v1 import agent_stream_pb2 as stream_pb2
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
+from fleetroll_common.wire import handshake as sizes
+from fleetroll_common.wire.macs import receipt_mac, session_token
+from fleetroll_common.wire.signing import hello_bytes, verify
+from fleetroll_server.gateway.rules import Greeted
+from fleetroll_server.gateway.session import Session, SessionKey
+from fleetroll_server.gateway.suspensions import suspensions_of
+from fleetroll_server.identity.ratchet import Accept, Fork, HelloFacts, Refused, Stale, judge
+from fleetroll_server.identity.rows import identity_of, retirement_of, write_identity
+from fleetroll_server.store.tables import AgentRow, table_of
+from fleetroll_server.store.tx import EventFact
+
+if TYPE_CHECKING:
+    from fleetroll_server.gateway.registry import SessionRegistry
+    from fleetroll_server.gateway.rules import StreamRules
+    from fleetroll_server.services import Services
+    from fleetroll_server.store.tx import Tx
+
+AGENT = table_of(AgentRow)
+
+
+@dataclass(frozen=True, slots=True)
+class Challenged:
+    """A stream between challenge and hello."""
+
+    agent_id: str
+    nonce: bytes
+    nonce_epoch: int
+
+
+class Handshake:
+    """Opens sessions."""
+
+    def __init__(self, services: Services, registry: SessionRegistry, rules: StreamRules) -> None:
+        """Keep what a handshake needs."""
+        self._services = services
+        self._registry = registry
+        self._rules = rules
+
+    async def challenge(self, identify: stream_pb2.Identify) -> tuple[Challenged, stream_pb2.ConnectResponse]:
+        """Return the state of the stream and the challenge to send.
+
+        Raises:
+            RequestError: IDENTITY_UNKNOWN, IDENTITY_REVOKED or PROTOCOL_UNSUPPORTED (the agent's fault).
+        """
+        protocol = sizes.choose_protocol(identify.protocol_min, identify.protocol_max)
+        async with self._services.store.read() as connection:
+            found = await connection.execute(
+                sa.select(AGENT.c.epoch, AGENT.c.revoked).where(AGENT.c.id == identify.agent_id)
+            )
+            row = found.one_or_none()
+        if row is None:
+            raise _refused(Code.IDENTITY_UNKNOWN)
+        if row.revoked:
+            raise _refused(Code.IDENTITY_REVOKED)
+        nonce = self._services.ids.token(sizes.NONCE_BYTES)
+        answer = stream_pb2.Challenge(
+            nonce=nonce,
+            server_id=self._services.server_id,
+            incarnation=self._services.incarnation,
+            protocol=protocol,
+        )
+        answer.time.FromDatetime(self._services.clock.now())
+        return Challenged(identify.agent_id, nonce, row.epoch), stream_pb2.ConnectResponse(challenge=answer)
+
+    async def open(self, challenged: Challenged, hello: stream_pb2.Hello) -> Session:
+        """Verify the hello and commit it; the session that is returned is registered, its welcome queued.
+
+        Raises:
+            RequestError: no proof, or the ratchet says STALE_HELLO, IDENTITY_FORKED … (the agent's fault).
+            StoreError: the commit failed.
+        """
+        self._verify(challenged, hello)
+        try:
+            payload = stream_pb2.HelloPayload.FromString(hello.payload)
+        except DecodeError as error:
+            message = "hello.payload: it can't be read"
+            raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="update the agent") from error
+        outcome = await self._services.store.writer.command(lambda tx: self._commit(tx, challenged, hello, payload))
+        if isinstance(outcome, Code):
+            raise _refused(outcome)
+        return outcome
+
+    def _verify(self, challenged: Challenged, hello: stream_pb2.Hello) -> None:
+        """Check sizes, then the proof of possession."""
+        sizes.require_size("hello.ratchet_current", hello.ratchet_current, sizes.RATCHET_BYTES)
+        sizes.require_size("hello.ratchet_next", hello.ratchet_next, sizes.RATCHET_BYTES)
+        said = hello_bytes(
+            challenged.nonce,
+            self._services.server_id,
+            challenged.agent_id,
+            hello.key,
+            hello.ratchet_current,
+            hello.ratchet_next,
+            hello.advances,
+            hello.payload,
+        )
+        verify(hello.key, said, hello.signature)
+
+    async def _commit(
+        self, tx: Tx, challenged: Challenged, hello: stream_pb2.Hello, payload: stream_pb2.HelloPayload
+    ) -> Session | Code:
+        """Judge and write in one transaction; a code says why the stream is refused."""
+        agent_id = challenged.agent_id
+        row = (await tx.execute(sa.select(AGENT).where(AGENT.c.id == agent_id).with_for_update())).mappings().one()
+        facts = HelloFacts(
+            nonce_epoch=challenged.nonce_epoch,
+            key=hello.key,
+            current=hello.ratchet_current,
+            next=hello.ratchet_next,
+            advances=hello.advances,
+            retired=await retirement_of(tx, agent_id, row["fleet_id"], hello.key),
+        )
+        verdict = judge(identity_of(row), facts)
+        if isinstance(verdict, Refused):
+            return verdict.code
+        retired_key = verdict.retired_key if isinstance(verdict, Accept) else None
+        await write_identity(tx, agent_id, row["fleet_id"], verdict.row, retired_key)
+        if verdict.alert:
+            tx.emit(_alert(row["fleet_id"], agent_id, verdict))
+        if isinstance(verdict, Stale):
+            return Code.STALE_HELLO
+        if isinstance(verdict, Fork) and not verdict.welcome:
+            return Code.IDENTITY_FORKED
+        key = SessionKey(agent_id, row["fleet_id"], verdict.row.epoch)
+        greeted = Greeted(key, quarantined=verdict.row.quarantined, payload=payload)
+        last = row["last_sequence"] if row["journal_id"] == payload.journal_id else 0
+        session = Session(key)
+        session.send(await self._welcome(tx, greeted, verdict.row.acked, last))
+        for message in await self._rules.greet(tx, greeted):
+            session.send(message)
+        tx.after_commit(lambda: self._registry.add(session))
+        return session
+
+    async def _welcome(self, tx: Tx, hello: Greeted, acked: bytes, last_sequence: int) -> stream_pb2.ConnectResponse:
+        """Build the welcome."""
+        services, key = self._services, hello.key
+        answer = stream_pb2.Welcome(
+            epoch=key.epoch,
+            acknowledged_next=acked,
+            receipt=stream_pb2.Receipt(
+                incarnation=services.incarnation,
+                epoch=key.epoch,
+                mac=receipt_mac(services.server_key, services.incarnation, key.agent_id, key.epoch),
+            ),
+            session_token=new_session_token(services, key),
+            metadata=stream_pb2.MetadataNotice(timestamp_version=services.catalogue.timestamp_version),
+            suspensions=await suspensions_of(tx, key.fleet_id),
+            ack=stream_pb2.Ack(journal_id=hello.payload.journal_id, sequence=last_sequence),
+            quarantined=hello.quarantined,
+        )
+        answer.heartbeat_interval.FromTimedelta(timedelta(seconds=sizes.HEARTBEAT_SECONDS))
+        answer.time.FromDatetime(services.clock.now())
+        return stream_pb2.ConnectResponse(welcome=answer)
+
+
+def new_session_token(services: Services, key: SessionKey) -> stream_pb2.SessionToken:
+    """Return a token for the unary calls of a session."""
+    expires_at = services.clock.now() + timedelta(seconds=sizes.SESSION_TOKEN_SECONDS)
+    answer = stream_pb2.SessionToken(token=session_token(services.server_key, key.agent_id, key.epoch, expires_at))
+    answer.expires_at.FromDatetime(expires_at)
+    return answer
+
+
+_REMEDIES = {
+    Code.IDENTITY_UNKNOWN: "enroll this host",
+    Code.IDENTITY_REVOKED: "an admin decided so; enroll the host again if it shall come back",
+    Code.IDENTITY_FORKED: "readmit the right host",
+    Code.STALE_HELLO: "say hello again",
+}
+
+
+def _refused(code: Code) -> RequestError:
+    """Return the error of a stream that is not opened."""
+    return RequestError(f"the stream is refused: {code}", code=code, remedy=_REMEDIES[code])
+
+
+def _alert(fleet_id: str, agent_id: str, verdict: Accept | Stale | Fork) -> EventFact:
+    """Return the fact that somebody must look at this identity."""
+    kind = "alert.identity_cloned" if isinstance(verdict, Fork) else "alert.hello_repeats"
+    code = Code.IDENTITY_FORKED if isinstance(verdict, Fork) else Code.STALE_HELLO
+    return EventFact(
+        fleet_id=fleet_id, kind=kind, actor_kind="engine", actor_id="handshake", code=code, agent_id=agent_id
+    )

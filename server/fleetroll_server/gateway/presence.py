@@ -1,0 +1,92 @@
+"""Who was heard when: written in bulk every few seconds, never per heartbeat; and the end of a session, at once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+import structlog
+
+from fleetroll_common.values.errors import StoreError
+from fleetroll_server.store.tables import AgentRow, table_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from fleetroll_server.gateway.registry import SessionRegistry
+    from fleetroll_server.gateway.rules import StreamRules
+    from fleetroll_server.gateway.session import Session
+    from fleetroll_server.services import Services
+    from fleetroll_server.store.tx import Tx
+
+log = structlog.get_logger(__name__)
+
+AGENT = table_of(AgentRow)
+WRITE_SECONDS = 5.0
+"""How old a last-seen time in the database may be while its agent is connected."""
+
+
+class Presence:
+    """Signs of life of the sessions of this process."""
+
+    def __init__(self, services: Services, registry: SessionRegistry, rules: StreamRules) -> None:
+        """Start with nobody heard."""
+        self._services = services
+        self._registry = registry
+        self._rules = rules
+        self._heard: dict[str, tuple[str, datetime]] = {}
+
+    def heard(self, session: Session) -> None:
+        """Take note of a message."""
+        self._heard[session.key.agent_id] = (session.key.fleet_id, self._services.clock.now())
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            await asyncio.sleep(WRITE_SECONDS)
+            try:
+                await self.flush()
+            except StoreError as error:
+                log.warning("last_seen_not_written", reason=error.message)
+
+    async def flush(self) -> None:
+        """Write everything that was heard since the last time.
+
+        Raises:
+            StoreError: nothing was written; the next flush does not make up for it, the next message does.
+        """
+        heard, self._heard = self._heard, {}
+        if not heard:
+            return
+        rows = [{"agent": agent, "fleet": fleet, "at": at} for agent, (fleet, at) in heard.items()]
+        statement = (
+            sa.update(AGENT)
+            .where(AGENT.c.id == sa.bindparam("agent"), AGENT.c.fleet_id == sa.bindparam("fleet"))
+            .values(last_seen_at=sa.bindparam("at"))
+        )
+
+        async def job(tx: Tx) -> None:
+            await tx.execute(statement, rows)
+
+        await self._services.store.writer.report(job)
+
+    async def left(self, session: Session) -> None:
+        """Write down that the session is over, unless a newer one has taken its place."""
+        key = session.key
+
+        async def job(tx: Tx) -> None:
+            mine = (
+                AGENT.c.id == key.agent_id,
+                AGENT.c.fleet_id == key.fleet_id,
+                AGENT.c.epoch == key.epoch,
+                AGENT.c.server_id == self._services.server_id,
+            )
+            done = await tx.execute(sa.update(AGENT).where(*mine).values(server_id="", last_seen_at=tx.now))
+            if done.rowcount:
+                await self._rules.left(tx, key, goodbye=session.said_goodbye)
+
+        try:
+            await self._services.store.writer.report(job)
+        except StoreError as error:
+            log.warning("leave_not_written", agent=key.agent_id, reason=error.message)

@@ -1,0 +1,44 @@
+"""What the gateway asks of the engine: the meaning of a hello, of reports, of an ask, and of a session's end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fleetroll.v1 import agent_stream_pb2 as stream_pb2
+    from fleetroll_server.gateway.session import SessionKey
+    from fleetroll_server.store.tx import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Greeted:
+    """A hello that was accepted in this transaction.
+
+    Attributes:
+        key: who speaks, with the new epoch.
+        quarantined: no offer and no Go for this identity.
+        payload: what the host says of itself.
+    """
+
+    key: SessionKey
+    quarantined: bool
+    payload: stream_pb2.HelloPayload
+
+
+class StreamRules(Protocol):
+    """The engine as the gateway sees it. All changes are durable before an answer is returned."""
+
+    async def greet(self, tx: Tx, hello: Greeted) -> Sequence[stream_pb2.ConnectResponse]:
+        """Reconcile both sides within the hello's own transaction; return what follows the welcome."""
+
+    async def left(self, tx: Tx, key: SessionKey, *, goodbye: bool) -> None:
+        """Take note that the session is over."""
+
+    async def reports(self, key: SessionKey, batch: stream_pb2.ReportBatch) -> stream_pb2.ConnectResponse:
+        """Store reports and let them take effect; return the ack, or RECONNECT for an older epoch."""
+
+    async def request_go(self, key: SessionKey, ask: stream_pb2.RequestGo) -> stream_pb2.ConnectResponse:
+        """Decide about Go; return Go, NoGo, or RECONNECT for an older epoch."""
