@@ -1,0 +1,88 @@
+"""The one door: what the documents tell people to type exists."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tools.house import suites
+
+ROOT = Path(__file__).resolve().parents[2]
+MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
+TARGETS = set(re.findall(r"^([a-z][a-z-]*):", MAKEFILE, re.MULTILINE))
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["make", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def commands(path: Path) -> list[str]:
+    """Lines of the shell blocks of a document, comments and prompts left out."""
+    blocks = re.findall(r"^```(?:sh|bash|console)\n(.*?)^```", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    lines = [line.removeprefix("$ ").strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def test_help_lists_every_target_with_a_sentence() -> None:
+    listed = set(re.findall(r"^  make ([a-z-]+) +\S", make("help").stdout, re.MULTILINE))
+    assert listed == TARGETS
+
+
+def test_every_target_is_phony() -> None:
+    match = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
+    assert match
+    assert set(match[1].split()) == TARGETS
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_documents_name_existing_targets_and_programs(path: Path) -> None:
+    named = set(re.findall(r"(?:^|`)make ([a-z][a-z-]*)", path.read_text("utf-8"), re.MULTILINE))
+    assert named <= TARGETS
+    programs = {line.split()[0].removeprefix(".venv/bin/") for line in commands(path)}
+    assert programs <= {"git", "cd", "make", "buf", "systemctl", *SCRIPTS}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_between_documents_lead_somewhere(path: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text("utf-8"))
+    local = [target for target in targets if "://" not in target]
+    assert [target for target in local if not (path.parent / target).exists()] == []
+
+
+def test_ci_runs_the_check_and_nothing_else() -> None:
+    script = ROOT / ".ci" / "run"
+    assert script.stat().st_mode & 0o111
+    assert script.read_text("utf-8").splitlines()[-1] == "exec make check"
+
+
+def test_every_folder_with_tests_is_a_suite() -> None:
+    folders = {path.parts[len(ROOT.parts) + 1] for path in (ROOT / "tests").rglob("test_*.py")}
+    assert {f"tests/{folder}" for folder in folders} == {suite.name for suite in suites.tests()}
+
+
+def test_check_is_every_gate_and_every_suite() -> None:
+    assert suites.choose(["check"]) == [*suites.gates(), *suites.tests()]
+    assert {"lint", "format", "types", "imports", "proto-lint", "proto-breaking", "drift"} <= {
+        gate.name for gate in suites.gates()
+    }
+
+
+def test_a_suite_that_collects_nothing_fails(tmp_path: Path) -> None:
+    suite = suites.tests()[0]
+    nothing = suites.Suite("empty", (*suite.command[:-1], str(tmp_path)), quiet=True)
+    passed, seconds = suites.run(nothing)
+    assert not passed
+    assert seconds > 0
+
+
+def test_an_unknown_suite_is_refused_with_the_names(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        suites.choose(["nonsense"])
+    assert caught.value.code == 2
+    assert "proto-lint" in capsys.readouterr().err
