@@ -78,7 +78,7 @@ format: setup ## Format Python and protobuf in place
 	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format --quiet . && $(BIN)/buf format -w
 
 type: setup ## Strict type check
-	@$(PY) -m tools.house.suites types
+	@$(PY) -m tools.house.suites types types-3.10
 
 imports: setup ## The directions of imports
 	@$(PY) -m tools.house.suites imports

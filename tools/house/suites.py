@@ -44,6 +44,7 @@ def gates() -> list[Suite]:
         "drift": (sys.executable, "-m", "tools.house.drift"),
         "imports": (tool["lint-imports"],),
         "types": (tool["mypy"], *rooms),
+        "types-3.10": (tool["mypy"], "--python-version", "3.10", "common", "agent"),
     }
     return [Suite(name, command, quiet=True) for name, command in commands.items()]
 
