@@ -1,0 +1,44 @@
+"""Enumerations and instants of the wire as people read them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fleetroll.v1 import options_pb2, reasons_pb2, rollouts_pb2, types_pb2
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+
+def attempt_state(value: types_pb2.AttemptState.ValueType) -> str:
+    """Return "rolled_back" for ATTEMPT_STATE_ROLLED_BACK; "-" for none."""
+    name = types_pb2.AttemptState.Name(value).removeprefix("ATTEMPT_STATE_").lower()
+    return "-" if name == "unspecified" else name
+
+
+def rollout_state(value: rollouts_pb2.RolloutState.ValueType) -> str:
+    """Return "running" for ROLLOUT_STATE_RUNNING."""
+    return rollouts_pb2.RolloutState.Name(value).removeprefix("ROLLOUT_STATE_").lower()
+
+
+def wave_state(value: rollouts_pb2.WaveState.ValueType) -> str:
+    """Return "baking" for WAVE_STATE_BAKING."""
+    return rollouts_pb2.WaveState.Name(value).removeprefix("WAVE_STATE_").lower()
+
+
+def role_name(value: options_pb2.Role.ValueType) -> str:
+    """Return "operator" for ROLE_OPERATOR."""
+    return options_pb2.Role.Name(value).removeprefix("ROLE_").lower()
+
+
+def code_name(value: reasons_pb2.ReasonCode.ValueType) -> str:
+    """Return "EXITED" for REASON_CODE_EXITED; empty for none."""
+    name = reasons_pb2.ReasonCode.Name(value).removeprefix("REASON_CODE_")
+    return "" if name == "UNSPECIFIED" else name
+
+
+def local_time(message: Message, field: str) -> str:
+    """Return an instant of ``message`` in UTC to the second; "-" where it is absent."""
+    if not message.HasField(field):
+        return "-"
+    return f"{getattr(message, field).ToDatetime():%Y-%m-%d %H:%M:%SZ}"

@@ -1,0 +1,66 @@
+"""Reads what people type: durations, labels, waves."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+from fleetroll.v1 import rollouts_pb2
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([smhd])", re.ASCII)
+
+
+def duration(text: str, field: str = "duration") -> timedelta:
+    """Read ``90s``, ``1.5h``, ``7d``; ``0s`` is allowed.
+
+    Raises:
+        RequestError: not a number with a unit (caller's fault).
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        message = f"{field}: {text[:40]!r} is not a duration"
+        raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="write it like 90s, 15m, 24h or 7d", field=field)
+    return timedelta(seconds=float(match.group(1)) * _UNITS[match.group(2)])
+
+
+def labels(pairs: list[str], field: str = "label") -> dict[str, str]:
+    """Read ``key=value`` pairs.
+
+    Raises:
+        RequestError: a pair has no ``=`` or no key, or a key comes twice (caller's fault).
+    """
+    read: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key or key in read:
+            message = f"{field}: {pair[:80]!r} is not a new key=value"
+            raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="write it like site=ams", field=field)
+        read[key] = value
+    return read
+
+
+def waves(text: str) -> list[rollouts_pb2.WaveSpec]:
+    """Read ``1,10%,rest``; ``web-1+web-2`` names the hosts of a wave.
+
+    Raises:
+        RequestError: a part is neither a number, a percentage, names, nor ``rest`` (caller's fault).
+    """
+    return [_wave(part.strip()) for part in text.split(",")] if text else []
+
+
+def _wave(part: str) -> rollouts_pb2.WaveSpec:
+    """Read one wave. Numbers that can't be are left to the server, which says why."""
+    if part == "rest":
+        return rollouts_pb2.WaveSpec(rest=True)
+    if re.fullmatch(r"-?[0-9]{1,9}", part, re.ASCII):
+        return rollouts_pb2.WaveSpec(count=int(part))
+    if re.fullmatch(r"-?[0-9]{1,3}(\.[0-9]{1,3})?%", part, re.ASCII):
+        return rollouts_pb2.WaveSpec(percent=float(part[:-1]))
+    names = [name for name in part.split("+") if name]
+    if not names or not re.match(r"[A-Za-z]", part):
+        message = f"waves: {part[:80]!r} is not a wave"
+        raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="write them like 1,10%,rest", field="waves")
+    return rollouts_pb2.WaveSpec(count=len(names), hosts=names)

@@ -1,0 +1,279 @@
+"""``fleetroll rollout``: start, watch, show, list, pause, resume, advance, cancel."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from fleetroll.v1 import rollouts_pb2, types_pb2
+from fleetroll_cli.context import CALL_SECONDS, JsonOption, connected
+from fleetroll_cli.exits import Exit, of_rollout
+from fleetroll_cli.limits import limits_of
+from fleetroll_cli.names import attempt_state, code_name, rollout_state
+from fleetroll_cli.output import print_json, print_table, say
+from fleetroll_cli.parse import labels, waves
+from fleetroll_cli.watch import lines_of
+from fleetroll_client import AdminClient, ServerRefusedError, translate
+from fleetroll_common.values.codes import Code
+
+app = typer.Typer(no_args_is_help=True)
+ASK_SECONDS = 0.5
+"""How often ``watch`` asks."""
+PATIENCE_SECONDS = 120.0
+"""How long ``watch`` goes on asking a server that does not answer: longer than a restart takes."""
+
+RolloutArgument = Annotated[str, typer.Argument(help="Id of the rollout.")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept with the decision.")]
+RevisionOption = Annotated[
+    int | None, typer.Option("--revision", help="The decision revision that you saw; default: the newest, shown first.")
+]
+
+
+@app.command()
+def start(  # noqa: PLR0913, PLR0917 (one parameter per option)
+    context: typer.Context,
+    version: Annotated[str, typer.Option("--version", help="The version; default: the newest published.")] = "",
+    product: Annotated[str, typer.Option("--product", help="The product.")] = "agent",
+    fleet: Annotated[str, typer.Option("--fleet", help="The fleet; default: the default fleet.")] = "",
+    host: Annotated[list[str] | None, typer.Option("--host", help="Only this host; may be repeated.")] = None,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", help="Only hosts with key=value; may be repeated.")
+    ] = None,
+    exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Not this host; may be repeated.")] = None,
+    wave: Annotated[str, typer.Option("--waves", help="Waves in order, such as 1,10%,rest.")] = "",
+    max_concurrent: Annotated[int | None, typer.Option(help="Hosts past Go at once [1].")] = None,
+    max_failed: Annotated[int | None, typer.Option(help="Bad hosts that stop a wave [1].")] = None,
+    failure_limit: Annotated[float | None, typer.Option(help="Share of failures that stops a wave [0.02].")] = None,
+    min_sample: Annotated[int | None, typer.Option(help="Hosts that must have been tried per wave [1].")] = None,
+    bake: Annotated[str, typer.Option(help="Watch a wave for so long after its last host [0s].")] = "",
+    soak: Annotated[str, typer.Option(help="A host must hold its health for so long [60s].")] = "",
+    lease: Annotated[str, typer.Option(help="A trial may wait so long for contact and promotion [5m].")] = "",
+    not_after: Annotated[str, typer.Option(help="Hosts wait so long for Go at most [7d].")] = "",
+    offline: Annotated[str, typer.Option(help="Hosts that are offline before Go: wait, skip or fail [wait].")] = "",
+    manual: Annotated[bool, typer.Option("--manual", help="Every wave but the first waits for a person.")] = False,
+    retry_bad: Annotated[bool, typer.Option("--retry-bad", help="Also where this digest was bad.")] = False,
+    acknowledge: Annotated[bool, typer.Option("--acknowledge-breaking-changes", help="Accept them.")] = False,
+    reason: ReasonOption = "",
+    key: Annotated[str, typer.Option("--idempotency-key", help="The same key starts one rollout.")] = "",
+    watching: Annotated[bool, typer.Option("--watch", help="Watch it until its outcome.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Plan and start a rollout; a bare one takes one host at a time and halts at the first failure."""
+    request = rollouts_pb2.StartRolloutRequest(
+        product=product,
+        version=version,
+        selection=rollouts_pb2.Selection(
+            fleet_id=fleet, hosts=host or [], labels=labels(label or []), exclude=exclude or []
+        ),
+        waves=waves(wave),
+        limits=limits_of(
+            {
+                "max_concurrent": max_concurrent,
+                "max_failed": max_failed,
+                "failure_limit": failure_limit,
+                "min_sample": min_sample,
+            },
+            {"bake": bake, "soak": soak, "lease": lease, "not_after": not_after},
+            offline,
+        ),
+        manual_advance=manual,
+        reason=reason,
+        acknowledge_breaking_changes=acknowledge,
+        idempotency_key=key,
+        retry_bad=retry_bad,
+    )
+    with connected(context) as client:
+        answer = client.rollouts.StartRollout(request, timeout=CALL_SECONDS)
+        if json:
+            print_json(answer)
+        else:
+            for line in lines_of(answer.rollout):
+                say(line)
+            for left_out in answer.exclusions:
+                say(f"leaves out {left_out.name}: {code_name(left_out.code)}")
+        if watching:
+            raise typer.Exit(_watch(client, answer.rollout.id, json=json))
+
+
+@app.command()
+def watch(context: typer.Context, rollout_id: RolloutArgument, json: JsonOption = False) -> None:
+    """Show a rollout live, until its outcome, which is the exit code."""
+    with connected(context) as client:
+        raise typer.Exit(_watch(client, rollout_id, json=json))
+
+
+@app.command()
+def show(context: typer.Context, rollout_id: RolloutArgument, json: JsonOption = False) -> None:
+    """Show a rollout, its waves and its hosts."""
+    with connected(context) as client:
+        answer = _get(client, rollout_id)
+        hosts = _hosts(client, rollout_id)
+    if json:
+        print_json(answer)
+        return
+    for line in lines_of(answer.rollout):
+        say(line)
+    rows = [
+        (
+            host.name,
+            str(host.wave),
+            attempt_state(host.attempt.state),
+            code_name(host.waiting) or code_name(host.attempt.code),
+            host.attempt.message,
+        )
+        for host in hosts
+    ]
+    print_table(("HOST", "WAVE", "STATE", "CODE", "MESSAGE"), rows)
+
+
+@app.command()
+def hosts(context: typer.Context, rollout_id: RolloutArgument, json: JsonOption = False) -> None:
+    """List the hosts of a rollout in their stored order."""
+    with connected(context) as client:
+        rows = _hosts(client, rollout_id)
+    if json:
+        print_json(rollouts_pb2.ListRolloutHostsResponse(hosts=rows))
+        return
+    print_table(
+        ("HOST", "WAVE", "STATE", "CODE"),
+        [(h.name, str(h.wave), attempt_state(h.attempt.state), code_name(h.attempt.code)) for h in rows],
+    )
+
+
+@app.command("list")
+def list_rollouts(
+    context: typer.Context,
+    active: Annotated[bool, typer.Option("--active", help="Only those that have not ended.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """List rollouts, newest first."""
+    with connected(context) as client:
+        request = rollouts_pb2.ListRolloutsRequest(active_only=active, page=types_pb2.Page(size=100))
+        answer = client.rollouts.ListRollouts(request, timeout=CALL_SECONDS)
+    if json:
+        print_json(answer)
+        return
+    rows = [(r.id, r.product, r.version, rollout_state(r.state), r.state_decision.reason) for r in answer.rollouts]
+    print_table(("ID", "PRODUCT", "VERSION", "STATE", "WHY"), rows)
+
+
+@app.command()
+def pause(
+    context: typer.Context, rollout_id: RolloutArgument, reason: ReasonOption = "", json: JsonOption = False
+) -> None:
+    """Stop at once: no host starts any more; those past Go finish."""
+    with connected(context) as client:
+        request = rollouts_pb2.PauseRolloutRequest(rollout_id=rollout_id, reason=reason)
+        answer = client.rollouts.PauseRollout(request, timeout=CALL_SECONDS)
+    print_json(answer) if json else say(lines_of(answer.rollout)[0])
+
+
+@app.command()
+def resume(
+    context: typer.Context,
+    rollout_id: RolloutArgument,
+    revision: RevisionOption = None,
+    reason: ReasonOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Continue a paused or halted rollout."""
+    with connected(context) as client:
+        request = rollouts_pb2.ResumeRolloutRequest(
+            rollout_id=rollout_id, decision_revision=_revision(client, rollout_id, revision), reason=reason
+        )
+        answer = client.rollouts.ResumeRollout(request, timeout=CALL_SECONDS)
+    print_json(answer) if json else say(lines_of(answer.rollout)[0])
+
+
+@app.command()
+def advance(
+    context: typer.Context,
+    rollout_id: RolloutArgument,
+    revision: RevisionOption = None,
+    reason: ReasonOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Open the next wave of a rollout that waits for a person."""
+    with connected(context) as client:
+        request = rollouts_pb2.AdvanceRolloutRequest(
+            rollout_id=rollout_id, decision_revision=_revision(client, rollout_id, revision), reason=reason
+        )
+        answer = client.rollouts.AdvanceRollout(request, timeout=CALL_SECONDS)
+    print_json(answer) if json else say(lines_of(answer.rollout)[0])
+
+
+@app.command()
+def cancel(
+    context: typer.Context,
+    rollout_id: RolloutArgument,
+    let_finish: Annotated[
+        bool, typer.Option("--let-finish", help="Hosts past Go finish instead of going back.")
+    ] = False,
+    reason: ReasonOption = "",
+    json: JsonOption = False,
+) -> None:
+    """End a rollout: hosts before Go stop for free, hosts past Go go back or finish."""
+    with connected(context) as client:
+        request = rollouts_pb2.CancelRolloutRequest(rollout_id=rollout_id, let_finish=let_finish, reason=reason)
+        answer = client.rollouts.CancelRollout(request, timeout=CALL_SECONDS)
+    print_json(answer) if json else say(lines_of(answer.rollout)[0])
+
+
+def _get(client: AdminClient, rollout_id: str) -> rollouts_pb2.GetRolloutResponse:
+    """Ask for one rollout."""
+    return client.rollouts.GetRollout(rollouts_pb2.GetRolloutRequest(rollout_id=rollout_id), timeout=CALL_SECONDS)
+
+
+def _hosts(client: AdminClient, rollout_id: str) -> list[rollouts_pb2.RolloutHost]:
+    """Ask for all hosts of a rollout, page by page."""
+    found: list[rollouts_pb2.RolloutHost] = []
+    cursor = b""
+    while True:
+        request = rollouts_pb2.ListRolloutHostsRequest(
+            rollout_id=rollout_id, page=types_pb2.Page(size=1000, cursor=cursor)
+        )
+        page = client.rollouts.ListRolloutHosts(request, timeout=CALL_SECONDS)
+        found.extend(page.hosts)
+        cursor = page.next_cursor
+        if not cursor:
+            return found
+
+
+def _revision(client: AdminClient, rollout_id: str, given: int | None) -> int:
+    """Return the revision to decide on; without one, show what the decision is drawn from."""
+    if given is not None:
+        return given
+    rollout = _get(client, rollout_id).rollout
+    for line in lines_of(rollout):
+        say(line)
+    return rollout.decision_revision
+
+
+def _watch(client: AdminClient, rollout_id: str, *, json: bool) -> Exit:
+    """Ask until the outcome; survive a server that is away for a while."""
+    shown: list[str] = []
+    silent_since: float | None = None
+    while True:
+        try:
+            with translate():
+                answer = _get(client, rollout_id)
+        except ServerRefusedError as error:
+            silent_since = silent_since or time.monotonic()
+            if error.code is not Code.UNAVAILABLE or time.monotonic() - silent_since > PATIENCE_SECONDS:
+                raise
+            time.sleep(ASK_SECONDS)
+            continue
+        silent_since = None
+        lines = lines_of(answer.rollout)
+        if lines != shown and not json:
+            for line in lines:
+                say(line)
+        shown = lines
+        outcome = of_rollout(answer.rollout.state)
+        if outcome is not None:
+            if json:
+                print_json(answer)
+            return outcome
+        time.sleep(ASK_SECONDS)
