@@ -1,4 +1,4 @@
-"""What the child asks for: arm a trial, promote it, recall it. Each request is compared with the record, never believed."""
+"""What the child asks for: arm, promote, recall. Each request is compared with the record, never believed."""
 
 from typing import Optional
 
@@ -47,7 +47,7 @@ def refusal(state: State, arm: Arm) -> Optional[str]:
         (not 0 <= arm.soak_seconds <= arm.lease_seconds <= MAX_LEASE_SECONDS, "INVALID_ARGUMENT"),
         (arm.slot.digest in record.bad, "BAD_DIGEST"),
         (arm.slot.digest == record.current.digest, "ALREADY_AT_TARGET"),
-        (not arm.complete, "ENTRY_MISSING"),
+        (arm.obstacle != "", arm.obstacle),
     ):
         if refused:
             return code
@@ -55,7 +55,7 @@ def refusal(state: State, arm: Arm) -> Optional[str]:
 
 
 def arm_failed(state: State) -> Step:
-    """Drop a request whose record could not be written. The disk may hold it all the same: the old one is written again."""
+    """Drop a request whose record could not be written; the disk may hold it, so the old one is written again."""
     trial = state.record.trial
     record = state.fallback._replace(seq=state.record.seq)
     state = state._replace(record=record, armed_at=None)
@@ -64,17 +64,17 @@ def arm_failed(state: State) -> Step:
     return state, (dropped("arm", trial.attempt, "STORE_FAILED"),)
 
 
-def on_promote(state: State, promote: Promote, moment: Moment) -> Step:
+def on_promote(state: State, promote: Promote, _moment: Moment) -> Step:
     """Journal a Promote for exactly this attempt and digest; the soak is held in full before it commits."""
     trial = state.record.trial
     if not state.on_trial or trial is None or (trial.attempt, trial.slot.digest) != (promote.attempt, promote.digest):
         return state, (dropped("promote", promote.attempt, "CONFLICT"),)
     if not trial.promoted:
         if state.soak_held and state.hello:
-            return commit_if_due(_promoted(state, trial), moment)
+            return commit_if_due(_promoted(state, trial))
         state, write = persist(state, _promoted(state, trial).record, Purpose.NOTE)
         return join((write,), (state, tell_record(state)))
-    return commit_if_due(state, moment)
+    return commit_if_due(state)
 
 
 def _promoted(state: State, trial: Trial) -> State:

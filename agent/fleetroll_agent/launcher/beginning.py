@@ -17,7 +17,7 @@ def begin(record: Record, boot_id: str, limits: Limits, moment: Moment) -> Step:
     if other_boot:
         record = record._replace(crashes=())
     trial = record.trial
-    state = State(limits, record._replace(boot_id=boot_id), record, record, restart_at=moment.at)
+    state = State(limits, record._replace(boot_id=boot_id), record, restart_at=moment.at)
     if trial is None:
         return _run_current(state, moment)
     if other_boot or moment.at < trial.armed_at:

@@ -3,13 +3,15 @@
 What holds, whatever comes:
 
 1. There is at most one child; a Spawn is asked for only when there is none.
-2. A try is durable before it is used, and a trial is started at most ``TRIES`` times, plus two orderly stops given back.
+2. A try is durable before it is used; a trial has ``TRIES`` starts, and at most two more for orderly stops.
 3. What was committed stays: only a way back after repeated crashes takes it away, once, to the version before.
 4. A trial ends at ``trial_end`` at the latest, whatever restarts happened.
 5. Actions are done in their order; those after a Persist only when the record is durable.
 
 Not done here: time, files, processes, randomness. The shell brings them in as events and moments.
 """
+
+from typing import Any, Callable, Dict
 
 from fleetroll_agent.launcher.arming import arm_failed, on_arm, on_promote, on_recall
 from fleetroll_agent.launcher.events import (
@@ -63,20 +65,20 @@ def _beat(state: State, event: Beat, moment: Moment) -> Step:
     first = moment.at if state.first_beat_at is None else state.first_beat_at
     state = state._replace(phase=Phase.RUNNING, first_beat_at=first, beat_at=moment.at)
     if state.on_trial and state.record.trial is not None:
-        return on_beat(state, event.healthy, moment)
+        return on_beat(state, event, moment)
     return state, ()
 
 
-def _hello(state: State, _event: Hello, moment: Moment) -> Step:
+def _hello(state: State, _event: Hello, _moment: Moment) -> Step:
     state = state._replace(hello=True)
     if state.on_trial and state.record.trial is not None:
-        return commit_if_due(state, moment)
+        return commit_if_due(state)
     return state, ()
 
 
-def _extend(state: State, event: Extend, moment: Moment) -> Step:
+def _extend(state: State, event: Extend, _moment: Moment) -> Step:
     if state.on_trial and state.record.trial is not None:
-        return extend(state, event.seconds, moment)
+        return extend(state, event.seconds)
     return state, ()
 
 
@@ -127,8 +129,8 @@ def _stop(state: State, _event: Stop, moment: Moment) -> Step:
 
 
 def _persist_failed(state: State, event: PersistFailed, moment: Moment) -> Step:
-    """Go on as is safe: without its record no trial is armed, started or kept; everything else is written again later."""
-    state = state._replace(durable=state.fallback, rewrite_at=moment.at + state.limits.rewrite)
+    """Go on as is safe: without its record no trial is armed, started or kept; the rest is written again later."""
+    state = state._replace(rewrite_at=moment.at + state.limits.rewrite)
     if event.purpose is Purpose.ARM:
         return arm_failed(state)
     if event.purpose is Purpose.TRY:
@@ -151,7 +153,7 @@ def _what_was_dropped(state: State) -> Actions:
     return ()
 
 
-HANDLERS = {
+HANDLERS: Dict[type, Callable[[State, Any, Moment], Step]] = {
     Beat: _beat,
     Hello: _hello,
     Arm: on_arm,
@@ -163,5 +165,5 @@ HANDLERS = {
     SpawnFailed: spawn_failed,
     Stop: _stop,
     Tick: on_tick,
-}  # type: Dict[type, Callable[[State, Any, Moment], Step]]
+}
 """Every event but PersistFailed, which is about the step before; a test compares it with ``Event``."""

@@ -45,14 +45,14 @@ class Hello(NamedTuple):
 
 
 class Arm(NamedTuple):
-    """The child asks for a trial. ``complete``: the slot holds this digest, complete, as the shell saw it on disk."""
+    """The child asks for a trial. ``obstacle``: why the slot can't be started, as the shell saw it; empty = nothing."""
 
     attempt: Attempt
     slot: SlotRef
     authority: Authority
     soak_seconds: float
     lease_seconds: float
-    complete: bool = False
+    obstacle: str = "ENTRY_MISSING"
 
 
 class Promote(NamedTuple):
@@ -160,7 +160,7 @@ class UnmarkGood(NamedTuple):
 
 
 class MarkBad(NamedTuple):
-    """In every slot with one of these digests: remove GOOD, then write BAD, durably; nothing where that is so already."""
+    """In every slot with one of these digests: remove GOOD, then write BAD, durably; nothing where that is so."""
 
     digests: Tuple[str, ...]
 

@@ -5,6 +5,9 @@ from typing import Any, Callable, Dict, Iterable, List, Pattern, Type, TypeVar
 
 E = TypeVar("E", bound=Enum)
 
+_LARGEST = 1e15
+"""More than any count of seconds; keeps NaN and the infinities out."""
+
 
 class Fields:
     """One JSON object whose members are taken out by kind.
@@ -18,7 +21,7 @@ class Fields:
         self._where = where
         self._error = error
 
-    def keys(self) -> Iterable[str]:
+    def names(self) -> Iterable[str]:
         """Return the names of the members."""
         return self._body.keys()
 
@@ -31,7 +34,7 @@ class Fields:
         return self._text(self._body.get(key), key)
 
     def matching(self, key: str, pattern: "Pattern[str]") -> str:
-        """Return a string that ``pattern`` matches (the pattern ends itself with ``\\Z``)."""
+        """Return a string that ``pattern`` matches to its end."""
         value = self.text(key)
         if not pattern.match(value):
             raise self._wrong(key, value)
@@ -99,8 +102,7 @@ class Fields:
         return value
 
     def _number(self, value: object, key: str) -> float:
-        # NaN and the infinities fail the bounds.
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not -1e15 < value < 1e15:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not -_LARGEST < value < _LARGEST:
             raise self._wrong(key, value)
         return float(value)
 

@@ -1,4 +1,4 @@
-"""The boot record as bytes: JSON with a CRC, in the form of the project's other records. ``recovery`` says which is believed."""
+"""The boot record as bytes: JSON with a CRC, as the project's other records. ``recovery`` says which is believed."""
 
 import json
 import re
@@ -116,7 +116,7 @@ def record_from_json(body: Dict[str, Any]) -> Record:
         highest_local=highest.integer("local", 0),
         boot_id=fields.text("boot_id"),
         bad=tuple(fields.texts("bad")),
-        unproven=tuple(sorted((key, unproven.integer(key, 0)) for key in unproven.keys())),
+        unproven=tuple(sorted((key, unproven.integer(key, 0)) for key in unproven.names())),
         crashes=tuple(fields.numbers("crashes")),
         recovered=fields.boolean("recovered"),
         extra=tuple(sorted((key, value) for key, value in body.items() if key not in _KNOWN)),

@@ -41,8 +41,7 @@ class State(NamedTuple):
     Attributes:
         limits: waiting times.
         record: what should be durable.
-        durable: what is, as far as is known (after a failed write it may be ``record`` already).
-        fallback: ``durable`` before the latest write.
+        fallback: ``record`` before the latest write, for when that fails.
         phase: of the child.
         on_trial: the child runs the trial's slot.
         spawned_at: start of this child.
@@ -64,7 +63,6 @@ class State(NamedTuple):
 
     limits: Limits
     record: Record
-    durable: Record
     fallback: Record
     phase: Phase = Phase.WAITING
     on_trial: bool = False
@@ -96,7 +94,7 @@ Step = Tuple[State, Actions]
 def persist(state: State, record: Record, purpose: Purpose) -> Tuple[State, Persist]:
     """Return the state with ``record`` as the wanted one, and its write. At most one write per step."""
     record = record._replace(seq=state.record.seq + 1)
-    state = state._replace(record=record, fallback=state.durable, durable=record, rewrite_at=None)
+    state = state._replace(record=record, fallback=state.record, rewrite_at=None)
     return state, Persist(record, purpose)
 
 
@@ -107,7 +105,7 @@ def tell_record(state: State) -> Actions:
     return (Send({"type": "record", "record": record_to_json(state.record)}),)
 
 
-def spawn(state: State, slot: SlotRef, moment: Moment, on_trial: bool) -> Step:
+def spawn(state: State, slot: SlotRef, moment: Moment, *, on_trial: bool) -> Step:
     """Start ``slot``; there MUST be no child."""
     state = state._replace(
         phase=Phase.STARTING,

@@ -2,7 +2,7 @@
 
 from typing import List, Optional
 
-from fleetroll_agent.launcher.events import Event, Kill, MarkBad, Moment, Purpose
+from fleetroll_agent.launcher.events import Actions, Event, Kill, MarkBad, Moment, Purpose
 from fleetroll_agent.launcher.state import After, Phase, State, Step, end_child, persist, tell_record
 from fleetroll_agent.launcher.trial import back, expire, health_limit, launch, lease_end, on_hang
 from fleetroll_agent.launcher.values import Authority, Reason

@@ -1,8 +1,8 @@
 """The rules of a trial: when it starts, when its version is kept, when it goes back."""
 
-from typing import Tuple
+from typing import List, Tuple
 
-from fleetroll_agent.launcher.events import MarkBad, MarkGood, Moment, Purpose, Send, UnmarkGood
+from fleetroll_agent.launcher.events import Actions, Beat, MarkBad, MarkGood, Moment, Purpose, Send, UnmarkGood
 from fleetroll_agent.launcher.limits import MAX_EXTENSION_SECONDS
 from fleetroll_agent.launcher.record import attempt_to_json
 from fleetroll_agent.launcher.state import After, Phase, State, Step, end_child, join, persist, spawn, tell_record
@@ -38,7 +38,7 @@ def launch(state: State, moment: Moment) -> Step:
     return join((write,), spawn(state, used.slot, moment, on_trial=True))
 
 
-def back(state: State, moment: Moment, reason: Reason, code: str, detail: str, host_fault: bool = False) -> Step:
+def back(state: State, moment: Moment, reason: Reason, code: str, detail: str, *, host_fault: bool = False) -> Step:
     """End the trial without its version; the record MUST hold one.
 
     An unproven end counts against the digest when its code ran and no orderly stop came between; a fault of the host
@@ -123,7 +123,7 @@ def clip(text: str, limit_bytes: int) -> str:
     return "".join(reversed(kept))
 
 
-def commit_if_due(state: State, moment: Moment) -> Step:
+def commit_if_due(state: State) -> Step:
     """Keep the trial's version when everything that its authority asks for is there."""
     trial = _trial_of(state)
     proven = state.soak_held
@@ -146,16 +146,16 @@ def commit_if_due(state: State, moment: Moment) -> Step:
     return state, (write, MarkGood(current, state.record.seq), *tell_record(state), told)
 
 
-def on_beat(state: State, healthy: bool, moment: Moment) -> Step:
+def on_beat(state: State, beat: Beat, moment: Moment) -> Step:
     """Count soak and lease; health that is lost ends the trial at once."""
     trial = _trial_of(state)
-    if not healthy:
+    if not beat.healthy:
         if state.healthy_at is None:
             return state, ()
         return back(state, moment, Reason.BAD, "HEALTH_FAILED", "the new version reported that it is not healthy")
     since = moment.at if state.healthy_at is None else state.healthy_at
     held = state.soak_held or moment.at >= since + trial.soak_seconds
-    return commit_if_due(state._replace(healthy_at=since, soak_held=held), moment)
+    return commit_if_due(state._replace(healthy_at=since, soak_held=held))
 
 
 def on_exit(state: State, detail: str, moment: Moment) -> Step:
@@ -204,7 +204,7 @@ def expire(state: State, moment: Moment) -> Step:
     return state, ()
 
 
-def extend(state: State, seconds: float, moment: Moment) -> Step:
+def extend(state: State, seconds: float) -> Step:
     """Lengthen lease and trial, ten minutes in all."""
     trial = _trial_of(state)
     granted = min(seconds, MAX_EXTENSION_SECONDS - trial.extended_seconds)
