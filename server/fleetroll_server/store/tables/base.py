@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime  # noqa: TC003 (SQLModel reads the annotations)
 
 from sqlmodel import Field
 
@@ -10,7 +10,7 @@ from fleetroll_server.store.tables.types import TableModel, big_integer, instant
 
 
 class MetaRow(TableModel, table=True):
-    """Single values by name: ``incarnation``, ``server_key`` (encrypted), ``signing_mode``, ``ca_pem`` …"""
+    """Single values by name: ``incarnation``, ``server_key`` (encrypted), ``signing_mode``, ``ca_pem``."""
 
     __tablename__ = "meta"
     key: str = Field(primary_key=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime  # noqa: TC003 (SQLModel reads the annotations)
 
 from sqlalchemy import UniqueConstraint
 from sqlmodel import Field
@@ -45,7 +45,7 @@ class AgentRow(TableModel, table=True):
 
 
 class RetiredKeyRow(TableModel, table=True):
-    """A key that was this agent's once. ``why`` is rotated (a hello with it is a fork) or readmitted (it is refused)."""
+    """A key that was this agent's. ``why`` is rotated (a hello with it is a fork) or readmitted (it is refused)."""
 
     __tablename__ = "retired_key"
     agent_id: str = Field(primary_key=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime  # noqa: TC003 (SQLModel reads the annotations)
 from typing import Any
 
 from sqlalchemy import Index, UniqueConstraint

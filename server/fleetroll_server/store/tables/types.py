@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy import types
-from sqlalchemy.engine import Dialect
 from sqlmodel import Field, SQLModel
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Dialect
+
+
+# Named constraints: a later migration can only change what has a name (SQLite rebuilds the table around it).
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
 
 
 class UtcDateTime(types.TypeDecorator[datetime]):
@@ -56,7 +67,7 @@ def maybe_instant(**column: Any) -> Any:  # noqa: ANN401
 
 def json_column(default: Any) -> Any:  # noqa: ANN401
     """Declare a JSON value with ``default`` made anew for each row."""
-    return Field(default_factory=lambda: default.copy(), sa_type=sa.JSON, nullable=False)
+    return Field(default_factory=default.copy, sa_type=sa.JSON, nullable=False)
 
 
 def big_integer(default: int = 0, **column: Any) -> Any:  # noqa: ANN401

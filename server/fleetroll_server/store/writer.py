@@ -1,0 +1,300 @@
+"""The one writer of a process: every change of the database goes through here, in groups that share a commit.
+
+Rules:
+
+1. Commands (pause, kill, Go, offers) go before any waiting batch of reports; a batch that is being worked off is cut
+   short by them.
+2. Each job runs in a savepoint: one that raises goes back alone, and its caller gets the error.
+3. Events get their sequences as one block by the last lock before COMMIT; nothing but their inserts follows.
+4. What a job put into ``after_commit`` runs after the durable commit, in order; callers are told afterwards.
+5. When storage fails (full disk, I/O error, lost connection) nobody of the group is told success: all get STORE_FAILED
+   and no action runs. The writer is unhealthy, and refuses, until a probe that needs space was committed.
+6. No job holds the writer for longer than ``JOB_SECONDS``.
+
+The outcome of a COMMIT that failed is unknown to a database's client; after a crash it may turn out to have worked.
+Callers therefore repeat under the same id, and every job is idempotent by its id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import sqlalchemy as sa
+import structlog
+
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import StoreError
+from fleetroll_server.store.faults import Fault, classify, store_failed
+from fleetroll_server.store.lanes import Lane, Lanes, Request
+from fleetroll_server.store.tables import CounterRow, EventRow, MetaRow, table_of
+from fleetroll_server.store.tx import Tx
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+    from fleetroll_common.values.clock import Clock
+
+T = TypeVar("T")
+
+JOB_SECONDS = 30.0
+"""Three times what SQLite waits for a lock; a job's statements take milliseconds."""
+COLLISION_TRIES = 4
+"""Runs of one job when two servers collide: the other side is through after one of them."""
+PROBE_SECONDS = 0.5
+"""Between two probes of failing storage."""
+PROBE_BYTES = 64 * 1024
+"""What a probe writes: as much as a group of reports, so that "healthy" is worth something on an almost full disk."""
+EVENT_COUNTER = "event"
+
+_COUNTER = table_of(CounterRow)
+_EVENT = table_of(EventRow)
+_META = table_of(MetaRow)
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """How one job ended inside of the open transaction."""
+
+    request: Request
+    tx: Tx
+    result: Any = None
+    error: Exception | None = None
+
+
+class Writer:
+    """The writing side of a store. ``start`` and ``stop`` belong to the store that owns it."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        clock: Clock,
+        *,
+        job_seconds: float = JOB_SECONDS,
+        probe_seconds: float = PROBE_SECONDS,
+    ) -> None:
+        """Write through ``engine``, which MUST have one connection."""
+        self._engine = engine
+        self._clock = clock
+        self._job_seconds = job_seconds
+        self._probe_seconds = probe_seconds
+        self._lanes = Lanes()
+        self._healthy = True
+        self._closing = asyncio.Event()
+        self._listeners: list[Callable[[bool], None]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def healthy(self) -> bool:
+        """Tell whether the last thing that was tried could be stored."""
+        return self._healthy
+
+    def on_health_change(self, listener: Callable[[bool], None]) -> None:
+        """Call ``listener`` with the new health at each change, from the event loop."""
+        self._listeners.append(listener)
+
+    def start(self) -> None:
+        """Begin to work off the lanes."""
+        self._task = asyncio.create_task(self._run(), name="store-writer")
+
+    async def stop(self) -> None:
+        """Take no more jobs, finish what waits, end."""
+        self._closing.set()
+        self._lanes.close()
+        if self._task is not None:
+            await self._task
+
+    async def command(self, job: Callable[[Tx], Awaitable[T]]) -> T:
+        """Run ``job`` in the first lane; return its result once it is durable.
+
+        Raises:
+            StoreError: STORE_FAILED: not durable (our fault); UNAVAILABLE: the server goes down.
+            Exception: what the job raised; nothing of it was stored.
+        """
+        return await self._submit(self._lanes.commands, job)
+
+    async def report(self, job: Callable[[Tx], Awaitable[T]]) -> T:
+        """Run ``job`` in the second lane, in a group; return its result once it is durable.
+
+        Raises:
+            StoreError: as :meth:`command`.
+            Exception: what the job raised; nothing of it was stored.
+        """
+        return await self._submit(self._lanes.reports, job)
+
+    async def _submit(self, lane: Lane, job: Callable[[Tx], Awaitable[T]]) -> T:
+        """Wait in ``lane`` for the job's turn. A caller that is cancelled leaves its job to run or not."""
+        if self._closing.is_set():
+            raise StoreError("the server goes down", code=Code.UNAVAILABLE, remedy="try again on another server")
+        if not self._healthy:
+            raise store_failed("storage is failing")
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._lanes.add(lane, Request(job, answer, lane))
+        return await answer
+
+    async def _run(self) -> None:
+        """Work until stopped and empty."""
+        try:
+            while True:
+                if not self._healthy:
+                    await self._recover()
+                group = [] if not self._healthy else await self._lanes.next_group()
+                if group:
+                    await self._work(group)
+                elif self._closing.is_set():
+                    return
+        finally:
+            _refuse(self._lanes.drain(), StoreError("the server goes down", code=Code.UNAVAILABLE))
+
+    async def _work(self, group: list[Request]) -> None:
+        """Carry one group through its transaction and tell everybody."""
+        try:
+            outcomes = await self._transact(group)
+        except Exception as error:  # noqa: BLE001 (whatever it was, nothing is durable and everybody must hear it)
+            _log.error("store.failed", error=str(error), jobs=len(group), kind=type(error).__name__)
+            self._set_health(healthy=False)
+            failure = store_failed(type(error).__name__)
+            failure.__cause__ = error
+            _refuse([*group, *self._lanes.drain()], failure)
+            return
+        for outcome in outcomes:
+            _act(outcome)
+        for outcome in outcomes:
+            _tell(outcome)
+
+    async def _transact(self, group: list[Request]) -> list[_Outcome]:
+        """Run a group and commit it. Any error that leaves here means: nothing of it is durable."""
+        async with self._engine.connect() as connection:
+            try:
+                await connection.begin()
+                outcomes = await self._run_jobs(connection, group)
+                await _store_events(connection, outcomes)
+                await connection.commit()
+            except BaseException:
+                await connection.invalidate()
+                raise
+        return outcomes
+
+    async def _run_jobs(self, connection: AsyncConnection, group: list[Request]) -> list[_Outcome]:
+        """Run each job; put reports back when a command has come meanwhile."""
+        outcomes: list[_Outcome] = []
+        for position, request in enumerate(group):
+            if position and request.lane is self._lanes.reports and self._lanes.commands.waiting:
+                self._lanes.put_back(group[position:])
+                del group[position:]
+                break
+            if not request.answer.cancelled():
+                outcomes.append(await self._run_job(connection, request))
+        return outcomes
+
+    async def _run_job(self, connection: AsyncConnection, request: Request) -> _Outcome:
+        """Run one job in a savepoint, again where servers collided."""
+        for left in reversed(range(COLLISION_TRIES)):
+            tx = Tx(connection, self._clock.now())
+            savepoint = await connection.begin_nested()
+            try:
+                async with asyncio.timeout(self._job_seconds):
+                    result = await request.job(tx)
+                await savepoint.commit()
+            except Exception as error:
+                fault = classify(error)
+                if fault is Fault.STORAGE:
+                    raise
+                await savepoint.rollback()
+                if fault is Fault.JOB:
+                    return _Outcome(request, Tx(connection, tx.now), error=error)
+                if not left:
+                    failure = store_failed("servers collided again and again")
+                    failure.__cause__ = error
+                    return _Outcome(request, Tx(connection, tx.now), error=failure)
+            else:
+                return _Outcome(request, tx, result=result)
+        raise AssertionError  # pragma: no cover (the last try returns)
+
+    async def _recover(self) -> None:
+        """Probe once; wait a little where that failed."""
+        _refuse(self._lanes.drain(), store_failed("storage is failing"))
+        try:
+            await self._probe()
+        except Exception as error:  # noqa: BLE001 (still failing: said once by _work, repeated here at debug level)
+            _log.debug("store.probe_failed", error=str(error))
+            try:
+                async with asyncio.timeout(self._probe_seconds):
+                    await self._closing.wait()
+            except TimeoutError:
+                pass
+            return
+        _log.info("store.recovered")
+        self._set_health(healthy=True)
+
+    async def _probe(self) -> None:
+        """Commit something that needs space, and take it away again."""
+        filler = {"key": "probe", "value": "x" * PROBE_BYTES}
+        async with asyncio.timeout(self._job_seconds), self._engine.connect() as connection:
+            try:
+                for statement in (sa.delete(_META).where(_META.c.key == "probe"), sa.insert(_META).values(filler)):
+                    await connection.execute(statement)
+                await connection.commit()
+                await connection.execute(sa.delete(_META).where(_META.c.key == "probe"))
+                await connection.commit()
+            except BaseException:
+                await connection.invalidate()
+                raise
+
+    def _set_health(self, *, healthy: bool) -> None:
+        """Tell the listeners about a change."""
+        if self._healthy == healthy:
+            return
+        self._healthy = healthy
+        for listener in self._listeners:
+            listener(healthy)
+
+
+async def _store_events(connection: AsyncConnection, outcomes: Sequence[_Outcome]) -> None:
+    """Give the group's events their block of sequences; the counter is the transaction's last lock."""
+    facts = [(event, outcome.tx.now) for outcome in outcomes for event in outcome.tx.events]
+    if not facts:
+        return
+    take = (
+        sa.update(_COUNTER)
+        .where(_COUNTER.c.name == EVENT_COUNTER)
+        .values(value=_COUNTER.c.value + len(facts))
+        .returning(_COUNTER.c.value)
+    )
+    first = (await connection.execute(take)).scalar_one() - len(facts) + 1
+    rows = [
+        {name: getattr(event, name) for name in event.__slots__}
+        | {"facts": dict(event.facts), "sequence": first + number, "occurred_at": now}
+        for number, (event, now) in enumerate(facts)
+    ]
+    await connection.execute(sa.insert(_EVENT), rows)
+
+
+def _act(outcome: _Outcome) -> None:
+    """Run what waited for the commit. An action that fails is a defect of its own: the commit stands."""
+    for action in outcome.tx.actions:
+        try:
+            action()
+        except Exception:  # noqa: BLE001 (logged with its trace)
+            _log.exception("store.after_commit_failed")
+
+
+def _tell(outcome: _Outcome) -> None:
+    """Answer the caller, if it still waits."""
+    if outcome.request.answer.done():
+        return
+    if outcome.error is not None:
+        outcome.request.answer.set_exception(outcome.error)
+    else:
+        outcome.request.answer.set_result(outcome.result)
+
+
+def _refuse(requests: Sequence[Request], error: StoreError) -> None:
+    """Give ``error`` to everyone who still waits."""
+    for request in requests:
+        if not request.answer.done():
+            request.answer.set_exception(error)

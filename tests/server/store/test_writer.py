@@ -1,0 +1,434 @@
+"""The writer's promises, on every database."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError, StoreError
+from fleetroll_server.store import EventFact, Store, Tx
+from fleetroll_server.store.tables import BudgetRow, CounterRow, EventRow, FleetRow, MetaRow, table_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from fleetroll_common.values.clock import FakeClock
+
+META = table_of(MetaRow)
+EVENT = table_of(EventRow)
+
+
+def put(key: str, value: str = "x") -> Callable[[Tx], Awaitable[str]]:
+    async def job(tx: Tx) -> str:
+        await tx.execute(sa.insert(META).values(key=key, value=value))
+        return key
+
+    return job
+
+
+def fact(number: int = 0, fleet_id: str = "default") -> EventFact:
+    return EventFact(fleet_id=fleet_id, kind="test", actor_kind="engine", actor_id="test", message=str(number))
+
+
+async def keys(store: Store) -> list[str]:
+    async with store.read() as connection:
+        return list((await connection.scalars(sa.select(META.c.key).order_by(META.c.key))).all())
+
+
+async def held(store: Store) -> tuple[asyncio.Task[None], asyncio.Event]:
+    """Occupy the writer with a command until the returned event is set."""
+    entered, release = asyncio.Event(), asyncio.Event()
+
+    async def job(tx: Tx) -> None:
+        entered.set()
+        await release.wait()
+
+    task = asyncio.create_task(store.writer.command(job))
+    await entered.wait()
+    return task, release
+
+
+async def test_a_command_is_durable_when_its_caller_hears_of_it(store: Store) -> None:
+    assert await store.writer.command(put("a")) == "a"
+    assert await keys(store) == ["a"]
+
+
+async def test_commands_overtake_reports_that_wait(store: Store) -> None:
+    order: list[str] = []
+
+    def note(name: str) -> Callable[[Tx], Awaitable[None]]:
+        async def job(tx: Tx) -> None:
+            order.append(name)
+
+        return job
+
+    holder, release = await held(store)
+    reports = [asyncio.create_task(store.writer.report(note(f"report {n}"))) for n in range(3)]
+    await asyncio.sleep(0)
+    commands = [asyncio.create_task(store.writer.command(note(f"command {n}"))) for n in range(2)]
+    await asyncio.sleep(0)
+    release.set()
+    await asyncio.gather(holder, *reports, *commands)
+    assert order == ["command 0", "command 1", "report 0", "report 1", "report 2"]
+
+
+async def test_a_command_cuts_a_running_batch_of_reports_short(store: Store) -> None:
+    order: list[str] = []
+    commands: list[asyncio.Task[None]] = []
+
+    async def command(tx: Tx) -> None:
+        order.append("command")
+
+    def report(number: int) -> Callable[[Tx], Awaitable[None]]:
+        async def job(tx: Tx) -> None:
+            order.append(f"report {number}")
+            if number == 1:
+                commands.append(asyncio.create_task(store.writer.command(command)))
+                await asyncio.sleep(0)
+
+        return job
+
+    holder, release = await held(store)
+    reports = [asyncio.create_task(store.writer.report(report(n))) for n in range(4)]
+    await asyncio.sleep(0)
+    release.set()
+    await asyncio.gather(holder, *reports)
+    await asyncio.gather(*commands)
+    assert order == ["report 0", "report 1", "command", "report 2", "report 3"]
+
+
+async def test_reports_that_wait_together_share_one_commit(store: Store) -> None:
+    commits = 0
+
+    def count_commit(_connection: object) -> None:
+        nonlocal commits
+        commits += 1
+
+    sa.event.listen(store._writing.sync_engine, "commit", count_commit)
+    holder, release = await held(store)
+    reports = [asyncio.create_task(store.writer.report(put(f"k{n:03}"))) for n in range(200)]
+    await asyncio.sleep(0)
+    release.set()
+    await asyncio.gather(holder, *reports)
+    assert len(await keys(store)) == 200
+    assert commits == 2
+
+
+async def test_a_report_on_an_idle_server_waits_for_no_group(store: Store) -> None:
+    async with asyncio.timeout(5):
+        for number in range(20):
+            await store.writer.report(put(f"k{number}"))
+
+
+async def test_a_job_that_fails_goes_back_alone(store: Store) -> None:
+    actions: list[str] = []
+
+    async def bad(tx: Tx) -> None:
+        tx.after_commit(lambda: actions.append("bad"))
+        tx.emit(fact())
+        await put("bad")(tx)
+        raise RequestError("no", code=Code.CONFLICT)
+
+    async def good(tx: Tx) -> None:
+        tx.after_commit(lambda: actions.append("good"))
+        tx.emit(fact())
+        await put("good")(tx)
+
+    holder, release = await held(store)
+    results = asyncio.gather(*(store.writer.report(job) for job in (good, bad, put("other"))), return_exceptions=True)
+    await asyncio.sleep(0)
+    release.set()
+    await holder
+    _, failed, other = await results
+    assert isinstance(failed, RequestError)
+    assert failed.code is Code.CONFLICT
+    assert other == "other"
+    assert await keys(store) == ["good", "other"]
+    assert actions == ["good"]
+    assert await sequences(store) == [1]
+
+
+async def test_a_broken_constraint_is_the_job_s_own_failure(store: Store) -> None:
+    await store.writer.command(put("a"))
+    with pytest.raises(sa.exc.IntegrityError):
+        await store.writer.command(put("a"))
+    assert store.writer.healthy
+    assert await store.writer.report(put("b")) == "b"
+
+
+async def test_a_wrong_statement_is_the_job_s_own_failure(store: Store) -> None:
+    async def job(tx: Tx) -> None:
+        await tx.execute(sa.text("SELECT * FROM nowhere"))
+
+    with pytest.raises(sa.exc.DBAPIError):
+        await store.writer.command(job)
+    assert store.writer.healthy
+
+
+async def test_actions_run_in_order_after_the_commit_and_before_callers_hear(store: Store) -> None:
+    seen: list[str] = []
+
+    def committed(_connection: object) -> None:
+        seen.append("commit")
+
+    sa.event.listen(store._writing.sync_engine, "commit", committed)
+
+    async def job(tx: Tx) -> None:
+        tx.after_commit(lambda: seen.append("first"))
+        tx.after_commit(lambda: seen.append("second"))
+        seen.append("job")
+
+    await store.writer.command(job)
+    seen.append("caller")
+    assert seen == ["job", "commit", "first", "second", "caller"]
+
+
+async def test_an_action_that_fails_stops_no_other(store: Store) -> None:
+    seen: list[str] = []
+
+    def broken() -> None:
+        raise ValueError("a defect")
+
+    async def job(tx: Tx) -> int:
+        tx.after_commit(broken)
+        tx.after_commit(lambda: seen.append("next"))
+        return 7
+
+    assert await store.writer.command(job) == 7
+    assert seen == ["next"]
+
+
+async def test_a_caller_that_left_costs_nobody_else_anything(store: Store) -> None:
+    holder, release = await held(store)
+    leaver = asyncio.create_task(store.writer.report(put("left")))
+    stayer = asyncio.create_task(store.writer.report(put("stayed")))
+    await asyncio.sleep(0)
+    leaver.cancel()
+    release.set()
+    await asyncio.gather(holder, stayer)
+    assert await keys(store) == ["stayed"]
+
+
+async def test_a_job_sees_the_clock_of_its_start(store: Store, clock: FakeClock) -> None:
+    async def job(tx: Tx) -> object:
+        return tx.now
+
+    before = await store.writer.command(job)
+    clock.advance(60)
+    assert before != await store.writer.command(job) == clock.now()
+
+
+async def test_a_job_that_never_ends_is_cut_off_and_the_writer_recovers(store: Store) -> None:
+    store.writer._job_seconds = 0.05
+
+    async def job(tx: Tx) -> None:
+        await asyncio.sleep(3600)
+
+    with pytest.raises(StoreError) as caught:
+        await store.writer.command(job)
+    assert caught.value.code is Code.STORE_FAILED
+    store.writer._job_seconds = 30
+    await until_healthy(store)
+    assert await store.writer.command(put("a")) == "a"
+
+
+async def test_after_stop_jobs_are_refused_and_the_ones_before_are_done(store: Store) -> None:
+    holder, release = await held(store)
+    waiting = asyncio.create_task(store.writer.report(put("last")))
+    await asyncio.sleep(0)
+    stopping = asyncio.create_task(store.writer.stop())
+    await asyncio.sleep(0)
+    release.set()
+    await asyncio.gather(holder, waiting, stopping)
+    assert await keys(store) == ["last"]
+    with pytest.raises(StoreError) as caught:
+        await store.writer.command(put("late"))
+    assert caught.value.code is Code.UNAVAILABLE
+
+
+async def test_a_commit_that_fails_tells_nobody_of_success(store: Store) -> None:
+    actions: list[str] = []
+    health: list[bool] = []
+    store.writer.on_health_change(health.append)
+
+    def refuse(_connection: object) -> None:
+        sa.event.remove(store._writing.sync_engine, "commit", refuse)
+        raise OSError(5, "Input/output error")
+
+    async def job(tx: Tx) -> None:
+        tx.emit(fact())
+        tx.after_commit(lambda: actions.append("ran"))
+        await put(f"k{len(actions)}")(tx)
+
+    async def other(tx: Tx) -> None:
+        tx.after_commit(lambda: actions.append("ran"))
+        await put("other")(tx)
+
+    holder, release = await held(store)
+    reports = asyncio.gather(store.writer.report(job), store.writer.report(other), return_exceptions=True)
+    await asyncio.sleep(0)
+    release.set()
+    await holder
+    sa.event.listen(store._writing.sync_engine, "commit", refuse)
+    for result in await reports:
+        assert isinstance(result, StoreError)
+        assert result.code is Code.STORE_FAILED
+    await until_healthy(store)
+    assert health == [False, True]
+    assert actions == []
+    assert await keys(store) == []
+    assert await sequences(store) == []
+
+
+async def test_while_storage_fails_jobs_are_refused_at_once(store: Store) -> None:
+    failing = True
+
+    def refuse(_connection: object) -> None:
+        if failing:
+            raise OSError(28, "No space left on device")
+
+    sa.event.listen(store._writing.sync_engine, "commit", refuse)
+    with pytest.raises(StoreError):
+        await store.writer.command(put("a"))
+    assert not store.writer.healthy
+    with pytest.raises(StoreError) as caught:
+        await store.writer.report(put("b"))
+    assert caught.value.code is Code.STORE_FAILED
+    failing = False
+    await until_healthy(store)
+    assert await store.writer.command(put("c")) == "c"
+    assert await keys(store) == ["c"]
+
+
+async def test_sequences_are_one_gapless_row_over_groups_and_failures(store: Store) -> None:
+    async def job(tx: Tx) -> None:
+        tx.emit(fact())
+        tx.emit(fact())
+
+    async def bad(tx: Tx) -> None:
+        tx.emit(fact())
+        raise RequestError("no", code=Code.CONFLICT)
+
+    jobs = [store.writer.report(job if n % 3 else bad) for n in range(60)]
+    jobs += [store.writer.command(job) for _ in range(5)]
+    await asyncio.gather(*jobs, return_exceptions=True)
+    assert await sequences(store) == list(range(1, 91))
+
+
+async def test_a_reader_sees_one_snapshot_and_cannot_write(store: Store) -> None:
+    await store.writer.command(put("before"))
+    async with store.read() as connection:
+        assert (await connection.scalars(sa.select(META.c.key))).all() == ["before"]
+        await store.writer.command(put("during"))
+        assert (await connection.scalars(sa.select(META.c.key))).all() == ["before"]
+    with pytest.raises((sa.exc.DBAPIError, StoreError)):
+        async with store.read() as connection:
+            await connection.execute(sa.insert(META).values(key="w", value=""))
+    assert await keys(store) == ["before", "during"]
+
+
+async def test_readers_do_not_wait_for_the_writer(store: Store) -> None:
+    holder, release = await held(store)
+    async with asyncio.timeout(5):
+        assert await keys(store) == []
+    release.set()
+    await holder
+
+
+async def test_two_writers_on_one_database_make_no_gap_that_a_watcher_could_fall_into(
+    store: Store, database_url: str, clock: FakeClock
+) -> None:
+    """A watcher that reads all above its cursor misses no event that commits later with a lower number."""
+    second = await Store.open(database_url, clock)
+    numbers = itertools.count()
+    done = asyncio.Event()
+
+    async def job(tx: Tx) -> None:
+        tx.emit(fact(next(numbers)))
+        await asyncio.sleep(0)
+        tx.emit(fact(next(numbers)))
+
+    async def write(writer_store: Store) -> None:
+        for round_number in range(25):
+            lane = writer_store.writer.command if round_number % 2 else writer_store.writer.report
+            await asyncio.gather(*(lane(job) for _ in range(4)))
+
+    async def watch() -> list[int]:
+        cursor, seen = 0, []
+        while True:
+            last_round = done.is_set()
+            async with store.read() as connection:
+                rows = await connection.scalars(
+                    sa.select(EVENT.c.sequence).where(EVENT.c.sequence > cursor).order_by(EVENT.c.sequence)
+                )
+                new = list(rows)
+            seen += new
+            cursor = max([cursor, *new])
+            if last_round:
+                return seen
+            await asyncio.sleep(0)
+
+    watcher = asyncio.create_task(watch())
+    try:
+        await asyncio.gather(write(store), write(second))
+    finally:
+        done.set()
+        await second.close()
+    assert await watcher == list(range(1, 401))
+
+
+async def test_conditional_updates_of_two_writers_never_exceed_the_limit(
+    store: Store, database_url: str, clock: FakeClock
+) -> None:
+    budget = table_of(BudgetRow)
+    second = await Store.open(database_url, clock)
+
+    async def make(tx: Tx) -> None:
+        await tx.execute(
+            sa.insert(budget).values(scope="global", fleet_id="", max_in_use=7, max_out=7, in_use=0, broken=0)
+        )
+
+    async def charge(tx: Tx) -> bool:
+        result = await tx.execute(
+            sa.update(budget)
+            .where(budget.c.scope == "global", budget.c.in_use + 1 <= budget.c.max_in_use)
+            .values(in_use=budget.c.in_use + 1)
+        )
+        return result.rowcount == 1
+
+    await store.writer.command(make)
+    try:
+        granted = await asyncio.gather(*(each.writer.command(charge) for each in (store, second) for _ in range(20)))
+    finally:
+        await second.close()
+    assert sum(granted) == 7
+
+
+async def test_instants_come_back_aware_and_equal(store: Store, clock: FakeClock) -> None:
+    fleet = table_of(FleetRow)
+
+    async def job(tx: Tx) -> None:
+        await tx.execute(sa.insert(fleet).values(id="f", name="f", created_at=tx.now))
+
+    await store.writer.command(job)
+    async with store.read() as connection:
+        assert await connection.scalar(sa.select(fleet.c.created_at)) == clock.now()
+
+
+async def sequences(store: Store) -> list[int]:
+    async with store.read() as connection:
+        counter = await connection.scalar(sa.select(table_of(CounterRow).c.value))
+        found = list((await connection.scalars(sa.select(EVENT.c.sequence).order_by(EVENT.c.sequence))).all())
+    assert counter == len(found)
+    return found
+
+
+async def until_healthy(store: Store) -> None:
+    async with asyncio.timeout(10):
+        while not store.writer.healthy:
+            await asyncio.sleep(0.01)
