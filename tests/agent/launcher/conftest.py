@@ -63,6 +63,10 @@ class Host:
     def record(self) -> Record:
         return decode((self.state / "boot.json").read_bytes())
 
+    def status(self) -> str:
+        path = self.state / "launcher.status"
+        return str(json.loads(path.read_text())["status"]) if path.exists() else ""
+
     def journal(self) -> list[str]:
         path = self.state / "journal.log"
         return path.read_text().splitlines() if path.exists() else []
