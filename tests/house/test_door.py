@@ -55,6 +55,14 @@ def test_links_between_documents_lead_somewhere(path: Path) -> None:
     assert [target for target in local if not (path.parent / target).exists()] == []
 
 
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_files_and_tests_that_documents_name_are_there(path: Path) -> None:
+    named = re.findall(r"`((?:tests|tools|docs|requirements)/[^` ]+)`", path.read_text("utf-8"))
+    files = [name.partition("::") for name in named]
+    assert [file for file, _, _ in files if not (ROOT / file).exists()] == []
+    assert [f"{file}::{test}" for file, _, test in files if test and test not in (ROOT / file).read_text("utf-8")] == []
+
+
 def test_ci_runs_the_check_and_nothing_else() -> None:
     script = ROOT / ".ci" / "run"
     assert script.stat().st_mode & 0o111
