@@ -113,6 +113,19 @@ def host(tmp_path: Path) -> Iterator[Host]:
     made.close()
 
 
+@pytest.fixture
+def make_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Host]]:
+    made: list[Host] = []
+
+    def make() -> Host:
+        made.append(Host(tmp_path_factory.mktemp("host")))
+        return made[-1]
+
+    yield make
+    for host in made:
+        host.close()
+
+
 def arming(slot: dict[str, str], generation: int = 1, origin: str = "server", **changes: Any) -> dict[str, Any]:
     """Return an arm request for ``slot``, soak 0.1 s, lease 5 s."""
     request = {
