@@ -1,1 +1,1 @@
-"""What publishers use and hosts never hold: keys, signing of metadata, building of artefacts."""
+"""What makes releases installable: keys, signed roles, and the artefacts that they list. Never on hosts."""

@@ -1,0 +1,222 @@
+"""How far this host has seen the repository go: versions below that are a replay, whatever the local files say.
+
+The metadata files of a host are a cache: a truncated one is simply fetched again, and the memory of how new it was is
+gone with it. The memory is therefore kept apart, in one small record with a checksum, and only rises:
+
+1. The record is written, durably, *before* the metadata file whose version it holds. A crash between the two leaves a
+   floor that is ahead of the files by something that the repository has really signed, so it can show it again.
+2. On a fresh host the record is the first file of all. Files without a record are therefore a lost record, never a
+   first use.
+3. A damaged or lost record is refused, not rebuilt: nothing else says how far the host had come. Writes are atomic, so
+   only a failing disk or a hand leads here.
+4. A floor falls in one way alone: a newer root, signed by the root keys, has replaced the keys of timestamp or
+   snapshot. That is how a repository recovers whose stolen key signed a version of astronomic height.
+5. The record names the pinned root that it belongs to; another root is another repository.
+
+Not done here: protection from whoever can write this folder (the checksum has no key), and from the loss of the whole
+folder (that is a first use; the pinned root and the expiry of the timestamp are what is left).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from fleetroll_common.durable import DamagedRecord, dump_record, load_record, sync_dir, write_durably
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import TrustError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from fleetroll_common.trust.library import Root, Snapshot, Timestamp
+
+FLOOR_NAME = "floor.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """The lowest that is still accepted.
+
+    Attributes:
+        anchor: SHA-256 of the pinned root, hex.
+        root: version of the root.
+        timestamp: version of the timestamp; 0 = none was seen.
+        timestamp_keys: digest of the keys that this version was accepted under; empty = none.
+        snapshot: version of the snapshot; 0 = none was seen.
+        snapshot_keys: as for the timestamp.
+        roles: versions by file name as the snapshot lists them (``targets.json``, ``products/agent.json``).
+        checked_at: reference time of the last refresh that succeeded, in Unix seconds; 0 = none did.
+    """
+
+    anchor: str
+    root: int = 0
+    timestamp: int = 0
+    timestamp_keys: str = ""
+    snapshot: int = 0
+    snapshot_keys: str = ""
+    roles: Mapping[str, int] = field(default_factory=dict)
+    checked_at: int = 0
+
+    @property
+    def reference_time(self) -> datetime:
+        """Return the time of the last refresh that succeeded, aware, UTC."""
+        return datetime.fromtimestamp(self.checked_at, timezone.utc)
+
+
+def admit_root(floor: Floor, version: int) -> Floor:
+    """Return the floor with the root ``version`` seen.
+
+    Raises:
+        TrustError: METADATA_ROLLBACK.
+    """
+    _at_least(floor.root, version, "root")
+    return replace(floor, root=version)
+
+
+def forget_replaced_keys(floor: Floor, root: Root) -> Floor:
+    """Return the floor without what keys have signed that ``root`` no longer names (rule 4)."""
+    timestamp_keys, snapshot_keys = _keys(root, "timestamp"), _keys(root, "snapshot")
+    if floor.timestamp_keys != timestamp_keys:
+        floor = replace(floor, timestamp=0, snapshot=0, timestamp_keys=timestamp_keys)
+    if floor.snapshot_keys != snapshot_keys:
+        floor = replace(floor, snapshot=0, roles={}, snapshot_keys=snapshot_keys)
+    return floor
+
+
+def admit_timestamp(floor: Floor, timestamp: Timestamp) -> Floor:
+    """Return the floor with ``timestamp`` seen.
+
+    Raises:
+        TrustError: METADATA_ROLLBACK, of the timestamp or of the snapshot that it names.
+    """
+    _at_least(floor.timestamp, timestamp.version, "timestamp")
+    _at_least(floor.snapshot, timestamp.snapshot_meta.version, "snapshot")
+    return replace(floor, timestamp=timestamp.version)
+
+
+def admit_snapshot(floor: Floor, snapshot: Snapshot) -> Floor:
+    """Return the floor with ``snapshot`` seen.
+
+    Raises:
+        TrustError: METADATA_ROLLBACK, of the snapshot or of a role that it lists, or a role is gone from it.
+    """
+    _at_least(floor.snapshot, snapshot.version, "snapshot")
+    roles = {name: meta.version for name, meta in snapshot.meta.items()}
+    for name, version in floor.roles.items():
+        _at_least(version, roles.get(name, 0), name.removesuffix(".json"))
+    return replace(floor, snapshot=snapshot.version, roles=roles)
+
+
+def _at_least(floor: int, version: int, role: str) -> None:
+    """Refuse a version below the floor."""
+    if version < floor:
+        raise TrustError(
+            f"the repository shows version {version} of {role}, this host has seen {floor} (0 = gone)",
+            code=Code.METADATA_ROLLBACK,
+            remedy="find out why old metadata is served; what runs goes on running",
+            role=role,
+            seen=str(floor),
+            offered=str(version),
+        )
+
+
+def _keys(root: Root, role: str) -> str:
+    """Return the digest of the threshold and the public values of the keys of ``role``."""
+    publics = sorted(str(root.keys[keyid].keyval.get("public")) for keyid in root.roles[role].keyids)
+    return hashlib.sha256(f"{root.roles[role].threshold}:{','.join(publics)}".encode()).hexdigest()
+
+
+class FloorBook:
+    """The floor on disk. One owner at a time: the folder has one process, and that process one lock."""
+
+    def __init__(self, directory: Path, root: bytes) -> None:
+        """Open the folder, or begin it when it is empty or not there.
+
+        Raises:
+            TrustError: the record is damaged or lost: STORE_FAILED; it belongs to another pinned root: UNSIGNED.
+            OSError: the disk refused (the host's fault).
+        """
+        self.directory = directory
+        anchor = hashlib.sha256(root).hexdigest()
+        self.floor = self._read() or self._begin(anchor)
+        if self.floor.anchor != anchor:
+            raise TrustError(
+                f"the folder {directory.name!r} was begun with another root of trust",
+                code=Code.UNSIGNED,
+                remedy="restore the enrolled root, or enrol this host anew",
+                pinned=anchor,
+                begun_with=self.floor.anchor,
+            )
+
+    def put(self, floor: Floor) -> None:
+        """Make ``floor`` durable; nothing is written when it is the one that stands.
+
+        Raises:
+            OSError: the disk refused (the host's fault).
+        """
+        if floor != self.floor:
+            write_durably(self.directory / FLOOR_NAME, dump_record(_to_record(floor)))
+            self.floor = floor
+
+    def _read(self) -> Floor | None:
+        """Return the record; None on first use (an answer, not a failure)."""
+        try:
+            return _from_record(load_record((self.directory / FLOOR_NAME).read_bytes()))
+        except FileNotFoundError:
+            strays = [entry.name for entry in self._entries() if not entry.name.startswith(".")]
+            if strays:
+                raise self._lost(f"is lost, beside {', '.join(sorted(strays)[:3])}") from None
+            return None
+        except DamagedRecord as error:
+            raise self._lost("is damaged") from error
+
+    def _entries(self) -> list[Path]:
+        """Return what is in the folder; nothing where there is no folder."""
+        return list(self.directory.iterdir()) if self.directory.exists() else []
+
+    def _begin(self, anchor: str) -> Floor:
+        """Make folder and record, in this order, each durable."""
+        if not self.directory.exists():
+            self.directory.mkdir(mode=0o700, parents=True)
+            sync_dir(self.directory.parent)
+        floor = Floor(anchor)
+        write_durably(self.directory / FLOOR_NAME, dump_record(_to_record(floor)))
+        return floor
+
+    def _lost(self, what: str) -> TrustError:
+        """Return the refusal of rule 3."""
+        return TrustError(
+            f"the record of how far this host has seen the repository go ({FLOOR_NAME}) {what}",
+            code=Code.STORE_FAILED,
+            remedy="check the disk, then remove the trust folder by hand: the next refresh begins at the pinned root",
+            record=FLOOR_NAME,
+        )
+
+
+def _to_record(floor: Floor) -> dict[str, Any]:
+    """Return plain JSON values."""
+    return {name: getattr(floor, name) for name in _NUMBERS + _TEXTS} | {"roles": dict(floor.roles)}
+
+
+def _from_record(record: dict[str, Any]) -> Floor:
+    """Read an intact record; fields of later programs are passed over.
+
+    Raises:
+        DamagedRecord: a field is missing or of another type, so no program of this kind wrote it.
+    """
+    roles = record.get("roles")
+    numbers = [record.get(name) for name in _NUMBERS] + list(roles.values() if isinstance(roles, dict) else [None])
+    texts = [record.get(name) for name in _TEXTS]
+    if not all(type(number) is int and number >= 0 for number in numbers) or not all(
+        type(text) is str for text in texts
+    ):
+        raise DamagedRecord("a floor with wrong fields", code=Code.STORE_FAILED)
+    return Floor(roles=roles or {}, **{name: record[name] for name in _NUMBERS + _TEXTS})
+
+
+_NUMBERS = ("root", "timestamp", "snapshot", "checked_at")
+_TEXTS = ("anchor", "timestamp_keys", "snapshot_keys")

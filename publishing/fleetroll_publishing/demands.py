@@ -1,0 +1,103 @@
+"""What may be listed, and what may sign: refused here before a host would refuse it. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fleetroll_common.trust.library import FormatError, encode_canonical
+from fleetroll_common.trust.listing import role_name
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
+from fleetroll_common.values.release import check_product as check_product_name
+from fleetroll_common.values.relpath import path_fault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fleetroll_common.trust.library import Key, Signer
+    from fleetroll_publishing.roles import Repository
+    from fleetroll_publishing.signers import RoleSigners
+
+ROOT_KEYS_MIN = 3
+ROOT_THRESHOLD = 2
+"""One root key may be lost, and one stolen, without the fleet being lost."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetFile:
+    """One file to list.
+
+    Attributes:
+        length: bytes of the file, >= 1.
+        sha256: 64 small hex digits.
+        custom: the description that is signed with it; plain JSON values, no floating point numbers.
+    """
+
+    length: int
+    sha256: str
+    custom: Mapping[str, Any] = field(default_factory=dict)
+
+
+def check_keys(products: Sequence[str], signers: RoleSigners) -> None:
+    """Refuse products and keys that no repository should begin with."""
+    for product in products:
+        check_product_name(product)
+    if len(set(products)) != len(products):
+        raise invalid("products", "a name stands there twice")
+    if len(signers.root) < ROOT_KEYS_MIN:
+        raise invalid("root", f"{len(signers.root)} keys, at least {ROOT_KEYS_MIN} are needed")
+    roles = ["targets", "snapshot", "timestamp", *map(role_name, products)]
+    seen: dict[str, Key] = {}
+    for signer in [*signers.root, *map(signers.of, roles)]:
+        require_new_key(signer, seen)
+        seen[signer.public_key.keyid] = signer.public_key
+
+
+def require_new_key(signer: Signer, known: Mapping[str, Key]) -> None:
+    """Refuse a key that already signs something: one theft would be two."""
+    publics = [key.keyval.get("public") for key in known.values()]
+    if signer.public_key.keyval.get("public") in publics:
+        raise invalid(
+            "key", f"{signer.public_key.keyid[:16]} signs another role already; each role has a key of its own"
+        )
+
+
+def check_addition(repository: Repository, product: str, path: str, target: TargetFile) -> None:
+    """Refuse an addition that hosts would refuse, or that changes what they know."""
+    known = repository.product(product).targets.get(path)
+    if known is not None:
+        same = (known.length, known.hashes) == (target.length, {"sha256": target.sha256})
+        raise RequestError(
+            f"path: {path!r} is listed already, with {'the same' if same else 'other'} bytes",
+            code=Code.ALREADY_EXISTS if same else Code.CONFLICT,
+            remedy="nothing is left to do" if same else "publish under a new version: a path keeps its bytes for ever",
+            path=path,
+        )
+    fault = path_fault(path)
+    if fault or not repository.delegation(product).is_delegated_path(path):
+        raise invalid("path", f"{path[:200]!r} {fault or f'is not {product}/<version>/<file>'}")
+    if type(target.length) is not int or target.length < 1:
+        raise invalid("length", f"{target.length} bytes; a file has at least one")
+    if _SHA256.fullmatch(target.sha256) is None:
+        raise invalid("sha256", "is not 64 small hex digits")
+    _check_custom(product, path.split("/")[1], target.custom)
+
+
+def _check_custom(product: str, version: str, custom: Mapping[str, Any]) -> None:
+    """Refuse a description that can't be signed or that is of something else."""
+    for name, value in (("product", product), ("version", version)):
+        if custom.get(name, value) != value:
+            raise invalid(f"custom.{name}", f"is {custom[name]!r}, the path says {value!r}")
+    try:
+        encode_canonical(dict(custom))
+    except FormatError as error:
+        raise invalid("custom", "holds something that can't be signed; numbers must be whole") from error
+
+
+def invalid(name: str, what: str) -> RequestError:
+    """Return the caller's error, which names the field."""
+    return RequestError(f"{name}: {what}", code=Code.INVALID_ARGUMENT, remedy="correct it and try again", field=name)
