@@ -1,0 +1,143 @@
+"""The test's end of the shim: plans, the wrapper that stands in for an interpreter, and what a run left behind.
+
+plan = Plan(tmp_path / "shim", roots=[state], roles=[("launcher", "launcher"), ("entry.py", "agent")])
+wrapper = plan.write()                        # an executable file; use it wherever a path of Python is asked for
+… run undisturbed …
+for point in plan.points():                   # then once for each point and each deed
+    Plan(tmp_path / "n", roots, roles, act=point.act("kill-before")).write()
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.faults.shim_points import DOINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SHIM = Path(__file__).with_name("shim.py")
+
+_WRAPPER = """#!/bin/sh
+# Takes the interpreter's own flags off the front and puts the shim behind them.
+flags=
+while [ $# -gt 0 ]; do
+  case "$1" in
+    -m|-c) break ;;
+    -W|-X) flags="$flags $1 $2"; shift 2 ;;
+    -V|--version) exec {python} "$1" ;;
+    -*) flags="$flags $1"; shift ;;
+    *) break ;;
+  esac
+done
+exec {python} $flags {shim} --plan {plan} -- "$@"
+"""
+
+
+@dataclass(frozen=True)
+class Act:
+    """What goes wrong where.
+
+    Attributes:
+        role: of the process.
+        process: the how-manieth process of that role, from 1.
+        point: its name.
+        occurrence: the how-manieth time in that process, from 1.
+        do: one of ``DOINGS``.
+        sticky: also at every later occurrence in that process.
+    """
+
+    role: str
+    process: int
+    point: str
+    occurrence: int
+    do: str
+    sticky: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a deed that the shim does not know."""
+        if self.do not in DOINGS:
+            raise ValueError(f"{self.do} is none of {', '.join(DOINGS)}")
+
+
+@dataclass(frozen=True, order=True)
+class Point:
+    """One point of a traced run."""
+
+    role: str
+    process: int
+    point: str
+    occurrence: int
+
+    def act(self, do: str, *, sticky: bool = False) -> Act:
+        """Return the plan's part that makes ``do`` happen here."""
+        return Act(self.role, self.process, self.point, self.occurrence, do, sticky=sticky)
+
+    def __str__(self) -> str:
+        """Return a name for a test's output."""
+        return f"{self.role}{self.process}/{self.point}#{self.occurrence}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run: which files and processes count, and what goes wrong.
+
+    Attributes:
+        folder: for the plan's own files; made by :meth:`write`, one per run.
+        roots: folders whose files are points.
+        roles: (text in the command line, role), the first that fits counts; all others are "other".
+        act: what goes wrong; None = nothing.
+        python: the real interpreter.
+    """
+
+    folder: Path
+    roots: Sequence[Path]
+    roles: Sequence[tuple[str, str]] = ()
+    act: Act | None = None
+    python: str = sys.executable
+
+    def write(self) -> Path:
+        """Write the plan and return the wrapper: an executable that takes an interpreter's arguments."""
+        self.folder.mkdir(parents=True)
+        wrapper = self.folder / "python"
+        plan = {
+            "folder": str(self.folder),
+            "roots": [str(root) for root in self.roots],
+            "roles": [list(pair) for pair in self.roles],
+            "executable": str(wrapper),
+            "act": None if self.act is None else asdict(self.act),
+        }
+        path = self.folder / "plan.json"
+        path.write_text(json.dumps(plan))
+        parts = {"python": self.python, "shim": str(SHIM), "plan": str(path)}
+        wrapper.write_text(_WRAPPER.format(**{name: shlex.quote(part) for name, part in parts.items()}))
+        wrapper.chmod(0o755)
+        return wrapper
+
+    def points(self) -> list[Point]:
+        """Return the points of the run in the order of the trace; a line that a kill cut short is left out."""
+        found = []
+        for line in self._trace():
+            facts = json.loads(line)
+            found.append(Point(facts["role"], facts["process"], facts["point"], facts["occurrence"]))
+        return found
+
+    def happened(self) -> bool:
+        """Tell whether what was to go wrong did: a run in which it did not proves nothing."""
+        return any(json.loads(line)["do"] for line in self._trace())
+
+    def processes(self) -> dict[str, int]:
+        """Return how many processes of each role were started."""
+        path = self.folder / "starts"
+        started = path.read_text().split() if path.exists() else []
+        return {role: started.count(role) for role in sorted(set(started))}
+
+    def _trace(self) -> list[str]:
+        """Return the whole lines of the trace."""
+        path = self.folder / "trace.jsonl"
+        return path.read_text().split("\n")[:-1] if path.exists() else []

@@ -1,0 +1,155 @@
+"""Named points of a child process: counted, traced, and one of them made to go wrong. Standard library only.
+
+A point is one effect of the program: ``create:boot.json.new``, ``rename:boot.json``, ``write:pipe:arm``. It is known by
+the *role* of its process (launcher, agent, …), the how-manieth process of that role this is, the point's name, and how
+often that name came up in the process. Threads and timing change the order of points between runs; these four they
+don't.
+
+The plan (JSON): ``roots``: folders whose files count; ``roles``: [text in the command line, role] in order; ``folder``:
+where the trace and the counters of processes lie; ``executable``: what children are to be started with; ``act``: null,
+or {role, process, point, occurrence, do, sticky}.
+"""
+
+# As little as possible is imported before the program: no pathlib.
+# ruff: noqa: PTH118, PTH119, PTH120
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import re
+import signal
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_T = TypeVar("_T")
+
+ERRORS = {"enospc": errno.ENOSPC, "eio": errno.EIO}
+DOINGS = ("kill-before", "kill-after", "short", "torn", *ERRORS)
+"""What a point can be made to do. ``short`` writes half and says so; ``torn`` writes half and is killed; an error is
+raised instead of the call. All but the kills need a call on a file."""
+
+_VOLATILE = re.compile(r"[0-9a-f]{8,}")
+"""Hashes and ids in paths: other ones in the next run."""
+
+# The real calls: the module's attributes are replaced later.
+_write, _open, _kill, _getpid, _readlink = os.write, os.open, os.kill, os.getpid, os.readlink
+
+
+class Points:
+    """The points of this process."""
+
+    def __init__(self, plan: dict[str, Any], command: str) -> None:
+        """Find out which role ``command`` has, and the how-manieth process of it this is."""
+        self._roots = [os.path.realpath(root) + os.sep for root in plan["roots"]]
+        self._act = plan["act"]
+        self.role_of = _roles(plan["roles"])
+        self.role = self.role_of(command)
+        self.process = _count_start(plan["folder"], self.role)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        self._trace = _open(os.path.join(plan["folder"], "trace.jsonl"), flags, 0o600)
+        self._lock = threading.Lock()
+        self._counts: dict[str, int] = {}
+
+    def path_name(self, path: Any) -> str | None:
+        """Return the name of ``path`` below a root, volatile parts replaced; None for files that do not count."""
+        if isinstance(path, int):
+            return self._handle_name(path)
+        text = os.fsdecode(path)
+        full = os.path.join(os.path.realpath(os.path.dirname(text) or "."), os.path.basename(text))
+        for root in self._roots:
+            if full + os.sep == root:
+                return "."
+            if full.startswith(root):
+                return _VOLATILE.sub("#", full[len(root) :])
+        return None
+
+    def _handle_name(self, handle: int) -> str | None:
+        """Return the name of what an open handle stands for; the standard streams do not count."""
+        if handle <= 2:
+            return None
+        try:
+            target = _readlink(f"/proc/self/fd/{handle}")
+        except OSError:
+            return None
+        return "pipe" if target.startswith("pipe:") else self.path_name(target) if target.startswith("/") else None
+
+    def run(self, name: str, call: Callable[[], _T], half: Callable[[], _T] | None = None) -> _T:
+        """Do ``call`` as the point ``name``, unless the plan wants something else here.
+
+        Args:
+            name: of the point.
+            call: what the program wants.
+            half: the same with half of the data; absent where a part makes no sense.
+        """
+        do = self.reached(name)
+        if do == "kill-before":
+            self.die()
+        if do in ERRORS:
+            raise OSError(ERRORS[do], os.strerror(ERRORS[do]))
+        result = half() if do in ("short", "torn") and half is not None else call()
+        if do in ("kill-after", "torn"):
+            self.die()
+        return result
+
+    def reached(self, name: str) -> str:
+        """Count and trace the point; return what is to be done here, or nothing."""
+        with self._lock:
+            occurrence = self._counts[name] = self._counts.get(name, 0) + 1
+        do = self._planned(name, occurrence)
+        self._note({"point": name, "occurrence": occurrence, "do": do})
+        return do
+
+    def die(self) -> None:
+        """End this process as kill -9 does; the whole machine goes on."""
+        _kill(_getpid(), signal.SIGKILL)
+        signal.pause()
+
+    def _planned(self, name: str, occurrence: int) -> str:
+        """Return what the plan wants at this point."""
+        act = self._act
+        if act is None or (act["role"], act["process"], act["point"]) != (self.role, self.process, name):
+            return ""
+        hit = occurrence >= act["occurrence"] if act["sticky"] else occurrence == act["occurrence"]
+        return str(act["do"]) if hit else ""
+
+    def _note(self, facts: dict[str, Any]) -> None:
+        """Append one line to the trace, in one write."""
+        line = {"role": self.role, "process": self.process, "pid": _getpid(), **facts}
+        _write(self._trace, (json.dumps(line) + "\n").encode())
+
+
+def message_name(data: bytes) -> str:
+    """Return the ``type`` of a JSON line, or nothing: messages on a pipe are points of their own."""
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        first = bytes(data).split(b"\n", 1)[0]
+        return f":{json.loads(first)['type']}"
+    return ""
+
+
+def _roles(table: list[list[str]]) -> Callable[[str], str]:
+    """Return the function from a command line to its role."""
+
+    def role_of(command: str) -> str:
+        return next((role for text, role in table if text in command), "other")
+
+    return role_of
+
+
+def _count_start(folder: str, role: str) -> int:
+    """Return the how-manieth process of ``role`` this is, counted in a file under a lock."""
+    handle = _open(os.path.join(folder, "starts"), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        _write(handle, f"{role}\n".encode())
+        os.lseek(handle, 0, os.SEEK_SET)
+        with os.fdopen(os.dup(handle), "r") as started:
+            return started.read().split("\n").count(role)
+    finally:
+        os.close(handle)
