@@ -1,0 +1,1 @@
+"""The inventory: what the hosts are, and people's decisions about single hosts."""

@@ -1,0 +1,171 @@
+"""``fleetroll-server init``: a new data folder, whole or not at all.
+
+Everything is built in a folder beside the wanted one, made durable, and moved into place by one rename. The root keys go
+into a folder of their own, outside: whoever takes the server must not be able to name new keys for the fleet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleetroll_common.durable import create_durably, sync_dir, sync_tree, write_durably
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
+from fleetroll_publishing.keys import Passphrase, PrivateKey, SecretKey, save_key
+from fleetroll_publishing.repository import ROOT_KEYS_MIN, create
+from fleetroll_server.access.secretwords import new_secret
+from fleetroll_server.catalogue.keys import managed_roles, role_signers
+from fleetroll_server.certificates import current_leaf, host_of, make_ca, store_ca
+from fleetroll_server.datafolder import FOLDER_MODE, DataFolder
+from fleetroll_server.firstrows import FirstRows, write_first_rows
+from fleetroll_server.secrets import Secrets
+from fleetroll_server.settings import load_settings
+from fleetroll_server.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fleetroll_common.values.clock import Clock
+    from fleetroll_common.values.ids import IdSource
+
+PRODUCTS = ("agent",)
+UNLOCK_FILE = "unlock.key"
+"""Opens the root keys where no passphrase was given: as good as no lock, and said so."""
+UNLOCK_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class InitRequest:
+    """What was asked for.
+
+    Attributes:
+        data: the folder to make; may exist when it is empty.
+        root_keys: where the root keys go; outside of ``data``, empty or not there.
+        addresses: "host:port" under which hosts will reach the server.
+        passphrase: protects the root keys; None leaves them unprotected.
+        demo: dirty builds may be published.
+    """
+
+    data: Path
+    root_keys: Path
+    addresses: Sequence[str] = ()
+    passphrase: Passphrase | None = None
+    demo: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Initialised:
+    """What was made. ``admin_token`` is shown once; it also lies in the data folder."""
+
+    admin_token: str = field(repr=False)
+    folder: DataFolder
+    root_key_files: tuple[Path, ...]
+
+
+def initialise(request: InitRequest, clock: Clock, ids: IdSource) -> Initialised:
+    """Make the data folder and the root keys.
+
+    Raises:
+        RequestError: a folder is in use, the root keys would lie inside of the data, or an address or passphrase can't be
+            used (operator's fault).
+        OSError: the disk refused; nothing of this run is left.
+    """
+    data, root_keys = request.data.resolve(), request.root_keys.resolve()
+    _check_folders(data, root_keys)
+    building = data.with_name(f".{data.name}.init")
+    if building.exists():
+        shutil.rmtree(building)
+    data.parent.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    try:
+        token, root = _build(DataFolder(building), request, root_keys, clock, ids)
+        written = _write_root_keys(root_keys, root, request.passphrase, ids)
+        sync_tree(building)
+        building.rename(data)
+        sync_dir(data.parent)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        for path in written:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        raise
+    return Initialised(token, DataFolder(data), tuple(written))
+
+
+def _check_folders(data: Path, root_keys: Path) -> None:
+    """Refuse folders that are in use or inside of each other."""
+    for name, folder in (("data", data), ("root-keys", root_keys)):
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            message = f"{name}: {folder} is in use; nothing was changed"
+            raise RequestError(message, code=Code.ALREADY_EXISTS, remedy="name a new or an empty folder", field=name)
+    if root_keys == data or data in root_keys.parents:
+        message = f"root-keys: {root_keys} is inside of the data folder"
+        remedy = "name a folder that can be taken away from this machine"
+        raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy=remedy, field="root-keys")
+
+
+def _build(
+    folder: DataFolder, request: InitRequest, root_keys: Path, clock: Clock, ids: IdSource
+) -> tuple[str, tuple[PrivateKey, ...]]:
+    """Fill the folder that becomes the data folder; return the first token's secret and the root keys."""
+    now = clock.now()
+    folder.make()
+    write_durably(folder.settings, _settings_text(request.addresses, root_keys).encode())
+    settings = load_settings(folder.settings)
+    secrets = Secrets.create(folder.secret_key, ids)
+    store_ca(folder, secrets, make_ca("Fleetroll CA", now))
+    current_leaf(folder, secrets, [host_of(address) for address in settings.addresses], now)
+    root = tuple(PrivateKey.generate() for _ in range(ROOT_KEYS_MIN))
+    keys = {role: PrivateKey.generate() for role in managed_roles(PRODUCTS)}
+    files = create(PRODUCTS, role_signers(keys, root), now)
+    token = new_secret(ids)
+    rows = FirstRows(token=token, metadata=files, keys=keys, demo=request.demo)
+    asyncio.run(_fill_database(folder, secrets, rows, clock, ids))
+    write_durably(folder.admin_token, f"{token}\n".encode())
+    return token, root
+
+
+async def _fill_database(folder: DataFolder, secrets: Secrets, rows: FirstRows, clock: Clock, ids: IdSource) -> None:
+    """Make the database with its first rows."""
+    store = await Store.open(folder.database_url, clock)
+    try:
+        await store.writer.command(lambda tx: write_first_rows(tx, secrets, rows, ids))
+    finally:
+        await store.close()
+
+
+def _write_root_keys(
+    folder: Path, keys: Sequence[PrivateKey], passphrase: Passphrase | None, ids: IdSource
+) -> list[Path]:
+    """Write the root keys; what was written is taken away again when one of them fails."""
+    folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    written: list[Path] = []
+    try:
+        protection: Passphrase | SecretKey
+        if passphrase is None:
+            protection = SecretKey(ids.token(UNLOCK_BYTES))
+            create_durably(folder / UNLOCK_FILE, protection.value.hex().encode() + b"\n")
+            written.append(folder / UNLOCK_FILE)
+        else:
+            protection = passphrase
+        for number, key in enumerate(keys, 1):
+            path = folder / f"root-{number}.key"
+            save_key(path, key, "root", protection)
+            written.append(path)
+    except BaseException:
+        for path in written:
+            path.unlink()
+        raise
+    return written
+
+
+def _settings_text(addresses: Sequence[str], root_keys: Path) -> str:
+    """Return the first settings file: what was said, everything else by default."""
+    listed = ", ".join(f'"{address}"' for address in addresses)
+    escaped = str(root_keys).replace("\\", "\\\\").replace('"', '\\"')
+    return f'# Every setting, its unit and its default: docs/reference/settings.md\naddresses = [{listed}]\nroot_keys = "{escaped}"\n'

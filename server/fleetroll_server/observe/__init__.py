@@ -1,0 +1,1 @@
+"""How the server shows how it is: logs, health, readiness."""

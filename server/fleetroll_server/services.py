@@ -1,0 +1,87 @@
+"""What the parts of the server share: one frozen bag, made at start, given to every servicer and background task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fleetroll.v1 import agent_stream_pb2 as stream_pb2
+    from fleetroll_common.values.clock import Clock
+    from fleetroll_common.values.ids import IdSource
+    from fleetroll_server.catalogue.catalogue import Catalogue
+    from fleetroll_server.datafolder import DataFolder
+    from fleetroll_server.secrets import Secrets
+    from fleetroll_server.settings import Settings
+    from fleetroll_server.store import Store
+
+
+class Sessions(Protocol):
+    """The open agent sessions of this process, as the other rooms see them.
+
+    Whatever is pushed here MUST have been committed before: use :meth:`~fleetroll_server.store.Tx.after_commit`.
+    """
+
+    def send(self, agent_id: str, message: stream_pb2.ConnectResponse) -> bool:
+        """Queue a message; False when the agent has no session here."""
+
+    def close(self, agent_id: str, last: stream_pb2.ConnectResponse) -> bool:
+        """End the agent's session with ``last``; False when it has none here."""
+
+    def broadcast(self, message: stream_pb2.ConnectResponse, wanted: Callable[[Any], bool]) -> int:
+        """Queue one message, built once, for each wanted session; return how many took it."""
+
+    def is_online(self, agent_id: str) -> bool:
+        """Tell whether the agent has a session in this process."""
+
+
+class BackgroundService(Protocol):
+    """A part that runs beside the requests. Started in the list's order, drained and stopped in reverse."""
+
+    async def start(self) -> None:
+        """Begin; return once it runs."""
+
+    async def drain(self) -> None:
+        """Take nothing new and let peers know; called when the server is about to go down."""
+
+    async def stop(self) -> None:
+        """End, and wait until nothing of it runs any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The shared parts.
+
+    Attributes:
+        store: the open database.
+        clock: this host's clocks.
+        ids: random ids and bytes.
+        settings: as read at start; they do not change while the process runs.
+        folder: where files lie.
+        secrets: the box that opens what the database keeps sealed.
+        server_key: key of receipts and session tokens, shared by all servers of the database, 32 bytes.
+        server_id: of this process; new at each start.
+        incarnation: of the database.
+        demo: True in a repository made by ``init --demo``: dirty builds may be published.
+        ca_pem: CA certificates that agents and clients trust.
+        addresses: "host:port" under which agents reach this fleet's servers, in order.
+        catalogue: releases, artefacts, signed metadata.
+        sessions: the open agent sessions of this process.
+    """
+
+    store: Store
+    clock: Clock
+    ids: IdSource
+    settings: Settings
+    folder: DataFolder
+    secrets: Secrets
+    server_key: bytes
+    server_id: str
+    incarnation: str
+    demo: bool
+    ca_pem: bytes
+    addresses: tuple[str, ...]
+    catalogue: Catalogue
+    sessions: Sessions

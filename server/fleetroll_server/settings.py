@@ -1,0 +1,116 @@
+"""Settings of a server: ``fleetroll-server.toml`` in the data folder, then the environment, then the command line.
+
+The environment's names are the fields' in capitals behind ``FLEETROLL_SERVER_``. Unknown keys are refused by name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
+
+Address = Annotated[str, StringConstraints(pattern=r"^(\[[0-9a-fA-F:.]{2,64}\]|[A-Za-z0-9._-]{1,253}):[0-9]{1,5}$")]
+
+
+class Settings(BaseSettings):
+    """All settings. None changes while the server runs."""
+
+    model_config = SettingsConfigDict(env_prefix="FLEETROLL_SERVER_", extra="forbid", frozen=True)
+
+    listen: Address = Field(
+        default="127.0.0.1:8443",
+        description="Where the TLS port for agents and administrators listens, host:port. Port 0 takes a free one.",
+    )
+    addresses: Annotated[tuple[Address, ...], NoDecode] = Field(
+        default=(),
+        max_length=16,
+        description="host:port under which hosts reach the server, in order; they stand in join strings and in the "
+        "server's certificate. Empty: the address that it listens on.",
+    )
+    root_keys: Path | None = Field(
+        default=None,
+        description="The folder that init wrote the root keys to. The server warns daily while it can read them.",
+    )
+    log_level: Annotated[str, StringConstraints(pattern="^(debug|info|warning|error)$")] = Field(
+        default="info", description="The least important log lines that are written: debug, info, warning or error."
+    )
+    drain_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        le=600,
+        description="How long calls that are open may take to end when the server is stopped, in seconds.",
+    )
+    timestamp_seconds: float = Field(
+        default=3600.0,
+        ge=1,
+        le=43200,
+        description="How often the timestamp of release metadata is signed again, in seconds; it is valid for a day.",
+    )
+    lease_seconds: float = Field(
+        default=15.0,
+        ge=3,
+        le=300,
+        description="How long after its last sign of life a server process still counts as live, in seconds: its "
+        "agents are not called offline before. It is renewed three times as often.",
+    )
+    upload_stall_seconds: float = Field(
+        default=60.0,
+        ge=1,
+        le=3600,
+        description="How long an upload of a release may stand still before it is ended, in seconds.",
+    )
+
+    @field_validator("addresses", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """Take the environment's form: addresses with commas between."""
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the command line before the environment before the file."""
+        del dotenv_settings, file_secret_settings
+        toml_file = settings_cls.model_config.get("toml_file")
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file)
+
+
+def load_settings(path: Path, **given: Any) -> Settings:  # noqa: ANN401 (values of fields, checked there)
+    """Return the settings of the file ``path``, the environment, and ``given`` (what the command line says).
+
+    Raises:
+        RequestError: a key is unknown or a value can't be used; it is named (operator's fault).
+    """
+
+    class FileSettings(Settings):
+        """The same, read from this file."""
+
+        model_config = SettingsConfigDict(toml_file=path)
+
+    try:
+        return FileSettings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        message = f"settings: {field}: {first['msg']}"
+        raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy=f"correct {path.name}", field=field) from error
+    except ValueError as error:
+        message = f"settings: {path.name} is no TOML: {error}"
+        raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy=f"correct {path.name}") from error
