@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 
 import pytest
+import structlog
 from hypothesis import settings
 
 # A missing CA option would go unnoticed where the shell names roots of its own.
@@ -21,6 +23,23 @@ os.environ["GRPC_VERBOSITY"] = "ERROR"
 # The bundled PostgreSQL warns about a folder that others can enter; mkdtemp makes it 0700.
 RUNTIME_DIR = tempfile.mkdtemp(prefix="fleetroll-run-")
 os.environ["XDG_RUNTIME_DIR"] = RUNTIME_DIR
+
+
+
+class CurrentStderr:
+    """Whatever standard error is at the moment: pytest captures it anew for each test."""
+
+    def write(self, text: str) -> int:
+        """Pass the text on."""
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Pass the wish on."""
+        sys.stderr.flush()
+
+
+# Logs belong to a test's standard error: what a passed test prints is a count, and is shown.
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(CurrentStderr()))
 
 # The machine is shared: a slow example is no failure. Examples are the same in every run; --full draws new ones.
 settings.register_profile("fixed", derandomize=True, deadline=None)
@@ -40,6 +59,16 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure() -> None:
     """Leave nothing behind."""
     shutil.rmtree(RUNTIME_DIR, ignore_errors=True)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what passed tests printed: the counts of proofs, so that a shrunken one is seen."""
+    reports = [report for report in terminalreporter.stats.get("passed", []) if report.when == "call"]
+    lines = [line for report in reports for line in report.capstdout.splitlines() if line.strip()]
+    if lines:
+        terminalreporter.section("counts")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

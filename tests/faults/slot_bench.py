@@ -6,10 +6,10 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from faults.archives import HERE, Archive, honest
 from fleetroll_agent.slots import RealDisk, Slot, SlotStore
 from fleetroll_agent.unpack import unpack
 from fleetroll_common.values.version import Version
+from tests.faults.archives import HERE, Archive, honest
 
 if TYPE_CHECKING:
     from pathlib import Path

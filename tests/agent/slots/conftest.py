@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from faults.slot_bench import Bench, WatchedDisk
 from fleetroll_agent.slots import SlotStore
+from tests.faults.slot_bench import Bench, WatchedDisk
 
 if TYPE_CHECKING:
     from pathlib import Path

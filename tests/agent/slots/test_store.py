@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from faults.archives import CONTENT
-from faults.slot_bench import Bench, Crash
 from fleetroll_agent.slots import InUse, Mark, SlotStore
 from fleetroll_agent.slots.disk import RealDisk, remove_tree
 from fleetroll_common.values.errors import AgentError
 from fleetroll_common.values.version import Version
+from tests.faults.archives import CONTENT
+from tests.faults.slot_bench import Bench, Crash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from faults.archives import CONTENT, HERE, Archive, honest, snapshot
 from fleetroll_agent.unpack import tree as tree_module
 from fleetroll_agent.unpack import unpack
 from fleetroll_common.values.errors import AgentError
+from tests.faults.archives import CONTENT, HERE, Archive, honest, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,10 +9,10 @@ import os
 import pytest
 import zstandard
 
-from faults.archives import compress
 from fleetroll_agent.unpack import stream as stream_module
 from fleetroll_agent.unpack.stream import TarStream
 from fleetroll_common.values.errors import TrustError
+from tests.faults.archives import compress
 
 NOISE = os.urandom(1_000_000)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from faults.archives import Arena
+from tests.faults.archives import Arena
 
 if TYPE_CHECKING:
     from pathlib import Path

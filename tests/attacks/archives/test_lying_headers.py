@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from faults.archives import CONTENT, Arena, header, honest
 from fleetroll_common.values import ustar
+from tests.faults.archives import CONTENT, Arena, header, honest
 
 ENTRY = 1  # members: MANIFEST, entry.py, pkg, pkg/__init__.py, pkg/data.bin
 FOLDER = 2

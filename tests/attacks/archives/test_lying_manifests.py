@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from faults.archives import CONTENT, Archive, Arena, Member, entries, header, signed_manifest
 from fleetroll_common.values.manifest import Manifest
+from tests.faults.archives import CONTENT, Archive, Arena, Member, entries, header, signed_manifest
 
 DATA = b"evil\n"
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from faults.archives import CONTENT, HERE, Archive, compress, honest, snapshot
 from fleetroll_agent.unpack import unpack
 from fleetroll_common.values.errors import TrustError
+from tests.faults.archives import CONTENT, HERE, Archive, compress, honest, snapshot
 
 TAR = honest().tar()
 MEMBERS = len(honest().members)

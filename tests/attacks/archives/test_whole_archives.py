@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 import zstandard
 
-from faults.archives import CONTENT, HERE, Arena, Member, compress, entries, honest, signed_manifest, snapshot
 from fleetroll_agent.unpack import Caps, unpack
 from fleetroll_agent.unpack.stream import TarStream
 from fleetroll_common.values import ustar
 from fleetroll_common.values.errors import AgentError
 from fleetroll_common.values.manifest import Manifest
 from fleetroll_common.values.platform import Platform
+from tests.faults.archives import CONTENT, HERE, Arena, Member, compress, entries, honest, signed_manifest, snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
