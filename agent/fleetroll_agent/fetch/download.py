@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from fleetroll_agent.fetch.partial import Partial
 from fleetroll_agent.fetch.patience import Patience
@@ -34,6 +34,9 @@ _T = TypeVar("_T")
 
 _SPOILED = frozenset({Code.WRONG_HASH, Code.DISK_FULL})
 """What leaves no part behind."""
+
+_LEAVE_SECONDS = 5.0
+"""How long a source may take to notice that nobody listens any more."""
 
 
 async def fetch_target(
@@ -113,7 +116,7 @@ async def _receive(
 async def _next_piece(stream: AsyncIterator[bytes], target: Wanted, partial: Partial, patience: Patience) -> bytes:
     """Wait for the next bytes, within both deadlines."""
     try:
-        piece = await asyncio.wait_for(anext(stream), patience.left_seconds())
+        piece = await _within(stream, patience.left_seconds())
     except StopAsyncIteration as error:
         _interrupted(target, partial, "the source ended early", error)
     except asyncio.TimeoutError as error:
@@ -128,12 +131,34 @@ async def _next_piece(stream: AsyncIterator[bytes], target: Wanted, partial: Par
     return piece
 
 
+async def _within(stream: AsyncIterator[bytes], seconds: float) -> bytes:
+    """Return the next piece; ``TimeoutError`` after ``seconds``.
+
+    Not ``wait_for``: up to Python 3.11 it swallows a cancellation that arrives together with a piece.
+    """
+    step = asyncio.ensure_future(anext(stream))
+    try:
+        await asyncio.wait({step}, timeout=seconds)
+        if not step.done():
+            raise asyncio.TimeoutError
+        return step.result()
+    finally:
+        step.cancel()
+        await _leave(step)
+
+
 async def _close(stream: AsyncIterator[bytes]) -> None:
-    """Tell the source that nobody listens any more; what it has to say about that changes nothing."""
+    """Tell the source that nobody listens any more."""
     close = getattr(stream, "aclose", None)
     if close is not None:
-        with contextlib.suppress(SourceFailed, OSError):
-            await close()
+        await _leave(asyncio.ensure_future(close()))
+
+
+async def _leave(task: asyncio.Future[Any]) -> None:
+    """Wait for a source's last step; what it has to say changes nothing any more."""
+    await asyncio.wait({task}, timeout=_LEAVE_SECONDS)
+    if task.done() and not task.cancelled():
+        task.exception()
 
 
 async def _in_thread(work: Callable[[], _T]) -> _T:
