@@ -1,0 +1,84 @@
+"""From Go to the restart: self-test, arming, leaving. Each step is written down before it begins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fleetroll_agent.jobs.events import Arm, ArmDropped, Armed, Leave, PassRecall, SelfTested
+from fleetroll_agent.jobs.state import (
+    Result,
+    State,
+    end_attempt,
+    remember_bad,
+    running_attempt,
+    say_stage,
+    with_attempt,
+)
+from fleetroll_agent.jobs.values import Attempt, Moment, Said, Stage, Step, Stop
+from fleetroll_common.values.codes import Code
+
+RESTART = "restart into the trial"
+NO_ANSWER = "the launcher did not answer; its record decides"
+
+
+def on_self_tested(state: State, event: SelfTested, moment: Moment) -> Result:
+    """Go on to arming, or end with nothing changed."""
+    if event.job != state.job:
+        return state, ()
+    state = replace(state, job=None)
+    attempt = running_attempt(state)
+    if event.code is not None:
+        state = remember_bad(state, attempt.sha256)
+        facts = {"code": event.code, "message": event.message, "output_tail": event.output_tail}
+        return end_attempt(state, moment, Said.FAILED, **facts)
+    if attempt.stop is not Stop.NOTHING:
+        return _stopped(state, attempt, moment)
+    state = with_attempt(state, step=Step.ARM)
+    state = replace(say_stage(state, moment), arm_until=moment.boot_seconds + state.rules.arm)
+    return state, (
+        Arm(attempt.generation, attempt.version, attempt.sha256, attempt.soak_seconds, attempt.lease_seconds),
+    )
+
+
+def on_armed(state: State, event: Armed, moment: Moment) -> Result:
+    """Leave for the trial; or take it back when a stop was asked for before this answer."""
+    attempt = state.record.attempt
+    if attempt is None or (attempt.generation, attempt.step) != (event.generation, Step.ARM):
+        return state, ()
+    if attempt.stop is not Stop.NOTHING:
+        return replace(state, arm_until=moment.boot_seconds + state.rules.arm), (PassRecall(attempt.generation),)
+    state = with_attempt(state, step=Step.RESTART)
+    state = replace(say_stage(state, moment), arm_until=None, leaving=True)
+    return state, (Leave(RESTART),)
+
+
+def on_arm_dropped(state: State, event: ArmDropped, moment: Moment) -> Result:
+    """End: the launcher refused, and nothing changed."""
+    attempt = state.record.attempt
+    if attempt is None or (attempt.generation, attempt.step) != (event.generation, Step.ARM):
+        return state, ()
+    text = f"the launcher refused the trial: {event.code}"
+    return end_attempt(state, moment, Said.FAILED, code=event.code, message=text)
+
+
+def leave_if_unanswered(state: State, moment: Moment) -> Result:
+    """Leave when the launcher is silent: whatever it wrote is what runs next, and the agent that starts then knows."""
+    if state.arm_until is None or moment.boot_seconds < state.arm_until:
+        return state, ()
+    return replace(state, arm_until=None, leaving=True), (Leave(NO_ANSWER),)
+
+
+def _stopped(state: State, attempt: Attempt, moment: Moment) -> Result:
+    """End at the step's boundary, as was asked; nothing was switched."""
+    code = attempt.stop_code or Code.CANCELLED_BY
+    return end_attempt(state, moment, Said.CANCELLED, code=code, message="stopped before the switch", **_back(state))
+
+
+def _back(state: State) -> dict[str, str]:
+    """Say what runs: the version that never stopped running."""
+    return {"running_version": state.running.version}
+
+
+def past_switch(attempt: Attempt) -> bool:
+    """Tell whether the launcher acknowledged the trial."""
+    return attempt.stage is Stage.TRIAL or attempt.step is Step.RESTART

@@ -1,0 +1,154 @@
+"""Assignments and the kill switch: what starts an attempt, and what ends one before Go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fleetroll_agent.jobs.events import Acked, Assigned, Effects, PassRecall, Suspended
+from fleetroll_agent.jobs.state import (
+    Result,
+    State,
+    accept,
+    add_outcome,
+    end_attempt,
+    is_before_go,
+    join,
+    running_attempt,
+    say,
+    say_stage,
+    with_attempt,
+)
+from fleetroll_agent.jobs.values import Attempt, Moment, Outcome, Said, Stage, Step, Stop
+from fleetroll_common.values.codes import Code
+
+
+def on_assigned(state: State, event: Assigned, moment: Moment) -> Result:
+    """Take a generation above the highest, once; say again what became of the highest; pass over lower ones."""
+    record = state.record
+    if event.generation < record.highest:
+        return state, ()
+    if event.generation == record.highest:
+        return _say_again(state, moment), ()
+    state = replace(state, record=replace(record, highest=event.generation))
+    fresh = _attempt(event) if event.version else None
+    attempt = record.attempt
+    if attempt is not None and attempt.past_go:
+        return _let_wait(state, event, fresh, moment)
+    code = Code.SUPERSEDED if event.version else Code.CANCELLED_BY
+    effects: Effects = ()
+    if attempt is not None:
+        state, effects = end_attempt(state, moment, Said.CANCELLED, code=code, message=_ended_by(event))
+    if fresh is None:
+        return state, effects
+    state, more = accept(state, moment, fresh)
+    if state.suspended:
+        return join((*effects, *more), _killed(state, moment))
+    return state, (*effects, *more)
+
+
+def on_suspended(state: State, event: Suspended, moment: Moment) -> Result:
+    """Note the switch. Pressed: before Go the attempt ends, verified bytes stay; after Go it goes back if it still can.
+
+    Lifting starts nothing.
+    """
+    if not event.active:
+        return replace(state, suspended=state.suspended - {event.scope}), ()
+    return suspend(replace(state, suspended=state.suspended | {event.scope}), moment)
+
+
+def suspend(state: State, moment: Moment) -> Result:
+    """Let a pressed switch take effect on whatever is going on."""
+    attempt, waiting = state.record.attempt, state.record.waiting
+    if waiting is not None:
+        state = _end_waiting(state, moment, waiting, Code.KILLED, "the kill switch was pressed")
+    if attempt is None:
+        return state, ()
+    if is_before_go(attempt):
+        return _killed(state, moment)
+    return ask_to_stop(state, Stop.BEFORE_SWITCH, Code.KILLED), ()
+
+
+def ask_to_stop(state: State, stop: Stop, code: Code) -> State:
+    """Write down that the attempt past Go shall go back; a recall outranks a stop before the switch."""
+    attempt = running_attempt(state)
+    switched = attempt.stage is Stage.TRIAL or attempt.step is Step.RESTART
+    if stop is Stop.BEFORE_SWITCH and (switched or attempt.stop is not Stop.NOTHING):
+        return state
+    return with_attempt(state, stop=stop, stop_code=code)
+
+
+def on_acked(state: State, event: Acked, moment: Moment) -> Result:
+    """Note when the server acknowledged an outcome: from then on it is kept for its time."""
+    if not any(known.acked_at is None and known.number <= event.number for known in state.record.outcomes):
+        return state, ()
+    outcomes = tuple(
+        replace(known, acked_at=moment.wall_seconds)
+        if known.acked_at is None and known.number <= event.number
+        else known
+        for known in state.record.outcomes
+    )
+    return replace(state, record=replace(state.record, outcomes=outcomes)), ()
+
+
+def _let_wait(state: State, event: Assigned, fresh: Attempt | None, moment: Moment) -> Result:
+    """Keep a newer generation until the attempt past Go has ended; a recall brings that end about."""
+    waiting = state.record.waiting
+    if waiting is not None:
+        state = _end_waiting(state, moment, waiting, Code.SUPERSEDED, _ended_by(event))
+    if fresh is not None and state.suspended:
+        outcome = Outcome(0, fresh.generation, fresh.version, Said.CANCELLED, code=Code.KILLED, message=_KILLED)
+        state = add_outcome(state, moment, outcome)
+    elif fresh is not None:
+        state = replace(state, record=replace(state.record, waiting=fresh))
+        state = say(state, moment, fresh.generation, Said.OFFERED)
+    if event.recall:
+        return _recall(ask_to_stop(state, Stop.RECALL, Code.RECALLED))
+    if event.stop_before_switch:
+        return ask_to_stop(state, Stop.BEFORE_SWITCH, Code.CANCELLED_BY), ()
+    return state, ()
+
+
+def _recall(state: State) -> Result:
+    """Ask the launcher for the way back at once where the switch was made."""
+    attempt = running_attempt(state)
+    if attempt.stage is Stage.TRIAL or attempt.step is Step.RESTART:
+        return state, (PassRecall(attempt.generation),)
+    return state, ()
+
+
+def _killed(state: State, moment: Moment) -> Result:
+    return end_attempt(state, moment, Said.CANCELLED, code=Code.KILLED, message=_KILLED)
+
+
+def _end_waiting(state: State, moment: Moment, waiting: Attempt, code: Code, message: str) -> State:
+    state = replace(state, record=replace(state.record, waiting=None))
+    return add_outcome(
+        state, moment, Outcome(0, waiting.generation, waiting.version, Said.CANCELLED, code=code, message=message)
+    )
+
+
+def _say_again(state: State, moment: Moment) -> State:
+    """Report the state of the highest generation once more; a generation that desired nothing has none."""
+    record = state.record
+    if record.attempt is not None and record.attempt.generation == record.highest:
+        return say_stage(state, moment, code=state.note)
+    if record.waiting is not None and record.waiting.generation == record.highest:
+        return say(state, moment, record.highest, Said.OFFERED)
+    known = record.outcome(record.highest)
+    if known is None:
+        return state
+    facts = ("sha256", "code", "message", "running_version", "unproven", "committed_locally")
+    return say(state, moment, known.generation, known.said, **{name: getattr(known, name) for name in facts})
+
+
+def _attempt(event: Assigned) -> Attempt:
+    return Attempt(event.generation, event.version, event.soak_seconds, event.lease_seconds, event.retry_bad)
+
+
+def _ended_by(event: Assigned) -> str:
+    if event.version:
+        return f"generation {event.generation} asks for {event.version} instead"
+    return f"generation {event.generation} asks for nothing"
+
+
+_KILLED = "the kill switch was pressed before the permit to apply was used"

@@ -1,0 +1,146 @@
+"""Go: the one permit to change the host. Kept in memory only, used once, void at the least doubt.
+
+A Go is used when it answers the latest ask, in the session in which that ask was made, at most 60 s after the ask was
+sent; a newer ask, a hello that is being built, the end of the session and any restart void it. Using it *is* the write
+of APPLYING: until that is durable nothing has been done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fleetroll_agent.jobs.assigning import suspend
+from fleetroll_agent.jobs.events import (
+    AskAgain,
+    AskGo,
+    ExtendLease,
+    GoGiven,
+    GoRefused,
+    HelloBuilt,
+    LockBusy,
+    ReleaseLock,
+    RunSelfTest,
+    ServerBusy,
+    SessionClosed,
+    SessionOpened,
+)
+from fleetroll_agent.jobs.state import (
+    Ask,
+    Result,
+    State,
+    is_staged,
+    join,
+    new_job,
+    running_attempt,
+    say_stage,
+    with_attempt,
+)
+from fleetroll_agent.jobs.values import Moment, Stage, Step
+from fleetroll_common.values.codes import Code
+
+
+def on_hello_built(state: State, _event: HelloBuilt, _moment: Moment) -> Result:
+    """Void every Go of the older session: the hello says STAGED, and the server frees the charge for that word."""
+    return _without_session(state)
+
+
+def on_session_opened(state: State, event: SessionOpened, moment: Moment) -> Result:
+    """Begin to count asks anew, and ask at once. The Welcome's list of pressed switches replaces what was heard."""
+    state, effects = _without_session(state)
+    state = replace(state, session=event.session, skewed=event.skewed, suspended=event.suspended)
+    if event.suspended:
+        return join(effects, suspend(state, moment))
+    if is_staged(state.record.attempt):
+        if event.skewed:
+            state = wait_for(state, moment, Code.CLOCK_SKEW, "host and server clocks differ by more than 5 min")
+        state = replace(state, ask_at=moment.boot_seconds)
+    return state, effects
+
+
+def on_session_closed(state: State, event: SessionClosed, _moment: Moment) -> Result:
+    """Void what the session gave; a late word about an older one changes nothing."""
+    return _without_session(state) if event.session == state.session else (state, ())
+
+
+def ask_if_due(state: State, moment: Moment) -> Result:
+    """Ask for Go when it is time. The instant counts from here: before the lock is taken and anything is sent."""
+    attempt = state.record.attempt
+    allowed = is_staged(attempt) and state.session and not state.skewed and not state.suspended and not state.leaving
+    if attempt is None or not allowed or state.ask_at is None or moment.boot_seconds < state.ask_at:
+        return state, ()
+    ask = Ask(state.asks + 1, moment.boot_seconds)
+    state = replace(state, asks=ask.number, ask=ask, ask_at=_next_ask(state, moment))
+    return state, (AskGo(state.session, attempt.generation, ask.number, attempt.sha256),)
+
+
+def on_go(state: State, event: GoGiven, moment: Moment) -> Result:
+    """Use Go, if it is the one that was asked for last; else nothing happens."""
+    attempt, ask = state.record.attempt, state.ask
+    if attempt is None or ask is None or not is_staged(attempt):
+        return state, ()
+    if (event.session, event.generation, event.ask) != (state.session, attempt.generation, ask.number):
+        return state, ()
+    if not 0 <= moment.boot_seconds - ask.sent_at <= state.rules.go or state.suspended:
+        return replace(state, ask=None), (ReleaseLock(),)
+    state, job = new_job(replace(state, ask=None, ask_at=None, note=None))
+    state = with_attempt(state, stage=Stage.APPLYING, step=Step.SELF_TEST)
+    return say_stage(state, moment), (RunSelfTest(job, attempt.version, attempt.sha256),)
+
+
+def on_no_go(state: State, event: GoRefused, moment: Moment) -> Result:
+    """Give the lock back and ask later; an answer to an older ask says nothing."""
+    attempt, ask = state.record.attempt, state.ask
+    if attempt is None or ask is None or not is_staged(attempt):
+        return state, ()
+    if (event.session, event.generation, event.ask) != (state.session, attempt.generation, ask.number):
+        return state, ()
+    at = _next_ask(state, moment)
+    if event.retry_after_seconds is not None:
+        at = min(at, moment.boot_seconds + event.retry_after_seconds)
+    return replace(state, ask=None, ask_at=at), (ReleaseLock(),)
+
+
+def on_ask_again(state: State, event: AskAgain, moment: Moment) -> Result:
+    """Ask at once; that ask voids the Go of an older one that may be on its way."""
+    attempt = state.record.attempt
+    if attempt is None or not is_staged(attempt) or event.session != state.session:
+        return state, ()
+    if event.generation != attempt.generation:
+        return state, ()
+    return replace(state, ask_at=moment.boot_seconds), ()
+
+
+def on_lock_busy(state: State, event: LockBusy, moment: Moment) -> Result:
+    """Another product is between Go and its end: this ask was never sent; ask later."""
+    if state.ask is None or state.ask.number != event.ask:
+        return state, ()
+    return wait_for(replace(state, ask=None), moment, Code.LOCKED, "another job of this host holds the lock"), ()
+
+
+def on_server_busy(state: State, event: ServerBusy, _moment: Moment) -> Result:
+    """Ask the launcher for more time when a trial can't get in because the server says so."""
+    attempt = state.record.attempt
+    if attempt is None or attempt.stage is not Stage.TRIAL:
+        return state, ()
+    return state, (ExtendLease(event.seconds),)
+
+
+def wait_for(state: State, moment: Moment, code: Code, message: str) -> State:
+    """Report why a staged attempt waits, once per reason."""
+    if state.note is code or not is_staged(state.record.attempt):
+        return state
+    at = moment.wall_seconds + state.rules.ask_interval
+    return replace(say_stage(state, moment, code=code, message=message, retry_at=at), note=code)
+
+
+def _without_session(state: State) -> Result:
+    """Forget session and ask. The lock is given back unless the attempt is past Go."""
+    attempt = state.record.attempt
+    held = attempt is not None and running_attempt(state).past_go
+    state = replace(state, session=0, asks=0, ask=None, ask_at=None)
+    return state, () if held else (ReleaseLock(),)
+
+
+def _next_ask(state: State, moment: Moment) -> float:
+    """Return when to ask again: the interval, give or take a fifth, so that hosts do not ask in step."""
+    return moment.boot_seconds + state.rules.ask_interval * (0.8 + 0.4 * moment.random01)

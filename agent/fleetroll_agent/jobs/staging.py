@@ -1,0 +1,99 @@
+"""From ACCEPTED to STAGED: the tries of the download, and what each of their ends means."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fleetroll_agent.jobs.events import FillSlot, FindTarget, SlotReady, StagingFailed, TargetFound
+from fleetroll_agent.jobs.state import (
+    Result,
+    State,
+    end_attempt,
+    is_before_go,
+    is_staged,
+    new_job,
+    running_attempt,
+    say_stage,
+    with_attempt,
+)
+from fleetroll_agent.jobs.values import Moment, Said, Stage
+from fleetroll_common.values.codes import Code
+
+_WAITING = frozenset({Code.DISK_FULL, Code.LOCKED})
+"""The host is busy or full: the attempt waits and spends no try."""
+
+
+def start_if_due(state: State, moment: Moment) -> Result:
+    """Begin, or try again, when it is time, nothing runs, and a session is open: its token opens the repository."""
+    attempt = state.record.attempt
+    idle = is_before_go(attempt) and not is_staged(attempt) and state.job is None and state.session
+    if attempt is None or not idle or state.retry_at is None or moment.boot_seconds < state.retry_at:
+        return state, ()
+    state, job = new_job(replace(state, retry_at=None))
+    return state, (FindTarget(job, state.session, attempt.generation, attempt.version),)
+
+
+def on_target_found(state: State, event: TargetFound, moment: Moment) -> Result:
+    """Judge the digest before a byte of it is fetched."""
+    if event.job != state.job:
+        return state, ()
+    if not state.session:
+        return replace(state, job=None, retry_at=moment.boot_seconds), ()
+    attempt = running_attempt(state)
+    first = attempt.sha256 != event.sha256
+    state = with_attempt(state, sha256=event.sha256)
+    if event.sha256 == state.running.sha256:
+        text = f"{attempt.version} runs here already"
+        return end_attempt(state, moment, Said.SKIPPED, code=Code.ALREADY_AT_TARGET, message=text)
+    refusal = _bad(state, event.sha256)
+    if refusal:
+        return end_attempt(state, moment, Said.FAILED, code=Code.BAD_DIGEST, message=refusal)
+    if first or attempt.stage is Stage.ACCEPTED:
+        state = say_stage(with_attempt(state, stage=Stage.DOWNLOADING), moment)
+    return state, (FillSlot(event.job, state.session, attempt.generation, attempt.version, event.sha256),)
+
+
+def on_slot_ready(state: State, event: SlotReady, moment: Moment) -> Result:
+    """Enter STAGED: from here on the attempt waits for Go, and costs nothing."""
+    if event.job != state.job:
+        return state, ()
+    state = with_attempt(replace(state, job=None, note=None), stage=Stage.STAGED, tries=0)
+    state = say_stage(state, moment)
+    return replace(state, ask_at=moment.boot_seconds), ()
+
+
+def on_staging_failed(state: State, event: StagingFailed, moment: Moment) -> Result:
+    """Wait and try again, or end: a host that is full waits, a source that fails spends a try, a lie ends it.
+
+    The end of the session is nobody's failure: the next session goes on where this one stopped.
+    """
+    if event.job != state.job:
+        return state, ()
+    state = replace(state, job=None)
+    if event.transient and event.session != state.session:
+        return replace(state, retry_at=moment.boot_seconds), ()
+    if event.code in _WAITING:
+        return _wait(state, event, moment, state.rules.disk_full)
+    tries = running_attempt(state).tries + 1
+    state = with_attempt(state, tries=tries)
+    if not event.transient or tries >= state.rules.max_attempts:
+        return end_attempt(state, moment, Said.FAILED, code=event.code, message=event.message)
+    waits = state.rules.retries
+    return _wait(state, event, moment, waits[min(tries, len(waits)) - 1])
+
+
+def _wait(state: State, event: StagingFailed, moment: Moment, seconds: float) -> Result:
+    """Report why, and until when; then wait."""
+    state = with_attempt(state, stage=Stage.DOWNLOADING)
+    facts = {"retry_at": moment.wall_seconds + seconds, "time_limit_seconds": seconds + state.rules.staging}
+    state = say_stage(state, moment, code=event.code, message=event.message, **facts)
+    return replace(state, retry_at=moment.boot_seconds + seconds, note=event.code), ()
+
+
+def _bad(state: State, sha256: str) -> str:
+    """Say why a digest is not taken again; empty when it may be."""
+    if sha256 in state.launcher.bad:
+        return "this digest was tried here and put back as bad"
+    if sha256 in state.record.bad and not running_attempt(state).retry_bad:
+        return "this digest failed its self-test here"
+    return ""

@@ -1,0 +1,233 @@
+"""The state of one product on the host, and the few changes that every rule is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from fleetroll_agent.jobs.events import CancelJob, Effects, ReleaseLock, Tidy
+from fleetroll_agent.jobs.values import (
+    KEEP_ACKED_SECONDS,
+    MAX_BAD,
+    MAX_MESSAGE_CHARS,
+    MAX_OUTCOMES,
+    MAX_TAIL_CHARS,
+    SAID_OF_STAGE,
+    Attempt,
+    Moment,
+    Outcome,
+    ProductRecord,
+    Report,
+    Said,
+    Stage,
+)
+
+if TYPE_CHECKING:
+    from fleetroll_agent.launcher.values import Record
+    from fleetroll_common.values.codes import Code
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The slot that this process runs from: its version and its artefact's sha256 in hex."""
+
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The latest request for Go: its number within the session, and when it was sent (boot seconds)."""
+
+    number: int
+    sent_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Waiting times in seconds, each > 0; the defaults are the fleet's (names.md). An agent.toml may shorten them.
+
+    Attributes:
+        go: how long after *sending* an ask its Go may be used.
+        ask_interval: between two asks, give or take a fifth.
+        retries: waits after the first, second and every further failed download.
+        disk_full: wait for space.
+        arm: for the launcher's answer.
+        staging: what a host allows itself before it knows how much there is to download.
+        way_back: from the end of a trial to the word of the version before.
+    """
+
+    go: float = 60.0
+    ask_interval: float = 60.0
+    retries: tuple[float, ...] = (30.0, 120.0, 600.0)
+    disk_full: float = 120.0
+    arm: float = 30.0
+    staging: float = 300.0
+    way_back: float = 60.0
+    max_attempts: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything the machine knows. Instants are boot seconds; None = none is due.
+
+    Attributes:
+        record: what should be durable.
+        launcher: the launcher's record as it was told last.
+        running: this process's own slot.
+        rules: waiting times.
+        session: epoch of the open session; 0 = none.
+        skewed: the clocks of host and server differ too much.
+        suspended: scopes whose kill switch is pressed, as far as this host heard.
+        asks: asks that were made in this session.
+        ask: the one ask whose Go may be used; None = any Go is void.
+        ask_at: the next ask is due.
+        jobs: number of the newest job.
+        job: the one that runs; None = none. Answers of any other are late.
+        retry_at: the next try of the staging is due.
+        arm_until: the launcher's answer is due.
+        note: why the attempt waits, as it was reported last.
+        leaving: this process ends as soon as it can.
+    """
+
+    record: ProductRecord
+    launcher: Record
+    running: Running
+    rules: Rules = field(default_factory=Rules)
+    session: int = 0
+    skewed: bool = False
+    suspended: frozenset[str] = frozenset()
+    asks: int = 0
+    ask: Ask | None = None
+    ask_at: float | None = None
+    jobs: int = 0
+    job: int | None = None
+    retry_at: float | None = None
+    arm_until: float | None = None
+    note: Code | None = None
+    leaving: bool = False
+
+
+Result = tuple[State, Effects]
+"""A state, and what is to be done once its record is durable, in that order."""
+
+
+def with_attempt(state: State, **changes: Any) -> State:  # noqa: ANN401 (fields of Attempt)
+    """Return the state with the running attempt changed; there MUST be one."""
+    return replace(state, record=replace(state.record, attempt=replace(running_attempt(state), **changes)))
+
+
+def running_attempt(state: State) -> Attempt:
+    """Return the attempt; a rule that needs one is applied only where there is one."""
+    attempt = state.record.attempt
+    if attempt is None:
+        message = "a rule of attempts was applied without an attempt"
+        raise AssertionError(message)
+    return attempt
+
+
+def say(state: State, moment: Moment, generation: int, said: Said, **facts: Any) -> State:  # noqa: ANN401 (fields of Report)
+    """Return the state with one more report in the outbox; texts are cut to what the contract takes."""
+    for name, limit in (("message", MAX_MESSAGE_CHARS), ("output_tail", MAX_TAIL_CHARS)):
+        facts[name] = facts.get(name, "")[-limit:]
+    record = state.record
+    report = Report(record.reports + 1, moment.wall_seconds, generation, said, **facts)
+    return replace(state, record=replace(record, reports=report.number, outbox=(*record.outbox, report)))
+
+
+def say_stage(state: State, moment: Moment, **facts: Any) -> State:  # noqa: ANN401 (fields of Report)
+    """Report where the attempt stands, and how long it still allows itself there."""
+    attempt = running_attempt(state)
+    facts.setdefault("time_limit_seconds", time_left_seconds(state, moment))
+    step = attempt.step.value if attempt.step is not None else ""
+    return say(
+        state, moment, attempt.generation, SAID_OF_STAGE[attempt.stage], step=step, sha256=attempt.sha256, **facts
+    )
+
+
+def time_left_seconds(state: State, moment: Moment) -> float | None:
+    """Return how long from now the attempt allows itself where it stands; None = the server's default, or no bound."""
+    attempt = running_attempt(state)
+    trial = state.launcher.trial
+    if attempt.stage in (Stage.ACCEPTED, Stage.DOWNLOADING):
+        return state.rules.staging
+    if trial is not None and trial.attempt.generation == attempt.generation:
+        return max(0.0, trial.trial_end - moment.monotonic_seconds) + state.rules.way_back
+    return None
+
+
+def add_outcome(state: State, moment: Moment, outcome: Outcome, output_tail: str = "") -> State:
+    """Report ``outcome`` and keep it; its number and time are set here."""
+    facts = {
+        name: getattr(outcome, name)
+        for name in ("sha256", "code", "message", "running_version", "unproven", "committed_locally")
+    }
+    state = say(state, moment, outcome.generation, outcome.said, output_tail=output_tail, **facts)
+    told = state.record.outbox[-1]
+    kept = replace(outcome, number=told.number, message=told.message, ended_at=moment.wall_seconds)
+    outcomes = _without_old((*state.record.outcomes, kept), moment)
+    return replace(state, record=replace(state.record, outcomes=outcomes))
+
+
+def end_attempt(state: State, moment: Moment, said: Said, **facts: Any) -> Result:  # noqa: ANN401 (fields of Outcome)
+    """End the attempt with a result; the generation that waited begins, in the same write."""
+    attempt = running_attempt(state)
+    tail = facts.pop("output_tail", "")
+    outcome = Outcome(0, attempt.generation, attempt.version, said, attempt.sha256, **facts)
+    state, stop = stop_work(state)
+    state = add_outcome(state, moment, outcome, tail)
+    waiting = state.record.waiting
+    state = replace(state, record=replace(state.record, attempt=None, waiting=None))
+    tidy: Effects = () if said is Said.CANCELLED else (Tidy(),)
+    if waiting is None:
+        return state, (*stop, *tidy)
+    return join((*stop, *tidy), accept(state, moment, waiting))
+
+
+def accept(state: State, moment: Moment, attempt: Attempt) -> Result:
+    """Take ``attempt`` as the running one; it starts at the next look at the clock, unless the switch is pressed."""
+    state = replace(state, record=replace(state.record, attempt=attempt), retry_at=moment.boot_seconds)
+    return say_stage(state, moment), ()
+
+
+def stop_work(state: State) -> Result:
+    """Void a Go that was not used, end the running job, forget the timers of the attempt."""
+    cancel: Effects = () if state.job is None else (CancelJob(state.job),)
+    state = replace(state, ask=None, ask_at=None, job=None, retry_at=None, arm_until=None, note=None)
+    return state, (*cancel, ReleaseLock())
+
+
+def new_job(state: State) -> tuple[State, int]:
+    """Return the state with a fresh job, and its number."""
+    number = state.jobs + 1
+    return replace(state, jobs=number, job=number), number
+
+
+def remember_bad(state: State, sha256: str) -> State:
+    """Remember a digest that failed here."""
+    others = tuple(known for known in state.record.bad if known != sha256)
+    return replace(state, record=replace(state.record, bad=(*others, sha256)[-MAX_BAD:]))
+
+
+def join(first: Effects, result: Result) -> Result:
+    """Return ``result`` with ``first`` done before its effects."""
+    return result[0], (*first, *result[1])
+
+
+def is_before_go(attempt: Attempt | None) -> bool:
+    """Tell whether there is an attempt that can still be stopped for free."""
+    return attempt is not None and not attempt.past_go
+
+
+def is_staged(attempt: Attempt | None) -> bool:
+    """Tell whether there is an attempt that waits for Go."""
+    return attempt is not None and attempt.stage is Stage.STAGED
+
+
+def _without_old(outcomes: tuple[Outcome, ...], moment: Moment) -> tuple[Outcome, ...]:
+    """Drop what was acknowledged long ago, then the oldest acknowledged ones above the bound."""
+    since = moment.wall_seconds - KEEP_ACKED_SECONDS
+    kept = [known for known in outcomes if known.acked_at is None or known.acked_at >= since]
+    surplus = len(kept) - MAX_OUTCOMES
+    acked = [known for known in kept if known.acked_at is not None][: max(0, surplus)]
+    return tuple(known for known in kept if known not in acked)

@@ -1,0 +1,225 @@
+"""The values of a product's record. Immutable; times of day are Unix seconds, everything else says its unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fleetroll_common.values.codes import Code
+
+KEEP_ACKED_SECONDS = 30 * 86400
+"""Outcomes are kept for so long after the server's acknowledgement: a restored server asks for them (names.md)."""
+MAX_OUTCOMES = 200
+MAX_BAD = 256
+MAX_MESSAGE_CHARS = 2000
+MAX_TAIL_CHARS = 4000
+
+
+class Stage(str, Enum):
+    """Where an attempt stands on the host. From APPLYING on it is past the point of no return."""
+
+    ACCEPTED = "accepted"
+    DOWNLOADING = "downloading"
+    STAGED = "staged"
+    APPLYING = "applying"
+    TRIAL = "trial"
+
+
+class Step(str, Enum):
+    """The steps within APPLYING of the product ``agent``, in their order."""
+
+    SELF_TEST = "self_test"
+    ARM = "arm"
+    RESTART = "restart"
+
+
+class Stop(str, Enum):
+    """What a newer generation, or the kill switch, asks of an attempt that is past Go."""
+
+    NOTHING = ""
+    BEFORE_SWITCH = "before_switch"
+    """Go back at the next step's boundary, unless the switch was made."""
+    RECALL = "recall"
+    """Go back, out of the trial as well."""
+
+
+class Said(str, Enum):
+    """The states of the contract that a host reports; the names are the contract's."""
+
+    OFFERED = "OFFERED"
+    DOWNLOADING = "DOWNLOADING"
+    STAGED = "STAGED"
+    APPLYING = "APPLYING"
+    TRIAL = "TRIAL"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    ROLLED_BACK = "ROLLED_BACK"
+    CANCELLED = "CANCELLED"
+    SKIPPED = "SKIPPED"
+
+
+SAID_OF_STAGE = {
+    Stage.ACCEPTED: Said.OFFERED,
+    Stage.DOWNLOADING: Said.DOWNLOADING,
+    Stage.STAGED: Said.STAGED,
+    Stage.APPLYING: Said.APPLYING,
+    Stage.TRIAL: Said.TRIAL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The circumstances of one step.
+
+    Attributes:
+        boot_seconds: of the clock that counts suspend: a permit must not outlive a closed lid.
+        monotonic_seconds: of the clock that the launcher's instants are meant on.
+        wall_seconds: Unix time, for reports and for how long outcomes are kept.
+        random01: a random number in [0, 1), spreads asks.
+    """
+
+    boot_seconds: float
+    monotonic_seconds: float = 0.0
+    wall_seconds: float = 0.0
+    random01: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One assignment that the host has taken and not ended.
+
+    Attributes:
+        generation: >= 1, the attempt's only id beside host and product.
+        version: to reach.
+        soak_seconds: health that the new version must hold, on the launcher's clock.
+        lease_seconds: how long a trial may wait for contact and promotion.
+        retry_bad: a digest that failed here before may be tried again.
+        stage: where it stands.
+        step: within APPLYING; None elsewhere.
+        sha256: of the artefact, hex; empty until the signed metadata was read.
+        tries: downloads that failed so far.
+        stop: what was asked for after Go.
+        stop_code: who asked: the code of the end that follows.
+        promoted: the server's Promote for exactly this attempt and digest was written down.
+    """
+
+    generation: int
+    version: str
+    soak_seconds: float = 60.0
+    lease_seconds: float = 300.0
+    retry_bad: bool = False
+    stage: Stage = Stage.ACCEPTED
+    step: Step | None = None
+    sha256: str = ""
+    tries: int = 0
+    stop: Stop = Stop.NOTHING
+    stop_code: Code | None = None
+    promoted: bool = False
+
+    @property
+    def past_go(self) -> bool:
+        """Tell whether Go was used: nothing ends the attempt any more but its own rules."""
+        return self.stage in (Stage.APPLYING, Stage.TRIAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One thing that happened, as it is journaled and sent.
+
+    Attributes:
+        number: counts the product's reports from 1: a report is journaled once, whatever crashes.
+        occurred_at: Unix seconds of the host's clock.
+        generation: of the attempt.
+        said: the state that the attempt entered.
+        step: within APPLYING.
+        code: why it ended or waits.
+        message: in words, bounded.
+        output_tail: last lines of the program that did not start, bounded.
+        time_limit_seconds: how long the host allows itself until the next report; None = the default.
+        running_version: what runs after this; empty where nothing changed.
+        sha256: of the artefact, hex; empty until known.
+        retry_at: Unix seconds before which the host does not try again; None = it does not wait.
+        unproven: a way back that nobody proved to be the version's fault.
+        committed_locally: kept by the host's own authority.
+    """
+
+    number: int
+    occurred_at: float
+    generation: int
+    said: Said
+    step: str = ""
+    code: Code | None = None
+    message: str = ""
+    output_tail: str = ""
+    time_limit_seconds: float | None = None
+    running_version: str = ""
+    sha256: str = ""
+    retry_at: float | None = None
+    unproven: bool = False
+    committed_locally: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended.
+
+    Attributes:
+        number: of the report that says so.
+        generation: of the attempt.
+        version: that it aimed at.
+        said: the result.
+        sha256: of the artefact, hex; empty when it was never known.
+        code: why.
+        message: in words.
+        running_version: what runs since; empty when nothing changed.
+        unproven: as in :class:`Report`.
+        committed_locally: as in :class:`Report`.
+        ended_at: Unix seconds.
+        acked_at: when the server acknowledged it; None = not yet.
+    """
+
+    number: int
+    generation: int
+    version: str
+    said: Said
+    sha256: str = ""
+    code: Code | None = None
+    message: str = ""
+    running_version: str = ""
+    unproven: bool = False
+    committed_locally: bool = False
+    ended_at: float = 0.0
+    acked_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProductRecord:
+    """All that is durable about a product's attempts; replaced in one write.
+
+    Attributes:
+        product: its name.
+        highest: the highest generation that was taken; lower ones are ignored, the same one starts nothing.
+        attempt: what is going on.
+        waiting: a newer generation that waits for the end of an attempt past Go.
+        outcomes: oldest first.
+        bad: digests that failed their self-test here.
+        settled: the launcher's outcomes that were taken over, newest last: none is taken twice.
+        reports: number of the newest report.
+        outbox: the reports of the newest write; the journal takes over those that it lacks.
+    """
+
+    product: str = "agent"
+    highest: int = 0
+    attempt: Attempt | None = None
+    waiting: Attempt | None = None
+    outcomes: tuple[Outcome, ...] = ()
+    bad: tuple[str, ...] = ()
+    settled: tuple[str, ...] = ()
+    reports: int = 0
+    outbox: tuple[Report, ...] = ()
+
+    def outcome(self, generation: int) -> Outcome | None:
+        """Return the newest outcome of ``generation``."""
+        return next((known for known in reversed(self.outcomes) if known.generation == generation), None)
