@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +87,46 @@ def test_the_generator_pins_what_the_committed_code_was_made_with() -> None:
     assert pins("gen.txt")["grpcio-tools"] == {"1.76.0"}
     stub = next((ROOT / "generated" / "fleetroll" / "v1").glob("*_pb2_grpc.py"))
     assert "GRPC_GENERATED_VERSION = '1.76.0'" in stub.read_text("utf-8")
+
+
+# The extras that each room may lean on, beside the base.
+LEANS_ON = {
+    "common": [],
+    "agent": [],
+    "publishing": [],
+    "client": ["client"],
+    "cli": ["client", "cli"],
+    "server": ["server", "scale"],
+}
+
+
+def declared(extras: list[str]) -> set[str]:
+    data = project()["project"]
+    lines = [*data["dependencies"], *(line for extra in extras for line in data["optional-dependencies"][extra])]
+    return {canonicalize_name(Requirement(line).name) for line in lines}
+
+
+def undeclared(source: str, extras: list[str]) -> set[str]:
+    """Top-level modules that a source imports and that no declared package brings by itself."""
+    nodes = list(ast.walk(ast.parse(source)))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}
+    tops = {name.partition(".")[0] for name in names} - sys.stdlib_module_names
+    have, owners = declared(extras), packages_distributions()
+    return {
+        top
+        for top in tops
+        if not top.startswith("fleetroll") and not have & {canonicalize_name(owner) for owner in owners.get(top, [])}
+    }
+
+
+@pytest.mark.parametrize("room", LEANS_ON)
+def test_a_room_imports_only_what_its_extras_declare(room: str) -> None:
+    files = sorted((ROOT / room).rglob("*.py"))
+    found = {path.relative_to(ROOT).as_posix(): undeclared(path.read_text("utf-8"), LEANS_ON[room]) for path in files}
+    assert {path: names for path, names in found.items() if names} == {}
+
+
+def test_a_package_that_only_another_one_brings_is_noticed() -> None:
+    assert undeclared("import click\nimport os\nfrom rich.table import Table", ["cli"]) == {"click"}
+    assert undeclared("def f():\n    from sqlalchemy import select", []) == {"sqlalchemy"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tools.house import contract
+from tools.house import contract, programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,10 +53,23 @@ def codes_page(files: FileDescriptorSet) -> str:
     return "\n".join([*lines, *(f"- `{name}`: {said}" for name, said in contract.reasons(files))]) + "\n"
 
 
+def command_page(_files: FileDescriptorSet) -> str:
+    """Return the reference of the command line."""
+    return "\n".join(["# The command line", "", NOTE, *programs.command_lines()]) + "\n"
+
+
+def settings_page(_files: FileDescriptorSet) -> str:
+    """Return the reference of the server's settings."""
+    said = "Read from `fleetroll-server.toml` in the data folder, then the environment, then the command line."
+    return "\n".join(["# Settings of the server", "", NOTE, "", said, *programs.setting_lines()]) + "\n"
+
+
 # Writer of each page by its path below docs/.
 PAGES: dict[str, Callable[[FileDescriptorSet], str]] = {
     "reference/codes.md": codes_page,
+    "reference/command-line.md": command_page,
     "reference/rpc.md": rpc_page,
+    "reference/settings.md": settings_page,
 }
 
 

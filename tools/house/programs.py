@@ -1,0 +1,81 @@
+"""Pages about programs: every command of the command line, every setting of the server."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, Protocol
+
+import typer
+
+from fleetroll_cli.app import app
+from fleetroll_server.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ENVIRONMENT = "FLEETROLL_SERVER_"
+# Options that the framework adds.
+FRAMEWORKS = {"help", "install_completion", "show_completion"}
+
+
+class Command(Protocol):
+    """What is read of a command; the class behind it is private to the framework."""
+
+    help: str | None
+    params: list[Any]
+
+
+def commands() -> Iterator[tuple[str, Command]]:
+    """Yield every command with its full name, groups before what they hold, in the order of the help."""
+    yield from _below("fleetroll", typer.main.get_command(app))
+
+
+def _below(name: str, command: Command) -> Iterator[tuple[str, Command]]:
+    yield name, command
+    for child, below in getattr(command, "commands", {}).items():
+        yield from _below(f"{name} {child}", below)
+
+
+def command_lines() -> list[str]:
+    """Return the page of the command line: what each command does, its arguments and options."""
+    lines: list[str] = []
+    for name, command in commands():
+        lines += ["", f"## {name}", "", inspect.cleandoc(command.help or "")]
+        rows = [_parameter(parameter) for parameter in command.params if parameter.name not in FRAMEWORKS]
+        lines += ["", *rows] if rows else []
+    return lines
+
+
+def _parameter(parameter: Any) -> str:  # noqa: ANN401 (private to the framework too)
+    said = parameter.help or ""
+    if parameter.param_type_name == "argument":
+        return f"- `{parameter.name.upper()}`: {said}"
+    names = ", ".join(f"`{name}`" for name in [*parameter.opts, *parameter.secondary_opts])
+    variable = f" Environment: `{parameter.envvar}`." if parameter.envvar else ""
+    needed = " Required." if parameter.required else _default(parameter.default)
+    return f"- {names}: {said}{needed}{variable}"
+
+
+def _default(value: object) -> str:
+    shown = isinstance(value, (int, float, str)) and not isinstance(value, bool) and value != ""
+    return f" Default: `{value}`." if shown else ""
+
+
+def setting_lines() -> list[str]:
+    """Return the page of the server's settings: name, variable, default, bounds and meaning of each."""
+    lines: list[str] = []
+    for name, schema in Settings.model_json_schema()["properties"].items():
+        field = Settings.model_fields[name]
+        lines += ["", f"## {name}", "", field.description or ""]
+        facts = [f"variable `{ENVIRONMENT}{name.upper()}`", f"default {_value(field.default)}", *_bounds(schema)]
+        lines += ["", " · ".join(facts)]
+    return lines
+
+
+def _value(default: object) -> str:
+    return "none" if default is None or default == () else f"`{default}`"
+
+
+def _bounds(schema: dict[str, Any]) -> list[str]:
+    words = {"minimum": "at least", "maximum": "at most", "maxItems": "entries at most"}
+    return [f"{word} {schema[key]:g}" for key, word in words.items() if key in schema]
