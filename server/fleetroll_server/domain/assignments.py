@@ -1,0 +1,146 @@
+"""What a host's word does to its attempt: reports, which may be old, and hellos, which are the truth of now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fleetroll_common.values.codes import Code
+from fleetroll_server.domain.states import (
+    ATTEMPT_TRANSITIONS,
+    BEFORE_GO,
+    FINAL,
+    AttemptState,
+    Trigger,
+)
+
+MAX_GENERATION_JUMP = 2**32
+"""A host that shows a generation further above the database's is not believed."""
+
+_REPORTED = {
+    AttemptState.OFFERED: Trigger.DOWNLOAD,
+    AttemptState.DOWNLOADING: Trigger.DOWNLOAD,
+    AttemptState.STAGED: Trigger.STAGE,
+    AttemptState.APPLYING: Trigger.APPLY,
+    AttemptState.TRIAL: Trigger.TRY,
+    AttemptState.SOAKING: Trigger.SOAK,
+    AttemptState.SUCCEEDED: Trigger.COMMIT,
+    AttemptState.FAILED: Trigger.FAIL,
+    AttemptState.ROLLED_BACK: Trigger.ROLL_BACK,
+    AttemptState.ROLLBACK_FAILED: Trigger.ROLL_BACK_FAIL,
+    AttemptState.CANCELLED: Trigger.END_BY_HOST,
+}
+"""What hosts say; "offered" stands for: taken. The other states are the server's alone."""
+
+_RANK = {
+    AttemptState.PENDING: 0,
+    AttemptState.OFFERED: 1,
+    AttemptState.DOWNLOADING: 2,
+    AttemptState.STAGED: 3,
+    AttemptState.GRANTED: 4,
+    AttemptState.APPLYING: 5,
+    AttemptState.TRIAL: 6,
+    AttemptState.SOAKING: 6,
+    AttemptState.PROMOTED: 7,
+}
+_LOST_RANK = 4
+"""A lost attempt had Go at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The report moves the attempt."""
+
+    trigger: Trigger
+    late: bool = False
+    uncharged: bool = False
+    """The host is past Go without a grant: charge it, above the limit too, and tell somebody."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The report is of an earlier step: stored and acknowledged, moves nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The report can't be: stored with this code and acknowledged."""
+
+    code: Code
+
+
+Judgement = Step | History | Rejected
+
+
+def next_generation(stored: int, highest_on_host: int) -> int:
+    """Return the generation of the next assignment: above what either side has seen.
+
+    Args:
+        stored: the highest in the database for this host and product, >= 0.
+        highest_on_host: what the host's hello said, >= 0.
+    """
+    if highest_on_host > stored + MAX_GENERATION_JUMP:
+        return stored + 1
+    return max(stored, highest_on_host) + 1
+
+
+def judge_report(state: AttemptState, reported: AttemptState, *, code: Code | None) -> Judgement:
+    """Return what a journaled report does to the current attempt in ``state``.
+
+    A report may be old: STAGED after a Go is history, never a proof that the Go is unused.
+    """
+    trigger = _REPORTED.get(reported)
+    if trigger is None:
+        return Rejected(Code.REPORT_ILLEGAL)
+    if state in FINAL:
+        return _after_the_end(state, reported)
+    if reported not in FINAL and _RANK[reported] < _rank(state):
+        return History()
+    return _step(state, _killed(trigger, code))
+
+
+def judge_hello(state: AttemptState, shown: AttemptState, *, code: Code | None) -> Judgement:
+    """Return what an attempt shown in the hello of the current session does.
+
+    It is the truth of now: STAGED proves that every earlier Go is unused and dead.
+    """
+    trigger = _REPORTED.get(shown)
+    if trigger is None:
+        return Rejected(Code.REPORT_ILLEGAL)
+    if state in FINAL:
+        return _after_the_end(state, shown)
+    if shown is AttemptState.OFFERED:
+        trigger = Trigger.DOWNLOAD
+    if shown in BEFORE_GO and state not in BEFORE_GO | {AttemptState.GRANTED, AttemptState.LOST}:
+        return Rejected(Code.REPORT_ILLEGAL)
+    return _step(state, _killed(trigger, code))
+
+
+def _rank(state: AttemptState) -> int:
+    """Return how far an attempt got."""
+    return _LOST_RANK if state is AttemptState.LOST else _RANK[state]
+
+
+def _killed(trigger: Trigger, code: Code | None) -> Trigger:
+    """The kill switch ends attempts, not plans: the host goes back into the queue of its rollout."""
+    return Trigger.REQUEUE if trigger is Trigger.END_BY_HOST and code is Code.KILLED else trigger
+
+
+def _step(state: AttemptState, trigger: Trigger) -> Judgement:
+    """Return the step where the machine has one."""
+    if trigger not in ATTEMPT_TRANSITIONS[state]:
+        return Rejected(Code.REPORT_ILLEGAL)
+    return Step(trigger, uncharged=state in BEFORE_GO and trigger in {Trigger.APPLY, Trigger.TRY})
+
+
+def _after_the_end(state: AttemptState, reported: AttemptState) -> Judgement:
+    """A result stands. Only a kept version that went back afterwards changes it."""
+    if state is AttemptState.SUCCEEDED and reported is AttemptState.ROLLED_BACK:
+        return Step(Trigger.ROLL_BACK, late=True)
+    if reported in BEFORE_GO or reported is state or state is AttemptState.SUCCEEDED:
+        return History()
+    if (
+        state in {AttemptState.CANCELLED, AttemptState.SKIPPED, AttemptState.EXPIRED}
+        and reported is AttemptState.CANCELLED
+    ):
+        return History()
+    return History() if state in {AttemptState.ROLLED_BACK, AttemptState.FAILED} else Rejected(Code.REPORT_ILLEGAL)

@@ -1,0 +1,74 @@
+"""Go: the permit to apply. Everything that must hold is read in the transaction that grants it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from fleetroll_common.values.codes import Code
+from fleetroll_server.domain.states import AttemptState, RolloutState
+
+ASK_AGAIN = timedelta(seconds=60)
+"""When a refused host asks again at the latest."""
+SOON = timedelta(seconds=5)
+"""When a place in a budget may be free again."""
+
+ASKABLE = frozenset({AttemptState.STAGED, AttemptState.GRANTED, AttemptState.LOST, AttemptState.DOWNLOADING})
+"""An ask says: staged. It also proves that an earlier Go of this attempt is unused and dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoFacts:
+    """What the transaction read.
+
+    Attributes:
+        state: of the attempt, before the ask.
+        rollout: state of its rollout.
+        suspended: the kill switch is pressed for the host's fleet.
+        quarantined: the identity is.
+        revoked: the identity is.
+        listed: the release is listed still.
+        digest_matches: the host staged the release's artefact for its platform.
+        not_after: when waiting for Go ends.
+    """
+
+    state: AttemptState
+    rollout: RolloutState
+    suspended: bool
+    quarantined: bool
+    revoked: bool
+    listed: bool
+    digest_matches: bool
+    not_after: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """No permit now."""
+
+    code: Code
+    message: str
+    retry_after: timedelta = ASK_AGAIN
+
+
+def judge_go(facts: GoFacts, now: datetime) -> Refuse | None:
+    """Return why there is no Go; nothing when only the budgets are left to ask.
+
+    The order is the order of what a person wants to hear first.
+    """
+    hurdles = (
+        (facts.revoked, Code.IDENTITY_REVOKED, "the host is revoked"),
+        (facts.suspended, Code.SUSPENDED, "the kill switch is pressed"),
+        (facts.quarantined, Code.QUARANTINED, "the identity is quarantined"),
+        (facts.rollout is not RolloutState.RUNNING, Code.PAUSED, f"the rollout is {facts.rollout}"),
+        (facts.state not in ASKABLE, Code.ROLLOUT_STATE, f"the attempt is {facts.state}"),
+        (now >= facts.not_after, Code.EXPIRED, "the time to start is over"),
+        (not facts.listed, Code.YANKED, "the release is not listed any more"),
+        (not facts.digest_matches, Code.WRONG_HASH, "the host staged another artefact than the release's"),
+    )
+    return next((Refuse(code, message) for stands, code, message in hurdles if stands), None)
+
+
+def no_budget(scope: str) -> Refuse:
+    """Return the refusal of a full scope."""
+    return Refuse(Code.BUDGET, f"no room in {scope}", SOON)
