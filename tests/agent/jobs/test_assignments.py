@@ -23,13 +23,14 @@ from fleetroll_agent.jobs.events import (
 )
 from fleetroll_agent.jobs.values import KEEP_ACKED_SECONDS, Said, Stage
 from fleetroll_common.values.codes import Code
+from tests.faults.jobs import NEW, Host, boot_record, word
 
 
-def test_every_event_has_a_rule():
+def test_every_event_has_a_rule() -> None:
     assert set(machine.HANDLERS) == set(Event.__args__)
 
 
-def test_a_higher_generation_is_taken_in_one_write(host):
+def test_a_higher_generation_is_taken_in_one_write(host: Host) -> None:
     host.tell(SessionOpened(1))
     host.writes = 0
     host.tell(Assigned(7, "1.1.0"))
@@ -38,14 +39,14 @@ def test_a_higher_generation_is_taken_in_one_write(host):
     assert host.said == ["7 OFFERED"]
 
 
-def test_a_lower_generation_is_passed_over(host):
+def test_a_lower_generation_is_passed_over(host: Host) -> None:
     host.tell(SessionOpened(1), Assigned(7, "1.1.0"))
     before = host.disk
     assert host.tell(Assigned(6, "9.9.9")) == ()
     assert host.disk == before
 
 
-def test_the_same_generation_is_reported_again_and_starts_nothing(host):
+def test_the_same_generation_is_reported_again_and_starts_nothing(host: Host) -> None:
     host.stage(7)
     started = host.count(FindTarget)
     host.tell(Assigned(7, "1.1.0"))
@@ -53,26 +54,26 @@ def test_the_same_generation_is_reported_again_and_starts_nothing(host):
     assert host.count(FindTarget) == started
 
 
-def test_a_generation_that_went_back_is_not_started_again_by_its_own_assignment(host, make):
+def test_a_generation_that_went_back_is_not_started_again_by_its_own_assignment(host: Host) -> None:
     host.stage(7)
     host.go(7)
     host.arm(7)
-    back = make.word(7, "bad", code="EXITED")
-    old = host.restart(boot=make.boot(highest_server=7, last=back, bad=(make.NEW,)))
+    back = word(7, "bad", code="EXITED")
+    old = host.restart(boot=boot_record(highest_server=7, last=back, bad=(NEW,)))
     old.tell(SessionOpened(2), Assigned(7, "1.1.0"))
     assert old.attempt is None
     assert old.said[-2:] == ["7 ROLLED_BACK EXITED", "7 ROLLED_BACK EXITED"]
     assert old.count(FindTarget) == 0
 
 
-def test_a_newer_generation_before_go_cancels_the_old_one(host):
+def test_a_newer_generation_before_go_cancels_the_old_one(host: Host) -> None:
     host.stage(7)
     host.tell(Assigned(8, "1.2.0"))
     assert "7 CANCELLED SUPERSEDED" in host.said
     assert (host.attempt.generation, host.attempt.version) == (8, "1.2.0")
 
 
-def test_none_before_go_ends_the_attempt_and_desires_nothing(host):
+def test_none_before_go_ends_the_attempt_and_desires_nothing(host: Host) -> None:
     host.stage(7)
     effects = host.tell(Assigned(8, ""))
     assert host.attempt is None
@@ -81,12 +82,12 @@ def test_none_before_go_ends_the_attempt_and_desires_nothing(host):
     assert not any(isinstance(effect, AskGo) for effect in effects)
 
 
-def test_none_during_a_download_ends_its_job(host):
+def test_none_during_a_download_ends_its_job(host: Host) -> None:
     host.tell(SessionOpened(1), Assigned(7, "1.1.0"), TargetFound(1, "b" * 64))
     assert CancelJob(host.last(FillSlot).job) in host.tell(Assigned(8, ""))
 
 
-def test_none_of_a_generation_that_was_never_taken_is_remembered(host):
+def test_none_of_a_generation_that_was_never_taken_is_remembered(host: Host) -> None:
     host.tell(SessionOpened(1), Assigned(9, ""))
     assert host.disk.highest == 9
     assert host.journal == []
@@ -94,7 +95,7 @@ def test_none_of_a_generation_that_was_never_taken_is_remembered(host):
     assert host.attempt is None
 
 
-def test_after_go_a_newer_generation_waits_and_begins_at_the_end(host, make):
+def test_after_go_a_newer_generation_waits_and_begins_at_the_end(host: Host) -> None:
     host.stage(7)
     host.go(7)
     host.tell(Assigned(8, "1.2.0"))
@@ -104,7 +105,7 @@ def test_after_go_a_newer_generation_waits_and_begins_at_the_end(host, make):
     assert host.said[-3:] == ["8 OFFERED", "7 FAILED SELF_TEST_FAILED", "8 OFFERED"]
 
 
-def test_none_after_go_ends_nothing(host):
+def test_none_after_go_ends_nothing(host: Host) -> None:
     host.stage(7)
     host.go(7)
     host.tell(Assigned(8, ""))
@@ -113,7 +114,7 @@ def test_none_after_go_ends_nothing(host):
     assert host.count(Leave) == 1
 
 
-def test_none_after_go_ends_the_generation_that_waits(host):
+def test_none_after_go_ends_the_generation_that_waits(host: Host) -> None:
     host.stage(7)
     host.go(7)
     host.tell(Assigned(8, "1.2.0"), Assigned(9, ""))
@@ -121,7 +122,7 @@ def test_none_after_go_ends_the_generation_that_waits(host):
     assert "8 CANCELLED SUPERSEDED" in host.said
 
 
-def test_a_cancel_stops_an_attempt_after_go_at_its_next_boundary(host):
+def test_a_cancel_stops_an_attempt_after_go_at_its_next_boundary(host: Host) -> None:
     host.stage(7)
     host.go(7)
     host.tell(Assigned(8, "", stop_before_switch=True))
@@ -131,7 +132,7 @@ def test_a_cancel_stops_an_attempt_after_go_at_its_next_boundary(host):
     assert host.said[-1] == "7 CANCELLED CANCELLED_BY"
 
 
-def test_a_cancel_after_the_switch_changes_nothing(host):
+def test_a_cancel_after_the_switch_changes_nothing(host: Host) -> None:
     host.stage(7)
     host.go(7)
     host.arm(7)
@@ -140,7 +141,7 @@ def test_a_cancel_after_the_switch_changes_nothing(host):
     assert (new.attempt.stage, effects) == (Stage.TRIAL, ())
 
 
-def test_a_recall_asks_the_launcher_for_the_way_out_of_the_trial(host):
+def test_a_recall_asks_the_launcher_for_the_way_out_of_the_trial(host: Host) -> None:
     host.stage(7)
     host.go(7)
     host.arm(7)
@@ -150,7 +151,7 @@ def test_a_recall_asks_the_launcher_for_the_way_out_of_the_trial(host):
     assert new.restart().effects == [PassRecall(7)]
 
 
-def test_a_recall_during_the_self_test_ends_at_the_boundary(host):
+def test_a_recall_during_the_self_test_ends_at_the_boundary(host: Host) -> None:
     host.stage(7)
     host.go(7)
     host.tell(Assigned(8, "", recall=True))
@@ -158,21 +159,21 @@ def test_a_recall_during_the_self_test_ends_at_the_boundary(host):
     assert host.said[-1] == "7 CANCELLED RECALLED"
 
 
-def test_the_kill_switch_ends_an_attempt_before_go_and_keeps_what_was_verified(host):
+def test_the_kill_switch_ends_an_attempt_before_go_and_keeps_what_was_verified(host: Host) -> None:
     host.stage(7)
     effects = host.tell(Suspended("global", active=True))
     assert host.said[-1] == "7 CANCELLED KILLED"
     assert not any(type(effect).__name__ == "Tidy" for effect in effects)
 
 
-def test_lifting_the_kill_switch_starts_nothing(host):
+def test_lifting_the_kill_switch_starts_nothing(host: Host) -> None:
     host.stage(7)
     host.tell(Suspended("global", active=True))
     assert host.tell(Suspended("global", active=False)) == ()
     assert host.attempt is None
 
 
-def test_an_assignment_under_the_kill_switch_ends_at_once(host):
+def test_an_assignment_under_the_kill_switch_ends_at_once(host: Host) -> None:
     host.tell(SessionOpened(1, frozenset({"fleet/f"})))
     host.tell(Assigned(7, "1.1.0"))
     assert host.attempt is None
@@ -180,13 +181,13 @@ def test_an_assignment_under_the_kill_switch_ends_at_once(host):
     assert host.count(FindTarget) == 0
 
 
-def test_a_welcome_under_the_kill_switch_ends_what_is_staged(host):
+def test_a_welcome_under_the_kill_switch_ends_what_is_staged(host: Host) -> None:
     host.stage(7)
     host.tell(SessionOpened(2, frozenset({"global"})))
     assert host.said[-1] == "7 CANCELLED KILLED"
 
 
-def test_the_kill_switch_voids_a_go_on_its_way(host):
+def test_the_kill_switch_voids_a_go_on_its_way(host: Host) -> None:
     host.stage(7)
     ask = host.last(AskGo)
     host.tell(Suspended("global", active=True))
@@ -194,14 +195,14 @@ def test_the_kill_switch_voids_a_go_on_its_way(host):
     assert host.count(RunSelfTest) == 0
 
 
-def test_the_kill_switch_after_go_goes_back_at_the_next_boundary(host):
+def test_the_kill_switch_after_go_goes_back_at_the_next_boundary(host: Host) -> None:
     host.stage(7)
     host.go(7)
     host.tell(Suspended("global", active=True), SelfTested(host.last(RunSelfTest).job))
     assert host.said[-1] == "7 CANCELLED KILLED"
 
 
-def test_the_kill_switch_after_the_switch_changes_nothing(host):
+def test_the_kill_switch_after_the_switch_changes_nothing(host: Host) -> None:
     host.stage(7)
     host.go(7)
     host.arm(7)
@@ -210,7 +211,7 @@ def test_the_kill_switch_after_the_switch_changes_nothing(host):
     assert new.attempt.stage is Stage.TRIAL
 
 
-def test_the_kill_switch_ends_the_generation_that_waits(host):
+def test_the_kill_switch_ends_the_generation_that_waits(host: Host) -> None:
     host.stage(7)
     host.go(7)
     host.tell(Assigned(8, "1.2.0"), Suspended("global", active=True))
@@ -218,7 +219,7 @@ def test_the_kill_switch_ends_the_generation_that_waits(host):
     assert "8 CANCELLED KILLED" in host.said
 
 
-def test_a_generation_taken_under_the_kill_switch_does_not_wait(host):
+def test_a_generation_taken_under_the_kill_switch_does_not_wait(host: Host) -> None:
     host.stage(7)
     host.go(7)
     host.tell(Suspended("global", active=True), Assigned(8, "1.2.0"))
@@ -226,7 +227,7 @@ def test_a_generation_taken_under_the_kill_switch_does_not_wait(host):
     assert host.said[-1] == "8 CANCELLED KILLED"
 
 
-def test_an_outcome_is_kept_for_its_time_after_the_ack(host):
+def test_an_outcome_is_kept_for_its_time_after_the_ack(host: Host) -> None:
     host.stage(7)
     host.tell(Assigned(8, ""))
     assert host.disk.outcomes[0].acked_at is None
@@ -238,7 +239,7 @@ def test_an_outcome_is_kept_for_its_time_after_the_ack(host):
     assert [known.generation for known in host.disk.outcomes] == [9]
 
 
-def test_an_outcome_without_ack_is_kept_for_ever(host):
+def test_an_outcome_without_ack_is_kept_for_ever(host: Host) -> None:
     host.stage(7)
     host.tell(Assigned(8, ""))
     host.at += 10 * KEEP_ACKED_SECONDS
@@ -247,7 +248,7 @@ def test_an_outcome_without_ack_is_kept_for_ever(host):
     assert [known.generation for known in host.disk.outcomes] == [7, 9]
 
 
-def test_texts_are_cut_to_what_the_contract_takes(host):
+def test_texts_are_cut_to_what_the_contract_takes(host: Host) -> None:
     host.tell(SessionOpened(1), Assigned(7, "1.1.0"))
     job = host.last(FindTarget).job
     host.tell(StagingFailed(job, Code.WRONG_HASH, "x" * 5000, session=1))
