@@ -52,6 +52,10 @@ PLANTS = {
         ("fleetroll_common.values.errors", "google", PLAIN),
         ("fleetroll_common.values.manifest", "fleetroll_common.durable", PLAIN),
         ("fleetroll_common.values.relpath", "sqlalchemy", TYPING),
+        ("fleetroll_server.domain.states", "fleetroll_server.store", PLAIN),
+        ("fleetroll_server.domain.go", "asyncio", LAZY),
+        ("fleetroll_server.domain.deadlines", "time", PLAIN),
+        ("fleetroll_server.domain.promote", "fleetroll.v1.rollouts_pb2", TYPING),
     ],
     "protobuf": [
         ("fleetroll_agent.slots.values", "fleetroll.v1.types_pb2", PLAIN),
@@ -101,6 +105,22 @@ def lint(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_every_room_is_under_the_contracts() -> None:
     assert set(configuration()["importlinter"]["root_packages"].split()) == rooms()
+
+
+@pytest.mark.parametrize(
+    ("contract", "room"),
+    [
+        ("launcher", "agent/fleetroll_agent/launcher"),
+        ("pure", "common/fleetroll_common/values"),
+        ("pure", "server/fleetroll_server/domain"),
+    ],
+)
+def test_a_closed_room_is_closed_to_every_neighbour(contract: str, room: str) -> None:
+    """A new room beside it must be listed as forbidden."""
+    package, _, own = room.partition("/")[2].partition("/")
+    modules = {path.stem for path in (ROOT / room).parent.iterdir() if path.suffix == ".py" or any(path.glob("*.py"))}
+    neighbours = {f"{package}.{module}" for module in modules - {own, "__init__"}}
+    assert neighbours - set(configuration()[f"importlinter:contract:{contract}"]["forbidden_modules"].split()) == set()
 
 
 def test_every_contract_has_plants() -> None:
