@@ -14,8 +14,9 @@ The rules, in the order in which they are applied to every refresh (in brackets:
 8. Time never runs backwards here: reference time = max(host clock, last refresh that succeeded, build time of this
    program). The server's clock plays no part.
 9. Each role has a bound in bytes (:mod:`.limits`); where the signed list names a length, that is the bound.
-10. What was refused changes no listing: answers keep coming from the last set that was verified as a whole, as long as
-    that has not expired. A genuine timestamp that came before the refused file stays remembered, as TUF wants it.
+10. A refused refresh changes no listing: answers keep coming from the last set that was verified up to the top-level
+    targets, as long as that has not expired. The role of a product is verified when it is asked for: a refused one
+    blocks that product and no other. Genuine files that came before the refused one are kept, as TUF wants it.
 11. Expired metadata blocks new installs only: this module is not asked about what runs.
 
 Not done here: downloading target files and checking them against ``length`` and ``sha256``; choosing a release, floors

@@ -96,8 +96,11 @@ class DurableUpdater(Updater):
         """
         self._book = book
         self.sight = sight
-        super().__init__(str(book.directory), BASE_URL, fetcher=SourceFetcher(source), config=_CONFIG, bootstrap=root)
+        config = replace(_CONFIG)
+        super().__init__(str(book.directory), BASE_URL, fetcher=SourceFetcher(source), config=config, bootstrap=root)
         self._trusted_set.reference_time = reference_time
+        # The bound is on new roots: those that this host holds already must not use it up.
+        config.max_root_rotations += max(0, book.floor.root - self.root.version)
 
     @property
     def floor(self) -> Floor:
