@@ -26,7 +26,7 @@ from tests.model.explorer import Broken
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LATE = 2
+LATE = 3
 KEY = b"key"
 STALE_EPOCH = -1
 """Stands for every epoch that is no longer the row's."""
