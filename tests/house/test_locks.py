@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
+OWNERS = packages_distributions()
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 PIN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)==(?P<version>[^ ;\\]+)", re.MULTILINE)
 
@@ -106,17 +107,25 @@ def declared(extras: list[str]) -> set[str]:
     return {canonicalize_name(Requirement(line).name) for line in lines}
 
 
+class AtRunTime(ast.NodeTransformer):
+    """Leaves out what only the type checker reads."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        name = ast.unparse(node.test)
+        return None if name in {"TYPE_CHECKING", "typing.TYPE_CHECKING"} else self.generic_visit(node)
+
+
 def undeclared(source: str, extras: list[str]) -> set[str]:
     """Top-level modules that a source imports and that no declared package brings by itself."""
-    nodes = list(ast.walk(ast.parse(source)))
+    nodes = list(ast.walk(AtRunTime().visit(ast.parse(source))))
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}
     tops = {name.partition(".")[0] for name in names} - sys.stdlib_module_names
-    have, owners = declared(extras), packages_distributions()
+    have = declared(extras)
     return {
         top
         for top in tops
-        if not top.startswith("fleetroll") and not have & {canonicalize_name(owner) for owner in owners.get(top, [])}
+        if not top.startswith("fleetroll") and not have & {canonicalize_name(owner) for owner in OWNERS.get(top, [])}
     }
 
 
