@@ -1,0 +1,161 @@
+"""Runs the machine and keeps its promise: nothing is done, and nothing is said, before it is durable.
+
+One event at a time. The product's record is written first, with the new reports in its outbox; then the journal takes
+them over; then the effects are done. A disk that refuses stops all three: the event has not happened, it is brought
+again after a while, and meanwhile the agent says that it is not healthy. So no step begins that could not be written
+down, and a Go that grew old in the meantime is void by its own rule.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from fleetroll_agent.jobs import machine
+from fleetroll_agent.jobs.record import read_record, record_json
+from fleetroll_agent.jobs.values import Moment, ProductRecord
+from fleetroll_agent.slots.disk import typed_disk_errors
+from fleetroll_common.durable import DamagedRecord, dump_record, load_record, sync_dir, write_durably
+from fleetroll_common.values.errors import AgentError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fleetroll_agent.jobs.events import Effects, Event
+    from fleetroll_agent.jobs.journal import Journal
+    from fleetroll_agent.jobs.state import Rules, Running, State
+    from fleetroll_agent.launcher.values import Record
+    from fleetroll_common.values.clock import Clock
+
+log = structlog.get_logger(__name__)
+
+RETRY_SECONDS = 2.0
+"""Between two tries to write what the disk refused."""
+
+
+class ProductFile:
+    """``products/<name>.json``."""
+
+    def __init__(self, state: Path, product: str = "agent") -> None:
+        """Use the file below the state folder."""
+        self._path = state / "products" / f"{product}.json"
+        self._product = product
+        self._unknown: dict[str, object] = {}
+
+    def read(self) -> ProductRecord:
+        """Return what is there; an absent or damaged file is an empty record: the launcher's restores what counts.
+
+        Raises:
+            AgentError: INTERNAL: the file can't be read.
+        """
+        if not self._path.exists():
+            return ProductRecord(self._product)
+        with typed_disk_errors(f"reading {self._path.name}"):
+            data = self._path.read_bytes()
+        try:
+            document = load_record(data)
+            record = read_record(document)
+        except (DamagedRecord, AgentError) as error:
+            log.warning("product_record_damaged", product=self._product, reason=str(error))
+            return ProductRecord(self._product)
+        self._unknown = {name: value for name, value in document.items() if name not in record_json(record)}
+        return record
+
+    def write(self, record: ProductRecord) -> None:
+        """Replace the file; fields of another version stay in it.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        if not self._path.parent.is_dir():
+            self._path.parent.mkdir(mode=0o700)
+            sync_dir(self._path.parent.parent)
+        write_durably(self._path, dump_record({**self._unknown, **record_json(record)}))
+
+
+class Keeper:
+    """The one owner of a product's state in this process."""
+
+    def __init__(self, file: ProductFile, journal: Journal, clock: Clock) -> None:
+        """Keep the parts; :meth:`begin` reads and writes."""
+        self._file = file
+        self._journal = journal
+        self._clock = clock
+        self._state: State | None = None
+        self._stale = False
+        self.writable = True
+
+    @property
+    def state(self) -> State:
+        """The state as it is durable."""
+        if self._state is None:
+            message = "the keeper was asked before it began"
+            raise AssertionError(message)
+        return self._state
+
+    async def begin(self, launcher: Record, running: Running, rules: Rules) -> Effects:
+        """Take up what an earlier process left; return what is to be done."""
+        record = await asyncio.to_thread(self._file.read)
+        if record.reports < self._journal.number(record.product):
+            # The record is older than the journal (its file was lost): a number is never used twice.
+            record = replace(record, reports=self._journal.number(record.product))
+        await self._until_written(record.product, record)
+        while True:
+            state, effects = machine.begin(record, launcher, running, self.moment(), rules)
+            if await self._commit(record, state):
+                return effects
+
+    async def step(self, event: Event) -> Effects:
+        """Let ``event`` happen, when it can be written down; return what is to be done."""
+        while True:
+            state, effects = machine.step(self.state, event, self.moment())
+            if await self._commit(self.state.record, state):
+                return effects
+
+    def moment(self) -> Moment:
+        """Return the circumstances of now."""
+        return Moment(
+            boot_seconds=self._clock.boottime(),
+            monotonic_seconds=self._clock.monotonic(),
+            wall_seconds=self._clock.now().timestamp(),
+            random01=random.random(),  # noqa: S311 (spreads asks)
+        )
+
+    async def _commit(self, before: ProductRecord, state: State) -> bool:
+        """Make ``state`` the durable one; False when the disk refused: nothing has happened."""
+        if state.record != before or self._stale:
+            try:
+                await asyncio.to_thread(self._file.write, state.record)
+            except OSError as error:
+                self._stale = True
+                self._complain("the record", error)
+                await asyncio.sleep(RETRY_SECONDS)
+                return False
+        self._stale = False
+        await self._until_written(state.record.product, state.record)
+        self.writable = True
+        self._state = state
+        return True
+
+    async def _until_written(self, product: str, record: ProductRecord) -> None:
+        """Let the journal take the outbox over, however long that takes: the record says already that it happened."""
+        while record.outbox and not await self._journaled(product, record):  # noqa: ASYNC110 (a disk sends no event)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _journaled(self, product: str, record: ProductRecord) -> bool:
+        try:
+            await asyncio.to_thread(self._journal.append, product, record.outbox)
+        except OSError as error:
+            self._complain("the journal", error)
+            return False
+        return True
+
+    def _complain(self, what: str, error: OSError) -> None:
+        """Say, once, that nothing can be written."""
+        if self.writable:
+            log.error("disk_refused", what=what, reason=error.strerror)
+        self.writable = False

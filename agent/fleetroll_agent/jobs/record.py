@@ -1,0 +1,118 @@
+"""A product's record as JSON and back. Fields of a newer version are kept as they are and written again.
+
+Until its trial is committed a new version writes what the version before can read: fields are added, never changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fleetroll_agent.jobs.values import Attempt, Outcome, ProductRecord, Report, Said, Stage, Step, Stop
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import AgentError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Json = dict[str, Any]
+_T = TypeVar("_T", Attempt, Outcome, Report)
+
+_KINDS: dict[str, Callable[[Any], object]] = {
+    "stage": Stage,
+    "step": Step,
+    "said": Said,
+    "stop": Stop,
+    "code": lambda name: Code(name) if name in Code.__members__ else None,
+    "stop_code": lambda name: Code(name) if name in Code.__members__ else None,
+}
+"""A code of a newer version is no reason to forget what it was about."""
+
+_NUMBERS = frozenset({"generation", "highest", "number", "reports", "tries"})
+_PLAIN_STEP = frozenset({Report})
+"""In a report the step is text: another product has other steps."""
+
+
+def record_json(record: ProductRecord) -> Json:
+    """Return the record in its form on disk."""
+    return {
+        "product": record.product,
+        "highest": record.highest,
+        "attempt": None if record.attempt is None else value_json(record.attempt),
+        "waiting": None if record.waiting is None else value_json(record.waiting),
+        "outcomes": [value_json(outcome) for outcome in record.outcomes],
+        "bad": list(record.bad),
+        "settled": list(record.settled),
+        "reports": record.reports,
+        "outbox": [value_json(report) for report in record.outbox],
+    }
+
+
+def read_record(document: Json) -> ProductRecord:
+    """Return the record in ``document``.
+
+    Raises:
+        AgentError: INTERNAL: a field is missing or wrong (the host's disk, or another program).
+    """
+    try:
+        return ProductRecord(
+            product=_text(document, "product"),
+            highest=_number(document["highest"]),
+            attempt=_optional(Attempt, document["attempt"]),
+            waiting=_optional(Attempt, document["waiting"]),
+            outcomes=tuple(read_value(Outcome, item) for item in document["outcomes"]),
+            bad=tuple(str(item) for item in document["bad"]),
+            settled=tuple(str(item) for item in document["settled"]),
+            reports=_number(document["reports"]),
+            outbox=tuple(read_value(Report, item) for item in document["outbox"]),
+        )
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        message = f"the record of a product can't be read: {error!r}"
+        raise AgentError(message, code=Code.INTERNAL, remedy="the launcher's record restores what counts") from error
+
+
+def value_json(value: Attempt | Outcome | Report) -> Json:
+    """Return a value as plain JSON."""
+    return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+
+
+def read_value(kind: type[_T], document: Json) -> _T:
+    """Return the value of ``kind`` in ``document``; absent fields have their defaults, unknown ones are passed over.
+
+    Raises:
+        KeyError, ValueError, TypeError: it is none.
+    """
+    known = {field.name for field in fields(kind)} & document.keys()
+    facts: dict[str, Any] = {name: _typed(kind, name, document[name]) for name in known}
+    return kind(**facts)
+
+
+def _plain(value: object) -> object:
+    return value.value if isinstance(value, Enum) else value
+
+
+def _typed(kind: type, name: str, value: Any) -> object:  # noqa: ANN401 (plain JSON)
+    if value is None or (name == "step" and kind in _PLAIN_STEP):
+        return value
+    if name in _NUMBERS:
+        return _number(value)
+    return _KINDS[name](value) if name in _KINDS else value
+
+
+def _optional(kind: type[_T], document: Json | None) -> _T | None:
+    return None if document is None else read_value(kind, document)
+
+
+def _text(document: Json, name: str) -> str:
+    if not isinstance(document[name], str):
+        raise TypeError(name)
+    return str(document[name])
+
+
+def _number(value: object) -> int:
+    """Return a count >= 0."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        message = f"{value!r} is no count"
+        raise ValueError(message)
+    return value
