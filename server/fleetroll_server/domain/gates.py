@@ -1,0 +1,195 @@
+"""The gate between two waves: may the rollout spread?
+
+Rules, in this order:
+
+1. FAIL when bad hosts reach ``max_failed``; or the lower 95 % bound of the failure rate is above ``failure_limit`` in
+   the wave, or in a cohort of >= 3 attempted hosts with >= 2 bad; or all of a cohort's >= 2 attempted hosts are bad; or
+   the wave is over and every host that was attempted is bad.
+2. OPEN while a host that isn't waiting has not ended: it may still go wrong.
+3. PASS when enough were attempted, ``max(1, min(min_sample, planned))``, and one succeeded.
+4. OPEN when too few were, and hosts that wait may still give evidence. Waiting ends by itself at not_after.
+5. INCONCLUSIVE otherwise: nothing is left that could speak, so a person decides.
+
+A host that waits before Go is no evidence in either direction: one sleeping laptop halts nothing, and a wave of
+sleeping laptops passes nothing. Skipped hosts ended and were not attempted.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum, auto
+from typing import TYPE_CHECKING
+
+from fleetroll_common.values.codes import Code
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from fleetroll_server.domain.limits import RolloutLimits
+
+Z_95 = 1.6448536269514722
+"""The 95 % point of the standard normal distribution: the bound is one-sided."""
+COHORT_MIN_ATTEMPTED = 3
+COHORT_MIN_BAD = 2
+COHORT_ALL_BAD_MIN_ATTEMPTED = 2
+
+
+class Verdict(StrEnum):
+    """What the gate says."""
+
+    FAIL = auto()
+    PASS = auto()
+    OPEN = auto()
+    """Neither yet."""
+    INCONCLUSIVE = auto()
+    """Neither, and nothing more will come: pauses for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """One wave in numbers of hosts, each >= 0.
+
+    Attributes:
+        planned: hosts of the wave.
+        attempted: got Go, or are bad.
+        bad: broken after Go, or failed for good before it.
+        ended: in a final state, skipped ones too.
+        waiting: offline or held locally, before Go.
+        succeeded: run the target version with their health held.
+    """
+
+    planned: int
+    attempted: int
+    bad: int
+    ended: int
+    waiting: int
+    succeeded: int
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that no wave can have.
+
+        Raises:
+            ValueError: a number is negative, or a part is larger than its whole (programming error).
+        """
+        _check_counts(self.attempted, self.bad)
+        if min(self.ended, self.waiting, self.succeeded) < 0 or max(self.attempted, self.ended) > self.planned:
+            raise ValueError(f"gate: no wave counts like {self}")
+        if self.ended + self.waiting > self.planned or self.bad + self.succeeded > self.attempted:
+            raise ValueError(f"gate: no wave counts like {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class CohortCounters:
+    """The hosts of one wave that share a label's value, architecture, system or site.
+
+    Attributes:
+        label: what they share, such as ``arch=arm64``; stands in the evidence.
+        attempted: got Go, or are bad, >= 0.
+        bad: >= 0, part of ``attempted``.
+    """
+
+    label: str
+    attempted: int
+    bad: int
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that no cohort can have.
+
+        Raises:
+            ValueError: a number is negative or more hosts are bad than attempted (programming error).
+        """
+        _check_counts(self.attempted, self.bad)
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """What the gate says and why.
+
+    Attributes:
+        verdict: the answer.
+        code: WAVE_NOT_PASSED for FAIL and INCONCLUSIVE, else None.
+        evidence: one sentence with every number that was compared.
+    """
+
+    verdict: Verdict
+    code: Code | None
+    evidence: str
+
+
+def verdict(counters: Counters, cohorts: Sequence[CohortCounters], limits: RolloutLimits) -> GateResult:
+    """Judge one wave by the rules of this module."""
+    failure = next(_failures(counters, cohorts, limits), None)
+    if failure is not None:
+        return GateResult(Verdict.FAIL, Code.WAVE_NOT_PASSED, failure)
+    needed = max(1, min(limits.min_sample, counters.planned))
+    numbers = _numbers(counters, limits)
+    if counters.ended + counters.waiting < counters.planned:
+        return GateResult(Verdict.OPEN, None, numbers)
+    if counters.attempted >= needed and counters.succeeded > 0:
+        return GateResult(Verdict.PASS, None, numbers)
+    short = f"{numbers}; needs {needed} attempted and 1 succeeded"
+    if counters.waiting > 0:
+        return GateResult(Verdict.OPEN, None, short)
+    return GateResult(Verdict.INCONCLUSIVE, Code.WAVE_NOT_PASSED, short)
+
+
+def wilson_lower_bound(bad: int, attempted: int) -> float:
+    """Return the lower 95 % bound of the failure rate, 0 to 1 (Wilson's score interval, one-sided).
+
+    With p = bad / n, n = attempted and z = 1.645::
+
+        (p + z^2 / 2n - z * sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)
+
+    It is 0 for no bad host, and needs no minimum of hosts: 1 of 1 gives 0.27, 1 of 10 gives 0.02. An upper bound could
+    never let a small fleet pass: 0 bad of 12 leaves more than 18 %.
+
+    Raises:
+        ValueError: a number is negative or ``bad`` is larger than ``attempted`` (programming error).
+    """
+    _check_counts(attempted, bad)
+    if bad == 0:
+        return 0.0
+    rate, z2 = bad / attempted, Z_95 * Z_95
+    spread = Z_95 * math.sqrt(rate * (1 - rate) / attempted + z2 / (4 * attempted * attempted))
+    return (rate + z2 / (2 * attempted) - spread) / (1 + z2 / attempted)
+
+
+def _failures(counters: Counters, cohorts: Sequence[CohortCounters], limits: RolloutLimits) -> Iterator[str]:
+    """Give the evidence of each reason to fail, the plainest first."""
+    bad, attempted = counters.bad, counters.attempted
+    if bad >= limits.max_failed:
+        yield f"{bad} bad of {attempted} attempted, stops at {limits.max_failed}"
+    if wilson_lower_bound(bad, attempted) > limits.failure_limit:
+        yield _rate(bad, attempted, limits)
+    for cohort in cohorts:
+        if cohort.attempted >= COHORT_ALL_BAD_MIN_ATTEMPTED and cohort.bad == cohort.attempted:
+            yield f"all {cohort.bad} attempted hosts with {cohort.label} are bad"
+        large = cohort.attempted >= COHORT_MIN_ATTEMPTED and cohort.bad >= COHORT_MIN_BAD
+        if large and wilson_lower_bound(cohort.bad, cohort.attempted) > limits.failure_limit:
+            yield f"{cohort.label}: {_rate(cohort.bad, cohort.attempted, limits)}"
+    over = counters.ended + counters.waiting == counters.planned
+    if over and attempted > 0 and bad == attempted:
+        yield f"{bad} bad of {attempted} attempted: none succeeded"
+
+
+def _rate(bad: int, attempted: int, limits: RolloutLimits) -> str:
+    bound = wilson_lower_bound(bad, attempted)
+    return (
+        f"{bad} bad of {attempted} attempted: at least {bound:.1%} fail (95 % bound), "
+        f"stops above {limits.failure_limit * 100:g} %"
+    )
+
+
+def _numbers(counters: Counters, limits: RolloutLimits) -> str:
+    """Say where the wave stands; nothing that failed is left out."""
+    waiting = f", {counters.waiting} waiting" if counters.waiting else ""
+    return (
+        f"{counters.bad} bad of {counters.attempted} attempted, stops at {limits.max_failed}; "
+        f"{counters.succeeded} succeeded, {counters.ended} of {counters.planned} ended{waiting}"
+    )
+
+
+def _check_counts(attempted: int, bad: int) -> None:
+    if not 0 <= bad <= attempted:
+        raise ValueError(f"gate: {bad} bad of {attempted} attempted")
