@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetroll_agent.fetch import DownloadLimits, SourceFailed, fetch_target, is_transient
-from fleetroll_agent.fetch import partial as partial_module
+from fleetroll_common.durable import files
 from fleetroll_common.values.clock import FakeClock
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError, FleetrollError, TrustError
@@ -375,7 +375,7 @@ async def test_a_full_disk_is_named_and_the_part_gives_its_space_back(
         raise OSError(errno.ENOSPC, "no space")
 
     await interrupted(dest, 3000)
-    monkeypatch.setattr(partial_module.os, "write", full)
+    monkeypatch.setattr("fleetroll_agent.fetch.partial.os.write", full)
     with pytest.raises(AgentError) as caught:
         await fetch(Source(), dest)
     monkeypatch.undo()
@@ -393,7 +393,7 @@ async def test_a_disk_that_cannot_sync_gives_no_final_name(dest: Path, monkeypat
             raise OSError(errno.EIO, "broken")
         real(handle)
 
-    monkeypatch.setattr(partial_module.os, "fsync", fail)
+    monkeypatch.setattr("fleetroll_agent.fetch.partial.os.fsync", fail)
     with pytest.raises(AgentError) as caught:
         await fetch(Source(), dest)
     monkeypatch.undo()
@@ -404,7 +404,7 @@ async def test_a_disk_that_cannot_sync_gives_no_final_name(dest: Path, monkeypat
 
 async def test_the_final_name_comes_after_the_bytes_are_durable(dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
-    real_sync, real_replace, real_dir = os.fsync, type(dest).replace, partial_module.sync_dir
+    real_sync, real_replace, real_dir = os.fsync, type(dest).replace, files.sync_dir
 
     def sync(handle: int) -> None:
         if os.fstat(handle).st_size == len(DATA):
@@ -420,9 +420,9 @@ async def test_the_final_name_comes_after_the_bytes_are_durable(dest: Path, monk
         order.append("folder")
         real_dir(path)
 
-    monkeypatch.setattr(partial_module.os, "fsync", sync)
+    monkeypatch.setattr("fleetroll_agent.fetch.partial.os.fsync", sync)
     monkeypatch.setattr(type(dest), "replace", replace)
-    monkeypatch.setattr(partial_module, "sync_dir", sync_dir)
+    monkeypatch.setattr("fleetroll_agent.fetch.partial.sync_dir", sync_dir)
     await fetch(Source(), dest)
     assert order == ["bytes", "name", "folder"]
 

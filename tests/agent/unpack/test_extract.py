@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fleetroll_agent.unpack import tree as tree_module
 from fleetroll_agent.unpack import unpack
 from fleetroll_common.values.errors import AgentError
 from tests.faults.archives import CONTENT, HERE, Archive, honest, snapshot
@@ -95,7 +94,7 @@ def test_a_full_disk_is_named_and_everything_is_cleaned_up(
             raise OSError(fault, os.strerror(fault))
         return real(handle, data)
 
-    monkeypatch.setattr(tree_module.os, "write", write)
+    monkeypatch.setattr("fleetroll_agent.unpack.tree.os.write", write)
     with pytest.raises(AgentError) as caught:
         extract(honest(), into)
     monkeypatch.undo()
@@ -105,7 +104,7 @@ def test_a_full_disk_is_named_and_everything_is_cleaned_up(
 
 def test_a_disk_that_takes_a_part_at_a_time_gets_all(into: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
-    monkeypatch.setattr(tree_module.os, "write", lambda handle, data: real(handle, data[:100]))
+    monkeypatch.setattr("fleetroll_agent.unpack.tree.os.write", lambda handle, data: real(handle, data[:100]))
     extract(honest(), into)
     assert files(into).items() >= CONTENT.items()
 
@@ -116,7 +115,7 @@ def test_a_broken_disk_is_the_hosts_fault_and_everything_is_cleaned_up(
     def mkdir(*_args: Any, **_names: Any) -> None:
         raise OSError(errno.EIO, "input/output error")
 
-    monkeypatch.setattr(tree_module.os, "mkdir", mkdir)
+    monkeypatch.setattr("fleetroll_agent.unpack.tree.os.mkdir", mkdir)
     with pytest.raises(AgentError) as caught:
         extract(honest(), into)
     assert caught.value.code == "INTERNAL"
@@ -128,7 +127,7 @@ def test_an_interruption_leaves_nothing(into: Path, monkeypatch: pytest.MonkeyPa
     def interrupt(*_args: Any) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tree_module.os, "write", interrupt)
+    monkeypatch.setattr("fleetroll_agent.unpack.tree.os.write", interrupt)
     with pytest.raises(KeyboardInterrupt):
         extract(honest(), into)
     assert snapshot(into) == {}

@@ -28,11 +28,11 @@ def mutate(tar: bytes, steps: list[tuple[str, int, int | bytes]]) -> bytes:
     work = bytearray(tar)
     for name, at, argument in steps:
         if name == "flip" and at < len(work):
-            work[at] ^= int(argument)  # type: ignore[arg-type]
+            work[at] ^= int(argument)
         elif name == "cut":
-            del work[at : at + int(argument)]  # type: ignore[arg-type]
+            del work[at : at + int(argument)]
         elif name == "copy":
-            work[at * 512 : at * 512 + 512] = tar[int(argument) * 512 : int(argument) * 512 + 512]  # type: ignore[arg-type]
+            work[at * 512 : at * 512 + 512] = tar[int(argument) * 512 : int(argument) * 512 + 512]
         elif isinstance(argument, bytes):
             work[at:at] = argument
     return bytes(work)
