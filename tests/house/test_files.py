@@ -19,6 +19,7 @@ HOSTS = re.compile(
 )
 HOMES = re.compile("(?<![a-z.])/(root|home/[a-z]+|Users)/")
 UNFINISHED = re.compile(r"\b(TO" + "DO|FIX" + "ME|XX" + r"X)\b")
+LEFT_OUT = re.compile(r"pytest\.(mark\.)?(sk" + r"ip|xf" + r"ail|importor" + r"sk" + "ip)")
 
 
 def tracked() -> list[Path]:
@@ -65,6 +66,11 @@ def test_nothing_is_left_for_later(texts: list[Path]) -> None:
     assert [(name(path), found[0]) for path in texts if (found := UNFINISHED.search(read(path)))] == []
 
 
+def test_no_test_is_left_out(texts: list[Path]) -> None:
+    tests = [path for path in texts if name(path).startswith("tests/")]
+    assert [(name(path), found[0]) for path in tests if (found := LEFT_OUT.search(read(path)))] == []
+
+
 def test_other_lock_formats_are_ignored() -> None:
     """They hold the addresses of package indexes."""
     command = ["git", "check-ignore", "uv.lock", "pylock.toml", ".venv", ".venv-gen", "dist/a", "snapshot_report.html"]
@@ -77,6 +83,7 @@ def test_other_lock_formats_are_ignored() -> None:
         (HOSTS, "--index https://example.org/" + "simple"),
         (HOSTS, "file" + ":///tmp/x"),
         (HOMES, "cd /" + "home/ann/fleetroll"),
+        (LEFT_OUT, "@pytest.mark.sk" + "ipif(True)"),
         (UNFINISHED, "# TO" + "DO: later"),
     ],
 )

@@ -14,6 +14,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from fleetroll_publishing.artefact.allowed import AGENT_DISTRIBUTIONS
+
 ROOT = Path(__file__).resolve().parents[2]
 OWNERS = packages_distributions()
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
@@ -77,6 +79,12 @@ def test_the_agent_lock_is_the_base_and_agrees_with_the_dev_lock() -> None:
     assert unmet(project()["project"]["dependencies"], "agent.txt") == []
     dev, agent = pins("dev.txt"), pins("agent.txt")
     assert {name for name, versions in agent.items() if not versions & dev.get(name, set())} == set()
+
+
+def test_the_artefact_takes_along_what_the_agent_lock_pins() -> None:
+    """The parser behind the C compiler's front is for builders alone."""
+    taken = {canonicalize_name(allowed.name) for allowed in AGENT_DISTRIBUTIONS}
+    assert taken == pins("agent.txt").keys() - {"pycparser"}
 
 
 def test_hosts_get_no_server_package() -> None:
