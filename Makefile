@@ -54,7 +54,7 @@ $(GEN)/.synced: requirements/gen.txt $(VENV)/.uv
 ## Use
 
 demo: setup ## A server and 12 agents: a good release spreads, two bad ones are stopped (KEEP=1 leaves the fleet up)
-	@$(PY) tools/demo/main.py $(if $(KEEP),--keep)
+	@$(PY) -m tools.demo.main $(if $(KEEP),--keep)
 
 agent-artifact: setup ## Build the agent's release artefact into dist/ (VERSION=1.2.3)
 	@test -n "$(VERSION)" || { echo "say which version: make agent-artifact VERSION=1.2.3" >&2; exit 2; }
