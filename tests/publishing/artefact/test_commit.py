@@ -1,20 +1,18 @@
-"""The commit that is stamped, and the command behind `make agent-artifact`."""
+"""The commit that is stamped into an artefact."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from fleetroll_common.values.errors import RequestError
-from fleetroll_common.values.platform import Platform
-from fleetroll_publishing.artefact import inspect_artefact, read_commit
-from fleetroll_publishing.artefact.__main__ import main
+from fleetroll_publishing.artefact import read_commit
 
-ROOT = Path(__file__).resolve().parents[3]
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -55,25 +53,3 @@ def test_a_machine_without_git_is_told_so(clone: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("PATH", "")
     with pytest.raises(RequestError, match="there is no git on this machine"):
         read_commit(clone)
-
-
-def test_the_command_builds_the_agent_of_this_tree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "new" / "folder"
-    assert main(["agent", "--version", "1.4.2", "--out", str(out), "--source", str(ROOT), "--fast"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    path = out / f"agent-1.4.2-{Platform.current()}.tar.zst"
-    found = inspect_artefact(path, "entry.py")
-    assert told["path"] == str(path)
-    assert told["sha256"] == found.artefact.artefact_sha256
-    assert found.stamp is not None
-    assert (str(found.stamp.version), found.stamp.git_sha) == ("1.4.2", told["git_sha"])
-    assert len(told["git_sha"].removesuffix("+dirty")) == 40
-
-
-@pytest.mark.parametrize("version", ["0.0.0+dev", "1.0.0+dirty", "1.0", "latest", ""])
-def test_a_version_that_is_no_release_is_refused_in_a_sentence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], version: str
-) -> None:
-    assert main(["agent", "--version", version, "--out", str(tmp_path), "--source", str(ROOT), "--fast"]) == 1
-    assert "version:" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
