@@ -1,0 +1,161 @@
+"""The handshake: identify, challenge, hello, welcome, and the ratchet on disk before anything else."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timezone
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from fleetroll.v1 import agent_stream_pb2 as stream_pb2
+from fleetroll_agent.convert import hello_payload, read_code, receipt_of
+from fleetroll_agent.session.facts import End, Ended
+from fleetroll_common.wire import handshake, signing
+
+if TYPE_CHECKING:
+    from fleetroll_agent.identity.facts import Identity
+    from fleetroll_agent.identity.store import IdentityStore, Kept
+    from fleetroll_agent.session.ports import SessionHost
+    from fleetroll_common.values.clock import Clock
+
+MAX_SKEW_SECONDS = 300.0
+"""Clocks that differ by more are a reason to wait (trust.md): certificates and expiries would be judged wrongly."""
+
+Call = Any
+"""``grpc.aio.StreamStreamCall``: its stubs name no read and write."""
+
+
+class EndedError(Exception):
+    """The stream is over; ``ended`` says how."""
+
+    def __init__(self, ended: Ended) -> None:
+        """Keep the reason."""
+        super().__init__(ended.message)
+        self.ended = ended
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An open session.
+
+    Attributes:
+        welcome: the server's answer.
+        kept: the identity as it is on disk now.
+        skewed: the clocks differ too much.
+    """
+
+    welcome: stream_pb2.Welcome
+    kept: Kept
+    skewed: bool
+
+
+async def open_session(call: Call, identity: Identity, store: IdentityStore, host: SessionHost, clock: Clock) -> Opened:
+    """Run the handshake on a fresh stream.
+
+    Raises:
+        EndedError: the server refused, went away, or said nothing within its time.
+        RequestError: the server's challenge is not of this protocol.
+    """
+    identify = stream_pb2.Identify(
+        agent_id=identity.enrolment.agent_id,
+        protocol_min=handshake.PROTOCOL_OLDEST,
+        protocol_max=handshake.PROTOCOL,
+    )
+    await write(call, stream_pb2.ConnectRequest(identify=identify))
+    challenge = (await _expect(call, "challenge")).challenge
+    handshake.require_size("challenge.nonce", challenge.nonce, handshake.NONCE_BYTES)
+    theirs = challenge.time.ToDatetime(tzinfo=timezone.utc)
+    skewed = abs((clock.now() - theirs).total_seconds()) > MAX_SKEW_SECONDS
+    facts = await host.before_hello(identity.receipt)
+    await write(call, stream_pb2.ConnectRequest(hello=_hello(identity, challenge, hello_payload(facts))))
+    welcome = (await _expect(call, "welcome")).welcome
+    receipt = receipt_of(welcome.receipt)
+    kept = await asyncio.to_thread(store.welcomed, identity, welcome.acknowledged_next, receipt)
+    return Opened(welcome, kept, skewed)
+
+
+async def read(call: Call) -> stream_pb2.ConnectResponse:
+    """Return the next message.
+
+    Raises:
+        EndedError: there is none, or it is a refusal.
+    """
+    try:
+        message = await call.read()
+    except grpc.RpcError as error:
+        raise EndedError(lost(error)) from error
+    if message is grpc.aio.EOF:
+        code = await call.code()
+        raise EndedError(Ended(End.LOST, message=f"the server ended the stream ({code.name})"))
+    if message.WhichOneof("message") == "refusal":
+        raise EndedError(_refused(message.refusal))
+    return message  # type: ignore[no-any-return]  # the call is untyped
+
+
+async def write(call: Call, message: stream_pb2.ConnectRequest) -> None:
+    """Send a message.
+
+    Raises:
+        EndedError: the stream is over, or takes nothing for too long.
+    """
+    try:
+        await asyncio.wait_for(call.write(message), WRITE_SECONDS)
+    except asyncio.TimeoutError as error:
+        raise EndedError(Ended(End.LOST, message=f"the stream took nothing for {WRITE_SECONDS:g} s")) from error
+    except (grpc.RpcError, asyncio.InvalidStateError) as error:
+        raise EndedError(lost(error)) from error
+
+
+WRITE_SECONDS = 60.0
+"""A server that reads nothing for three heartbeats is gone, whatever TCP says."""
+
+
+def lost(error: Exception) -> Ended:
+    """Return the end that a broken call means."""
+    detail = error.details() if isinstance(error, grpc.aio.AioRpcError) else str(error)
+    return Ended(End.LOST, message=detail or type(error).__name__)
+
+
+async def _expect(call: Call, kind: str) -> stream_pb2.ConnectResponse:
+    """Return the next message, which is ``kind``."""
+    try:
+        message = await asyncio.wait_for(read(call), handshake.HANDSHAKE_SECONDS)
+    except asyncio.TimeoutError as error:
+        text = f"no {kind} within {handshake.HANDSHAKE_SECONDS:g} s"
+        raise EndedError(Ended(End.UNREACHABLE, message=text)) from error
+    said = message.WhichOneof("message")
+    if said != kind:
+        raise EndedError(Ended(End.LOST, message=f"{said or 'something unknown'} came where {kind} was due"))
+    return message
+
+
+def _hello(identity: Identity, challenge: stream_pb2.Challenge, payload: bytes) -> stream_pb2.Hello:
+    """Return the signed hello."""
+    private, ratchet = identity.keys.speaking, identity.ratchet
+    key = signing.public_key(private)
+    said = signing.hello_bytes(
+        challenge.nonce,
+        challenge.server_id,
+        identity.enrolment.agent_id,
+        key,
+        ratchet.current,
+        ratchet.next,
+        ratchet.advances,
+        payload,
+    )
+    return stream_pb2.Hello(
+        payload=payload,
+        signature=signing.sign(private, said),
+        key=key,
+        ratchet_current=ratchet.current,
+        ratchet_next=ratchet.next,
+        advances=ratchet.advances,
+    )
+
+
+def _refused(refusal: stream_pb2.Refusal) -> Ended:
+    """Return the end that a refusal means."""
+    wait = refusal.retry_after.ToTimedelta().total_seconds() if refusal.HasField("retry_after") else None
+    return Ended(End.REFUSED, read_code(refusal.code), refusal.message, wait or None)

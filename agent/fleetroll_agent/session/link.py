@@ -1,0 +1,169 @@
+"""Keeps one stream open: connects, says hello, runs the session, waits, again. Never two streams at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from fleetroll.v1 import agent_stream_pb2_grpc
+from fleetroll_agent.fetch.values import SourceFailed
+from fleetroll_agent.identity.ratchet import on_refusal
+from fleetroll_agent.jobs import events
+from fleetroll_agent.session.channel import connected
+from fleetroll_agent.session.facts import End, Ended
+from fleetroll_agent.session.hello import EndedError, open_session
+from fleetroll_agent.session.repository import Repository
+from fleetroll_agent.session.stream import DRAIN_EXTENSION_SECONDS, Stream
+from fleetroll_agent.session.waits import next_wait_seconds
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import FleetrollError
+
+if TYPE_CHECKING:
+    import grpc
+
+    from fleetroll.v1 import agent_stream_pb2 as stream_pb2
+    from fleetroll_agent.identity.facts import Identity
+    from fleetroll_agent.identity.store import IdentityStore
+    from fleetroll_agent.jobs.journal import Journal
+    from fleetroll_agent.session.ports import SessionHost
+    from fleetroll_agent.settings import Settings
+    from fleetroll_common.values.clock import Clock
+
+log = structlog.get_logger(__name__)
+
+_BUSY = frozenset({Code.TOO_MANY_HANDSHAKES, Code.UNAVAILABLE, Code.DRAINING, Code.RECOVERY})
+
+
+class Link:
+    """This host's way to its server."""
+
+    def __init__(
+        self,
+        store: IdentityStore,
+        identity: Identity,
+        host: SessionHost,
+        journal: Journal,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        """Keep the parts; :meth:`run` connects."""
+        self._store = store
+        self._identity = identity
+        self._host = host
+        self._journal = journal
+        self._settings = settings
+        self._clock = clock
+        self._failures = 0
+        self._stream: Stream | None = None
+        self._repository: Repository | None = None
+        self._closed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Hold a stream until this host says goodbye."""
+        while True:
+            ended = await self._round()
+            self._failures = 0 if ended.opened else self._failures + 1
+            if ended.kind is End.LEFT:
+                return
+            if await self._after(ended):
+                continue
+            seconds = next_wait_seconds(
+                ended,
+                self._failures,
+                self._settings,
+                random.random(),
+                on_trial=self._host.on_trial,
+            )
+            log.info("stream_ended", how=ended.kind.value, code=ended.code, reason=ended.message, wait_seconds=seconds)
+            await asyncio.sleep(seconds)
+
+    def send(self, session: int, message: stream_pb2.ConnectRequest) -> bool:
+        """Queue ``message`` in ``session``; False when that one is over."""
+        stream = self._stream
+        return stream is not None and stream.session == session and stream.send(message)
+
+    def reports_ready(self) -> None:
+        """Take note that the journal holds something new."""
+        if self._stream is not None:
+            self._stream.reports_ready()
+
+    def repository(self, session: int) -> Repository:
+        """Return the repository over the connection of ``session``.
+
+        Raises:
+            SourceFailed: that session is over.
+        """
+        if self._stream is None or self._stream.session != session or self._repository is None:
+            raise SourceFailed("the session is over")
+        return self._repository
+
+    async def over(self, session: int, seconds: float) -> None:
+        """Return when ``session`` is over, after ``seconds`` at the latest."""
+        if self._stream is not None and self._stream.session == session:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._closed.wait(), seconds)
+
+    async def leave(self, reason: str) -> None:
+        """Say goodbye, if there is somebody to say it to; the stream is over on return."""
+        stream = self._stream
+        if stream is not None:
+            await stream.leave(reason)
+            await self.over(stream.session, 1.0)
+
+    async def _round(self) -> Ended:
+        """Try every address in order; return how the last stream ended."""
+        ended = Ended(End.UNREACHABLE, message="no address is known")
+        for address in self._identity.enrolment.addresses:
+            ended = await self._one(address)
+            if ended.kind is not End.UNREACHABLE:
+                break
+        return ended
+
+    async def _one(self, address: str) -> Ended:
+        """Run one stream to its end."""
+        try:
+            async with connected(address, self._identity.enrolment.ca_pem) as channel:
+                return await self._session(channel, address)
+        except OSError as error:
+            return Ended(End.UNREACHABLE, message=str(error))
+        except EndedError as error:
+            return error.ended
+        except FleetrollError as error:
+            log.warning("session_failed", reason=str(error))
+            return Ended(End.LOST, error.code, error.message)
+
+    async def _session(self, channel: grpc.aio.Channel, address: str) -> Ended:
+        call = agent_stream_pb2_grpc.AgentStreamServiceStub(channel).Connect()
+        try:
+            opened = await open_session(call, self._identity, self._store, self._host, self._clock)
+            self._identity = opened.kept.identity
+            if opened.kept.error is not None:
+                log.error("ratchet_not_written", reason=opened.kept.error.strerror)
+            stream = Stream(call, opened, self._host, self._journal)
+            self._repository = Repository(channel, lambda: stream.token)
+            self._closed.clear()
+            self._stream = stream
+            quarantined = opened.welcome.quarantined
+            log.info("session_open", session=stream.session, address=address, quarantined=quarantined)
+            self._host.welcomed()
+            return await stream.run(opened)
+        finally:
+            self._stream = self._repository = None
+            self._closed.set()
+            call.cancel()
+
+    async def _after(self, ended: Ended) -> bool:
+        """Let the end have its effects; True when the next stream begins at once."""
+        if ended.code in _BUSY and ended.retry_after_seconds is not None:
+            await self._host.tell(events.ServerBusy(ended.retry_after_seconds + DRAIN_EXTENSION_SECONDS))
+        if ended.kind is End.REFUSED and ended.code is not None:
+            keys = on_refusal(self._identity.keys, ended.code)
+            if keys != self._identity.keys:
+                self._identity = replace(self._identity, keys=keys)
+                return True
+        return False

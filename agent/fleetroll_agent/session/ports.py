@@ -1,0 +1,34 @@
+"""What a session needs of the rest of the agent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from fleetroll_agent.identity.facts import WelcomeReceipt
+    from fleetroll_agent.jobs.events import Event
+    from fleetroll_agent.session.facts import HostFacts
+
+
+class SessionHost(Protocol):
+    """The host, as its stream sees it."""
+
+    @property
+    def healthy(self) -> bool:
+        """Tell whether the agent's own health check holds."""
+
+    @property
+    def on_trial(self) -> bool:
+        """Tell whether this version is on trial."""
+
+    async def before_hello(self, receipt: WelcomeReceipt | None) -> HostFacts:
+        """Void every permit of an older session, then return the state of the host."""
+
+    async def tell(self, event: Event) -> None:
+        """Bring an event to the rules, in order; waits while too many are on their way."""
+
+    async def acked(self, journal_id: str, sequence: int) -> None:
+        """Take note that the server holds the journal up to ``sequence``."""
+
+    def welcomed(self) -> None:
+        """Take note of a Welcome: this process reached the server over its own stream."""

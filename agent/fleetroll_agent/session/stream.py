@@ -1,0 +1,183 @@
+"""One open session: three tasks that read, write and beat, and one way to leave.
+
+Reports go out in the order of the journal, from what the server holds on; control messages wait in a short queue. A
+server that reads too slowly ends the session: the next one begins from a clean state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from typing import TYPE_CHECKING
+
+import structlog
+
+from fleetroll.v1 import agent_stream_pb2 as stream_pb2
+from fleetroll_agent import convert
+from fleetroll_agent.jobs import events
+from fleetroll_agent.session.facts import End, Ended
+from fleetroll_agent.session.hello import Call, EndedError, Opened, read, write
+
+if TYPE_CHECKING:
+    from fleetroll_agent.jobs.journal import Journal
+    from fleetroll_agent.session.ports import SessionHost
+
+log = structlog.get_logger(__name__)
+
+QUEUE_MESSAGES = 64
+BATCH_REPORTS = 100
+"""The contract's bound of one batch."""
+UNACKED_REPORTS = 1000
+"""On their way at most; the journal holds the rest."""
+LEAVE_SECONDS = 2.0
+"""How long a goodbye waits for the server to hold the last reports; they are journaled in any case."""
+DRAIN_EXTENSION_SECONDS = 60.0
+"""What a trial asks for beyond the wait that a busy server names: it takes turns with the rest of the fleet."""
+
+
+class Stream:
+    """One session. Use :meth:`run` once."""
+
+    def __init__(self, call: Call, opened: Opened, host: SessionHost, journal: Journal) -> None:
+        """Take over a call whose handshake is done."""
+        self._call = call
+        self._host = host
+        self._journal = journal
+        self._sent = 0
+        self._wake = asyncio.Event()
+        self._queue: asyncio.Queue[stream_pb2.ConnectRequest] = asyncio.Queue(QUEUE_MESSAGES)
+        self._interval = max(1.0, opened.welcome.heartbeat_interval.ToTimedelta().total_seconds())
+        self._ack_heard = asyncio.Event()
+        self._leaving = False
+        self.session = int(opened.welcome.epoch)
+        self.token = bytes(opened.welcome.session_token.token)
+
+    async def run(self, opened: Opened) -> Ended:
+        """Exchange messages until the session is over; say how it ended."""
+        welcome = opened.welcome
+        if welcome.ack.journal_id == self._journal.journal_id:
+            await self._ack(welcome.ack)
+            self._sent = int(welcome.ack.sequence)
+        suspended = frozenset(known.scope for known in welcome.suspensions if known.active)
+        await self._host.tell(events.SessionOpened(self.session, suspended, opened.skewed))
+        self.reports_ready()
+        tasks = [asyncio.create_task(work) for work in (self._read_all(), self._write_all(), self._beat())]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            return Ended(End.LEFT, opened=True) if self._leaving else _end_of(done)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._host.tell(events.SessionClosed(self.session))
+
+    def send(self, message: stream_pb2.ConnectRequest) -> bool:
+        """Queue a message; False when the server takes none any more."""
+        try:
+            self._queue.put_nowait(message)
+        except asyncio.QueueFull:
+            log.warning("server_reads_too_slowly", session=self.session)
+            self._call.cancel()
+            return False
+        self._wake.set()
+        return True
+
+    def reports_ready(self) -> None:
+        """Take note that the journal may hold more than was sent."""
+        self._wake.set()
+
+    async def leave(self, reason: str) -> None:
+        """Let the last reports arrive, if that is quick, and say goodbye."""
+        self.reports_ready()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._all_acked(), LEAVE_SECONDS)
+        self._leaving = True
+        self.send(stream_pb2.ConnectRequest(goodbye=stream_pb2.Goodbye(reason=reason[:200])))
+
+    async def _all_acked(self) -> None:
+        while self._journal.acked < self._journal.last_sequence:
+            self._ack_heard.clear()
+            await self._ack_heard.wait()
+
+    async def _read_all(self) -> None:
+        while True:
+            await self._hear(await read(self._call))
+
+    async def _hear(self, message: stream_pb2.ConnectResponse) -> None:
+        """Let one message take effect; what a newer server says beyond this contract is passed over."""
+        kind = message.WhichOneof("message")
+        if kind == "ack":
+            await self._ack(message.ack)
+            self.reports_ready()
+        elif kind == "session_token":
+            self.token = bytes(message.session_token.token)
+        elif kind == "drain":
+            await self._drain(message.drain.slot.ToTimedelta().total_seconds())
+        else:
+            event = _event(self.session, message)
+            if event is not None:
+                await self._host.tell(event)
+
+    async def _drain(self, slot_seconds: float) -> None:
+        await self._host.tell(events.ServerBusy(slot_seconds + DRAIN_EXTENSION_SECONDS))
+        raise EndedError(Ended(End.DRAINED, retry_after_seconds=slot_seconds, opened=True))
+
+    async def _ack(self, ack: stream_pb2.Ack) -> None:
+        await self._host.acked(ack.journal_id, int(ack.sequence))
+        self._ack_heard.set()
+
+    async def _write_all(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            await self._write_reports()
+            while not self._queue.empty():
+                message = self._queue.get_nowait()
+                await write(self._call, message)
+                if message.WhichOneof("message") == "goodbye":
+                    await self._call.done_writing()
+
+    async def _write_reports(self) -> None:
+        """Send what the journal holds and was not sent in this session."""
+        while self._sent - self._journal.acked < UNACKED_REPORTS:
+            entries = self._journal.unacked(self._sent, BATCH_REPORTS)
+            if not entries:
+                return
+            await write(self._call, convert.report_batch(self._journal.journal_id, entries))
+            self._sent = entries[-1].sequence
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._interval * random.uniform(0.8, 1.0))  # noqa: S311 (spreads the fleet)
+            self.send(stream_pb2.ConnectRequest(heartbeat=stream_pb2.Heartbeat(healthy=self._host.healthy)))
+
+
+def _event(session: int, message: stream_pb2.ConnectResponse) -> events.Event | None:
+    """Return what a message means for the rules; None for what is none of their business."""
+    kind = message.WhichOneof("message")
+    if kind == "assignment":
+        return convert.assigned(message.assignment)
+    if kind == "go":
+        return events.GoGiven(session, message.go.generation, message.go.ask)
+    if kind == "no_go":
+        return convert.refused_go(session, message.no_go)
+    if kind == "ask_again":
+        return events.AskAgain(session, message.ask_again.generation)
+    if kind == "promote":
+        return events.Promoted(message.promote.generation, message.promote.sha256.hex())
+    if kind == "suspension":
+        return events.Suspended(message.suspension.scope, message.suspension.active)
+    return None
+
+
+def _end_of(done: set[asyncio.Task[None]]) -> Ended:
+    """Return how the first task that ended did so."""
+    for task in done:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, EndedError):
+            ended = error.ended
+            return Ended(ended.kind, ended.code, ended.message, ended.retry_after_seconds, opened=True)
+        if error is not None:
+            raise error
+    return Ended(End.LOST, message="this host gave the session up", opened=True)
