@@ -1,4 +1,12 @@
-"""A stand-in for an agent: speaks the launcher's pipe by hand and behaves as ``behaviour.json`` beside it says."""
+"""A stand-in for an agent: speaks the launcher's pipe by hand and behaves as ``behaviour.json`` beside it says.
+
+Copied into slots as ``entry.py``. Standard library only, and little of it: it is started hundreds of times.
+"""
+
+# As little as possible is imported: no pathlib.
+# ruff: noqa: PTH100, PTH118, PTH120, PTH123
+
+from __future__ import annotations
 
 import json
 import os
@@ -6,16 +14,17 @@ import select
 import signal
 import sys
 import time
+from typing import Any, NoReturn
 
 SLOT = os.path.dirname(os.path.abspath(__file__))
 
 
-def option(name):
+def option(name: str) -> str:
     return sys.argv[sys.argv.index(name) + 1]
 
 
 class FakeAgent:
-    def __init__(self):
+    def __init__(self) -> None:
         self.state = option("--state")
         self.read_fd, self.write_fd = (int(part) for part in option("--launcher-pipe").split(","))
         with open(os.path.join(SLOT, "behaviour.json")) as stream:
@@ -23,24 +32,26 @@ class FakeAgent:
         with open(os.path.join(SLOT, "COMPLETE")) as stream:
             self.me = json.load(stream)
         self.kind = self.behaviour["kind"]
-        self.record = None
+        self.record: dict[str, Any] | None = None
         self.beats = 0
         self.promoted = False
         self.asked = False
 
-    def say(self, **message):
+    def say(self, **message: Any) -> None:
         os.write(self.write_fd, (json.dumps(message) + "\n").encode())
 
-    def journal(self, *words):
+    def journal(self, *words: object) -> None:
         handle = os.open(os.path.join(self.state, "journal.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.write(handle, (" ".join(str(word) for word in words) + "\n").encode())
         os.close(handle)
 
-    def run(self):
+    def run(self) -> NoReturn:
         self.journal("start", self.me["version"], os.getpid())
         print("this is", self.me["version"], flush=True)
         if self.kind == "exits":
             os._exit(self.behaviour.get("code", 1))
+        if self.kind == "leaves_orphan":
+            self.leave_orphan()
         if self.kind == "deaf":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         else:
@@ -61,7 +72,7 @@ class FakeAgent:
             for line in lines:
                 self.hear(json.loads(line))
 
-    def hear(self, message):
+    def hear(self, message: dict[str, Any]) -> None:
         kind = message["type"]
         if kind == "record":
             self.record = message["record"]
@@ -75,11 +86,20 @@ class FakeAgent:
         elif kind == "committed":
             self.journal("committed", self.me["version"], message["digest"][:8])
 
-    def leave(self, *_):
+    def leave_orphan(self) -> NoReturn:
+        """End with a grandchild in a session of its own."""
+        if os.fork() == 0:
+            os.setsid()
+            self.journal("orphan", os.getpid())
+            time.sleep(60)
+        time.sleep(0.2)
+        os._exit(1)
+
+    def leave(self, *_: object) -> NoReturn:
         self.say(type="goodbye")
         os._exit(0)
 
-    def tick(self):
+    def tick(self) -> None:
         self.beats += 1
         healthy = self.kind != "never_healthy" and not (self.kind == "unhealthy" and self.beats > 3)
         if self.kind == "silent" and self.beats > 3:
@@ -93,7 +113,7 @@ class FakeAgent:
         if self.record is not None and self.beats >= 2:
             self.act(self.record)
 
-    def act(self, record):
+    def act(self, record: dict[str, Any]) -> None:
         trial, digest = record["trial"], self.me["sha256"]
         arm = self.behaviour.get("arm")
         if trial and trial["slot"]["digest"] == digest and not self.promoted and self.kind == "good":
