@@ -84,9 +84,13 @@ class RealDisk:
     def write_file(self, path: Path, data: bytes, mode: int = 0o600) -> None:
         """Make the new file ``path`` with ``data``, whatever the umask."""
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "wb") as stream:
-            os.fchmod(stream.fileno(), mode)
-            stream.write(data)
+        try:
+            os.fchmod(handle, mode)
+            view = memoryview(data)
+            while view:
+                view = view[os.write(handle, view) :]
+        finally:
+            os.close(handle)
 
     def make_dir(self, path: Path, mode: int = 0o700) -> None:
         """Make the directory ``path``, whatever the umask."""
