@@ -127,6 +127,15 @@ def test_pure_rooms_take_the_time_as_a_value(path: Path) -> None:
     assert impure_calls(path.read_text("utf-8")) == []
 
 
+@pytest.mark.parametrize("path", files(*PURE), ids=name)
+def test_pure_rooms_import_the_standard_library_values_and_themselves(path: Path) -> None:
+    """A neighbour that is new is closed to them without being listed anywhere."""
+    modules = {module for module, _ in imports(ast.parse(path.read_text("utf-8")))}
+    own = ("fleetroll_common.values", *(["fleetroll_server.domain"] if "domain" in path.parts else []))
+    foreign = {one for one in modules if one.partition(".")[0] not in sys.stdlib_module_names}
+    assert {one for one in foreign if not (one + ".").startswith(tuple(f"{room}." for room in own))} == set()
+
+
 @pytest.mark.parametrize("source", ["datetime.now(UTC)", "time.monotonic()", "open('x')", "os.getenv('X')"])
 def test_an_impure_call_is_noticed(source: str) -> None:
     assert impure_calls(source)
