@@ -25,7 +25,6 @@ RUNTIME_DIR = tempfile.mkdtemp(prefix="fleetroll-run-")
 os.environ["XDG_RUNTIME_DIR"] = RUNTIME_DIR
 
 
-
 class CurrentStderr:
     """Whatever standard error is at the moment: pytest captures it anew for each test."""
 
