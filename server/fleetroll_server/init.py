@@ -1,7 +1,7 @@
 """``fleetroll-server init``: a new data folder, whole or not at all.
 
-Everything is built in a folder beside the wanted one, made durable, and moved into place by one rename. The root keys go
-into a folder of their own, outside: whoever takes the server must not be able to name new keys for the fleet.
+Everything is built in a folder beside the wanted one, made durable, and moved into place by one rename. The root keys
+go into a folder of their own, outside: whoever takes the server must not be able to name new keys for the fleet.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import asyncio
 import contextlib
 import shutil
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetroll_common.durable import create_durably, sync_dir, sync_tree, write_durably
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
+from fleetroll_publishing.demands import ROOT_KEYS_MIN
 from fleetroll_publishing.keys import Passphrase, PrivateKey, SecretKey, save_key
-from fleetroll_publishing.repository import ROOT_KEYS_MIN, create
+from fleetroll_publishing.repository import create
 from fleetroll_server.access.secretwords import new_secret
 from fleetroll_server.catalogue.keys import managed_roles, role_signers
 from fleetroll_server.certificates import current_leaf, host_of, make_ca, store_ca
@@ -29,6 +29,7 @@ from fleetroll_server.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from fleetroll_common.values.clock import Clock
     from fleetroll_common.values.ids import IdSource
@@ -71,8 +72,8 @@ def initialise(request: InitRequest, clock: Clock, ids: IdSource) -> Initialised
     """Make the data folder and the root keys.
 
     Raises:
-        RequestError: a folder is in use, the root keys would lie inside of the data, or an address or passphrase can't be
-            used (operator's fault).
+        RequestError: a folder is in use, the root keys would lie inside of the data, or an address or passphrase
+            can't be used (operator's fault).
         OSError: the disk refused; nothing of this run is left.
     """
     data, root_keys = request.data.resolve(), request.root_keys.resolve()
@@ -168,4 +169,5 @@ def _settings_text(addresses: Sequence[str], root_keys: Path) -> str:
     """Return the first settings file: what was said, everything else by default."""
     listed = ", ".join(f'"{address}"' for address in addresses)
     escaped = str(root_keys).replace("\\", "\\\\").replace('"', '\\"')
-    return f'# Every setting, its unit and its default: docs/reference/settings.md\naddresses = [{listed}]\nroot_keys = "{escaped}"\n'
+    head = "# Every setting with its unit and default: docs/reference/settings.md"
+    return f'{head}\naddresses = [{listed}]\nroot_keys = "{escaped}"\n'

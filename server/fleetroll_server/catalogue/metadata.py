@@ -57,7 +57,7 @@ async def one_file(connection: AsyncConnection, name: str) -> bytes:
 
 
 async def add_files(tx: Tx, old: Mapping[str, bytes], new: Mapping[str, bytes]) -> None:
-    """Store what signing made of ``old``: new names are inserted, the timestamp is exchanged if it is still the old one.
+    """Store what signing made of ``old``: new names are inserted, the timestamp is exchanged while it is the old one.
 
     Raises:
         RequestError: CONFLICT: somebody else signed meanwhile; read again and retry.

@@ -1,0 +1,64 @@
+"""The command line ``fleetroll-server``: init, run, --version."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from fleetroll_common.buildinfo import build_info
+from fleetroll_common.values.errors import FleetrollError
+
+PROGRAM = "fleetroll-server"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return the exit code: 0 done, 1 refused or failed, 2 usage."""
+    options = _parser().parse_args(arguments)
+    try:
+        from fleetroll_server import commands  # noqa: PLC0415 (what needs the extra is loaded where its absence is said)
+    except ImportError as error:
+        if (error.name or "").startswith("fleetroll"):
+            raise
+        print(f"{PROGRAM}: {error.name} is not installed: pip install 'fleetroll[server]'", file=sys.stderr)
+        return 1
+    try:
+        if options.command == "init":
+            return commands.init(options)
+        return commands.run(options)
+    except FleetrollError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"{PROGRAM}: {error.filename or 'system'}: {error.strerror}", file=sys.stderr)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = argparse.ArgumentParser(prog=PROGRAM, description="The control plane of Fleetroll.")
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {build_info().shown}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    init = commands.add_parser("init", help="make a new data folder, its keys and the first admin token")
+    init.add_argument("--data", type=Path, required=True, help="the folder to make")
+    init.add_argument(
+        "--root-keys", type=Path, required=True, help="where the root keys go: outside of --data, to be taken away"
+    )
+    init.add_argument(
+        "--address",
+        action="append",
+        default=[],
+        metavar="HOST:PORT",
+        help="where hosts will reach the server; may be given several times",
+    )
+    init.add_argument(
+        "--passphrase-file", type=Path, help="its first line protects the root keys; without it they are unprotected"
+    )
+    init.add_argument("--demo", action="store_true", help="let builds of a dirty source tree be published here")
+    run = commands.add_parser("run", help="run the server until it is told to stop")
+    run.add_argument("--data", type=Path, required=True, help="the folder that init made")
+    run.add_argument("--listen", metavar="HOST:PORT", help="where to listen; port 0 takes a free one")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""Releases read from the database. Every function takes a connection: a snapshot, or a job's own transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
+from fleetroll_common.values.platform import Platform
+from fleetroll_server.catalogue.values import Artifact, Release
+from fleetroll_server.store.tables import ArtifactRow, ReleaseRow, table_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import RowMapping
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+_RELEASE = table_of(ReleaseRow)
+_ARTIFACT = table_of(ArtifactRow)
+_COLUMNS = (
+    "id",
+    "product",
+    "version",
+    "git_sha",
+    "released_at",
+    "migrations_required",
+    "breaking_changes",
+    "notes",
+    "supported_from",
+    "protocol",
+    "listed",
+    "actor_kind",
+    "actor_id",
+)
+
+
+async def releases(connection: AsyncConnection, product: str = "", channel: str = "") -> list[Release]:
+    """Return releases, by product, newest version first. Their number is small: some hundreds after years."""
+    query = sa.select(_RELEASE)
+    if product:
+        query = query.where(_RELEASE.c.product == product)
+    rows = (await connection.execute(query)).mappings().all()
+    artifacts = await _artifacts(connection, [row["id"] for row in rows])
+    found = [_release(row, artifacts.get(row["id"], ())) for row in rows if not channel or channel in row["channels"]]
+    newest_first = sorted(found, key=lambda release: release.parsed_version, reverse=True)
+    return sorted(newest_first, key=lambda release: release.product)
+
+
+async def release(connection: AsyncConnection, product: str, version: str) -> Release:
+    """Return one release.
+
+    Raises:
+        RequestError: NOT_FOUND (caller's fault).
+    """
+    query = sa.select(_RELEASE).where(_RELEASE.c.product == product, _RELEASE.c.version == version)
+    row = (await connection.execute(query)).mappings().one_or_none()
+    if row is None:
+        message = f"version: there is no release {version[:64]!r} of {product[:63]!r}"
+        raise RequestError(
+            message, code=Code.NOT_FOUND, remedy="publish it, or list the releases that are there", field="version"
+        )
+    artifacts = await _artifacts(connection, [row["id"]])
+    return _release(row, artifacts.get(row["id"], ()))
+
+
+async def newest_release(connection: AsyncConnection, product: str) -> Release:
+    """Return the listed release of the highest version.
+
+    Raises:
+        RequestError: NOT_FOUND: nothing of ``product`` is listed (caller's fault).
+    """
+    listed = [found for found in await releases(connection, product) if found.listed]
+    if not listed:
+        message = f"product: no release of {product[:63]!r} is listed"
+        raise RequestError(message, code=Code.NOT_FOUND, remedy="publish one first", field="product")
+    return listed[0]
+
+
+async def is_listed(connection: AsyncConnection, product: str, version: str) -> bool:
+    """Tell whether hosts may install this version now: part of every Go, inside of its transaction."""
+    query = sa.select(_RELEASE.c.listed).where(_RELEASE.c.product == product, _RELEASE.c.version == version)
+    return bool(await connection.scalar(query))
+
+
+async def artifact_for(connection: AsyncConnection, product: str, version: str, platform: Platform) -> Artifact | None:
+    """Return the artefact of a version for ``platform``; None when the release or the artefact is not there."""
+    query = (
+        sa.select(_ARTIFACT)
+        .join(_RELEASE, _RELEASE.c.id == _ARTIFACT.c.release_id)
+        .where(_RELEASE.c.product == product, _RELEASE.c.version == version)
+        .where(_ARTIFACT.c.os == platform.os, _ARTIFACT.c.arch == platform.arch, _ARTIFACT.c.abi == platform.abi)
+    )
+    row = (await connection.execute(query)).mappings().one_or_none()
+    return None if row is None else _artifact(row)
+
+
+async def artifact_at(connection: AsyncConnection, path: str) -> Artifact:
+    """Return the artefact at ``path``.
+
+    Raises:
+        RequestError: NOT_FOUND (caller's fault).
+    """
+    row = (await connection.execute(sa.select(_ARTIFACT).where(_ARTIFACT.c.path == path))).mappings().one_or_none()
+    if row is None:
+        message = f"path: there is no artefact {path[:300]!r}"
+        raise RequestError(message, code=Code.NOT_FOUND, field="path")
+    return _artifact(row)
+
+
+async def _artifacts(connection: AsyncConnection, release_ids: Sequence[str]) -> dict[str, tuple[Artifact, ...]]:
+    """Return the artefacts of releases, by release."""
+    query = (
+        sa.select(_ARTIFACT)
+        .where(_ARTIFACT.c.release_id.in_(release_ids))
+        .order_by(_ARTIFACT.c.os, _ARTIFACT.c.arch, _ARTIFACT.c.abi)
+    )
+    found: dict[str, tuple[Artifact, ...]] = {}
+    for row in (await connection.execute(query)).mappings():
+        found[row["release_id"]] = (*found.get(row["release_id"], ()), _artifact(row))
+    return found
+
+
+def _release(row: RowMapping, artifacts: tuple[Artifact, ...]) -> Release:
+    """Return a row as a value."""
+    plain = {name: row[name] for name in _COLUMNS}
+    return Release(**plain, channels=tuple(row["channels"]), artifacts=artifacts)
+
+
+def _artifact(row: RowMapping) -> Artifact:
+    """Return a row as a value."""
+    platform = Platform(row["os"], row["arch"], row["abi"])
+    return Artifact(platform, row["path"], row["length"], row["sha256"], row["custom"])

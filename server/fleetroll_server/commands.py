@@ -1,0 +1,98 @@
+"""What the command line's commands do."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from fleetroll_common.buildinfo import build_info
+from fleetroll_common.values.clock import SystemClock
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
+from fleetroll_common.values.ids import SystemIds
+from fleetroll_publishing.keys import Passphrase
+from fleetroll_server.datafolder import DataFolder
+from fleetroll_server.init import InitRequest, initialise
+from fleetroll_server.lifecycle import running, wait_for
+from fleetroll_server.observe.logs import configure_logs
+from fleetroll_server.settings import load_settings
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+    from pathlib import Path
+
+_log = structlog.get_logger(__name__)
+UNPROTECTED = (
+    "WARNING: the root keys are not protected by a passphrase. Whoever gets the folder can name new keys for the whole "
+    "fleet."
+)
+
+
+def init(options: argparse.Namespace) -> int:
+    """Make the data folder; print where everything is, and the first token, once."""
+    configure_logs("warning")
+    passphrase = _passphrase(options.passphrase_file)
+    request = InitRequest(options.data, options.root_keys, tuple(options.address), passphrase, options.demo)
+    made = initialise(request, SystemClock(), SystemIds())
+    _say(f"The data folder is {made.folder.path}.")
+    _say(f"The root keys are in {made.root_key_files[0].parent}: take them away from this machine.")
+    if passphrase is None:
+        _say(UNPROTECTED)
+    _say(f"The CA certificate for clients is {made.folder.tls / 'ca.pem'}.")
+    _say(f"The first admin token, also in {made.folder.admin_token}:")
+    _say(made.admin_token)
+    return 0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the server until SIGTERM or SIGINT."""
+    folder = DataFolder(options.data.resolve())
+    given = {"listen": options.listen} if options.listen else {}
+    settings = load_settings(folder.settings, **given)
+    configure_logs(settings.log_level)
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        async with running(folder, settings, SystemClock(), SystemIds()) as server:
+            _say(f"fleetroll-server {build_info().shown} is ready on {server.address}")
+            _log.info("server.ready", address=server.address, server_id=server.services.server_id)
+            await wait_for(stop, server)
+        _log.info("server.stopped")
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(serve())
+    return 0
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return uvloop's where it is installed: 10 to 20 % faster."""
+    try:
+        uvloop: Any = import_module("uvloop")
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+def _passphrase(path: Path | None) -> Passphrase | None:
+    """Read the passphrase's file; None without one."""
+    if path is None:
+        return None
+    lines = path.read_text("utf-8").splitlines()
+    if not lines or not lines[0]:
+        message = f"passphrase-file: the first line of {path.name} is empty"
+        raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="write the passphrase there", field="passphrase")
+    return Passphrase(lines[0])
+
+
+def _say(line: str) -> None:
+    """Print for people, at once: whoever started us may wait for it."""
+    print(line, file=sys.stdout, flush=True)  # noqa: T201 (the command line prints)

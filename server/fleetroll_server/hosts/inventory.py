@@ -1,0 +1,144 @@
+"""The fleet's hosts as the database knows them: one page, or one host with its attempts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
+from fleetroll_server.hosts.attempts import Attempt, newest_attempts
+from fleetroll_server.store.tables import AgentRow, AssignmentRow, HostProductRow, ServerRow, table_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import RowMapping
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+_AGENT = table_of(AgentRow)
+_PRODUCT = table_of(HostProductRow)
+_ASSIGNMENT = table_of(AssignmentRow)
+_SERVER = table_of(ServerRow)
+SHOWN_ATTEMPTS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One product on one host: what runs, what is desired, how its attempts went (newest first)."""
+
+    row: Mapping[Any, Any]
+    target_version: str
+    attempts: tuple[Attempt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One host. ``row`` is the agent's; ``online`` by its session's server and that server's lease."""
+
+    row: RowMapping
+    online: bool
+    products: tuple[Product, ...] = ()
+    attempts: tuple[Attempt, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which hosts to list: of these fleets, with this in their name, after this (name, id)."""
+
+    fleets: Sequence[str]
+    name_contains: str = ""
+    include_revoked: bool = False
+    after: tuple[str, str] | None = None
+    limit: int = 100
+
+
+async def list_hosts(connection: AsyncConnection, selection: Selection, now: datetime) -> list[Host]:
+    """Return hosts by name."""
+    query = _hosts(now).where(_AGENT.c.fleet_id.in_(selection.fleets))
+    if not selection.include_revoked:
+        query = query.where(_AGENT.c.revoked.is_(False))
+    if selection.name_contains:
+        query = query.where(_AGENT.c.name.contains(selection.name_contains, autoescape=True))
+    if selection.after is not None:
+        query = query.where(sa.tuple_(_AGENT.c.name, _AGENT.c.id) > sa.tuple_(*map(sa.literal, selection.after)))
+    query = query.order_by(_AGENT.c.name, _AGENT.c.id).limit(selection.limit)
+    rows = (await connection.execute(query)).mappings().all()
+    return await _filled(connection, rows, selection.fleets)
+
+
+async def find_host(connection: AsyncConnection, fleets: Sequence[str], id_or_name: str, now: datetime) -> Host:
+    """Return one host by its id or its name.
+
+    Raises:
+        RequestError: HOST_NOT_FOUND; INVALID_ARGUMENT: several hosts share the name (caller's fault).
+    """
+    query = (
+        _hosts(now)
+        .where(_AGENT.c.fleet_id.in_(fleets))
+        .where(sa.or_(_AGENT.c.id == id_or_name, _AGENT.c.name == id_or_name))
+        .order_by(_AGENT.c.id)
+        .limit(3)
+    )
+    rows = (await connection.execute(query)).mappings().all()
+    exact = [row for row in rows if row["id"] == id_or_name] or rows
+    if not exact:
+        raise host_not_found(id_or_name)
+    if len(exact) > 1:
+        message = f"agent: several hosts are called {id_or_name[:80]!r}"
+        remedy = f"name it by its id, such as {exact[0]['id']}"
+        raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy=remedy, field="agent")
+    return (await _filled(connection, exact, fleets))[0]
+
+
+def host_not_found(name: str) -> RequestError:
+    """Return the error for a host that is not there, or not for this caller."""
+    message = f"agent: there is no host {name[:80]!r}"
+    return RequestError(message, code=Code.HOST_NOT_FOUND, remedy="list the agents", field="agent")
+
+
+def _hosts(now: datetime) -> sa.Select[Any]:
+    """Return the query of agents with whether they are online."""
+    live = sa.select(_SERVER.c.id).where(_SERVER.c.id == _AGENT.c.server_id, _SERVER.c.lease_until > now).exists()
+    return sa.select(_AGENT, sa.and_(_AGENT.c.server_id != "", live).label("online"))
+
+
+async def _filled(connection: AsyncConnection, rows: Sequence[RowMapping], fleets: Sequence[str]) -> list[Host]:
+    """Add products, desired states and attempts."""
+    ids = [row["id"] for row in rows]
+    running = await _by_agent(connection, _PRODUCT, ids, fleets)
+    desired = await _by_agent(connection, _ASSIGNMENT, ids, fleets)
+    attempts = await newest_attempts(connection, ids, fleets)
+    return [
+        _host(row, running.get(row["id"], {}), desired.get(row["id"], {}), attempts.get(row["id"], ())) for row in rows
+    ]
+
+
+def _host(
+    row: RowMapping,
+    running: Mapping[str, RowMapping],
+    desired: Mapping[str, RowMapping],
+    attempts: Sequence[Attempt],
+) -> Host:
+    """Put one host together."""
+    products = []
+    for name in sorted({*running, *desired}):
+        target = desired[name]["version"] if name in desired else ""
+        own = tuple(attempt for attempt in attempts if attempt.product == name)
+        row_or_name: Mapping[Any, Any] = running.get(name, {"product": name})
+        products.append(Product(row_or_name, target, own))
+    return Host(row, bool(row["online"]), tuple(products), tuple(attempts[:SHOWN_ATTEMPTS]))
+
+
+async def _by_agent(
+    connection: AsyncConnection, table: sa.Table, ids: Sequence[str], fleets: Sequence[str]
+) -> dict[str, dict[str, RowMapping]]:
+    """Return rows of a table by agent and product."""
+    query = sa.select(table).where(table.c.agent_id.in_(ids), table.c.fleet_id.in_(fleets))
+    found: dict[str, dict[str, RowMapping]] = {}
+    for row in (await connection.execute(query)).mappings():
+        found.setdefault(row["agent_id"], {})[row["product"]] = row
+    return found

@@ -1,0 +1,48 @@
+"""What the database says about the installation itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import StoreError
+from fleetroll_server.store.tables import MetaRow, table_of
+
+if TYPE_CHECKING:
+    from fleetroll_server.secrets import Secrets
+    from fleetroll_server.store import Store
+
+_META = table_of(MetaRow)
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """One installation.
+
+    Attributes:
+        incarnation: of the database.
+        server_key: of receipts and session tokens, 32 bytes.
+        demo: dirty builds may be published.
+    """
+
+    incarnation: str
+    server_key: bytes = field(repr=False)
+    demo: bool
+
+
+async def load_installation(store: Store, secrets: Secrets) -> Installation:
+    """Read it.
+
+    Raises:
+        StoreError: the database was never initialised, or its secrets are another server's (operator's fault).
+    """
+    async with store.read() as connection:
+        rows = await connection.execute(sa.select(_META.c.key, _META.c.value))
+        meta = {row.key: row.value for row in rows}
+    if "incarnation" not in meta or "server_key" not in meta:
+        message = "the database was never initialised"
+        raise StoreError(message, code=Code.STORE_FAILED, remedy="run fleetroll-server init on a new folder")
+    return Installation(meta["incarnation"], secrets.open(meta["server_key"]), meta.get("demo") == "yes")

@@ -1,0 +1,75 @@
+"""The one list of what a server consists of: servicers, and services that run beside the requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fleetroll.v1 import (
+    agents_pb2_grpc,
+    enrolment_pb2_grpc,
+    events_pb2_grpc,
+    releases_pb2_grpc,
+    repository_pb2_grpc,
+    server_info_pb2_grpc,
+    tokens_pb2_grpc,
+)
+from fleetroll_server.catalogue.catalogue import Freshness
+from fleetroll_server.observe.lease import ServerLease
+from fleetroll_server.observe.rootkeys import RootKeyWatch
+from fleetroll_server.rpc.agents import AgentsServicer
+from fleetroll_server.rpc.enrolment import EnrolmentServicer
+from fleetroll_server.rpc.events import EventsServicer
+from fleetroll_server.rpc.releases import ReleasesServicer
+from fleetroll_server.rpc.repository import RepositoryServicer
+from fleetroll_server.rpc.server_info import ServerInfoServicer
+from fleetroll_server.rpc.tokens import TokensServicer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import grpc
+
+    from fleetroll_server.gateway.registry import SessionRegistry
+    from fleetroll_server.services import BackgroundService, Services
+
+    Registration = Callable[[grpc.aio.Server], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What runs in one process.
+
+    Attributes:
+        registrations: each adds one servicer to the server.
+        background: started in this order before the port opens to calls; drained and stopped in reverse.
+    """
+
+    registrations: Sequence[Registration]
+    background: Sequence[BackgroundService]
+
+
+def assemble(services: Services, registry: SessionRegistry) -> Parts:
+    """Build every part around ``services``. ``registry`` is what ``services.sessions`` is, as the gateway sees it."""
+    del registry
+    return Parts(
+        registrations=(
+            _adding(server_info_pb2_grpc.add_ServerInfoServiceServicer_to_server, ServerInfoServicer(services)),
+            _adding(enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server, EnrolmentServicer(services)),
+            _adding(tokens_pb2_grpc.add_TokensServiceServicer_to_server, TokensServicer(services)),
+            _adding(agents_pb2_grpc.add_AgentsServiceServicer_to_server, AgentsServicer(services)),
+            _adding(releases_pb2_grpc.add_ReleasesServiceServicer_to_server, ReleasesServicer(services)),
+            _adding(repository_pb2_grpc.add_RepositoryServiceServicer_to_server, RepositoryServicer(services)),
+            _adding(events_pb2_grpc.add_EventsServiceServicer_to_server, EventsServicer()),
+        ),
+        background=(
+            ServerLease(services),
+            Freshness(services),
+            RootKeyWatch(services.settings.root_keys),
+        ),
+    )
+
+
+def _adding(add: Callable[[Any, grpc.aio.Server], None], servicer: object) -> Registration:
+    """Bind a servicer to the generated function that adds it."""
+    return lambda server: add(servicer, server)

@@ -1,0 +1,101 @@
+"""ReleasesService: publishing and listing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from fleetroll.v1 import releases_pb2 as pb
+from fleetroll.v1 import releases_pb2_grpc
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError, StoreError
+from fleetroll_server.access.caller import current_caller
+from fleetroll_server.catalogue import reads
+from fleetroll_server.catalogue.publish import Publisher
+from fleetroll_server.catalogue.upload import Upload
+from fleetroll_server.rpc import requests
+from fleetroll_server.rpc.releases_convert import offer_from_wire, release_to_wire
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import grpc
+
+    from fleetroll_server.services import Services
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+_CURSOR = "releases"
+
+
+class ReleasesServicer(releases_pb2_grpc.ReleasesServiceServicer):
+    """Publishes and lists."""
+
+    def __init__(self, services: Services) -> None:
+        """Work on ``services``."""
+        self._services = services
+        self._publisher = Publisher(services, services.catalogue.announce)
+
+    async def PublishRelease(
+        self,
+        request_iterator: AsyncIterator[pb.PublishReleaseRequest],
+        context: Context,  # noqa: ARG002
+    ) -> pb.PublishReleaseResponse:
+        """Take header and chunks; list the release, or store nothing."""
+        messages = aiter(request_iterator)
+        first = await self._next(messages)
+        if first is None or first.WhichOneof("part") != "header":
+            raise requests.invalid("header", "the first message has to be the header")
+        offer = offer_from_wire(first.header)
+        await self._publisher.check(offer)
+        spooled = self._services.folder.spool / self._services.ids.new("upload")
+        try:
+            with Upload(spooled, offer.length, offer.sha256) as upload:
+                while (message := await self._next(messages)) is not None:
+                    if message.WhichOneof("part") != "chunk":
+                        raise requests.invalid("chunk", "every message after the first has to be a chunk")
+                    await upload.add(message.chunk)
+                await upload.finish()
+                published = await self._publisher.publish(offer, upload, current_caller())
+        except OSError as error:
+            message_text = f"the upload could not be stored: {error.strerror}"
+            raise StoreError(message_text, code=Code.STORE_FAILED, remedy="free space on the server") from error
+        return pb.PublishReleaseResponse(
+            release=release_to_wire(published.release), role_version=published.role_version
+        )
+
+    async def ListReleases(self, request: pb.ListReleasesRequest, context: Context) -> pb.ListReleasesResponse:  # noqa: ARG002
+        """List releases, by product, newest version first."""
+        size = requests.page_size(request.page)
+        cursor = requests.read_cursor(request.page, _CURSOR, 2)
+        async with self._services.store.read() as connection:
+            found = await reads.releases(connection, request.product, request.channel)
+        if cursor is not None:
+            places = [(release.product, release.version) for release in found]
+            found = found[places.index(cursor) + 1 :] if cursor in places else []
+        answer = pb.ListReleasesResponse(releases=[release_to_wire(release) for release in found[:size]])
+        if len(found) > size:
+            last = found[size - 1]
+            answer.next_cursor = requests.make_cursor(_CURSOR, (last.product, last.version))
+        return answer
+
+    async def GetRelease(self, request: pb.GetReleaseRequest, context: Context) -> pb.GetReleaseResponse:  # noqa: ARG002
+        """Show one release."""
+        async with self._services.store.read() as connection:
+            return pb.GetReleaseResponse(
+                release=release_to_wire(await reads.release(connection, request.product, request.version))
+            )
+
+    async def _next(self, messages: AsyncIterator[pb.PublishReleaseRequest]) -> pb.PublishReleaseRequest | None:
+        """Return the next message; None at the end.
+
+        Raises:
+            RequestError: nothing came for too long (publisher's fault).
+        """
+        seconds = self._services.settings.upload_stall_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await anext(messages, None)
+        except TimeoutError as error:
+            message = f"the upload stood still for {seconds:g} seconds; nothing was stored"
+            raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="upload it again", field="chunk") from error

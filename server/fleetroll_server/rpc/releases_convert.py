@@ -1,0 +1,103 @@
+"""Releases on the wire."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from fleetroll.v1 import releases_pb2
+from fleetroll_common.values.version import Version
+from fleetroll_server.catalogue.upload import MAX_ARTEFACT_BYTES, MAX_NOTES_CHARS, Offer
+from fleetroll_server.rpc import convert, requests
+
+if TYPE_CHECKING:
+    from fleetroll_server.catalogue.values import Artifact, Release
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,62}", re.ASCII)
+_GIT_SHA = re.compile(r"[0-9a-f]{7,64}(\+dirty)?", re.ASCII)
+_SHA256_BYTES = 32
+MAX_BREAKING_CHARS = 4000
+MAX_CHANNELS = 16
+
+
+def offer_from_wire(header: releases_pb2.PublishHeader) -> Offer:
+    """Return what a publisher says, every field checked.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT naming the field (publisher's fault).
+    """
+    if len(header.sha256) != _SHA256_BYTES:
+        raise requests.invalid("sha256", f"{len(header.sha256)} bytes, {_SHA256_BYTES} are needed")
+    if not 1 <= header.length <= MAX_ARTEFACT_BYTES:
+        raise requests.invalid("length", f"{header.length} bytes, an artefact has 1 to {MAX_ARTEFACT_BYTES}")
+    if _GIT_SHA.fullmatch(header.git_sha) is None:
+        raise requests.invalid("git_sha", f"{header.git_sha[:80]!r} is not 7 to 64 small hex digits")
+    return Offer(
+        product=_name("product", header.product),
+        version=Version.parse(header.version),
+        channels=_channels(header),
+        platform=requests.platform(header.platform),
+        git_sha=header.git_sha,
+        sha256=header.sha256.hex(),
+        length=header.length,
+        migrations_required=header.migrations_required,
+        breaking_changes=requests.text(
+            "breaking_changes", header.breaking_changes, at_most=MAX_BREAKING_CHARS, lines=True
+        ),
+        notes=requests.text("notes", header.notes, at_most=MAX_NOTES_CHARS, lines=True),
+        supported_from=_supported_from(header.supported_from),
+    )
+
+
+def release_to_wire(release: Release) -> releases_pb2.Release:
+    """Return one release with its artefacts."""
+    wire = releases_pb2.Release(
+        id=release.id,
+        product=release.product,
+        version=release.version,
+        channels=release.channels,
+        git_sha=release.git_sha,
+        migrations_required=release.migrations_required,
+        breaking_changes=release.breaking_changes,
+        notes=release.notes,
+        artifacts=[artifact_to_wire(artifact) for artifact in release.artifacts],
+        published=convert.decision(release.actor_kind, release.actor_id, release.released_at),
+        supported_from=f">={release.supported_from}" if release.supported_from else "",
+    )
+    convert.set_instant(wire.released_at, release.released_at)
+    return wire
+
+
+def artifact_to_wire(artifact: Artifact) -> releases_pb2.Artifact:
+    """Return one artefact."""
+    return releases_pb2.Artifact(
+        platform=convert.platform(artifact.platform),
+        path=artifact.path,
+        length=artifact.length,
+        sha256=bytes.fromhex(artifact.sha256),
+        manifest_sha256=bytes.fromhex(artifact.custom["manifest_sha256"]),
+    )
+
+
+def _channels(header: releases_pb2.PublishHeader) -> tuple[str, ...]:
+    """Return the channels, sorted, each once."""
+    names = sorted({_name("channels", name) for name in header.channels})
+    if not 1 <= len(names) <= MAX_CHANNELS:
+        raise requests.invalid("channels", f"{len(names)} channels, 1 to {MAX_CHANNELS} are needed")
+    return tuple(names)
+
+
+def _name(field: str, value: str) -> str:
+    """Return a name of a product or channel."""
+    if _NAME.fullmatch(value) is None:
+        raise requests.invalid(field, f"{value[:80]!r} is not a name of small letters, digits and dashes")
+    return value
+
+
+def _supported_from(value: str) -> Version | None:
+    """Read ``>=1.2.0``; empty is any."""
+    if not value:
+        return None
+    if not value.startswith(">="):
+        raise requests.invalid("supported_from", f"{value[:80]!r} is not written like >=1.0.0")
+    return Version.parse(value[2:].strip(), field="supported_from")
