@@ -31,7 +31,9 @@ class Platform:
         for name, part in (("os", self.os), ("arch", self.arch), ("abi", self.abi)):
             if _PART.fullmatch(part) is None:
                 message = f"platform.{name}: {part[:40]!r} is not a platform part"
-                raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="write it like linux/x86_64/cp311", field=name)
+                raise RequestError(
+                    message, code=Code.INVALID_ARGUMENT, remedy="write it like linux/x86_64/cp311", field=name
+                )
 
     @classmethod
     def parse(cls, text: str) -> Platform:
@@ -43,7 +45,9 @@ class Platform:
         parts = re.split(r"[-/]", text)
         if len(parts) != 3:  # noqa: PLR2004 (os, arch, abi)
             message = f"platform: {text[:80]!r} has not three parts"
-            raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="write it like linux/x86_64/cp311", field="platform")
+            raise RequestError(
+                message, code=Code.INVALID_ARGUMENT, remedy="write it like linux/x86_64/cp311", field="platform"
+            )
         return cls(*parts)
 
     @classmethod

@@ -40,10 +40,16 @@ class Version:
         match = _PATTERN.fullmatch(text) if len(text) <= MAX_VERSION_CHARS else None
         if match is None:
             message = f"{field}: {text[:MAX_VERSION_CHARS]!r} is not a semantic version"
-            raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="write it like 1.4.2 or 1.4.2-rc.1", field=field)
+            raise RequestError(
+                message, code=Code.INVALID_ARGUMENT, remedy="write it like 1.4.2 or 1.4.2-rc.1", field=field
+            )
         major, minor, patch, pre, build = match.groups()
         return cls(
-            int(major), int(minor), int(patch), tuple(pre.split(".")) if pre else (), tuple(build.split(".")) if build else ()
+            int(major),
+            int(minor),
+            int(patch),
+            tuple(pre.split(".")) if pre else (),
+            tuple(build.split(".")) if build else (),
         )
 
     @property

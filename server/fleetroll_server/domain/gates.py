@@ -12,12 +12,16 @@ Rules, in this order:
 
 A host that waits before Go is no evidence in either direction: one sleeping laptop halts nothing, and a wave of
 sleeping laptops passes nothing. Skipped hosts ended and were not attempted.
+
+Judging never raises: it happens in the transaction that stores a host's word, which must not be lost over a count. What
+a person forgave by resuming is taken off before, and late results then push a count out of step. Such counts are read
+strictly: what is bad was attempted, nothing is below zero, and a wave whose parts don't add up isn't over.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum, auto
 from typing import TYPE_CHECKING
 
@@ -48,7 +52,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """One wave in numbers of hosts, each >= 0.
+    """One wave in numbers of hosts.
 
     Attributes:
         planned: hosts of the wave.
@@ -66,17 +70,10 @@ class Counters:
     waiting: int
     succeeded: int
 
-    def __post_init__(self) -> None:
-        """Refuse numbers that no wave can have.
-
-        Raises:
-            ValueError: a number is negative, or a part is larger than its whole (programming error).
-        """
-        _check_counts(self.attempted, self.bad)
-        if min(self.ended, self.waiting, self.succeeded) < 0 or max(self.attempted, self.ended) > self.planned:
-            raise ValueError(f"gate: no wave counts like {self}")
-        if self.ended + self.waiting > self.planned or self.bad + self.succeeded > self.attempted:
-            raise ValueError(f"gate: no wave counts like {self}")
+    @property
+    def over(self) -> bool:
+        """Tell whether every host that isn't waiting has ended."""
+        return self.ended + self.waiting == self.planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +82,13 @@ class CohortCounters:
 
     Attributes:
         label: what they share, such as ``arch=arm64``; stands in the evidence.
-        attempted: got Go, or are bad, >= 0.
-        bad: >= 0, part of ``attempted``.
+        attempted: got Go, or are bad.
+        bad: broken after Go, or failed for good before it.
     """
 
     label: str
     attempted: int
     bad: int
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that no cohort can have.
-
-        Raises:
-            ValueError: a number is negative or more hosts are bad than attempted (programming error).
-        """
-        _check_counts(self.attempted, self.bad)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +108,15 @@ class GateResult:
 
 def verdict(counters: Counters, cohorts: Sequence[CohortCounters], limits: RolloutLimits) -> GateResult:
     """Judge one wave by the rules of this module."""
+    attempted, bad = _strictly(counters.attempted, counters.bad)
+    counters = replace(counters, attempted=attempted, bad=bad)
+    cohorts = [CohortCounters(cohort.label, *_strictly(cohort.attempted, cohort.bad)) for cohort in cohorts]
     failure = next(_failures(counters, cohorts, limits), None)
     if failure is not None:
         return GateResult(Verdict.FAIL, Code.WAVE_NOT_PASSED, failure)
     needed = max(1, min(limits.min_sample, counters.planned))
     numbers = _numbers(counters, limits)
-    if counters.ended + counters.waiting < counters.planned:
+    if not counters.over:
         return GateResult(Verdict.OPEN, None, numbers)
     if counters.attempted >= needed and counters.succeeded > 0:
         return GateResult(Verdict.PASS, None, numbers)
@@ -147,7 +139,8 @@ def wilson_lower_bound(bad: int, attempted: int) -> float:
     Raises:
         ValueError: a number is negative or ``bad`` is larger than ``attempted`` (programming error).
     """
-    _check_counts(attempted, bad)
+    if not 0 <= bad <= attempted:
+        raise ValueError(f"gate: {bad} bad of {attempted} attempted")
     if bad == 0:
         return 0.0
     rate, z2 = bad / attempted, Z_95 * Z_95
@@ -168,8 +161,7 @@ def _failures(counters: Counters, cohorts: Sequence[CohortCounters], limits: Rol
         large = cohort.attempted >= COHORT_MIN_ATTEMPTED and cohort.bad >= COHORT_MIN_BAD
         if large and wilson_lower_bound(cohort.bad, cohort.attempted) > limits.failure_limit:
             yield f"{cohort.label}: {_rate(cohort.bad, cohort.attempted, limits)}"
-    over = counters.ended + counters.waiting == counters.planned
-    if over and attempted > 0 and bad == attempted:
+    if counters.over and attempted > 0 and bad == attempted:
         yield f"{bad} bad of {attempted} attempted: none succeeded"
 
 
@@ -190,6 +182,6 @@ def _numbers(counters: Counters, limits: RolloutLimits) -> str:
     )
 
 
-def _check_counts(attempted: int, bad: int) -> None:
-    if not 0 <= bad <= attempted:
-        raise ValueError(f"gate: {bad} bad of {attempted} attempted")
+def _strictly(attempted: int, bad: int) -> tuple[int, int]:
+    """Return both as they are read when they are out of step: never better than they are."""
+    return max(attempted, bad, 0), max(bad, 0)

@@ -82,7 +82,8 @@ class Presence:
                 AGENT.c.epoch == key.epoch,
                 AGENT.c.server_id == self._services.server_id,
             )
-            done = await tx.execute(sa.update(AGENT).where(*mine).values(server_id="", last_seen_at=tx.now))
+            gone = {"server_id": "", "last_seen_at": tx.now, "left_well": session.said_goodbye}
+            done = await tx.execute(sa.update(AGENT).where(*mine).values(**gone))
             if done.rowcount:
                 await self._rules.left(tx, key, goodbye=session.said_goodbye)
 

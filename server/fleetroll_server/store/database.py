@@ -50,6 +50,11 @@ class Store:
         writer.start()
         return cls(writing, reading_engine(url), writer)
 
+    @property
+    def is_sqlite(self) -> bool:
+        """Tell whether no other server can use this database at the same time."""
+        return self._writing.dialect.name == "sqlite"
+
     async def close(self) -> None:
         """Finish what waits and close every connection."""
         await self.writer.stop()

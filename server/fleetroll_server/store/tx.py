@@ -45,7 +45,7 @@ class Tx:
         self.connection = connection
         self.now = now
         self._events: list[EventFact] = []
-        self._actions: list[Callable[[], None]] = []
+        self._actions: list[Callable[[], object]] = []
 
     async def execute(
         self, statement: Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
@@ -57,7 +57,7 @@ class Tx:
         """Record a fact; it gets its sequence as the last thing before the commit."""
         self._events.append(event)
 
-    def after_commit(self, action: Callable[[], None]) -> None:
+    def after_commit(self, action: Callable[[], object]) -> None:
         """Run ``action`` once the transaction is durable, in the order of these calls; never when it is not.
 
         Pushes to agents and watchers belong here. An action must not block; its error is logged and stops nobody.
@@ -70,6 +70,6 @@ class Tx:
         return self._events
 
     @property
-    def actions(self) -> Sequence[Callable[[], None]]:
+    def actions(self) -> Sequence[Callable[[], object]]:
         """Return what waits for the commit."""
         return self._actions

@@ -39,6 +39,7 @@ class AgentRow(TableModel, table=True):
     revoked: bool = False
     enrolled_at: datetime = instant()
     last_seen_at: datetime | None = maybe_instant()
+    left_well: bool = False
     server_id: str = Field(default="", index=True)
     journal_id: str = ""
     last_sequence: int = big_integer()

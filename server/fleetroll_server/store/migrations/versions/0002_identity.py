@@ -47,6 +47,7 @@ def _agent() -> None:
         sa.Column("revoked", sa.Boolean(), nullable=False),
         sa.Column("enrolled_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("left_well", sa.Boolean(), nullable=False),
         sa.Column("server_id", sa.String(), nullable=False),
         sa.Column("journal_id", sa.String(), nullable=False),
         sa.Column("last_sequence", sa.BigInteger(), nullable=False),

@@ -1,0 +1,112 @@
+"""RequestGo: the one place where a host may be let past the point of no return."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from fleetroll.v1 import agent_stream_pb2 as stream_pb2
+from fleetroll_common.values.codes import Code
+from fleetroll_server.domain.charges import Holding
+from fleetroll_server.domain.deadlines import deadline
+from fleetroll_server.domain.go import ASKABLE, GoFacts, Refuse, judge_go, no_budget
+from fleetroll_server.domain.states import AttemptState, Trigger
+from fleetroll_server.engine.actor import DISPATCH, HOST
+from fleetroll_server.engine.advance import go_on
+from fleetroll_server.engine.book import Book, open_book
+from fleetroll_server.engine.holdings import hold
+from fleetroll_server.engine.moves import host_of, move, note
+from fleetroll_server.engine.speaker import speaker_of
+from fleetroll_server.engine.suspended import is_suspended
+from fleetroll_server.gateway.convert import wire_code
+from fleetroll_server.gateway.session import refusal
+from fleetroll_server.store.tables import ReleaseRow, table_of
+
+if TYPE_CHECKING:
+    from sqlalchemy import RowMapping
+
+    from fleetroll_server.gateway.session import SessionKey
+    from fleetroll_server.services import Services
+    from fleetroll_server.store.tx import Tx
+
+RELEASE = table_of(ReleaseRow)
+UNKNOWN = Refuse(Code.NOT_FOUND, "no such attempt is open")
+
+
+async def answer(tx: Tx, services: Services, key: SessionKey, ask: stream_pb2.RequestGo) -> stream_pb2.ConnectResponse:
+    """Decide about one ask and write the decision; what is returned leaves after the commit."""
+    speaker = await speaker_of(tx, key)
+    if speaker is None:
+        return refusal(Code.RECONNECT, "a newer session of this agent is open")
+    host = await host_of(tx, key.agent_id, key.fleet_id, ask.product, ask.generation)
+    book = await open_book(tx, host["rollout_id"], key.fleet_id) if host is not None else None
+    if host is None or book is None:
+        return _refused(ask, UNKNOWN)
+    host = await host_of(tx, key.agent_id, key.fleet_id, ask.product, ask.generation)
+    if host is None:
+        return _refused(ask, UNKNOWN)
+    refused = await _decide(tx, book, key, host, ask, speaker)
+    if refused is not None:
+        if AttemptState(host["state"]) is AttemptState.STAGED:
+            await note(tx, book, host, waiting=refused.code.value, session_epoch=key.epoch, last_ask=ask.ask)
+        await go_on(tx, services, book)
+        return _refused(ask, refused)
+    await move(
+        tx,
+        book,
+        host,
+        Trigger.GRANT,
+        DISPATCH,
+        granted_at=tx.now,
+        session_epoch=key.epoch,
+        last_ask=ask.ask,
+        deadline=deadline(AttemptState.GRANTED, tx.now, online=True),
+    )
+    await go_on(tx, services, book)
+    return stream_pb2.ConnectResponse(go=stream_pb2.Go(product=ask.product, generation=ask.generation, ask=ask.ask))
+
+
+async def _decide(
+    tx: Tx, book: Book, key: SessionKey, host: dict[str, Any], ask: stream_pb2.RequestGo, speaker: RowMapping
+) -> Refuse | None:
+    """Take the ask as the proof that it is, then look at everything that must hold, the budgets last."""
+    state = AttemptState(host["state"])
+    if host["session_epoch"] == key.epoch and ask.ask <= host["last_ask"]:
+        return Refuse(Code.CONFLICT, "an older ask of this session")
+    if state in ASKABLE and state is not AttemptState.STAGED:
+        await move(tx, book, host, Trigger.STAGE, HOST, granted_at=None, attempted=False)
+    facts = GoFacts(
+        state=AttemptState(host["state"]),
+        rollout=book.state,
+        suspended=await is_suspended(tx, key.fleet_id),
+        quarantined=speaker["quarantined"],
+        revoked=speaker["revoked"],
+        listed=await _is_listed(tx, book),
+        digest_matches=ask.sha256.hex() == host["sha256"],
+        not_after=book.row["not_after"],
+    )
+    refused = judge_go(facts, tx.now)
+    if refused is not None:
+        return refused
+    full = await hold(tx, host, book.scopes, Holding.IN_USE, enforce=True)
+    return no_budget(full) if full is not None else None
+
+
+async def _is_listed(tx: Tx, book: Book) -> bool:
+    """Tell whether the release is listed still."""
+    query = sa.select(RELEASE.c.listed).where(RELEASE.c.id == book.row["release_id"])
+    return bool((await tx.execute(query)).scalar_one_or_none())
+
+
+def _refused(ask: stream_pb2.RequestGo, refused: Refuse) -> stream_pb2.ConnectResponse:
+    """Return the answer without a permit."""
+    wire = stream_pb2.NoGo(
+        product=ask.product,
+        generation=ask.generation,
+        ask=ask.ask,
+        code=wire_code(refused.code),
+        message=refused.message,
+    )
+    wire.retry_after.FromTimedelta(refused.retry_after)
+    return stream_pb2.ConnectResponse(no_go=wire)

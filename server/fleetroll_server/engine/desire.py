@@ -1,0 +1,119 @@
+"""Assignments: what a host shall run, written with a new generation and pushed after the commit."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from fleetroll.v1 import agent_stream_pb2 as stream_pb2
+from fleetroll_common.values.codes import Code
+from fleetroll_server.domain.assignments import next_generation
+from fleetroll_server.gateway.convert import wire_decision
+from fleetroll_server.store.tables import AssignmentRow, HostProductRow, table_of
+
+if TYPE_CHECKING:
+    from sqlalchemy import RowMapping
+
+    from fleetroll_server.engine.actor import Actor
+    from fleetroll_server.engine.book import Book
+    from fleetroll_server.services import Sessions
+    from fleetroll_server.store.tx import Tx
+
+ASSIGNMENT = table_of(AssignmentRow)
+PRODUCT = table_of(HostProductRow)
+
+
+async def desire(
+    tx: Tx,
+    sessions: Sessions,
+    book: Book,
+    agent_id: str,
+    version: str,
+    actor: Actor,
+    *,
+    reason: str = "",
+    code: str = "",
+) -> int:
+    """Write what the host shall run, with the next generation, and push it after the commit; return the generation.
+
+    Args:
+        tx: the transaction of the decision.
+        sessions: where to push.
+        book: the rollout that decides.
+        agent_id: the host.
+        version: empty for none.
+        actor: who decided.
+        reason: why, in words.
+        code: why; CANCELLED_BY with no version takes an attempt past Go back as long as it has not switched.
+    """
+    product = book.row["product"]
+    known = await _known(tx, agent_id, book.fleet_id, product)
+    highest = await _highest(tx, agent_id, book.fleet_id, product)
+    generation = next_generation(known["generation"] if known is not None else 0, highest)
+    values: dict[str, Any] = {
+        "version": version,
+        "generation": generation,
+        "rollout_id": book.id,
+        "not_after": book.row["not_after"],
+        "soak_seconds": book.limits.soak_seconds,
+        "lease_seconds": book.limits.lease_seconds,
+        "recall": False,
+        "retry_bad": book.row["retry_bad"],
+        "actor_kind": actor.kind,
+        "actor_id": actor.id,
+        "reason": reason,
+        "code": code,
+        "decided_at": tx.now,
+    }
+    which = (
+        ASSIGNMENT.c.agent_id == agent_id,
+        ASSIGNMENT.c.product == product,
+        ASSIGNMENT.c.fleet_id == book.fleet_id,
+    )
+    if known is not None:
+        await tx.execute(sa.update(ASSIGNMENT).where(*which).values(**values))
+    else:
+        keys = {"agent_id": agent_id, "product": product, "fleet_id": book.fleet_id}
+        await tx.execute(sa.insert(ASSIGNMENT).values(**keys, **values))
+    message = to_wire({"product": product, **values})
+    tx.after_commit(lambda: sessions.send(agent_id, message))
+    return generation
+
+
+async def assignment_of(tx: Tx, agent_id: str, fleet_id: str, product: str) -> RowMapping | None:
+    """Return what the host shall run."""
+    return await _known(tx, agent_id, fleet_id, product)
+
+
+def to_wire(row: RowMapping | dict[str, Any]) -> stream_pb2.ConnectResponse:
+    """Return the message of an assignment."""
+    wire = stream_pb2.Assignment(
+        product=row["product"],
+        version=row["version"],
+        generation=row["generation"],
+        rollout_id=row["rollout_id"],
+        recall=row["recall"],
+        retry_bad=row["retry_bad"],
+        stop_before_switch=not row["version"] and row["code"] == Code.CANCELLED_BY.value,
+        decision=wire_decision(row["actor_kind"], row["actor_id"], row["reason"], row["code"], row["decided_at"]),
+    )
+    if row["not_after"] is not None:
+        wire.not_after.FromDatetime(row["not_after"])
+    wire.soak.FromTimedelta(timedelta(seconds=row["soak_seconds"]))
+    wire.lease.FromTimedelta(timedelta(seconds=row["lease_seconds"]))
+    return stream_pb2.ConnectResponse(assignment=wire)
+
+
+async def _known(tx: Tx, agent_id: str, fleet_id: str, product: str) -> RowMapping | None:
+    """Return the stored assignment, locked."""
+    which = (ASSIGNMENT.c.agent_id == agent_id, ASSIGNMENT.c.product == product, ASSIGNMENT.c.fleet_id == fleet_id)
+    return (await tx.execute(sa.select(ASSIGNMENT).where(*which).with_for_update())).mappings().one_or_none()
+
+
+async def _highest(tx: Tx, agent_id: str, fleet_id: str, product: str) -> int:
+    """Return the highest generation that the host has shown."""
+    which = (PRODUCT.c.agent_id == agent_id, PRODUCT.c.product == product, PRODUCT.c.fleet_id == fleet_id)
+    highest: int | None = (await tx.execute(sa.select(PRODUCT.c.highest_generation).where(*which))).scalar_one_or_none()
+    return highest or 0

@@ -1,0 +1,148 @@
+"""A hello reconciles both sides, in the transaction that accepts it: the host's word of now is the truth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from fleetroll_common.values.codes import Code
+from fleetroll_server.domain.assignments import Step, judge_hello
+from fleetroll_server.domain.deadlines import deadline
+from fleetroll_server.domain.states import ATTEMPT_TRANSITIONS, BEFORE_GO, FINAL, AttemptState, RolloutState, Trigger
+from fleetroll_server.engine.actor import HOST as HOST_ACTOR
+from fleetroll_server.engine.advance import go_on
+from fleetroll_server.engine.book import Book, open_book
+from fleetroll_server.engine.desire import ASSIGNMENT, to_wire
+from fleetroll_server.engine.effects import take_step
+from fleetroll_server.engine.holdings import release_broken
+from fleetroll_server.engine.inventory import write_inventory
+from fleetroll_server.engine.moves import HOST, move, note
+from fleetroll_server.engine.promotion import promotion
+from fleetroll_server.engine.said import Said
+from fleetroll_server.engine.suspended import is_suspended
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from fleetroll.v1 import agent_stream_pb2 as stream_pb2
+    from fleetroll_server.gateway.rules import Greeted
+    from fleetroll_server.gateway.session import SessionKey
+    from fleetroll_server.services import Services
+    from fleetroll_server.store.tx import Tx
+
+OFFLINE = Code.HOST_OFFLINE.value
+QUARANTINED = Code.QUARANTINED.value
+
+
+async def greet(tx: Tx, services: Services, hello: Greeted) -> list[stream_pb2.ConnectResponse]:
+    """Take in what the host says of itself; return what follows the welcome."""
+    key, payload = hello.key, hello.payload
+    await write_inventory(tx, services.server_id, key, payload)
+    answers: list[stream_pb2.ConnectResponse] = []
+    highest = {product.product: product.highest_generation for product in payload.products}
+    for host in await _open_hosts(tx, key):
+        book = await open_book(tx, host["rollout_id"], key.fleet_id)
+        if book is None:
+            continue
+        shown = [Said.of_hello(item) for item in payload.attempts]
+        mine = [
+            said for said in shown if said and (said.product, said.generation) == (host["product"], host["generation"])
+        ]
+        await _reconcile(tx, services, book, host, mine, highest.get(host["product"], 0))
+        await _is_here(tx, book, host, quarantined=hello.quarantined)
+        promote = await promotion(tx, book, host)
+        answers.extend([promote] if promote is not None else [])
+        await go_on(tx, services, book)
+    for product in payload.products:
+        if product.healthy and not product.on_trial:
+            await release_broken(tx, key.agent_id, key.fleet_id, product.product)
+    answers.extend(await _desired(tx, key, highest, quarantined=hello.quarantined))
+    return answers
+
+
+async def left(tx: Tx, services: Services, key: SessionKey) -> None:
+    """The session is over: what waited for it waits for the host now."""
+    for host in await _open_hosts(tx, key):
+        book = await open_book(tx, host["rollout_id"], key.fleet_id)
+        if book is None:
+            continue
+        state = AttemptState(host["state"])
+        if state is AttemptState.OFFERED:
+            await move(tx, book, host, Trigger.WITHDRAW, HOST_ACTOR, waiting=OFFLINE)
+        elif state in BEFORE_GO and host["waiting"] != QUARANTINED:
+            await note(tx, book, host, waiting=OFFLINE, deadline=None)
+        elif state is AttemptState.GRANTED:
+            await note(tx, book, host, deadline=deadline(state, tx.now, online=False))
+        await go_on(tx, services, book)
+
+
+async def _open_hosts(tx: Tx, key: SessionKey) -> list[dict[str, Any]]:
+    """Return the host's places in rollouts that have not ended for it, and its newest kept one."""
+    query = (
+        sa.select(HOST)
+        .where(
+            HOST.c.agent_id == key.agent_id,
+            HOST.c.fleet_id == key.fleet_id,
+            HOST.c.state.not_in([state.value for state in FINAL]),
+        )
+        .order_by(HOST.c.rollout_id)
+    )
+    return [dict(row) for row in (await tx.execute(query)).mappings()]
+
+
+async def _reconcile(
+    tx: Tx, services: Services, book: Book, host: dict[str, Any], shown: list[Said], highest: int
+) -> None:
+    """Bring the attempt to what the host shows."""
+    state = AttemptState(host["state"])
+    for said in shown:
+        judgement = judge_hello(state, said.state, code=said.code)
+        if isinstance(judgement, Step):
+            await take_step(tx, services, book, host, said, judgement)
+            return
+    unheard = host["generation"] is not None and highest < host["generation"]
+    if (
+        unheard
+        and state not in {AttemptState.PENDING, AttemptState.OFFERED}
+        and Trigger.OFFER in ATTEMPT_TRANSITIONS[state]
+    ):
+        await move(tx, book, host, Trigger.OFFER, HOST_ACTOR, granted_at=None, attempted=False)
+
+
+async def _is_here(tx: Tx, book: Book, host: dict[str, Any], *, quarantined: bool) -> None:
+    """The host is online: it waits for it no longer, and deadlines run again."""
+    state = AttemptState(host["state"])
+    if state not in BEFORE_GO:
+        if state is AttemptState.GRANTED and host["deadline"] is not None:
+            await note(tx, book, host, deadline=None)
+        return
+    waiting = QUARANTINED if quarantined else "" if host["waiting"] in {OFFLINE, QUARANTINED} else host["waiting"]
+    due = host["deadline"]
+    if due is None and state in {AttemptState.OFFERED, AttemptState.DOWNLOADING}:
+        due = deadline(state, tx.now, online=True)
+    if (waiting, due) != (host["waiting"], host["deadline"]):
+        await note(tx, book, host, waiting=waiting, deadline=due)
+
+
+async def _desired(
+    tx: Tx, key: SessionKey, highest: dict[str, int], *, quarantined: bool
+) -> list[stream_pb2.ConnectResponse]:
+    """Return the assignments that the host has not taken. Sending one again is an offer: no offer while stopped."""
+    query = sa.select(ASSIGNMENT).where(ASSIGNMENT.c.agent_id == key.agent_id, ASSIGNMENT.c.fleet_id == key.fleet_id)
+    rows = (await tx.execute(query)).mappings().all()
+    stopped = quarantined or await is_suspended(tx, key.fleet_id)
+    answers = []
+    for row in rows:
+        if row["generation"] <= highest.get(row["product"], 0):
+            continue
+        if row["version"] and (stopped or not await _may_offer(tx, key, row["rollout_id"], row["not_after"])):
+            continue
+        answers.append(to_wire(row))
+    return answers
+
+
+async def _may_offer(tx: Tx, key: SessionKey, rollout_id: str, not_after: datetime | None) -> bool:
+    """Tell whether a rollout offers now."""
+    book = await open_book(tx, rollout_id, key.fleet_id)
+    return book is not None and book.state is RolloutState.RUNNING and (not_after is None or tx.now < not_after)

@@ -1,0 +1,133 @@
+"""Budgets in the database: what an attempt holds of each scope is brought to what its state says it holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from fleetroll_server.domain.budget import ScopeBudget, can_charge
+from fleetroll_server.domain.charges import Holding
+from fleetroll_server.store.tables import BudgetRow, ChargeRow, table_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fleetroll_server.store.tx import Tx
+
+BUDGET = table_of(BudgetRow)
+CHARGE = table_of(ChargeRow)
+IN_USE, BROKEN = "in_use", "broken"
+
+
+async def hold(
+    tx: Tx, host: Mapping[str, Any], scopes: Sequence[str], holding: Holding, *, enforce: bool = False
+) -> str | None:
+    """Make the host's current attempt hold ``holding`` and nothing else.
+
+    Args:
+        tx: the transaction of the step.
+        host: the row of the host in its rollout.
+        scopes: global, fleet, rollout: in the order in which they are locked.
+        holding: what is to be held; a rollout that has ended holds no broken host.
+        enforce: True for a Go: refuse where a scope has no room.
+
+    Returns:
+        The scope without room; nothing was changed then. Nothing when it is held now.
+    """
+    budgets = await _lock_budgets(tx, scopes)
+    own = await _own_charges(tx, host, scopes)
+    if enforce:
+        for scope in scopes:
+            mine = own.get(scope, {})
+            already = IN_USE in (kind for generation, kind in mine.items() if generation == host["generation"])
+            if not already and not can_charge(budgets[scope], BROKEN in mine.values()):
+                return scope
+    for scope in scopes:
+        await _settle(tx, host, budgets[scope], own.get(scope, {}), _kind(scope, holding))
+    return None
+
+
+async def forgive(tx: Tx, scope: str, fleet_id: str) -> None:
+    """Take every broken host out of a rollout's own scope: it has ended, or a person resumed it after a halt."""
+    broken = (CHARGE.c.scope == scope, CHARGE.c.fleet_id == fleet_id, CHARGE.c.kind == BROKEN)
+    await tx.execute(sa.delete(CHARGE).where(*broken))
+    mine = (BUDGET.c.scope == scope, BUDGET.c.fleet_id == fleet_id)
+    await tx.execute(sa.update(BUDGET).where(*mine).values(broken=0))
+
+
+async def release_broken(tx: Tx, agent_id: str, fleet_id: str, product: str) -> list[str]:
+    """Free what a host holds as broken of one product: it reported health, was revoked, or a person dismissed it.
+
+    Its place in the scope of a rollout that goes on stays: a person resumes that one.
+
+    Returns:
+        The scopes that were freed.
+    """
+    which = (
+        CHARGE.c.agent_id == agent_id,
+        CHARGE.c.fleet_id == fleet_id,
+        CHARGE.c.product == product,
+        CHARGE.c.kind == BROKEN,
+        CHARGE.c.scope.not_like("rollout/%"),
+    )
+    freed = list((await tx.execute(sa.delete(CHARGE).where(*which).returning(CHARGE.c.scope))).scalars())
+    for scope in freed:
+        mine = (BUDGET.c.scope == scope, BUDGET.c.fleet_id.in_(("", fleet_id)))
+        await tx.execute(sa.update(BUDGET).where(*mine).values(broken=BUDGET.c.broken - 1))
+    return freed
+
+
+def _kind(scope: str, holding: Holding) -> str:
+    """Return what is held in one scope: in_use, broken, or nothing."""
+    if holding is Holding.BROKEN_IN_ROLLOUT:
+        return BROKEN if scope.startswith("rollout/") else ""
+    return {Holding.NOTHING: "", Holding.IN_USE: IN_USE, Holding.BROKEN: BROKEN}[holding]
+
+
+async def _lock_budgets(tx: Tx, scopes: Sequence[str]) -> dict[str, ScopeBudget]:
+    """Lock the rows of the scopes, one after the other in their fixed order."""
+    budgets: dict[str, ScopeBudget] = {}
+    for scope in scopes:
+        query = sa.select(BUDGET).where(BUDGET.c.scope == scope, BUDGET.c.fleet_id.is_not(None)).with_for_update()
+        row = (await tx.execute(query)).mappings().one()
+        budgets[scope] = ScopeBudget(scope, row["max_in_use"], row["max_out"], row["in_use"], row["broken"])
+    return budgets
+
+
+async def _own_charges(tx: Tx, host: Mapping[str, Any], scopes: Sequence[str]) -> dict[str, dict[int, str]]:
+    """Return what this host holds of this product, by scope and generation."""
+    query = sa.select(CHARGE.c.scope, CHARGE.c.generation, CHARGE.c.kind).where(
+        CHARGE.c.agent_id == host["agent_id"],
+        CHARGE.c.product == host["product"],
+        CHARGE.c.fleet_id == host["fleet_id"],
+        CHARGE.c.scope.in_(scopes),
+    )
+    own: dict[str, dict[int, str]] = {}
+    for row in (await tx.execute(query)).all():
+        own.setdefault(row.scope, {})[row.generation] = row.kind
+    return own
+
+
+async def _settle(tx: Tx, host: Mapping[str, Any], budget: ScopeBudget, own: Mapping[int, str], wanted: str) -> None:
+    """Write the one charge that is wanted; older ones of the same host give way to it: a host is out once."""
+    now = own.get(host["generation"], "")
+    given_up = {g: kind for g, kind in own.items() if g != host["generation"]} if wanted else {}
+    if now == wanted and not given_up:
+        return
+    held = [now, *given_up.values()]
+    in_use = budget.in_use - held.count(IN_USE) + (wanted == IN_USE)
+    broken = budget.broken - held.count(BROKEN) + (wanted == BROKEN)
+    which = (
+        CHARGE.c.agent_id == host["agent_id"],
+        CHARGE.c.product == host["product"],
+        CHARGE.c.fleet_id == host["fleet_id"],
+        CHARGE.c.scope == budget.scope,
+        CHARGE.c.generation.in_([host["generation"], *given_up]),
+    )
+    await tx.execute(sa.delete(CHARGE).where(*which))
+    if wanted:
+        values = {name: host[name] for name in ("agent_id", "product", "generation", "fleet_id")}
+        await tx.execute(sa.insert(CHARGE).values(**values, scope=budget.scope, kind=wanted))
+    mine = (BUDGET.c.scope == budget.scope, BUDGET.c.fleet_id.is_not(None))
+    await tx.execute(sa.update(BUDGET).where(*mine).values(in_use=in_use, broken=broken))

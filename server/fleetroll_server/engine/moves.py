@@ -1,0 +1,156 @@
+"""One host's step: the machine, its row, its budgets, its wave's counters, the event, in one place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.ids import attempt_id
+from fleetroll_server.domain.charges import Holding, holding
+from fleetroll_server.domain.states import ATTEMPT_TRANSITIONS, FINAL, PAST_GO, AttemptState, Trigger, transition
+from fleetroll_server.domain.summary import HostView
+from fleetroll_server.engine.holdings import hold
+from fleetroll_server.store.tables import AgentRow, ClaimRow, RolloutHostRow, table_of
+
+if TYPE_CHECKING:
+    from fleetroll_server.engine.actor import Actor
+    from fleetroll_server.engine.book import Book
+    from fleetroll_server.store.tx import Tx
+
+HOST = table_of(RolloutHostRow)
+CLAIM = table_of(ClaimRow)
+AGENT = table_of(AgentRow)
+
+OUT_OF_COUNT = frozenset({Code.HOST_OFFLINE.value, Code.HELD_LOCALLY.value, Code.QUARANTINED.value})
+"""Reasons to wait that take a host out of its wave's denominator."""
+
+
+async def host_of(tx: Tx, agent_id: str, fleet_id: str, product: str, generation: int) -> dict[str, Any] | None:
+    """Return the host's row whose newest attempt has this generation."""
+    query = sa.select(HOST).where(
+        HOST.c.agent_id == agent_id,
+        HOST.c.fleet_id == fleet_id,
+        HOST.c.product == product,
+        HOST.c.generation == generation,
+    )
+    row = (await tx.execute(query)).mappings().one_or_none()
+    return dict(row) if row is not None else None
+
+
+async def move(
+    tx: Tx,
+    book: Book,
+    host: dict[str, Any],
+    trigger: Trigger,
+    actor: Actor,
+    **values: Any,  # noqa: ANN401 (columns)
+) -> None:
+    """Let one host take a step; ``host`` is changed in place.
+
+    Args:
+        tx: the transaction of the step.
+        book: the host's rollout, locked.
+        host: the row, as read in this transaction.
+        trigger: what happens to it.
+        actor: who did it.
+        values: further columns to write, such as ``code``, ``message``, ``deadline``.
+
+    Raises:
+        IllegalTransitionError: the machine knows no such step; nothing was changed.
+    """
+    before_state = AttemptState(host["state"])
+    state = transition(ATTEMPT_TRANSITIONS, before_state, trigger)
+    cohorts = await _cohorts(tx, host) if state in PAST_GO | FINAL else ()
+    before = _view(host, cohorts)
+    host.update(values)
+    host.update(state=state.value, changed_at=tx.now)
+    if state in PAST_GO:
+        host["attempted"] = True
+    if state is not before_state:
+        host.setdefault("step", "")
+        host["waiting"] = values.get("waiting", "")
+        host["deadline"] = values.get("deadline")
+    if state in FINAL:
+        host.update(ended_at=tx.now, waiting="", deadline=None)
+    await _settle_budgets(tx, book, host, before_state, state)
+    await _release_claim(tx, host, state)
+    await _write(tx, host)
+    wave = book.wave(host["wave"])
+    wave.counters = wave.counters.moved(before, _view(host, cohorts))
+    wave.set(moved_at=tx.now)
+    if state is not before_state:
+        tx.emit(_event(book, host, actor))
+
+
+async def note(tx: Tx, book: Book, host: dict[str, Any], **values: Any) -> None:  # noqa: ANN401 (columns)
+    """Change columns of a host that stays where it is: why it waits, when its time is over."""
+    before = _view(host, ())
+    host.update(values)
+    await _write(tx, host)
+    wave = book.wave(host["wave"])
+    wave.counters = wave.counters.moved(before, _view(host, ()))
+    wave.set()
+
+
+async def _settle_budgets(tx: Tx, book: Book, host: dict[str, Any], before: AttemptState, after: AttemptState) -> None:
+    """Hold what the new state holds; a Go was charged already by who granted it."""
+    if host["generation"] is None:
+        return
+    wanted = holding(after, attempted=host["attempted"])
+    if wanted is Holding.BROKEN_IN_ROLLOUT and not book.is_open:
+        wanted = Holding.NOTHING
+    if before not in PAST_GO and after not in PAST_GO and not host["attempted"]:
+        return
+    await hold(tx, host, book.scopes, wanted)
+    if wanted is not Holding.IN_USE:
+        book.room_made = True
+
+
+async def _release_claim(tx: Tx, host: dict[str, Any], state: AttemptState) -> None:
+    """A claim runs from OFFERED to the end."""
+    if state in FINAL or state is AttemptState.PENDING:
+        which = (
+            CLAIM.c.agent_id == host["agent_id"],
+            CLAIM.c.product == host["product"],
+            CLAIM.c.fleet_id == host["fleet_id"],
+            CLAIM.c.rollout_id == host["rollout_id"],
+        )
+        await tx.execute(sa.delete(CLAIM).where(*which))
+
+
+async def _write(tx: Tx, host: dict[str, Any]) -> None:
+    """Write the row."""
+    keys = ("rollout_id", "agent_id", "fleet_id")
+    which = [HOST.c[name] == host[name] for name in keys]
+    await tx.execute(sa.update(HOST).where(*which).values(**{n: v for n, v in host.items() if n not in keys}))
+
+
+async def _cohorts(tx: Tx, host: dict[str, Any]) -> tuple[str, ...]:
+    """Return the groups that the host belongs to."""
+    query = sa.select(AGENT.c.os, AGENT.c.arch, AGENT.c.abi, AGENT.c.labels).where(
+        AGENT.c.id == host["agent_id"], AGENT.c.fleet_id == host["fleet_id"]
+    )
+    row = (await tx.execute(query)).one()
+    own = (f"os={row.os}", f"arch={row.arch}", f"abi={row.abi}")
+    return own + tuple(f"{key}={value}" for key, value in sorted(row.labels.items()))
+
+
+def _view(host: dict[str, Any], cohorts: tuple[str, ...]) -> HostView:
+    """Return the host as its wave counts it."""
+    return HostView(AttemptState(host["state"]), host["waiting"] in OUT_OF_COUNT, host["attempted"], cohorts)
+
+
+def _event(book: Book, host: dict[str, Any], actor: Actor) -> Any:  # noqa: ANN401
+    """Return the fact of the step."""
+    generation = host["generation"]
+    return book.event(
+        "attempt.state",
+        actor,
+        code=host["code"],
+        agent_id=host["agent_id"],
+        attempt_id="" if generation is None else attempt_id(host["agent_id"], host["product"], generation),
+        attempt_state=host["state"],
+        message=host["message"],
+    )

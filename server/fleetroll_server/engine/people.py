@@ -1,0 +1,181 @@
+"""What people decide about a rollout: pause, resume, advance, cancel."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
+from fleetroll_server.domain import people
+from fleetroll_server.domain.states import (
+    BEFORE_GO,
+    PAST_GO,
+    WAVE_TRANSITIONS,
+    AttemptState,
+    RolloutState,
+    RolloutTrigger,
+    Trigger,
+    WaveState,
+    WaveTrigger,
+    transition,
+)
+from fleetroll_server.engine.advance import advance_by_person, go_on
+from fleetroll_server.engine.book import Book, open_book
+from fleetroll_server.engine.desire import ASSIGNMENT, desire, to_wire
+from fleetroll_server.engine.holdings import forgive
+from fleetroll_server.engine.moves import HOST, move
+from fleetroll_server.engine.suspended import is_suspended
+from fleetroll_server.engine.wake import wake_staged
+
+if TYPE_CHECKING:
+    from fleetroll_server.engine.actor import Actor
+    from fleetroll_server.services import Services
+    from fleetroll_server.store.tx import Tx
+
+
+async def pause(tx: Tx, services: Services, rollout_id: str, fleet_id: str, actor: Actor, reason: str) -> None:
+    """Stop at once: after this commit there is no offer and no Go. Pausing twice is no error.
+
+    Raises:
+        RequestError: NOT_FOUND, or it is neither running nor paused (caller's fault).
+    """
+    book = await require_book(tx, rollout_id, fleet_id)
+    if book.state is not RolloutState.PAUSED:
+        book.set_state(tx, people.stop(book.state, RolloutTrigger.PAUSE), actor, reason)
+    await go_on(tx, services, book)
+
+
+async def resume(
+    tx: Tx, services: Services, rollout_id: str, fleet_id: str, actor: Actor, *, revision: int, reason: str
+) -> None:
+    """Continue a paused or halted rollout. After a halt what was bad until now fails its wave no more.
+
+    Raises:
+        RequestError: NOT_FOUND, SUSPENDED, STALE_DECISION or ROLLOUT_STATE (caller's fault).
+    """
+    book = await require_book(tx, rollout_id, fleet_id)
+    _require_revision(book, revision)
+    state = people.resume(book.state)
+    if await is_suspended(tx, fleet_id):
+        message = "the kill switch is pressed for this fleet"
+        raise RequestError(message, code=Code.SUSPENDED, remedy="lift it first")
+    if book.state is RolloutState.HALTED or _stands_failed(book):
+        await _forgive(tx, book)
+    book.resume_clock(tx.now)
+    book.set_state(tx, state, actor, reason)
+    await _send_again(tx, services, book)
+    await go_on(tx, services, book)
+    await wake_staged(tx, services.sessions, book)
+
+
+async def advance(
+    tx: Tx, services: Services, rollout_id: str, fleet_id: str, actor: Actor, *, revision: int, reason: str
+) -> None:
+    """Open the wave that waits for a person.
+
+    Raises:
+        RequestError: NOT_FOUND, STALE_DECISION, ROLLOUT_STATE or WAVE_NOT_PASSED (caller's fault).
+    """
+    book = await require_book(tx, rollout_id, fleet_id)
+    _require_revision(book, revision)
+    wave = people.require_waiting_wave(book.state, book.summary().wave)
+    tx.emit(book.event("rollout.advanced", actor, reason, message=f"wave {wave.number}"))
+    await advance_by_person(tx, services, book)
+
+
+async def cancel(
+    tx: Tx, services: Services, rollout_id: str, fleet_id: str, actor: Actor, *, reason: str, let_finish: bool
+) -> None:
+    """End the rollout. Before Go hosts stop for free; after it they go back before their switch, or finish.
+
+    Raises:
+        RequestError: NOT_FOUND, or it has ended in another way (caller's fault).
+    """
+    book = await require_book(tx, rollout_id, fleet_id)
+    if book.state is RolloutState.CANCELLED:
+        return
+    state = people.stop(book.state, RolloutTrigger.CANCEL)
+    book.row["let_finish"] = let_finish
+    book.set_state(tx, state, actor, reason, Code.CANCELLED_BY)
+    await forgive(tx, book.scopes[-1], book.fleet_id)
+    await _cancel_hosts(tx, services, book, actor, reason, let_finish=let_finish)
+    await go_on(tx, services, book)
+
+
+async def require_book(tx: Tx, rollout_id: str, fleet_id: str) -> Book:
+    """Return the locked rollout.
+
+    Raises:
+        RequestError: NOT_FOUND (caller's fault).
+    """
+    book = await open_book(tx, rollout_id, fleet_id)
+    if book is None:
+        message = f"rollout_id: there is no rollout {rollout_id[:80]!r}"
+        raise RequestError(message, code=Code.NOT_FOUND, remedy="list the rollouts", field="rollout_id")
+    return book
+
+
+async def _cancel_hosts(tx: Tx, services: Services, book: Book, actor: Actor, reason: str, *, let_finish: bool) -> None:
+    """Tell every host that had an offer that nothing is desired; end those before Go in the same transaction."""
+    states = [state.value for state in BEFORE_GO | PAST_GO]
+    query = sa.select(HOST).where(
+        HOST.c.rollout_id == book.id, HOST.c.fleet_id == book.fleet_id, HOST.c.state.in_(states)
+    )
+    for row in (await tx.execute(query)).mappings().all():
+        host = dict(row)
+        state = AttemptState(host["state"])
+        if state in BEFORE_GO:
+            await move(tx, book, host, Trigger.CANCEL, actor, code=Code.CANCELLED_BY.value, message=reason)
+        if host["generation"] is not None:
+            code = "" if let_finish and state in PAST_GO else Code.CANCELLED_BY.value
+            await desire(tx, services.sessions, book, host["agent_id"], "", actor, reason=reason, code=code)
+
+
+async def _forgive(tx: Tx, book: Book) -> None:
+    """Reopen the failed wave without what was bad until now."""
+    await forgive(tx, book.scopes[-1], book.fleet_id)
+    wave = book.current()
+    if wave is None:
+        return
+    wave.counters = wave.counters.forgive()
+    if wave.state is WaveState.FAILED:
+        wave.set(state=transition(WAVE_TRANSITIONS, wave.state, WaveTrigger.REOPEN).value, ended_at=None)
+    wave.set(moved_at=tx.now)
+
+
+def _stands_failed(book: Book) -> bool:
+    """Tell whether a paused rollout had been halted before."""
+    wave = book.current()
+    return wave is not None and wave.state is WaveState.FAILED
+
+
+async def _send_again(tx: Tx, services: Services, book: Book) -> None:
+    """Push the offers that a host did not take while the rollout stood."""
+    here = sa.and_(
+        ASSIGNMENT.c.agent_id == HOST.c.agent_id,
+        ASSIGNMENT.c.product == HOST.c.product,
+        ASSIGNMENT.c.fleet_id == HOST.c.fleet_id,
+        ASSIGNMENT.c.generation == HOST.c.generation,
+    )
+    query = (
+        sa.select(ASSIGNMENT)
+        .select_from(ASSIGNMENT.join(HOST, here))
+        .where(
+            HOST.c.rollout_id == book.id,
+            HOST.c.fleet_id == book.fleet_id,
+            HOST.c.state == AttemptState.OFFERED.value,
+        )
+    )
+    for row in (await tx.execute(query)).mappings().all():
+        tx.after_commit(partial(services.sessions.send, row["agent_id"], to_wire(row)))
+
+
+def _require_revision(book: Book, given: int) -> None:
+    """Refuse a decision on stale data."""
+    changed = f"the rollout is {book.row['state']} since {book.row['state_changed_at']:%H:%M:%SZ}"
+    if book.row["state_reason"]:
+        changed += f" ({book.row['state_reason'][:200]})"
+    people.require_revision(given, book.row["revision"], changed)

@@ -1,0 +1,40 @@
+"""Tells staged hosts that it is worth asking for Go again."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from fleetroll.v1 import agent_stream_pb2 as stream_pb2
+from fleetroll_server.domain.states import AttemptState, RolloutState, WaveState
+from fleetroll_server.store.tables import RolloutHostRow, table_of
+
+if TYPE_CHECKING:
+    from fleetroll_server.engine.book import Book
+    from fleetroll_server.services import Sessions
+    from fleetroll_server.store.tx import Tx
+
+HOST = table_of(RolloutHostRow)
+
+
+async def wake_staged(tx: Tx, sessions: Sessions, book: Book) -> None:
+    """Push AskAgain to as many staged hosts of the open wave as may be past Go at once, in the stored order."""
+    wave = book.current()
+    if wave is None or wave.state is not WaveState.OPEN or book.state is not RolloutState.RUNNING:
+        return
+    query = (
+        sa.select(HOST.c.agent_id, HOST.c.product, HOST.c.generation)
+        .where(
+            HOST.c.rollout_id == book.id,
+            HOST.c.fleet_id == book.fleet_id,
+            HOST.c.wave == wave.number,
+            HOST.c.state == AttemptState.STAGED.value,
+        )
+        .order_by(HOST.c.position)
+        .limit(book.limits.max_concurrent)
+    )
+    for row in (await tx.execute(query)).all():
+        ask = stream_pb2.AskAgain(product=row.product, generation=row.generation)
+        tx.after_commit(partial(sessions.send, row.agent_id, stream_pb2.ConnectResponse(ask_again=ask)))
