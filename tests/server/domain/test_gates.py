@@ -187,34 +187,45 @@ def test_the_bound_solves_the_equation_that_defines_it(attempted: int, data: st.
     assert rate - bound == pytest.approx(1.6448536269514722 * (bound * (1 - bound) / attempted) ** 0.5, rel=1e-6)
 
 
-@pytest.mark.parametrize(
-    "numbers",
-    [
-        {"bad": -1},
-        {"bad": 3},
-        {"attempted": 4},
-        {"ended": -1},
-        {"ended": 4},
-        {"waiting": -1},
-        {"waiting": 2},
-        {"succeeded": -1},
-        {"succeeded": 2},
-        {"planned": 1},
-    ],
-    ids=str,
-)
-def test_numbers_that_no_wave_has_are_refused(numbers: dict[str, int]) -> None:
-    sound = Counters(planned=3, attempted=2, bad=1, ended=2, waiting=1, succeeded=1)
+@pytest.mark.parametrize(("bad", "attempted"), [(2, 1), (-1, 3), (1, 0)])
+def test_a_rate_that_can_not_be_has_no_bound(bad: int, attempted: int) -> None:
     with pytest.raises(ValueError, match="gate"):
-        replace(sound, **numbers)
+        wilson_lower_bound(bad, attempted)
 
 
-def test_numbers_that_no_cohort_has_are_refused() -> None:
-    for attempted, bad in ((1, 2), (-1, -1), (0, -1)):
-        with pytest.raises(ValueError, match="gate"):
-            CohortCounters("a", attempted, bad)
-        with pytest.raises(ValueError, match="gate"):
-            wilson_lower_bound(bad, attempted)
+SOUND = wave(3, ok=2, bad=0, skipped=1)
+
+
+def test_a_bad_host_that_was_not_counted_as_attempted_is_still_bad() -> None:
+    assert judge(SOUND) is Verdict.PASS
+    assert judge(replace(SOUND, attempted=0, bad=1), LENIENT) is Verdict.FAIL
+    assert judge(SOUND, LENIENT, CohortCounters("site=a", 0, 2)) is Verdict.FAIL
+
+
+def test_counts_below_zero_are_no_credit() -> None:
+    assert verdict(replace(SOUND, bad=-1), (), DEFAULT) == verdict(SOUND, (), DEFAULT)
+    assert judge(replace(SOUND, attempted=-1)) is Verdict.INCONCLUSIVE
+    assert judge(SOUND, DEFAULT, CohortCounters("site=a", -1, -1)) is Verdict.PASS
+
+
+def test_a_wave_whose_parts_do_not_add_up_is_not_over() -> None:
+    assert judge(replace(SOUND, waiting=1)) is Verdict.OPEN
+    assert judge(replace(SOUND, ended=4)) is Verdict.OPEN
+
+
+ANY = st.integers(-3, 6)
+
+
+@given(st.builds(Counters, *[ANY] * 6), st.lists(st.builds(CohortCounters, st.just("a=b"), ANY, ANY), max_size=3))
+def test_judging_never_raises_and_counts_out_of_step_never_pass_a_bad_host(
+    counters: Counters, cohorts: list[CohortCounters]
+) -> None:
+    result = verdict(counters, cohorts, DEFAULT)
+    assert result.verdict is Verdict.FAIL or counters.bad < 1
+    if result.verdict is Verdict.PASS:
+        assert counters.ended + counters.waiting == counters.planned
+        assert counters.attempted >= 1
+        assert counters.succeeded >= 1
 
 
 @st.composite
