@@ -49,7 +49,7 @@ class ChildEnd:
     def attach(self, loop: Any) -> None:  # noqa: ANN401 (any asyncio loop; asyncio is not imported by the launcher)
         """Begin to read on ``loop`` (an ``asyncio.AbstractEventLoop``)."""
         for descriptor in (self._read_fd, self._write_fd):
-            os.set_blocking(descriptor, False)  # noqa: FBT003 (its signature)
+            os.set_blocking(descriptor, False)
             os.set_inheritable(descriptor, False)
         self._loop = loop
         loop.add_reader(self._read_fd, self._readable)
