@@ -306,7 +306,7 @@ def _fill(
 
 
 def _size(spec: WaveSpec, hosts: int) -> int:
-    """Return the places of a wave. Exact: 1.1 % of 1000 is 11, which binary fractions round up to 12."""
+    """Return the places of a wave. Exact: 16.1 % of 1000 is 161, which binary fractions round up to 162."""
     if spec.size == "rest":
         return hosts
     if spec.size is None or spec.value is None:

@@ -122,6 +122,7 @@ def test_a_recount_takes_kinds_as_they_are_stored() -> None:
 
 def test_the_stricter_number_holds_in_each_place() -> None:
     assert stricter((1, 0), (0, 2)) == (1, 2)
+    assert stricter((0, 2), (1, 0)) == (1, 2)
     assert stricter((3, 1), (3, 1)) == (3, 1)
 
 

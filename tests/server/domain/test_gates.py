@@ -141,6 +141,12 @@ def test_the_share_stops_a_large_wave_before_the_number_does() -> None:
     assert evidence == "20 bad of 500 attempted: at least 2.8% fail (95 % bound), stops above 2 %"
 
 
+def test_a_rate_at_the_limit_is_not_above_it() -> None:
+    at_limit = RolloutLimits(max_failed=100, failure_limit=wilson_lower_bound(2, 10))
+    assert judge(wave(10, ok=8, bad=2), at_limit) is Verdict.PASS
+    assert judge(wave(10, ok=7, bad=3), at_limit) is Verdict.FAIL
+
+
 COHORT_LIMITS = RolloutLimits(max_failed=1000, failure_limit=0.1)
 LARGE = wave(1000, ok=900, bad=10)
 

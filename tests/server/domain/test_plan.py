@@ -87,7 +87,7 @@ def test_hosts_of_the_same_name_stand_by_id() -> None:
         (3, [percent(1)], [1, 2]),
         (1, [percent(0.1)], [1]),
         (3, [percent(100)], [3]),
-        (1000, [percent(1.1)], [11, 989]),
+        (1000, [percent(16.1)], [161, 839]),
         (100, [percent(7)], [7, 93]),
         (10, [count(2), percent(25), REST], [2, 3, 5]),
     ],
