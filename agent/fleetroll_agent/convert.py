@@ -131,17 +131,7 @@ def hello_payload(facts: HostFacts) -> bytes:
         time_zone=facts.time_zone,
         disk_free_bytes=facts.disk_free_bytes,
         boot_id=facts.boot_id,
-        products=[
-            stream_pb2.ProductState(
-                product=facts.product,
-                version=facts.version,
-                sha256=bytes.fromhex(facts.sha256),
-                highest_generation=facts.highest_generation,
-                previous_version=facts.previous_version,
-                on_trial=facts.on_trial,
-                healthy=facts.healthy,
-            )
-        ],
+        products=[_product(facts)] if facts.version else [],
         attempts=[wire_attempt(fact, facts.product) for fact in facts.attempts],
         journal_id=facts.journal_id,
         agent_version=facts.version,
@@ -172,6 +162,18 @@ def enrolment_of(message: enrolment_pb2.EnrollResponse) -> Enrolment:
         receipt_mac=message.receipt_mac,
         ca_pem=message.ca_pem,
         root=message.root,
+    )
+
+
+def _product(facts: HostFacts) -> stream_pb2.ProductState:
+    return stream_pb2.ProductState(
+        product=facts.product,
+        version=facts.version,
+        sha256=bytes.fromhex(facts.sha256),
+        highest_generation=facts.highest_generation,
+        previous_version=facts.previous_version,
+        on_trial=facts.on_trial,
+        healthy=facts.healthy,
     )
 
 

@@ -2,14 +2,14 @@
 
 ```toml
 [reconnect]
-base_seconds = 1.0           # ceiling of the first wait before a new stream, doubled by each
+base_seconds = 1.0           # ceiling of the first wait before a new stream
 cap_seconds = 60.0           # ceiling of every wait; the jitter comes after it
 
 [go]
 ask_interval_seconds = 60.0  # between two requests for Go, give or take a fifth
 ```
 
-The file is read by rules that are a part of TOML's: tables, numbers, comments. Python 3.10 brings no reader of the rest.
+The file is read by rules that are a part of TOML's: tables, numbers, comments. Python 3.10 brings no reader for more.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from fleetroll_common.wire import handshake, signing
 if TYPE_CHECKING:
     from fleetroll_agent.identity.facts import Identity
     from fleetroll_agent.identity.store import IdentityStore, Kept
-    from fleetroll_agent.session.ports import SessionHost
+    from fleetroll_agent.session.ports import Greeter
     from fleetroll_common.values.clock import Clock
 
 MAX_SKEW_SECONDS = 300.0
@@ -51,7 +51,7 @@ class Opened:
     skewed: bool
 
 
-async def open_session(call: Call, identity: Identity, store: IdentityStore, host: SessionHost, clock: Clock) -> Opened:
+async def open_session(call: Call, identity: Identity, store: IdentityStore, host: Greeter, clock: Clock) -> Opened:
     """Run the handshake on a fresh stream.
 
     Raises:

@@ -72,13 +72,8 @@ class Link:
                 return
             if await self._after(ended):
                 continue
-            seconds = next_wait_seconds(
-                ended,
-                self._failures,
-                self._settings,
-                random.random(),
-                on_trial=self._host.on_trial,
-            )
+            chance = random.random()  # noqa: S311 (spreads the fleet)
+            seconds = next_wait_seconds(ended, self._failures, self._settings, chance, on_trial=self._host.on_trial)
             log.info("stream_ended", how=ended.kind.value, code=ended.code, reason=ended.message, wait_seconds=seconds)
             await asyncio.sleep(seconds)
 
@@ -101,6 +96,17 @@ class Link:
         if self._stream is None or self._stream.session != session or self._repository is None:
             raise SourceFailed("the session is over")
         return self._repository
+
+    def newest_repository(self) -> Repository:
+        """Return the repository over the connection of the open session.
+
+        Raises:
+            SourceFailed: no session is open.
+        """
+        repository = self._repository
+        if repository is None:
+            raise SourceFailed("no session is open")
+        return repository
 
     async def over(self, session: int, seconds: float) -> None:
         """Return when ``session`` is over, after ``seconds`` at the latest."""

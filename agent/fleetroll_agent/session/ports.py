@@ -10,7 +10,14 @@ if TYPE_CHECKING:
     from fleetroll_agent.session.facts import HostFacts
 
 
-class SessionHost(Protocol):
+class Greeter(Protocol):
+    """Who says hello."""
+
+    async def before_hello(self, receipt: WelcomeReceipt | None) -> HostFacts:
+        """Void every permit of an older session, then return the state of the host."""
+
+
+class SessionHost(Greeter, Protocol):
     """The host, as its stream sees it."""
 
     @property
@@ -20,9 +27,6 @@ class SessionHost(Protocol):
     @property
     def on_trial(self) -> bool:
         """Tell whether this version is on trial."""
-
-    async def before_hello(self, receipt: WelcomeReceipt | None) -> HostFacts:
-        """Void every permit of an older session, then return the state of the host."""
 
     async def tell(self, event: Event) -> None:
         """Bring an event to the rules, in order; waits while too many are on their way."""

@@ -1,0 +1,179 @@
+"""The agent's command line. Each command imports what it needs: the launcher's process stays small."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleetroll_agent.launcher.errors import LauncherError
+from fleetroll_agent.launcher.main import add_options, run_with
+from fleetroll_common.buildinfo import build_info
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import AgentError, FleetrollError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from fleetroll_agent.enrol import Wish
+
+EXIT_FAILED = 1
+EXIT_UNREACHABLE = 20
+EXIT_REFUSED = 21
+"""Exit codes of names.md; 2 is wrong usage, by argparse."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code. Never a traceback for what a person can mend."""
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+    try:
+        options = parser().parse_args(argv)
+        run: Callable[[argparse.Namespace], int] = options.run
+        return run(options)
+    except FleetrollError as error:
+        return _complain(str(error), _exit_code(error))
+    except LauncherError as error:
+        return _complain(str(error), EXIT_REFUSED)
+    except OSError as error:
+        return _complain(f"the host refused: {error}", EXIT_FAILED)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    top = argparse.ArgumentParser(prog="fleetroll-agent", description="Keeps this host as its fleet wants it.")
+    top.add_argument("--version", action="version", version=f"fleetroll-agent {build_info().shown}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    enroll = commands.add_parser("enroll", help="make this host an agent of the server that the join string names")
+    _add_wish(enroll)
+    enroll.add_argument("--channel", default="stable", help="install the newest release of this channel (stable)")
+    enroll.set_defaults(run=_enroll)
+    readmit = commands.add_parser("readmit", help="give this agent a new key, after a copy of it was seen")
+    _add_wish(readmit)
+    readmit.set_defaults(run=_readmit, channel="stable")
+    run = commands.add_parser("run", help="run the launcher, which runs the agent, until SIGTERM")
+    add_options(run)
+    run.add_argument("--launcher-pipe", metavar="R,W", help=argparse.SUPPRESS)
+    run.set_defaults(run=_run)
+    test = commands.add_parser("self-test", help="check that this program works here, and say its version")
+    _add_state(test)
+    test.set_defaults(run=_self_test)
+    status = commands.add_parser("status", help="show versions, the attempt that runs, and how the last one ended")
+    _add_state(status)
+    status.add_argument("--json", action="store_true", help="print one JSON object")
+    status.set_defaults(run=_status)
+    return top
+
+
+def _add_state(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--state", required=True, type=Path, metavar="DIR", help="the agent's state folder")
+
+
+def _add_wish(command: argparse.ArgumentParser) -> None:
+    command.add_argument("join_string", help="as the server printed it, in one piece; - reads it from standard input")
+    _add_state(command)
+    command.add_argument("--name", default="", help="the host's name for the server (its own)")
+    command.add_argument("--label", action="append", default=[], type=_label, metavar="K=V", help="may be repeated")
+    python = os.path.realpath(sys.executable)
+    command.add_argument("--interpreter", default=python, metavar="PATH", help="the Python that runs the agent")
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        message = f"{text!r} is not KEY=VALUE"
+        raise argparse.ArgumentTypeError(message)
+    return key, value
+
+
+def _wish(options: argparse.Namespace) -> Wish:
+    from fleetroll_agent.enrol import Wish  # noqa: PLC0415 (see the module)
+    from fleetroll_agent.host import host_name  # noqa: PLC0415 (see the module)
+    from fleetroll_common.wire.joinstring import JoinString  # noqa: PLC0415 (see the module)
+
+    text = sys.stdin.read() if options.join_string == "-" else options.join_string
+    return Wish(
+        join=JoinString.decode(text),
+        folder=options.state.absolute(),
+        host_name=options.name or host_name(),
+        channel=options.channel,
+        interpreter=options.interpreter,
+        labels=dict(options.label),
+    )
+
+
+def _enroll(options: argparse.Namespace) -> int:
+    from fleetroll_agent.enrol import enroll  # noqa: PLC0415 (see the module)
+
+    _log_to_stderr()
+    print(enroll(_wish(options)))
+    return 0
+
+
+def _readmit(options: argparse.Namespace) -> int:
+    from fleetroll_agent.enrol import readmit  # noqa: PLC0415 (see the module)
+
+    _log_to_stderr()
+    print(readmit(_wish(options)))
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.launcher_pipe is None:
+        return run_with(options)
+    import asyncio  # noqa: PLC0415 (see the module)
+
+    from fleetroll_agent.daemon import run_daemon  # noqa: PLC0415 (see the module)
+
+    _log_to_stderr()
+    return asyncio.run(run_daemon(Path(options.state).absolute(), options.launcher_pipe))
+
+
+def _self_test(options: argparse.Namespace) -> int:
+    from fleetroll_agent.self_check import self_check  # noqa: PLC0415 (see the module)
+
+    _log_to_stderr()
+    print(json.dumps(self_check(options.state.absolute())))
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    from fleetroll_agent.status import read_status, sentences  # noqa: PLC0415 (see the module)
+
+    _log_to_stderr()
+    status = read_status(options.state.absolute())
+    print(json.dumps(status, sort_keys=True) if options.json else "\n".join(sentences(status)))
+    return 0
+
+
+def _log_to_stderr() -> None:
+    """Log one JSON object per line to standard error, which the launcher keeps."""
+    import structlog  # noqa: PLC0415 (see the module)
+
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(default=str),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )
+
+
+def _exit_code(error: FleetrollError) -> int:
+    if isinstance(error, AgentError):
+        return EXIT_UNREACHABLE if error.code is Code.UNAVAILABLE else EXIT_FAILED
+    return EXIT_REFUSED
+
+
+def _complain(sentence: str, exit_code: int) -> int:
+    sys.stderr.write(f"fleetroll-agent: {sentence}\n")
+    return exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

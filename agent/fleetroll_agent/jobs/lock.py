@@ -1,0 +1,43 @@
+"""The host's one job lock: from the request for Go to the end of the attempt, whichever product it is."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOCK_NAME = "job.lock"
+
+
+class JobLock:
+    """A lock that dies with its process. A lock that can't be looked at counts as taken."""
+
+    def __init__(self, state: Path) -> None:
+        """Use the lock file in the state folder."""
+        self._path = state / LOCK_NAME
+        self._handle = -1
+
+    def take(self) -> bool:
+        """Take the lock at once, or say that it is taken; True also when this object holds it."""
+        if self._handle >= 0:
+            return True
+        try:
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(handle)
+            return False
+        self._handle = handle
+        return True
+
+    def release(self) -> None:
+        """Give the lock back, if it is held."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1

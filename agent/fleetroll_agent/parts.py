@@ -1,0 +1,120 @@
+"""Puts a running agent together from its state folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import fleetroll_agent
+from fleetroll_agent import host
+from fleetroll_agent.fetch.values import SourceFailed
+from fleetroll_agent.identity.store import IdentityStore
+from fleetroll_agent.jobs.agent_update import AgentUpdate
+from fleetroll_agent.jobs.journal import Journal
+from fleetroll_agent.jobs.keeper import Keeper, ProductFile
+from fleetroll_agent.jobs.lock import JobLock
+from fleetroll_agent.jobs.state import Rules, Running
+from fleetroll_agent.launcher.bootid import read_boot_id
+from fleetroll_agent.settings import Settings, read_settings
+from fleetroll_agent.slots import Slot, SlotStore
+from fleetroll_agent.slots.disk import typed_disk_errors
+from fleetroll_common.buildinfo import build_info
+from fleetroll_common.trust import TrustClient
+from fleetroll_common.values.clock import Clock, SystemClock
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import AgentError
+from fleetroll_common.values.ids import SystemIds
+
+if TYPE_CHECKING:
+    from fleetroll_agent.identity.facts import Identity
+    from fleetroll_agent.session.link import Link
+
+
+class LinkedMetadata:
+    """Gives metadata over whichever session is open when it is asked."""
+
+    def __init__(self) -> None:
+        """Start without a link; there is one before anything is asked."""
+        self.link: Link | None = None
+
+    def fetch(self, name: str, max_bytes: int) -> bytes:
+        """Return the file ``name``; see :class:`fleetroll_common.trust.MetadataSource`."""
+        if self.link is None:
+            raise SourceFailed("no session was ever open")
+        return self.link.newest_repository().fetch(name, max_bytes)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a daemon is made of."""
+
+    folder: Path
+    slot: Slot
+    store: IdentityStore
+    identity: Identity
+    journal: Journal
+    keeper: Keeper
+    update: AgentUpdate
+    trust: TrustClient
+    lock: JobLock
+    settings: Settings
+    clock: Clock
+    line: LinkedMetadata
+    host_name: str = field(default_factory=host.host_name)
+    boot_id: str = field(default_factory=read_boot_id)
+
+    @property
+    def running(self) -> Running:
+        """The slot of this process."""
+        return Running(str(self.slot.version), self.slot.sha256)
+
+    @property
+    def rules(self) -> Rules:
+        """The waiting times of the attempts."""
+        return Rules(ask_interval=self.settings.go_ask_interval_seconds)
+
+
+def assemble(folder: Path) -> Parts:
+    """Read everything that a daemon needs. Blocks.
+
+    Raises:
+        FleetrollError: the host is not enrolled, a file is damaged, or this program runs from elsewhere than a slot.
+    """
+    clock, ids, line = SystemClock(), SystemIds(), LinkedMetadata()
+    store = IdentityStore(folder / "identity", ids)
+    identity = store.load()
+    slots = SlotStore(folder)
+    trust = TrustClient(folder / "trust", identity.enrolment.root, line, clock, build_info().built_at)
+    with typed_disk_errors("opening the journal"):
+        journal = Journal(folder / "journal", ids)
+        journal.prune(clock.now().timestamp())
+    return Parts(
+        folder=folder,
+        slot=own_slot(slots, folder),
+        store=store,
+        identity=identity,
+        journal=journal,
+        keeper=Keeper(ProductFile(folder), journal, clock),
+        update=AgentUpdate(folder, trust, slots, clock),
+        trust=trust,
+        lock=JobLock(folder),
+        settings=read_settings(folder),
+        clock=clock,
+        line=line,
+    )
+
+
+def own_slot(slots: SlotStore, folder: Path, program: Path | None = None) -> Slot:
+    """Return the slot that this program runs from.
+
+    Raises:
+        AgentError: OWN_PATH_UNRESOLVED: it runs from elsewhere: it would not know what to report as running.
+    """
+    here = (program or Path(fleetroll_agent.__file__)).resolve().parent.parent
+    if here.parent != (folder / "slots" / "agent").resolve():
+        message = f"this program runs from {here}, which is no slot of {folder}"
+        raise AgentError(
+            message, code=Code.OWN_PATH_UNRESOLVED, remedy="start it with: fleetroll-agent run --state DIR"
+        )
+    return slots.get(folder / "slots" / "agent" / here.name)
