@@ -6,15 +6,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fleetroll.v1 import (
+    agent_stream_pb2_grpc,
     agents_pb2_grpc,
     enrolment_pb2_grpc,
     events_pb2_grpc,
     releases_pb2_grpc,
     repository_pb2_grpc,
+    rollouts_pb2_grpc,
     server_info_pb2_grpc,
     tokens_pb2_grpc,
 )
 from fleetroll_server.catalogue.catalogue import Freshness
+from fleetroll_server.engine.engine import Engine
+from fleetroll_server.gateway.gateway import Gateway
+from fleetroll_server.gateway.servicer import AgentStreamServicer
 from fleetroll_server.observe.lease import ServerLease
 from fleetroll_server.observe.rootkeys import RootKeyWatch
 from fleetroll_server.rpc.agents import AgentsServicer
@@ -22,6 +27,7 @@ from fleetroll_server.rpc.enrolment import EnrolmentServicer
 from fleetroll_server.rpc.events import EventsServicer
 from fleetroll_server.rpc.releases import ReleasesServicer
 from fleetroll_server.rpc.repository import RepositoryServicer
+from fleetroll_server.rpc.rollouts import RolloutsServicer
 from fleetroll_server.rpc.server_info import ServerInfoServicer
 from fleetroll_server.rpc.tokens import TokensServicer
 
@@ -51,7 +57,8 @@ class Parts:
 
 def assemble(services: Services, registry: SessionRegistry) -> Parts:
     """Build every part around ``services``. ``registry`` is what ``services.sessions`` is, as the gateway sees it."""
-    del registry
+    engine = Engine(services)
+    gateway = Gateway(services, registry, engine)
     return Parts(
         registrations=(
             _adding(server_info_pb2_grpc.add_ServerInfoServiceServicer_to_server, ServerInfoServicer(services)),
@@ -60,12 +67,16 @@ def assemble(services: Services, registry: SessionRegistry) -> Parts:
             _adding(agents_pb2_grpc.add_AgentsServiceServicer_to_server, AgentsServicer(services)),
             _adding(releases_pb2_grpc.add_ReleasesServiceServicer_to_server, ReleasesServicer(services)),
             _adding(repository_pb2_grpc.add_RepositoryServiceServicer_to_server, RepositoryServicer(services)),
+            _adding(rollouts_pb2_grpc.add_RolloutsServiceServicer_to_server, RolloutsServicer(services)),
+            _adding(agent_stream_pb2_grpc.add_AgentStreamServiceServicer_to_server, AgentStreamServicer(gateway)),
             _adding(events_pb2_grpc.add_EventsServiceServicer_to_server, EventsServicer()),
         ),
         background=(
             ServerLease(services),
             Freshness(services),
             RootKeyWatch(services.settings.root_keys),
+            engine,
+            gateway,
         ),
     )
 

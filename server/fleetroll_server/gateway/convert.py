@@ -1,4 +1,4 @@
-"""Values of the domain on the wire, as messages to agents and answers to admins share them: codes, states, decisions."""
+"""Values of the domain on the wire, as agents and admins see them alike: codes, states, decisions."""
 
 from __future__ import annotations
 

@@ -76,5 +76,6 @@ class ServerLease:
         await tx.execute(sa.update(_SERVER).where(mine).values(lease_until=tx.now + self._life))
 
     async def _leave(self, tx: Tx) -> None:
-        """Take the row away."""
-        await tx.execute(sa.delete(_SERVER).where(_SERVER.c.id == self._services.server_id))
+        """End the lease now; the row stays for a while: it says since when nobody served."""
+        mine = _SERVER.c.id == self._services.server_id
+        await tx.execute(sa.update(_SERVER).where(mine).values(lease_until=tx.now))

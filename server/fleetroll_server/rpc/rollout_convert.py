@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections import Counter
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from fleetroll.v1 import rollouts_pb2, types_pb2
-from fleetroll_server.gateway.convert import wire_code, wire_decision, wire_state
+from fleetroll_server.domain.plan import WaveSpec
+from fleetroll_server.rpc.convert import attempt_state, decision, reason_code, set_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from google.protobuf.duration_pb2 import Duration
-    from google.protobuf.timestamp_pb2 import Timestamp
     from sqlalchemy import RowMapping
+
+    from fleetroll_server.domain.plan import Exclusion
+    from fleetroll_server.engine.reads import Shown
 
 _DURATIONS = {
     "bake": "bake_seconds",
@@ -30,12 +34,6 @@ _NUMBERS = (
     "max_attempts",
     "max_out",
 )
-
-
-def set_instant(target: Timestamp, value: datetime | None) -> None:
-    """Write an instant that may be absent."""
-    if value is not None:
-        target.FromDatetime(value)
 
 
 def set_seconds(target: Duration, seconds: float) -> None:
@@ -64,18 +62,9 @@ def limits_from_wire(wire: rollouts_pb2.RolloutLimits) -> dict[str, Any]:
     return said
 
 
-def rollout_to_wire(
-    row: RowMapping, waves: Sequence[RowMapping], counts: Mapping[int, Mapping[str, int]], waiting_for: str
-) -> rollouts_pb2.Rollout:
-    """Return one rollout.
-
-    Args:
-        row: of the rollout table.
-        waves: its rows of the wave table, in order.
-        counts: hosts by state, by number of the wave.
-        waiting_for: what it waits for, in words.
-    """
-    selection = row["selection"]
+def rollout_to_wire(shown: Shown) -> rollouts_pb2.Rollout:
+    """Return one rollout."""
+    row, selection = shown.row, shown.row["selection"]
     wire = rollouts_pb2.Rollout(
         id=row["id"],
         fleet_id=row["fleet_id"],
@@ -83,29 +72,28 @@ def rollout_to_wire(
         version=row["version"],
         state=rollouts_pb2.RolloutState.Value(f"ROLLOUT_STATE_{row['state'].upper()}"),
         decision_revision=row["revision"],
-        waves=[wave_to_wire(wave, counts.get(wave["number"], {})) for wave in waves],
+        waves=[wave_to_wire(wave, shown.counts.get(wave["number"], {})) for wave in shown.waves],
         limits=limits_to_wire(row["limits"]),
-        state_decision=wire_decision(
+        state_decision=decision(
             row["state_actor_kind"],
             row["state_actor_id"],
+            row["state_changed_at"],
             row["state_reason"],
             row["state_code"],
-            row["state_changed_at"],
         ),
-        started=wire_decision(row["actor_kind"], row["actor_id"], row["reason"], "", row["created_at"]),
+        started=decision(row["actor_kind"], row["actor_id"], row["created_at"], row["reason"]),
         manual_advance=row["manual_advance"],
-        waiting_for=waiting_for,
+        waiting_for=shown.waits_for,
         selection=rollouts_pb2.Selection(
             fleet_id=row["fleet_id"],
-            hosts=selection.get("hosts", ()),
-            labels=selection.get("labels", {}),
-            exclude=selection.get("exclude", ()),
+            hosts=selection["hosts"],
+            labels=selection["labels"],
+            exclude=selection["exclude"],
         ),
     )
-    totals: dict[str, int] = {}
-    for by_state in counts.values():
-        for state, hosts in by_state.items():
-            totals[state] = totals.get(state, 0) + hosts
+    totals: Counter[str] = Counter()
+    for by_state in shown.counts.values():
+        totals.update(by_state)
     wire.counts.extend(state_counts(totals))
     set_instant(wire.ended_at, row["ended_at"])
     return wire
@@ -130,11 +118,13 @@ def wave_to_wire(row: RowMapping, counts: Mapping[str, int]) -> rollouts_pb2.Wav
 
 def state_counts(counts: Mapping[str, int]) -> list[rollouts_pb2.StateCount]:
     """Return counts in the order of the states."""
-    found = [rollouts_pb2.StateCount(state=wire_state(state), hosts=hosts) for state, hosts in counts.items() if hosts]
+    found = [
+        rollouts_pb2.StateCount(state=attempt_state(state), hosts=hosts) for state, hosts in counts.items() if hosts
+    ]
     return sorted(found, key=lambda count: count.state)
 
 
-def host_to_wire(row: RowMapping, *, version: str, online: bool) -> rollouts_pb2.RolloutHost:
+def host_to_wire(row: RowMapping, *, version: str) -> rollouts_pb2.RolloutHost:
     """Return one host of a rollout."""
     generation = row["generation"]
     attempt = types_pb2.Attempt(
@@ -142,9 +132,9 @@ def host_to_wire(row: RowMapping, *, version: str, online: bool) -> rollouts_pb2
         rollout_id=row["rollout_id"],
         from_version=row["from_version"],
         to_version=version,
-        state=wire_state(row["state"]),
+        state=attempt_state(row["state"]),
         step=row["step"],
-        code=wire_code(row["code"]),
+        code=reason_code(row["code"]),
         message=row["message"],
         output_tail=row["output_tail"],
         unproven=row["unproven"],
@@ -157,17 +147,37 @@ def host_to_wire(row: RowMapping, *, version: str, online: bool) -> rollouts_pb2
         name=row["name"],
         wave=row["wave"],
         attempt=attempt,
-        waiting=wire_code(row["waiting"]),
-        online=online,
+        waiting=reason_code(row["waiting"]),
+        online=bool(row["server_id"]),
     )
     set_instant(wire.changed_at, row["changed_at"])
     return wire
 
 
-def waves_from_wire(specs: Iterable[rollouts_pb2.WaveSpec]) -> list[dict[str, Any]]:
-    """Return waves as the plan takes them: one of ``count``, ``percent``, ``rest``, and the named hosts."""
-    read: list[dict[str, Any]] = []
+def waves_from_wire(specs: Iterable[rollouts_pb2.WaveSpec]) -> tuple[WaveSpec, ...]:
+    """Return waves as the plan takes them."""
+    read: list[WaveSpec] = []
     for spec in specs:
         size = spec.WhichOneof("size")
-        read.append({"size": size, "value": getattr(spec, size) if size else None, "hosts": tuple(spec.hosts)})
-    return read
+        value = None if size is None or size == "rest" else float(getattr(spec, size))
+        read.append(WaveSpec(size, value, tuple(spec.hosts)))
+    return tuple(read)
+
+
+def exclusion_to_wire(left_out: Exclusion) -> rollouts_pb2.Exclusion:
+    """Return a host that is left out."""
+    host = left_out.host
+    return rollouts_pb2.Exclusion(
+        agent_id=host.agent_id, name=host.name, code=reason_code(left_out.code.value), message=left_out.message
+    )
+
+
+def switch_to_wire(row: RowMapping) -> rollouts_pb2.KillSwitch:
+    """Return one suspension."""
+    return rollouts_pb2.KillSwitch(
+        scope=row["scope"],
+        epoch=row["epoch"],
+        active=row["active"],
+        decision=decision(row["actor_kind"], row["actor_id"], row["decided_at"], row["reason"]),
+        in_use=row["in_use"],
+    )

@@ -1,0 +1,281 @@
+"""RolloutsService: start, show, stop, continue; and the kill switch."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from fleetroll.v1 import rollouts_pb2 as pb
+from fleetroll.v1 import rollouts_pb2_grpc
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
+from fleetroll_server.access.caller import current_caller
+from fleetroll_server.access.fleets import sees_all_fleets, visible_fleets
+from fleetroll_server.domain.limits import RolloutLimits
+from fleetroll_server.domain.plan import Selection
+from fleetroll_server.engine import kill, people, reads, starting
+from fleetroll_server.engine.actor import Actor
+from fleetroll_server.rpc import requests
+from fleetroll_server.rpc.rollout_convert import (
+    exclusion_to_wire,
+    host_to_wire,
+    limits_from_wire,
+    rollout_to_wire,
+    switch_to_wire,
+    waves_from_wire,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    import grpc
+
+    from fleetroll_server.services import Services
+    from fleetroll_server.store import Tx
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+MAX_NAME_CHARS = 253
+MAX_KEY_CHARS = 64
+MAX_ID_CHARS = 80
+MAX_EXCLUSIONS = 1000
+DEFAULT_FLEET = "default"
+_ROLLOUTS, _HOSTS = "rollouts", "rollout-hosts"
+
+
+class RolloutsServicer(rollouts_pb2_grpc.RolloutsServiceServicer):
+    """Turns requests into the engine's jobs; answers with the rollout as it stands after the commit."""
+
+    def __init__(self, services: Services) -> None:
+        """Work on ``services``."""
+        self._services = services
+
+    async def StartRollout(self, request: pb.StartRolloutRequest, context: Context) -> pb.StartRolloutResponse:  # noqa: ARG002
+        """Plan and start; nothing is stored unless all of it can be used."""
+        order = await self._order(request)
+        actor = _actor()
+        rollout_id, left_out = await self._services.store.writer.command(
+            lambda tx: starting.start(tx, self._services, order, actor)
+        )
+        return pb.StartRolloutResponse(
+            rollout=await self._rollout(rollout_id),
+            exclusions=[exclusion_to_wire(item) for item in left_out[:MAX_EXCLUSIONS]],
+        )
+
+    async def GetRollout(self, request: pb.GetRolloutRequest, context: Context) -> pb.GetRolloutResponse:  # noqa: ARG002
+        """Show one rollout with its waves."""
+        return pb.GetRolloutResponse(rollout=await self._rollout(request.rollout_id))
+
+    async def ListRollouts(self, request: pb.ListRolloutsRequest, context: Context) -> pb.ListRolloutsResponse:  # noqa: ARG002
+        """List rollouts, newest first."""
+        size = requests.page_size(request.page)
+        cursor = requests.read_cursor(request.page, _ROLLOUTS, 2)
+        after = None if cursor is None else reads.After(_instant(cursor[0]), cursor[1])
+        now = self._services.clock.now()
+        async with self._services.store.read() as connection:
+            fleets = await visible_fleets(connection, current_caller(), request.fleet_id)
+            found = await reads.newest(
+                connection, fleets, now, active_only=request.active_only, after=after, limit=size + 1
+            )
+        answer = pb.ListRolloutsResponse(rollouts=[rollout_to_wire(shown) for shown in found[:size]])
+        if len(found) > size:
+            last = found[size - 1].row
+            answer.next_cursor = requests.make_cursor(_ROLLOUTS, (last["created_at"].isoformat(), last["id"]))
+        return answer
+
+    async def ListRolloutHosts(
+        self,
+        request: pb.ListRolloutHostsRequest,
+        context: Context,  # noqa: ARG002
+    ) -> pb.ListRolloutHostsResponse:
+        """List a rollout's hosts in their stored order."""
+        size = requests.page_size(request.page)
+        cursor = requests.read_cursor(request.page, _HOSTS, 2)
+        after = None if cursor is None else (_number(cursor[0]), _number(cursor[1]))
+        rollout = await self._rollout(request.rollout_id)
+        async with self._services.store.read() as connection:
+            fleets = await visible_fleets(connection, current_caller())
+            rows = await reads.hosts(
+                connection, request.rollout_id, fleets, wave=request.wave, after=after, limit=size + 1
+            )
+        answer = pb.ListRolloutHostsResponse(hosts=[host_to_wire(row, version=rollout.version) for row in rows[:size]])
+        if len(rows) > size:
+            last = rows[size - 1]
+            answer.next_cursor = requests.make_cursor(_HOSTS, (str(last["wave"]), str(last["position"])))
+        return answer
+
+    async def PauseRollout(self, request: pb.PauseRolloutRequest, context: Context) -> pb.PauseRolloutResponse:  # noqa: ARG002
+        """Stop at once."""
+        reason, actor = requests.reason(request.reason), _actor()
+        rollout = await self._decide(
+            request.rollout_id,
+            lambda tx, fleet: people.pause(tx, self._services, request.rollout_id, fleet, actor, reason),
+        )
+        return pb.PauseRolloutResponse(rollout=rollout)
+
+    async def ResumeRollout(self, request: pb.ResumeRolloutRequest, context: Context) -> pb.ResumeRolloutResponse:  # noqa: ARG002
+        """Continue a paused or halted rollout."""
+        reason, actor, revision = requests.reason(request.reason), _actor(), request.decision_revision
+        rollout = await self._decide(
+            request.rollout_id,
+            lambda tx, fleet: people.resume(
+                tx, self._services, request.rollout_id, fleet, actor, revision=revision, reason=reason
+            ),
+        )
+        return pb.ResumeRolloutResponse(rollout=rollout)
+
+    async def AdvanceRollout(self, request: pb.AdvanceRolloutRequest, context: Context) -> pb.AdvanceRolloutResponse:  # noqa: ARG002
+        """Open the wave that waits for a person."""
+        reason, actor, revision = requests.reason(request.reason), _actor(), request.decision_revision
+        rollout = await self._decide(
+            request.rollout_id,
+            lambda tx, fleet: people.advance(
+                tx, self._services, request.rollout_id, fleet, actor, revision=revision, reason=reason
+            ),
+        )
+        return pb.AdvanceRolloutResponse(rollout=rollout)
+
+    async def CancelRollout(self, request: pb.CancelRolloutRequest, context: Context) -> pb.CancelRolloutResponse:  # noqa: ARG002
+        """End a rollout."""
+        reason, actor = requests.reason(request.reason), _actor()
+        rollout = await self._decide(
+            request.rollout_id,
+            lambda tx, fleet: people.cancel(
+                tx,
+                self._services,
+                request.rollout_id,
+                fleet,
+                actor,
+                reason=reason,
+                let_finish=request.let_finish,
+            ),
+        )
+        return pb.CancelRolloutResponse(rollout=rollout)
+
+    async def PressKillSwitch(self, request: pb.PressKillSwitchRequest, context: Context) -> pb.PressKillSwitchResponse:  # noqa: ARG002
+        """Suspend a scope at once."""
+        reason, actor = requests.reason(request.reason), _actor()
+        await self._check_scope(request.fleet_id)
+        scope = await self._services.store.writer.command(
+            lambda tx: kill.press(tx, self._services, request.fleet_id, actor, reason)
+        )
+        return pb.PressKillSwitchResponse(kill_switch=await self._switch(scope))
+
+    async def LiftKillSwitch(self, request: pb.LiftKillSwitchRequest, context: Context) -> pb.LiftKillSwitchResponse:  # noqa: ARG002
+        """End a suspension; starts nothing."""
+        reason, actor = requests.reason(request.reason), _actor()
+        await self._check_scope(request.fleet_id)
+        scope = await self._services.store.writer.command(
+            lambda tx: kill.lift(tx, self._services, request.fleet_id, actor, reason)
+        )
+        return pb.LiftKillSwitchResponse(kill_switch=await self._switch(scope))
+
+    async def GetKillSwitch(self, request: pb.GetKillSwitchRequest, context: Context) -> pb.GetKillSwitchResponse:  # noqa: ARG002
+        """Show the suspensions."""
+        async with self._services.store.read() as connection:
+            rows = await reads.switches(connection, await visible_fleets(connection, current_caller()))
+        return pb.GetKillSwitchResponse(kill_switches=[switch_to_wire(row) for row in rows])
+
+    async def _order(self, request: pb.StartRolloutRequest) -> starting.Order:
+        """Check the request field by field.
+
+        Raises:
+            RequestError: a field can't be used (caller's fault).
+        """
+        async with self._services.store.read() as connection:
+            wanted = request.selection.fleet_id or DEFAULT_FLEET
+            (fleet_id,) = await visible_fleets(connection, current_caller(), wanted)
+        whole = pb.StartRolloutRequest()
+        whole.CopyFrom(request)
+        return starting.Order(
+            fleet_id=fleet_id,
+            product=requests.text("product", request.product, at_least=1, at_most=63),
+            version=requests.text("version", request.version, at_most=64),
+            selection=Selection(
+                hosts=tuple(request.selection.hosts),
+                labels=requests.labels(request.selection.labels),
+                exclude=tuple(request.selection.exclude),
+            ),
+            waves=waves_from_wire(request.waves),
+            limits=RolloutLimits.from_request(limits_from_wire(request.limits)),
+            manual_advance=request.manual_advance,
+            reason=requests.reason(request.reason),
+            acknowledge_breaking_changes=request.acknowledge_breaking_changes,
+            idempotency_key=requests.text("idempotency_key", request.idempotency_key, at_most=MAX_KEY_CHARS),
+            request_sha256=hashlib.sha256(whole.SerializeToString(deterministic=True)).hexdigest(),
+            retry_bad=request.retry_bad,
+        )
+
+    async def _decide(self, rollout_id: str, job: Callable[[Tx, str], Awaitable[None]]) -> pb.Rollout:
+        """Run a person's decision in the rollout's fleet; return the rollout afterwards."""
+        fleet_id = (await self._shown(rollout_id)).row["fleet_id"]
+        await self._services.store.writer.command(lambda tx: job(tx, fleet_id))
+        return await self._rollout(rollout_id)
+
+    async def _rollout(self, rollout_id: str) -> pb.Rollout:
+        """Return one rollout of the caller's."""
+        return rollout_to_wire(await self._shown(rollout_id))
+
+    async def _shown(self, rollout_id: str) -> reads.Shown:
+        """Return one rollout of the caller's.
+
+        Raises:
+            RequestError: NOT_FOUND (caller's fault).
+        """
+        requests.text("rollout_id", rollout_id, at_least=1, at_most=MAX_ID_CHARS)
+        async with self._services.store.read() as connection:
+            fleets = await visible_fleets(connection, current_caller())
+            found = await reads.one(connection, rollout_id, fleets, self._services.clock.now())
+        if found is None:
+            message = f"rollout_id: there is no rollout {rollout_id!r}"
+            raise RequestError(message, code=Code.NOT_FOUND, remedy="list the rollouts", field="rollout_id")
+        return found
+
+    async def _check_scope(self, fleet_id: str) -> None:
+        """Refuse a foreign fleet, and the global switch to who does not see every fleet.
+
+        Raises:
+            RequestError: NOT_FOUND or PERMISSION_DENIED (caller's fault).
+        """
+        if not fleet_id and not sees_all_fleets(current_caller()):
+            message = "fleet_id: the global switch is for tokens that see every fleet"
+            raise RequestError(message, code=Code.PERMISSION_DENIED, remedy="name your fleet", field="fleet_id")
+        if fleet_id:
+            async with self._services.store.read() as connection:
+                await visible_fleets(connection, current_caller(), fleet_id)
+
+    async def _switch(self, scope: str) -> pb.KillSwitch:
+        """Return one suspension as it stands."""
+        async with self._services.store.read() as connection:
+            rows = await reads.switches(connection, await visible_fleets(connection, current_caller()))
+        return next(switch_to_wire(row) for row in rows if row["scope"] == scope)
+
+
+def _actor() -> Actor:
+    """Return who calls."""
+    caller = current_caller()
+    return Actor(caller.actor_kind, caller.actor_id)
+
+
+def _instant(text: str) -> datetime:
+    """Read the instant of a cursor.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT (caller's fault).
+    """
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise requests.invalid("page.cursor", "it was not given out by this listing") from None
+
+
+def _number(text: str) -> int:
+    """Read a number of a cursor.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT (caller's fault).
+    """
+    if not text.isascii() or not text.isdigit():
+        raise requests.invalid("page.cursor", "it was not given out by this listing")
+    return int(text)
