@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from importlib import import_module
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _log = structlog.get_logger(__name__)
+GC_THRESHOLDS = (50_000, 50, 50)
+"""The collector's default costs a third of the throughput at 10,000 streams; what lives at start is frozen besides."""
 UNPROTECTED = (
     "WARNING: the root keys are not protected by a passphrase. Whoever gets the folder can name new keys for the whole "
     "fleet."
@@ -62,6 +65,9 @@ def run(options: argparse.Namespace) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         async with running(folder, settings, SystemClock(), SystemIds()) as server:
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(*GC_THRESHOLDS)
             _say(f"fleetroll-server {build_info().shown} is ready on {server.address}")
             _log.info("server.ready", address=server.address, server_id=server.services.server_id)
             await wait_for(stop, server)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import gc
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -45,8 +44,6 @@ if TYPE_CHECKING:
     from fleetroll_server.installation import Installation
     from fleetroll_server.settings import Settings
 
-GC_THRESHOLDS = (50_000, 50, 50)
-"""The collector's default costs a third of the throughput at 10,000 streams; what lives at start is frozen besides."""
 _log = structlog.get_logger(__name__)
 
 
@@ -150,9 +147,6 @@ async def _start_parts(
     await server.start()
     for part in (*parts.background, readiness):
         stack.push_async_callback(part.drain)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def _check_initialised(folder: DataFolder) -> None:

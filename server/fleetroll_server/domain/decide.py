@@ -212,8 +212,8 @@ def _unforgiven(counters: WaveCounters) -> Counters:
     """Return the counters without what a person forgave by resuming."""
     return Counters(
         planned=counters.planned,
-        attempted=counters.attempted - counters.forgiven_attempted,
-        bad=max(0, counters.bad - counters.forgiven_bad),
+        attempted=counters.attempted - counters.forgiven_bad,
+        bad=counters.bad - counters.forgiven_bad,
         ended=counters.ended,
         waiting=counters.waiting,
         succeeded=counters.succeeded,

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
+from fleetroll_server.domain.decide import gate
+from fleetroll_server.domain.gates import Verdict
 from fleetroll_server.domain.states import (
     ENDED_ROLLOUT,
     ROLLOUT_TRANSITIONS,
@@ -16,7 +18,7 @@ from fleetroll_server.domain.states import (
 )
 
 if TYPE_CHECKING:
-    from fleetroll_server.domain.decide import WaveSummary
+    from fleetroll_server.domain.decide import Summary, WaveSummary
 
 
 def require_revision(given: int, current: int, what_changed: str) -> None:
@@ -44,20 +46,29 @@ def resume(state: RolloutState) -> RolloutState:
     return transition(ROLLOUT_TRANSITIONS, state, RolloutTrigger.RESUME)
 
 
-def require_waiting_wave(state: RolloutState, wave: WaveSummary | None) -> WaveSummary:
-    """Return the wave that waits for a person.
+def require_waiting_wave(summary: Summary) -> WaveSummary:
+    """Return the wave about which a person decides: one that waits to be opened, or whose gate could not tell.
 
     Raises:
         RequestError: ROLLOUT_STATE or WAVE_NOT_PASSED (caller's fault).
     """
-    if state is not RolloutState.RUNNING:
-        message = f"the rollout is {state}, not running"
+    wave = summary.wave
+    if summary.state is RolloutState.PAUSED and wave is not None and _cannot_tell(summary):
+        return wave
+    if summary.state is not RolloutState.RUNNING:
+        message = f"the rollout is {summary.state}, not running"
         raise RequestError(message, code=Code.ROLLOUT_STATE, remedy="resume it first")
     if wave is None or wave.state is not WaveState.AWAITING_APPROVAL:
         number = wave.number if wave else 0
         message = f"wave {number} has not passed its gate: no wave waits for a person"
         raise RequestError(message, code=Code.WAVE_NOT_PASSED, remedy="wait for the gate, or cancel")
     return wave
+
+
+def _cannot_tell(summary: Summary) -> bool:
+    """Tell whether the gate of the current wave lacks data."""
+    result = gate(summary)
+    return result is not None and result.verdict is Verdict.INCONCLUSIVE
 
 
 def stop(state: RolloutState, trigger: RolloutTrigger) -> RolloutState:

@@ -52,7 +52,11 @@ class HostView:
 
 @dataclass(frozen=True, slots=True)
 class WaveCounters:
-    """Counts of one wave; ``forgiven_*`` is what stood when a person resumed it after a halt."""
+    """Counts of one wave.
+
+    ``forgiven_bad`` are the bad hosts that stood when a person resumed the wave after a halt. One that comes back well
+    takes its forgiveness along: it must not hide the next bad host.
+    """
 
     planned: int = 0
     attempted: int = 0
@@ -62,18 +66,19 @@ class WaveCounters:
     succeeded: int = 0
     pending: int = 0
     downloading: int = 0
-    forgiven_attempted: int = 0
     forgiven_bad: int = 0
     cohorts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def moved(self, before: HostView | None, after: HostView) -> WaveCounters:
         """Return the counters after one host went from ``before`` (nothing: it is new) to ``after``."""
         counted = {name: getattr(self, name) + value for name, value in _difference(before, after).items()}
-        return replace(self, **counted, cohorts=self._cohorts(before, after))
+        recovered = before is not None and before.is_bad and not after.is_bad
+        forgiven = max(0, self.forgiven_bad - recovered)
+        return replace(self, **counted, forgiven_bad=forgiven, cohorts=self._cohorts(before, after))
 
     def forgive(self) -> WaveCounters:
         """Return the counters as a person's resume leaves them: what was bad until now fails the wave no more."""
-        return replace(self, forgiven_attempted=self.attempted, forgiven_bad=self.bad, cohorts={})
+        return replace(self, forgiven_bad=self.bad, cohorts={})
 
     def _cohorts(self, before: HostView | None, after: HostView) -> Mapping[str, tuple[int, int]]:
         """Return attempted and bad hosts by cohort."""
@@ -82,7 +87,7 @@ class WaveCounters:
         if not tried and not bad:
             return self.cohorts
         changed = {name: self.cohorts.get(name, (0, 0)) for name in after.cohorts}
-        return {**self.cohorts, **{name: (a + tried, b + bad) for name, (a, b) in changed.items()}}
+        return {**self.cohorts, **{name: (max(0, a + tried), max(0, b + bad)) for name, (a, b) in changed.items()}}
 
     def to_json(self) -> dict[str, Any]:
         """Return what is stored."""

@@ -109,15 +109,15 @@ async def _carry_out(tx: Tx, services: Services, book: Book, action: Action) -> 
     return True
 
 
-async def bake(tx: Tx, book: Book) -> None:
-    """Let the baking wave, if there is one, accumulate the time since its last tick."""
+async def bake(tx: Tx, book: Book, *, up: bool) -> None:
+    """Let the baking wave, if there is one, accumulate the time since its last tick; none when the server was down."""
     wave = book.current()
     if wave is None or wave.state is not WaveState.BAKING:
         return
     ticked = tick(
         wave.summary().bake,
         tx.now,
-        up=True,
+        up=up,
         away_without_goodbye=await _away(tx, book, wave),
         max_failed=book.limits.max_failed,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -33,6 +34,7 @@ class Engine:
         """Keep the shared parts; nothing runs before :meth:`start`."""
         self._services = services
         self._task: asyncio.Task[None] | None = None
+        self._swept = False
 
     async def start(self) -> None:
         """Take over from servers that are gone, then look at deadlines for ever.
@@ -81,7 +83,12 @@ class Engine:
         while await writer.report(lambda tx: sweep.due_hosts(tx, services)) >= sweep.AT_ONCE:
             pass
         for rollout_id, fleet_id in await writer.report(sweep.running_rollouts):
-            await writer.report(lambda tx, r=rollout_id, f=fleet_id: sweep.look(tx, services, r, f))  # type: ignore[misc]  # bound now
+            await writer.report(partial(self._look, rollout_id, fleet_id))
+        self._swept = True
+
+    async def _look(self, rollout_id: str, fleet_id: str, tx: Tx) -> None:
+        """Look at one rollout; the first time after a start no bake accumulates."""
+        await sweep.look(tx, self._services, rollout_id, fleet_id, up=self._swept)
 
     async def _take_over(self, *, alone: bool) -> None:
         """End the sessions of dead servers."""

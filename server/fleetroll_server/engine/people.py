@@ -74,15 +74,20 @@ async def resume(
 async def advance(
     tx: Tx, services: Services, rollout_id: str, fleet_id: str, actor: Actor, *, revision: int, reason: str
 ) -> None:
-    """Open the wave that waits for a person.
+    """Open the wave that waits for a person, or let a wave pass whose gate can't tell.
 
     Raises:
         RequestError: NOT_FOUND, STALE_DECISION, ROLLOUT_STATE or WAVE_NOT_PASSED (caller's fault).
     """
     book = await require_book(tx, rollout_id, fleet_id)
     _require_revision(book, revision)
-    wave = people.require_waiting_wave(book.state, book.summary().wave)
+    wave = book.wave(people.require_waiting_wave(book.summary()).number)
     tx.emit(book.event("rollout.advanced", actor, reason, message=f"wave {wave.number}"))
+    if book.state is RolloutState.PAUSED:
+        passed = transition(WAVE_TRANSITIONS, wave.state, WaveTrigger.PASS)
+        wave.set(state=passed.value, gate=f"passed by {actor.id}: {reason}", ended_at=tx.now)
+        book.resume_clock(tx.now)
+        book.set_state(tx, people.resume(book.state), actor, reason)
     await advance_by_person(tx, services, book)
 
 

@@ -78,8 +78,8 @@ async def running_rollouts(tx: Tx) -> list[tuple[str, str]]:
     return [(row.id, row.fleet_id) for row in (await tx.execute(query)).all()]
 
 
-async def look(tx: Tx, services: Services, rollout_id: str, fleet_id: str) -> None:
-    """Look at one rollout again: its bake, its stuck wave, the end of its time."""
+async def look(tx: Tx, services: Services, rollout_id: str, fleet_id: str, *, up: bool) -> None:
+    """Look at one rollout again: its bake (``up``: this server was there since the last tick), the end of its time."""
     book = await open_book(tx, rollout_id, fleet_id)
     if book is None:
         return
@@ -89,7 +89,7 @@ async def look(tx: Tx, services: Services, rollout_id: str, fleet_id: str) -> No
         await book.write(tx)
         return
     await _try_again(tx, book)
-    await bake(tx, book)
+    await bake(tx, book, up=up)
     await go_on(tx, services, book)
 
 
