@@ -38,6 +38,17 @@ async def visible_fleets(connection: AsyncConnection, caller: Caller, requested:
     return found
 
 
+def require_all_fleets(caller: Caller) -> None:
+    """Return when the caller is bound to no fleet: what changes something for all fleets is for such callers.
+
+    Raises:
+        RequestError: PERMISSION_DENIED (caller's fault).
+    """
+    if caller.fleet_ids:
+        message = "this concerns every fleet, the token is bound to some"
+        raise RequestError(message, code=Code.PERMISSION_DENIED, remedy="use a token that is bound to no fleet")
+
+
 def sees_all_fleets(caller: Caller) -> bool:
-    """Tell whether the caller is bound to no fleet: what concerns the whole installation is for such callers."""
+    """Tell whether the caller is bound to no fleet."""
     return not caller.fleet_ids

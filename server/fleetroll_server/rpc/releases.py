@@ -10,6 +10,7 @@ from fleetroll.v1 import releases_pb2_grpc
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError, StoreError
 from fleetroll_server.access.caller import current_caller
+from fleetroll_server.access.fleets import require_all_fleets
 from fleetroll_server.catalogue import reads
 from fleetroll_server.catalogue.publish import Publisher
 from fleetroll_server.catalogue.upload import Upload
@@ -42,6 +43,8 @@ class ReleasesServicer(releases_pb2_grpc.ReleasesServiceServicer):
         context: Context,  # noqa: ARG002
     ) -> pb.PublishReleaseResponse:
         """Take header and chunks; list the release, or store nothing."""
+        caller = current_caller()
+        require_all_fleets(caller)
         messages = aiter(request_iterator)
         first = await self._next(messages)
         if first is None or first.WhichOneof("part") != "header":
@@ -56,7 +59,7 @@ class ReleasesServicer(releases_pb2_grpc.ReleasesServiceServicer):
                         raise requests.invalid("chunk", "every message after the first has to be a chunk")
                     await upload.add(message.chunk)
                 await upload.finish()
-                published = await self._publisher.publish(offer, upload, current_caller())
+                published = await self._publisher.publish(offer, upload, caller)
         except OSError as error:
             message_text = f"the upload could not be stored: {error.strerror}"
             raise StoreError(message_text, code=Code.STORE_FAILED, remedy="free space on the server") from error
