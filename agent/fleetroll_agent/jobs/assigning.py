@@ -16,6 +16,7 @@ from fleetroll_agent.jobs.state import (
     running_attempt,
     say,
     say_stage,
+    time_left_seconds,
     with_attempt,
 )
 from fleetroll_agent.jobs.values import Attempt, Moment, Outcome, Said, Stage, Step, Stop
@@ -100,7 +101,7 @@ def _let_wait(state: State, event: Assigned, fresh: Attempt | None, moment: Mome
         state = add_outcome(state, moment, outcome)
     elif fresh is not None:
         state = replace(state, record=replace(state.record, waiting=fresh))
-        state = say(state, moment, fresh.generation, Said.OFFERED)
+        state = _say_waiting(state, moment, fresh)
     if event.recall:
         return _recall(ask_to_stop(state, Stop.RECALL, Code.RECALLED))
     if event.stop_before_switch:
@@ -133,12 +134,19 @@ def _say_again(state: State, moment: Moment) -> State:
     if record.attempt is not None and record.attempt.generation == record.highest:
         return say_stage(state, moment, code=state.note)
     if record.waiting is not None and record.waiting.generation == record.highest:
-        return say(state, moment, record.highest, Said.OFFERED)
+        return _say_waiting(state, moment, record.waiting)
     known = record.outcome(record.highest)
     if known is None:
         return state
     facts = ("sha256", "code", "message", "running_version", "unproven", "committed_locally")
     return say(state, moment, known.generation, known.said, **{name: getattr(known, name) for name in facts})
+
+
+def _say_waiting(state: State, moment: Moment, waiting: Attempt) -> State:
+    """Report that a generation was taken and waits for the end of the one before: so long, and then its own time."""
+    before = time_left_seconds(state, moment)
+    limit = (state.rules.applying if before is None else before) + state.rules.staging
+    return say(state, moment, waiting.generation, Said.OFFERED, time_limit_seconds=limit)
 
 
 def _attempt(event: Assigned) -> Attempt:

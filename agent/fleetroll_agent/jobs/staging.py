@@ -44,7 +44,7 @@ def on_target_found(state: State, event: TargetFound, moment: Moment) -> Result:
     state = with_attempt(state, sha256=event.sha256)
     if event.sha256 == state.running.sha256:
         text = f"{attempt.version} runs here already"
-        return end_attempt(state, moment, Said.SKIPPED, code=Code.ALREADY_AT_TARGET, message=text)
+        return end_attempt(state, moment, Said.CANCELLED, code=Code.ALREADY_AT_TARGET, message=text)
     refusal = _bad(state, event.sha256)
     if refusal:
         return end_attempt(state, moment, Said.FAILED, code=Code.BAD_DIGEST, message=refusal)

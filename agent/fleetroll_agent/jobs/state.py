@@ -54,6 +54,7 @@ class Rules:
         disk_full: wait for space.
         arm: for the launcher's answer.
         staging: what a host allows itself before it knows how much there is to download.
+        applying: what the steps between Go and the switch may take.
         way_back: from the end of a trial to the word of the version before.
     """
 
@@ -63,6 +64,7 @@ class Rules:
     disk_full: float = 120.0
     arm: float = 30.0
     staging: float = 300.0
+    applying: float = 600.0
     way_back: float = 60.0
     max_attempts: int = 3
 

@@ -57,7 +57,6 @@ class Said(str, Enum):
     FAILED = "FAILED"
     ROLLED_BACK = "ROLLED_BACK"
     CANCELLED = "CANCELLED"
-    SKIPPED = "SKIPPED"
 
 
 SAID_OF_STAGE = {

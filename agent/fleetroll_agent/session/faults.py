@@ -1,4 +1,8 @@
-"""What a failed call means for people: one error with the server's code and words."""
+"""What a failed call means for people: one error with the server's code, words and remedy.
+
+The server sends google.rpc details beside the status. An agent brings no library for them; the two that it needs have a
+fixed layout on the wire (protobuf: tag, length, bytes), which is what the patterns below say.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +27,22 @@ _CODES = {
     grpc.StatusCode.UNAVAILABLE: Code.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED: Code.UNAVAILABLE,
 }
-_NAMED = re.compile(r"\(([A-Z][A-Z_]{2,40})\)", re.ASCII)
+_DETAILS_KEY = "grpc-status-details-bin"
+_REASON = re.compile(rb"\x0a[\x01-\x7f]([A-Z][A-Z_]{2,60})\x12\x09fleetroll")
+"""google.rpc.ErrorInfo: field 1 is the reason, field 2 the domain."""
+_REMEDY = re.compile(rb"\x0a\x02en\x12([\x01-\x7f])([^\x00-\x1f]*)", re.DOTALL)
+"""google.rpc.LocalizedMessage: field 1 is the locale, field 2 the message, here shorter than 128 bytes."""
 
 
 def call_error(error: grpc.aio.AioRpcError) -> FleetrollError:
-    """Return the error that the server meant: its code stands in brackets in its words, else the status says it."""
-    words = error.details() or error.code().name
-    named = [name for name in _NAMED.findall(words) if name in Code.__members__]
-    code = Code(named[-1]) if named else _CODES.get(error.code(), Code.INTERNAL)
-    text = words.replace(f" ({code.value})", "") if named else words
-    return RequestError(f"the server refused: {text}", code=code)
+    """Return the error that the server meant; the status says the code where its details do not."""
+    details = dict(error.trailing_metadata() or ()).get(_DETAILS_KEY, b"")
+    raw = details if isinstance(details, bytes) else b""
+    named, remedy = _REASON.search(raw), _REMEDY.search(raw)
+    reason = "" if named is None else named.group(1).decode("ascii")
+    code = Code(reason) if reason in Code.__members__ else _CODES.get(error.code(), Code.INTERNAL)
+    advice = "" if remedy is None else remedy.group(2)[: remedy.group(1)[0]].decode("utf-8", "replace")
+    return RequestError(f"the server refused: {error.details() or error.code().name}", code=code, remedy=advice)
 
 
 def unreachable(addresses: Sequence[str], last: Exception | None) -> AgentError:

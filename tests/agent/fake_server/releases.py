@@ -1,0 +1,63 @@
+"""A release repository with real keys, and artefacts whose bytes are served: what a fake server shows to agents."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from fleetroll_common.values.platform import Platform
+from fleetroll_common.values.release import ReleaseCustom
+from fleetroll_common.values.version import Version
+from fleetroll_publishing import repository
+from tests.faults.repositories import role_signers
+
+if TYPE_CHECKING:
+    from fleetroll_publishing.artefact import BuiltArtefact
+
+RELEASED_AT = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+@dataclass
+class Releases:
+    """The repository's files and the artefacts by path."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    artefacts: dict[str, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.signers = role_signers()
+        self.files = repository.create(["agent"], self.signers, datetime.now(UTC))
+
+    @property
+    def root(self) -> bytes:
+        return self.files["1.root.json"]
+
+    @property
+    def root_sha256(self) -> bytes:
+        return hashlib.sha256(self.root).digest()
+
+    def publish(self, version: str, built: BuiltArtefact, channels: tuple[str, ...] = ("stable",)) -> str:
+        """List ``built`` as a release; return its path."""
+        custom = ReleaseCustom(
+            product="agent",
+            version=Version.parse(version),
+            channels=channels,
+            platform=Platform.current(),
+            git_sha="0" * 40,
+            tar_sha256=built.tar_sha256,
+            tar_bytes=built.tar_bytes,
+            manifest_sha256=built.manifest_sha256,
+            file_count=built.file_count,
+            entry_point=built.entry_point,
+            protocol=1,
+            migrations_required=False,
+            breaking_changes=None,
+            released_at=RELEASED_AT,
+        )
+        path = custom.target_path
+        listed = repository.TargetFile(built.artefact_bytes, built.artefact_sha256, custom.to_json())
+        self.files |= repository.publish_targets(self.files, "agent", {path: listed}, self.signers, datetime.now(UTC))
+        self.artefacts[path] = built.path.read_bytes()
+        return path
