@@ -49,6 +49,7 @@ _CONFIG = UpdaterConfig(
     targets_max_length=limits.TARGETS_BYTES_MAX,
 )
 _MODE = 0o600
+_LISTS = (Timestamp.type, Snapshot.type)
 
 
 @dataclass(slots=True)
@@ -74,12 +75,20 @@ def require_plain(data: bytes) -> None:
     The library verifies a normal form that it makes from what it has read; where its reader is lenient (a date's
     letters in the other case), a changed file would pass as the signed one.
 
+    Versions have to be whole numbers: ``true`` passes for 1 in comparisons and would be another thing in the floor's
+    record.
+
     Raises:
         DeserializationError: it is not, or is no metadata at all.
     """
     signed_bytes = Metadata.from_bytes(data).signed_bytes
-    if str(encode_canonical(json.loads(data)["signed"])).encode() != signed_bytes:
+    signed = json.loads(data)["signed"]
+    if str(encode_canonical(signed)).encode() != signed_bytes:
         raise DeserializationError("the file says something else than what was signed")
+    meta = signed["meta"] if signed["_type"] in _LISTS else {}
+    versions = [signed["version"], *(listed["version"] for listed in meta.values())]
+    if not all(type(version) is int for version in versions):
+        raise DeserializationError("a version is no whole number")
 
 
 class DurableUpdater(Updater):

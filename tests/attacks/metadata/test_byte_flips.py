@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetroll_common.trust.library import DeserializationError
@@ -51,9 +51,9 @@ def refuse_flipped(role: str, position: int, flip: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         host = Host(Path(folder), OLD)
         host.update()
-        host.client._source = host.source = bent = Repository()
-        bent.files = NEW.files
-        bent.forged = {name: bytes(data)}
+        host.client._source = host.source = other = Repository()
+        other.files = NEW.files
+        other.forged = {name: bytes(data)}
         host.refuses(*REASONS, kept=LISTS, lists=role != "products/agent")
 
 
@@ -67,7 +67,7 @@ def test_the_unchanged_files_are_accepted(tmp_path: Path, role: str) -> None:
     assert FILES[role] in NEW.files
 
 
-@settings(max_examples=40)
+@pytest.mark.timeout(300)
 @given(role=st.sampled_from(sorted(FILES)), position=st.integers(0, 2**20), flip=st.integers(1, 255))
 def test_any_changed_byte_is_refused(role: str, position: int, flip: int) -> None:
     refuse_flipped(role, position, flip)

@@ -139,22 +139,53 @@ def test_a_second_crash_during_the_recovery(tmp_path: Path, countdown: Countdown
     assert pairs == 84
 
 
+def traced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that fills with the names of files put in place and, with a slash behind, of folders synced."""
+    seen: list[str] = []
+    rename, sync = effects.rename, effects.fsync_dir
+
+    def note_rename(source: Path, target: Path) -> None:
+        seen.append(target.name)
+        rename(source, target)
+
+    def note_sync(path: Path) -> None:
+        seen.append(f"{path.name}/")
+        sync(path)
+
+    monkeypatch.setattr(effects, "rename", note_rename)
+    monkeypatch.setattr(effects, "fsync_dir", note_sync)
+    return seen
+
+
 def test_the_floor_is_raised_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The order that makes a crash between the two harmless; the other one would leave a file that can be cut."""
     repository = Repository()
     host = Host(tmp_path, repository)
     host.update()
+    repository.rotate_online("second ")
     repository.publish("1.1.0")
-    written: list[str] = []
-    real = effects.rename
-
-    def note(source: Path, target: Path) -> None:
-        written.append(target.name)
-        real(source, target)
-
-    monkeypatch.setattr(effects, "rename", note)
+    seen = traced(monkeypatch)
     host.update()
-    assert written == ["floor.json", "timestamp.json", "floor.json", "snapshot.json", "products%2Fagent.json"]
+    assert [name for name in seen if not name.endswith("/")] == [
+        "floor.json",
+        "2.root.json",
+        "floor.json",
+        "floor.json",
+        "timestamp.json",
+        "floor.json",
+        "snapshot.json",
+        "products%2Fagent.json",
+    ]
+
+
+def test_folders_are_durable_before_what_is_put_into_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut may else take a folder away with the files that were already counted on."""
+    host = Host(tmp_path / "state", Repository())
+    host.folder.parent.mkdir()
+    seen = traced(monkeypatch)
+    host.update()
+    assert seen[:7] == ["state/", "floor.json", "trust/", "floor.json", "trust/", "trust/", "1.root.json"]
+    assert seen[7] == "root_history/"
 
 
 def test_an_unchanged_refresh_writes_nothing(tmp_path: Path, countdown: Countdown) -> None:

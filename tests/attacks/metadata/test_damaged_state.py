@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetroll_common.durable import DamagedRecord, effects
+from fleetroll_common.durable import DamagedRecord, dump_record, effects, load_record
 from fleetroll_common.trust.floor import FLOOR_NAME, Floor, _from_record, _to_record
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError, TrustError
@@ -163,6 +163,20 @@ def test_a_floor_older_than_its_files_is_raised_by_them(
     with pytest.raises(TrustError) as caught:
         host.update()
     assert caught.value.code is Code.METADATA_ROLLBACK
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [{"timestamp": 9}, {"snapshot": 9}, {"roles": {"targets.json": 9}}, {"roles": {"gone.json": 1}}, {"root": 9}],
+)
+def test_files_older_than_the_floor_do_not_count(
+    host: Host, replayed: dict[str, bytes], behind: dict[str, Any]
+) -> None:
+    """Whole, genuine, the same as what is shown, and still not what this host had come to."""
+    path = host.folder / FLOOR_NAME
+    path.write_bytes(dump_record(load_record(path.read_bytes()) | behind))
+    host.restart()
+    host.refuses(Code.METADATA_ROLLBACK)
 
 
 def test_the_remedy_of_a_damaged_floor_works(host: Host, replayed: dict[str, bytes]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fleetroll_common.values.codes import Code
+from fleetroll_publishing.roles import describe
 from tests.faults.repositories import Host, Repository
 
 if TYPE_CHECKING:
@@ -122,10 +123,15 @@ def test_a_new_root_with_new_online_keys_recovers_from_fast_forward(
 
     def far(snapshot: Any) -> None:
         snapshot.version = HUGE
+        for meta in snapshot.meta.values():
+            meta.version = HUGE
 
     repository.signed_by_thief("snapshot", far)
-    host.update()
+    repository.signed_by_thief("timestamp", lambda timestamp: _point(timestamp, repository))
+    error = host._refused(host.update, (Code.DOWNLOAD_FAILED,))
+    assert f"{HUGE}.targets.json" in error.message
     repository.forged.clear()
+    host._refused(host.update, (Code.METADATA_ROLLBACK,))
     repository.rotate_online("second ")
     repository.publish("1.1.0")
     if restarted:
@@ -142,3 +148,11 @@ def test_after_recovery_the_new_versions_are_the_floor(host: Host, repository: R
     host.update()
     repository.shown = after
     host.refuses(Code.METADATA_ROLLBACK)
+
+
+def _point(timestamp: Any, repository: Repository) -> None:
+    """Let a timestamp of astronomic version name the snapshot of astronomic version."""
+    data = repository.forged[f"{HUGE}.snapshot.json"]
+    assert isinstance(data, bytes)
+    timestamp.version = HUGE
+    timestamp.snapshot_meta = describe(HUGE, data)
