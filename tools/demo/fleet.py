@@ -50,11 +50,17 @@ class Fleet:
         server = self._processes.start(
             "server", "fleetroll-server", "run", "--data", str(self.data), "--listen", self._address
         )
-        os.environ["FLEETROLL_SERVER"] = self._address
-        os.environ["FLEETROLL_CA"] = str(self.data / "ca.pem")
-        os.environ["FLEETROLL_TOKEN_FILE"] = str(self.data / "admin.token")
+        os.environ.update(self.environment())
         self.wait("the server answers", lambda: _answers(self._address, server), READY_SECONDS)
         return server
+
+    def environment(self) -> dict[str, str]:
+        """Return what the command line needs to reach the server."""
+        return {
+            "FLEETROLL_SERVER": self._address,
+            "FLEETROLL_CA": str(self.data / "tls" / "ca.pem"),
+            "FLEETROLL_TOKEN_FILE": str(self.data / "admin.token"),
+        }
 
     def build(self, version: str, source: Path) -> Path:
         """Build the agent of ``source`` as ``version``; return its artefact."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 import shutil
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ROOTS = ("agent", "common", "generated")
-APP = "agent/fleetroll_agent/daemon.py"
 
 
 class DemoError(Exception):
@@ -45,3 +47,19 @@ def copy_source(root: Path, into: Path, mistakes: tuple[Mistake, ...] = ()) -> P
     for words in (("init", "-q"), ("add", "-A"), ("commit", "-q", "-m", "release")):
         subprocess.run([*git, *words], check=True, capture_output=True, timeout=60)
     return into
+
+
+DAEMON = "agent/fleetroll_agent/daemon.py"
+
+DIES_AT_START = Mistake(
+    DAEMON,
+    "for number in (signal.SIGTERM, signal.SIGINT):",
+    "for number in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):",
+)
+"""A signal that can't be handled: every start as a service ends here; the self-test never gets to it."""
+DIES_IN_SOAK = Mistake(
+    DAEMON,
+    "            self._pipe.send(pipe.hello())\n",
+    "            self._pipe.send(pipe.hello())\n            signal.alarm(1)  # ends a process that hangs\n",
+)
+"""A watchdog that nobody feeds: the program starts, connects, says hello, and is gone a second later."""

@@ -1,0 +1,185 @@
+"""What the demonstration shows, step by step, and the proof of each step."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tools.demo.fleet import HOSTS, Fleet
+from tools.demo.journals import hosts_past_go
+from tools.demo.processes import program, run
+from tools.demo.sources import DIES_AT_START, DIES_IN_SOAK, DemoError, Mistake, copy_source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SOAK = "3s"
+LEASE = "40s"
+HALTED = 30
+ROLLOUT_SECONDS = 120.0
+GOOD = "1.1.0"
+
+
+@dataclass(frozen=True)
+class Told:
+    """One rollout as it went.
+
+    Attributes:
+        version: what was rolled out.
+        outcome: state of the rollout at the end.
+        seconds: from start to outcome.
+        why: the reason of the outcome, in words.
+        canary: the host that went back; empty for a good release.
+        canary_code: why it went back.
+        canary_output: the last line of the program that did not live.
+        past_go: hosts whose own journal says that they used a Go.
+    """
+
+    version: str
+    outcome: str
+    seconds: float
+    why: str
+    canary: str
+    canary_code: str
+    canary_output: str
+    past_go: tuple[str, ...]
+
+
+class Story:
+    """Tells the story on one fleet; says aloud what happens."""
+
+    def __init__(self, fleet: Fleet, root: Path) -> None:
+        """Take the fleet and the source tree that releases are built from."""
+        self._fleet = fleet
+        self._root = root
+        self._artefacts: dict[str, Path] = {}
+        self._began = time.monotonic()
+
+    def say(self, line: str) -> None:
+        """Print one line with the time since the start."""
+        print(f"[{time.monotonic() - self._began:6.1f} s] {line}", flush=True)
+
+    def tell(self) -> list[Told]:
+        """Tell it; return how the rollouts went.
+
+        Raises:
+            DemoError: something did not happen as promised.
+        """
+        self._build_all()
+        self.say("starting a server: its own CA, signed release repository, SQLite, one TLS port")
+        self._fleet.start_server()
+        self._publish("1.0.0")
+        self.say(
+            f"enrolling {len(HOSTS)} hosts: each makes its key, verifies 1.0.0 against the pinned root, installs it"
+        )
+        self._fleet.enroll_all()
+        self._fleet.wait_online()
+        self.say(f"{len(HOSTS)} hosts are online on 1.0.0")
+        told = [self._roll_out(GOOD, "1,3,rest", good=True)]
+        self._check_all_run(GOOD)
+        told.append(self._roll_out("1.2.0", f"{HOSTS[0]},3,rest", good=False))
+        told.append(self._roll_out("1.3.0", f"{HOSTS[6]},3,rest", good=False))
+        self._check_all_run(GOOD)
+        self._check(told)
+        return told
+
+    def _build_all(self) -> None:
+        """Build four releases; the two bad ones from sources with a mistake in them."""
+        self.say("building the agent: 1.0.0, 1.1.0, and 1.2.0 and 1.3.0 from sources with a mistake in them")
+        mistakes: dict[str, tuple[Mistake, ...]] = {
+            "1.0.0": (),
+            "1.1.0": (),
+            "1.2.0": (DIES_AT_START,),
+            "1.3.0": (DIES_IN_SOAK,),
+        }
+        for version, made in mistakes.items():
+            source = copy_source(self._root, self._fleet.folder / "sources" / version, made)
+            self._artefacts[version] = self._fleet.build(version, source)
+        if len({self._sha256(version) for version in mistakes}) != len(mistakes):
+            raise DemoError("two releases are the same bytes")
+
+    def _publish(self, version: str) -> None:
+        """Publish a release."""
+        self._fleet.publish(self._artefacts[version])
+        self.say(f"published {version}, sha256 {self._sha256(version)[:12]}…, signed by the product's key")
+
+    def _roll_out(self, version: str, waves: str, *, good: bool) -> Told:
+        """Publish and roll out; watch it live to its outcome; end a halted rollout."""
+        self._publish(version)
+        self.say(f"rolling out {version} in waves {waves}; soak {SOAK}; halts at the first failure")
+        began = time.monotonic()
+        options = ("--waves", waves, "--max-concurrent", "4", "--soak", SOAK, "--lease", LEASE, "--reason", "demo")
+        command = ("fleetroll", "rollout", "start", "--version", version, *options, "--watch")
+        done = subprocess.run(program(*command), timeout=ROLLOUT_SECONDS, check=False, stdin=subprocess.DEVNULL)
+        if done.returncode != (0 if good else HALTED):
+            raise DemoError(f"the rollout of {version} ended with exit code {done.returncode}")
+        rollout = self._newest()
+        told = self._told(version, rollout, time.monotonic() - began)
+        if not good:
+            self._wait_for_the_way_back(version)
+            told = self._told(version, rollout, told.seconds)
+            self.say(f"{version} is stopped: {told.canary} went back to {GOOD} by itself ({told.canary_code})")
+            run("fleetroll", "rollout", "cancel", rollout["id"], "--reason", "bad release")
+        return told
+
+    def _newest(self) -> dict[str, str]:
+        """Return the newest rollout."""
+        answer = json.loads(run("fleetroll", "rollout", "list", "--json"))
+        newest: dict[str, str] = answer["rollouts"][0]
+        return newest
+
+    def _told(self, version: str, rollout: dict[str, str], seconds: float) -> Told:
+        """Gather what is known of a rollout."""
+        shown = self._fleet.rollout(rollout["id"])
+        hosts = self._fleet.rollout_hosts(rollout["id"])
+        back = next((host for host in hosts if host["attempt"]["state"] == "ATTEMPT_STATE_ROLLED_BACK"), None)
+        attempt = back["attempt"] if back else {"code": "", "output_tail": ""}
+        output = attempt["output_tail"].strip().splitlines()
+        return Told(
+            version=version,
+            outcome=shown["state"].removeprefix("ROLLOUT_STATE_").lower(),
+            seconds=seconds,
+            why=shown["state_decision"]["reason"],
+            canary=back["name"] if back else "",
+            canary_code=attempt["code"].removeprefix("REASON_CODE_"),
+            canary_output=output[-1] if output else "",
+            past_go=tuple(hosts_past_go(self._fleet.hosts, self._sha256(version))),
+        )
+
+    def _wait_for_the_way_back(self, version: str) -> None:
+        """Wait until the canary runs the version before."""
+        self._fleet.wait(
+            f"no host runs {version}", lambda: set(self._fleet.versions().values()) == {GOOD}, ROLLOUT_SECONDS
+        )
+        self._fleet.wait_online()
+
+    def _check_all_run(self, version: str) -> None:
+        """Demand that every host is online on ``version``."""
+        versions = self._fleet.versions()
+        if set(versions.values()) != {version} or len(versions) != len(HOSTS):
+            raise DemoError(f"not every host runs {version}: {versions}")
+
+    def _check(self, told: list[Told]) -> None:
+        """Demand what the demonstration promises, the Go counts from the hosts' own journals."""
+        good, *bad = told
+        if good.outcome != "completed" or sorted(good.past_go) != list(HOSTS):
+            raise DemoError(f"{good.version}: {good}")
+        for one in bad:
+            if one.outcome != "halted" or one.past_go != (one.canary,) or not one.canary_code:
+                raise DemoError(f"{one.version} was not stopped at its canary: {one}")
+        if len({one.canary for one in bad}) != len(bad):
+            raise DemoError("the two canaries are the same host")
+
+    def _sha256(self, version: str) -> str:
+        """Return the digest of a release's artefact."""
+        return hashlib.sha256(self._artefacts[version].read_bytes()).hexdigest()
+
+
+def environment() -> None:
+    """Keep what the programs print readable in any terminal."""
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
