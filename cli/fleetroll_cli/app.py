@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-import click
 import typer
+import typer.exceptions
 
 from fleetroll_cli import agents, kill, release, rollout, tokens
 from fleetroll_cli.context import CaOption, ServerOption, Target, TokenOption
@@ -54,13 +54,14 @@ def main() -> None:
     """Run the program; every error is one line on standard error and a documented exit code."""
     try:
         code = app(standalone_mode=False)
-    except click.UsageError as error:
-        error.show()
-        sys.exit(Exit.USAGE)
+    except typer.exceptions.TyperException as error:
+        if error.format_message():
+            sys.stderr.write(f"fleetroll: {plain(error.format_message(), 2000)}\n")
+        sys.exit(error.exit_code)
     except FleetrollError as error:
         sys.stderr.write(f"fleetroll: {plain(str(error), 2000)}\n")
         sys.exit(Exit.ERROR)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("fleetroll: interrupted; what the server was told goes on\n")
         sys.exit(Exit.ERROR)
     sys.exit(code if isinstance(code, int) else Exit.OK)

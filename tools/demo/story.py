@@ -75,7 +75,7 @@ class Story:
         self._fleet.start_server()
         self._publish("1.0.0")
         self.say(
-            f"enrolling {len(HOSTS)} hosts: each makes its key, verifies 1.0.0 against the pinned root, installs it"
+            f"enrolling {len(HOSTS)} hosts: each makes its key, verifies 1.0.0 against the root, installs it"
         )
         self._fleet.enroll_all()
         self._fleet.wait_online()
