@@ -50,7 +50,7 @@ class ChildEnd:
         """Begin to read on ``loop`` (an ``asyncio.AbstractEventLoop``)."""
         for descriptor in (self._read_fd, self._write_fd):
             os.set_blocking(descriptor, False)
-            os.set_inheritable(descriptor, False)
+            os.set_inheritable(descriptor, False)  # noqa: FBT003 (its signature)
         self._loop = loop
         loop.add_reader(self._read_fd, self._readable)
 

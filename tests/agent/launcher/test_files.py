@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,6 +23,7 @@ from tests.faults.launcher_bench import first
 from tests.faults.launcher_host import ABI, Host
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -113,9 +114,18 @@ def test_a_record_is_replaced_in_the_order_that_survives_a_power_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
-    for name in calls.POINTS:
+
+    def noted(name: str) -> Callable[..., Any]:
         real = getattr(calls, name)
-        monkeypatch.setattr(calls, name, lambda *args, real=real, name=name: (done.append(name), real(*args))[1])
+
+        def call(*arguments: Any) -> Any:
+            done.append(name)
+            return real(*arguments)
+
+        return call
+
+    for name in calls.POINTS:
+        monkeypatch.setattr(calls, name, noted(name))
     files.replace_file(str(tmp_path / "boot.json"), b"x")
     assert done == ["unlink", "create", "write", "fsync_file", "rename", "fsync_dir"]
     assert (tmp_path / "boot.json").stat().st_mode & 0o777 == 0o600

@@ -141,7 +141,8 @@ async def test_a_launcher_that_is_gone_is_noticed_when_sending(ends: Ends) -> No
 async def test_what_does_not_fit_into_the_pipe_waits_and_arrives_in_order(ends: Ends) -> None:
     for number in range(40):
         ends.child.send({"type": "x", "number": number, "text": "y" * 10_000})
-    reader, numbers = pipe.Lines(), []
+    reader = pipe.Lines()
+    numbers: list[int] = []
     os.set_blocking(ends.from_child, False)
     while len(numbers) < 40:
         await asyncio.sleep(0)
