@@ -88,9 +88,10 @@ class TrustClient:
 
         Raises:
             TrustError: METADATA_ROLLBACK, METADATA_FREEZE, METADATA_MIXED, METADATA_ENDLESS, METADATA_INVALID,
-                UNSIGNED: the repository, or who answers in its place; DOWNLOAD_FAILED: a file could not be had;
-                STORE_FAILED: this host's record of versions is damaged or lost.
-            AgentError: DISK_FULL, STORE_FAILED: this host's disk; LOCKED: another refresh hangs.
+                UNSIGNED: the repository, or who answers in its place; STORE_FAILED: this host's record of versions is
+                damaged or lost.
+            AgentError: DOWNLOAD_FAILED: a file could not be had, which is worth another try; DISK_FULL, STORE_FAILED:
+                this host's disk; LOCKED: another refresh hangs.
         """
         with self._locked():
             self._refresh()

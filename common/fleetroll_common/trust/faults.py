@@ -67,7 +67,10 @@ CAUSES = (RepositoryError, DownloadError, OSError)
 
 
 def explain(error: Exception, sight: Sight) -> FleetrollError:
-    """Return the error that says whose fault ``error`` is: TrustError, the repository's; AgentError, the host's disk.
+    """Return the error that says whose fault ``error`` is.
+
+    TrustError: the repository's, or of who answers in its place. AgentError: the host's disk, or a line over which
+    nothing came; that is worth another try.
 
     Args:
         error: one of :data:`CAUSES`.
@@ -79,7 +82,8 @@ def explain(error: Exception, sight: Sight) -> FleetrollError:
     code = _code(error, sight)
     sentence, remedy = _SENTENCES[code]
     role = sight.role
-    return TrustError(f"{sentence.format(role=role)}: {error}", code=code, remedy=remedy, role=role)
+    party = AgentError if code is Code.DOWNLOAD_FAILED else TrustError
+    return party(f"{sentence.format(role=role)}: {error}", code=code, remedy=remedy, role=role)
 
 
 def _code(error: Exception, sight: Sight) -> Code:
