@@ -179,7 +179,7 @@ class SeenFamily(Family):
     def ended(self) -> bool:
         return False
 
-    def gone(self) -> str | None:
+    def gone(self, *, give_up: bool) -> str | None:
         return None
 
 

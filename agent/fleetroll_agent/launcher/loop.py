@@ -48,6 +48,7 @@ class Loop:
         self._lines = Lines()
         self._selector = selectors.DefaultSelector()
         self._watched = (-1, -1, -1)
+        self._ended_at: Optional[float] = None
         self._begin = (record, boot_id, limits)
         self.state: Optional[State] = None
 
@@ -69,6 +70,9 @@ class Loop:
         self._family.flush()
         self._family.tidy()
         if self._family.ended():
+            # A service manager stops launcher and child at once: its word to us comes before the child's end.
+            if signals.stop_asked():
+                state = self._step(state, Stop())
             state = self._bury(state)
         deadline = next_deadline(state)
         if deadline is not None and time.monotonic() >= deadline:
@@ -127,9 +131,12 @@ class Loop:
     def _bury(self, state: State) -> State:
         """Tell the core that the child is gone, once its last words were heard and nothing of its tree lives."""
         state = self._drain(state)
-        how = self._family.gone()
+        now = time.monotonic()
+        self._ended_at = now if self._ended_at is None else self._ended_at
+        how = self._family.gone(give_up=now - self._ended_at > state.limits.grace)
         if how is None:
             return state
+        self._ended_at = None
         self._watch()
         self._note("the agent ended: {}".format(how))
         return self._step(state, ChildExited(how))

@@ -146,14 +146,14 @@ class PosixFamily(Family):
             return True
         return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
-    def gone(self) -> Optional[str]:
+    def gone(self, *, give_up: bool) -> Optional[str]:
         """End what the child left behind; return how it ended once that is gone."""
         child = self._child
         if child is None or not self.ended():
             return None
         self.kill()
         child.wait()
-        if _reap_orphans():
+        if _reap_orphans() and not give_up:
             return None
         self._close()
         return _how(child.returncode)

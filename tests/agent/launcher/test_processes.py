@@ -127,6 +127,15 @@ def test_a_launcher_that_is_killed_takes_its_child_along_and_the_next_one_goes_o
     assert len(host.living()) == 1
 
 
+def test_a_launcher_that_follows_a_killed_one_at_once_never_runs_two_agents(host: Host) -> None:
+    host.enrol(host.slot("1.0.0"))
+    for starts in range(1, 6):
+        launcher = host.launch()
+        host.until_starts("1.0.0", starts)
+        assert len(host.living()) == 1
+        launcher.send_signal(signal.SIGKILL)
+
+
 def test_a_launcher_that_is_killed_in_a_trial_costs_one_try_and_the_second_ends_it_as_unproven(host: Host) -> None:
     new = host.slot("1.1.0", "mute")
     host.enrol(host.slot("1.0.0", arm=arming(new, lease_seconds=60)))

@@ -7,8 +7,11 @@ turn: the model then has to find a counterexample.
 
 from __future__ import annotations
 
+import os
+import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,7 +30,6 @@ from tests.faults.power_host import BOOTS, PYTHON, Fact, PowerHost, RecordedDisk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     Lost = Callable[[Op, str], bool]
 
@@ -238,11 +240,22 @@ class Exploration:
         return host.trace
 
 
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where there is one: thousands of small trees are written."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="fleetroll-power-", dir=memory) as made:
+        yield Path(made)
+
+
 @pytest.mark.crash
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_after_any_power_loss_a_complete_verified_version_starts(scenario: str, tmp_path: Path) -> None:
-    exploration = Exploration(tmp_path)
+def test_after_any_power_loss_a_complete_verified_version_starts(scenario: str, folder: Path) -> None:
+    exploration = Exploration(folder)
     exploration.run(SCENARIOS[scenario])
     counts = f"{exploration.states} states, {exploration.rebuilt} without a record, {exploration.again} after a second"
     print(f"\npower loss, {scenario}: {counts}")
@@ -287,9 +300,9 @@ SYNCS: dict[str, tuple[str, Lost, str]] = {
 
 @pytest.mark.crash
 @pytest.mark.parametrize("sync", SYNCS)
-def test_without_one_of_the_syncs_a_counterexample_is_found(sync: str, tmp_path: Path) -> None:
+def test_without_one_of_the_syncs_a_counterexample_is_found(sync: str, folder: Path) -> None:
     scenario, lost, promise = SYNCS[sync]
-    exploration = Exploration(tmp_path, lost)
+    exploration = Exploration(folder, lost)
     with pytest.raises(BrokenPromiseError, match=promise) as broken:
         exploration.run(SCENARIOS[scenario])
     states = exploration.states + exploration.rebuilt + exploration.again
