@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import FleetrollError
 from fleetroll_publishing.repository import refresh_snapshot, refresh_timestamp
@@ -18,8 +17,9 @@ from fleetroll_server.catalogue.metadata import add_files, current_files, timest
 
 if TYPE_CHECKING:
     from fleetroll_common.trust.library import Timestamp
+    from fleetroll_server.gateway.convert_out import metadata_notice
     from fleetroll_server.services import Services, Sessions
-    from fleetroll_server.store import Store, Tx
+from fleetroll_server.store import Store, Tx
 
 SNAPSHOT_LEFT = timedelta(days=3, hours=12)
 """A snapshot is valid for 7 days and signed again at half of that, whether or not anything was published."""
@@ -56,8 +56,7 @@ class Catalogue:
         if version <= self._version:
             return
         self._version = version
-        notice = stream_pb2.MetadataNotice(timestamp_version=version)
-        self._sessions.broadcast(stream_pb2.ConnectResponse(metadata_notice=notice), lambda _session: True)
+        self._sessions.broadcast(metadata_notice(version), lambda _session: True)
 
 
 class Freshness:

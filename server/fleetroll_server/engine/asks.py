@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 from fleetroll_common.values.codes import Code
 from fleetroll_server.domain.charges import Holding
 from fleetroll_server.domain.deadlines import deadline
@@ -19,13 +18,13 @@ from fleetroll_server.engine.holdings import hold
 from fleetroll_server.engine.moves import host_of, move, note
 from fleetroll_server.engine.speaker import speaker_of
 from fleetroll_server.engine.suspended import is_suspended
-from fleetroll_server.gateway.convert import wire_code
-from fleetroll_server.gateway.session import refusal
+from fleetroll_server.gateway.convert_out import Message, go, no_go, reconnect
 from fleetroll_server.store.tables import ReleaseRow, table_of
 
 if TYPE_CHECKING:
     from sqlalchemy import RowMapping
 
+    from fleetroll_server.domain.heard import Ask
     from fleetroll_server.gateway.session import SessionKey
     from fleetroll_server.services import Services
     from fleetroll_server.store.tx import Tx
@@ -34,24 +33,24 @@ RELEASE = table_of(ReleaseRow)
 UNKNOWN = Refuse(Code.NOT_FOUND, "no such attempt is open")
 
 
-async def answer(tx: Tx, services: Services, key: SessionKey, ask: stream_pb2.RequestGo) -> stream_pb2.ConnectResponse:
+async def answer(tx: Tx, services: Services, key: SessionKey, ask: Ask) -> Message:
     """Decide about one ask and write the decision; what is returned leaves after the commit."""
     speaker = await speaker_of(tx, key)
     if speaker is None:
-        return refusal(Code.RECONNECT, "a newer session of this agent is open")
+        return reconnect()
     host = await host_of(tx, key.agent_id, key.fleet_id, ask.product, ask.generation)
     book = await open_book(tx, host["rollout_id"], key.fleet_id) if host is not None else None
     if host is None or book is None:
-        return _refused(ask, UNKNOWN)
+        return no_go(ask, UNKNOWN)
     host = await host_of(tx, key.agent_id, key.fleet_id, ask.product, ask.generation)
     if host is None:
-        return _refused(ask, UNKNOWN)
+        return no_go(ask, UNKNOWN)
     refused = await _decide(tx, book, key, host, ask, speaker)
     if refused is not None:
         if AttemptState(host["state"]) is AttemptState.STAGED:
             await note(tx, book, host, waiting=refused.code.value, session_epoch=key.epoch, last_ask=ask.ask)
         await go_on(tx, services, book)
-        return _refused(ask, refused)
+        return no_go(ask, refused)
     await move(
         tx,
         book,
@@ -64,11 +63,11 @@ async def answer(tx: Tx, services: Services, key: SessionKey, ask: stream_pb2.Re
         deadline=deadline(AttemptState.GRANTED, tx.now, online=True),
     )
     await go_on(tx, services, book)
-    return stream_pb2.ConnectResponse(go=stream_pb2.Go(product=ask.product, generation=ask.generation, ask=ask.ask))
+    return go(ask)
 
 
 async def _decide(
-    tx: Tx, book: Book, key: SessionKey, host: dict[str, Any], ask: stream_pb2.RequestGo, speaker: RowMapping
+    tx: Tx, book: Book, key: SessionKey, host: dict[str, Any], ask: Ask, speaker: RowMapping
 ) -> Refuse | None:
     """Take the ask as the proof that it is, then look at everything that must hold, the budgets last."""
     state = AttemptState(host["state"])
@@ -83,7 +82,7 @@ async def _decide(
         quarantined=speaker["quarantined"],
         revoked=speaker["revoked"],
         listed=await _is_listed(tx, book),
-        digest_matches=ask.sha256.hex() == host["sha256"],
+        digest_matches=ask.sha256 == host["sha256"],
         not_after=book.row["not_after"],
     )
     refused = judge_go(facts, tx.now)
@@ -97,16 +96,3 @@ async def _is_listed(tx: Tx, book: Book) -> bool:
     """Tell whether the release is listed still."""
     query = sa.select(RELEASE.c.listed).where(RELEASE.c.id == book.row["release_id"])
     return bool((await tx.execute(query)).scalar_one_or_none())
-
-
-def _refused(ask: stream_pb2.RequestGo, refused: Refuse) -> stream_pb2.ConnectResponse:
-    """Return the answer without a permit."""
-    wire = stream_pb2.NoGo(
-        product=ask.product,
-        generation=ask.generation,
-        ask=ask.ask,
-        code=wire_code(refused.code),
-        message=refused.message,
-    )
-    wire.retry_after.FromTimedelta(refused.retry_after)
-    return stream_pb2.ConnectResponse(no_go=wire)

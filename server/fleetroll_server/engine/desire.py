@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from fleetroll.v1 import agent_stream_pb2 as stream_pb2
-from fleetroll_common.values.codes import Code
 from fleetroll_server.domain.assignments import next_generation
-from fleetroll_server.gateway.convert import wire_decision
+from fleetroll_server.gateway.convert_out import assignment
 from fleetroll_server.store.tables import AssignmentRow, HostProductRow, table_of
 
 if TYPE_CHECKING:
@@ -77,7 +74,7 @@ async def desire(
     else:
         keys = {"agent_id": agent_id, "product": product, "fleet_id": book.fleet_id}
         await tx.execute(sa.insert(ASSIGNMENT).values(**keys, **values))
-    message = to_wire({"product": product, **values})
+    message = assignment({"product": product, **values})
     tx.after_commit(lambda: sessions.send(agent_id, message))
     return generation
 
@@ -85,25 +82,6 @@ async def desire(
 async def assignment_of(tx: Tx, agent_id: str, fleet_id: str, product: str) -> RowMapping | None:
     """Return what the host shall run."""
     return await _known(tx, agent_id, fleet_id, product)
-
-
-def to_wire(row: RowMapping | dict[str, Any]) -> stream_pb2.ConnectResponse:
-    """Return the message of an assignment."""
-    wire = stream_pb2.Assignment(
-        product=row["product"],
-        version=row["version"],
-        generation=row["generation"],
-        rollout_id=row["rollout_id"],
-        recall=row["recall"],
-        retry_bad=row["retry_bad"],
-        stop_before_switch=not row["version"] and row["code"] == Code.CANCELLED_BY.value,
-        decision=wire_decision(row["actor_kind"], row["actor_id"], row["reason"], row["code"], row["decided_at"]),
-    )
-    if row["not_after"] is not None:
-        wire.not_after.FromDatetime(row["not_after"])
-    wire.soak.FromTimedelta(timedelta(seconds=row["soak_seconds"]))
-    wire.lease.FromTimedelta(timedelta(seconds=row["lease_seconds"]))
-    return stream_pb2.ConnectResponse(assignment=wire)
 
 
 async def _known(tx: Tx, agent_id: str, fleet_id: str, product: str) -> RowMapping | None:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from fleetroll_server.domain.assignments import Step
+    from fleetroll_server.domain.heard import Said
     from fleetroll_server.engine.book import Book
-    from fleetroll_server.engine.said import Said
     from fleetroll_server.services import Services
     from fleetroll_server.store.tx import Tx
 

@@ -15,7 +15,8 @@ from fleetroll_server.engine import asks, hello, recovery, reports, sweep
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fleetroll.v1 import agent_stream_pb2 as stream_pb2
+    from fleetroll_server.domain.heard import Ask, Batch
+    from fleetroll_server.gateway.convert_out import Message
     from fleetroll_server.gateway.rules import Greeted
     from fleetroll_server.gateway.session import SessionKey
     from fleetroll_server.services import Services
@@ -55,7 +56,7 @@ class Engine:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
-    async def greet(self, tx: Tx, hello_: Greeted) -> Sequence[stream_pb2.ConnectResponse]:
+    async def greet(self, tx: Tx, hello_: Greeted) -> Sequence[Message]:
         """Reconcile both sides within the hello's own transaction."""
         return await hello.greet(tx, self._services, hello_)
 
@@ -64,11 +65,11 @@ class Engine:
         log.info("agent_left", agent=key.agent_id, goodbye=goodbye)
         await hello.left(tx, self._services, key)
 
-    async def reports(self, key: SessionKey, batch: stream_pb2.ReportBatch) -> stream_pb2.ConnectResponse:
+    async def reports(self, key: SessionKey, batch: Batch) -> Message:
         """Store reports and let them take effect."""
         return await self._services.store.writer.report(lambda tx: reports.take(tx, self._services, key, batch))
 
-    async def request_go(self, key: SessionKey, ask: stream_pb2.RequestGo) -> stream_pb2.ConnectResponse:
+    async def request_go(self, key: SessionKey, ask: Ask) -> Message:
         """Decide about Go."""
         return await self._services.store.writer.command(lambda tx: asks.answer(tx, self._services, key, ask))
 

@@ -13,19 +13,19 @@ from fleetroll_server.domain.states import ATTEMPT_TRANSITIONS, BEFORE_GO, FINAL
 from fleetroll_server.engine.actor import HOST as HOST_ACTOR
 from fleetroll_server.engine.advance import go_on
 from fleetroll_server.engine.book import Book, open_book
-from fleetroll_server.engine.desire import ASSIGNMENT, to_wire
+from fleetroll_server.engine.desire import ASSIGNMENT
 from fleetroll_server.engine.effects import take_step
 from fleetroll_server.engine.holdings import release_broken
 from fleetroll_server.engine.inventory import write_inventory
 from fleetroll_server.engine.moves import HOST, move, note
 from fleetroll_server.engine.promotion import promotion
-from fleetroll_server.engine.said import Said
 from fleetroll_server.engine.suspended import is_suspended
+from fleetroll_server.gateway.convert_out import Message, assignment
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from fleetroll.v1 import agent_stream_pb2 as stream_pb2
+    from fleetroll_server.domain.heard import Said
     from fleetroll_server.gateway.rules import Greeted
     from fleetroll_server.gateway.session import SessionKey
     from fleetroll_server.services import Services
@@ -35,26 +35,24 @@ OFFLINE = Code.HOST_OFFLINE.value
 QUARANTINED = Code.QUARANTINED.value
 
 
-async def greet(tx: Tx, services: Services, hello: Greeted) -> list[stream_pb2.ConnectResponse]:
+async def greet(tx: Tx, services: Services, hello: Greeted) -> list[Message]:
     """Take in what the host says of itself; return what follows the welcome."""
-    key, payload = hello.key, hello.payload
-    await write_inventory(tx, services.server_id, key, payload)
-    answers: list[stream_pb2.ConnectResponse] = []
-    highest = {product.product: product.highest_generation for product in payload.products}
+    key, said_by_host = hello.key, hello.host
+    await write_inventory(tx, services.server_id, key, said_by_host)
+    answers: list[Message] = []
+    highest = {product.product: product.highest_generation for product in said_by_host.products}
     for host in await _open_hosts(tx, key):
         book = await open_book(tx, host["rollout_id"], key.fleet_id)
         if book is None:
             continue
-        shown = [Said.of_hello(item) for item in payload.attempts]
-        mine = [
-            said for said in shown if said and (said.product, said.generation) == (host["product"], host["generation"])
-        ]
+        here = (host["product"], host["generation"])
+        mine = [said for said in said_by_host.attempts if (said.product, said.generation) == here]
         await _reconcile(tx, services, book, host, mine, highest.get(host["product"], 0))
         await _is_here(tx, book, host, quarantined=hello.quarantined)
         promote = await promotion(tx, book, host)
         answers.extend([promote] if promote is not None else [])
         await go_on(tx, services, book)
-    for product in payload.products:
+    for product in said_by_host.products:
         if product.healthy and not product.on_trial:
             await release_broken(tx, key.agent_id, key.fleet_id, product.product)
     answers.extend(await _desired(tx, key, highest, quarantined=hello.quarantined))
@@ -125,9 +123,7 @@ async def _is_here(tx: Tx, book: Book, host: dict[str, Any], *, quarantined: boo
         await note(tx, book, host, waiting=waiting, deadline=due)
 
 
-async def _desired(
-    tx: Tx, key: SessionKey, highest: dict[str, int], *, quarantined: bool
-) -> list[stream_pb2.ConnectResponse]:
+async def _desired(tx: Tx, key: SessionKey, highest: dict[str, int], *, quarantined: bool) -> list[Message]:
     """Return the assignments that the host has not taken. Sending one again is an offer: no offer while stopped."""
     query = sa.select(ASSIGNMENT).where(ASSIGNMENT.c.agent_id == key.agent_id, ASSIGNMENT.c.fleet_id == key.fleet_id)
     rows = (await tx.execute(query)).mappings().all()
@@ -138,7 +134,7 @@ async def _desired(
             continue
         if row["version"] and (stopped or not await _may_offer(tx, key, row["rollout_id"], row["not_after"])):
             continue
-        answers.append(to_wire(row))
+        answers.append(assignment(row))
     return answers
 
 

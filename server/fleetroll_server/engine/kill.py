@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 from fleetroll_common.values.codes import Code
 from fleetroll_server.domain.states import RolloutState
 from fleetroll_server.engine.advance import go_on
 from fleetroll_server.engine.book import ROLLOUT, open_book
+from fleetroll_server.gateway.convert_out import suspension
 from fleetroll_server.gateway.suspensions import GLOBAL_SCOPE, SUSPENSION, fleet_scope
 from fleetroll_server.store.tables import BudgetRow, table_of
 from fleetroll_server.store.tx import EventFact
@@ -64,7 +64,7 @@ async def _switch(tx: Tx, services: Services, fleet_id: str, actor: Actor, reaso
     tx.emit(
         EventFact(fleet_id=fleet_id, kind=kind, actor_kind=actor.kind, actor_id=actor.id, reason=reason, message=scope)
     )
-    frame = stream_pb2.ConnectResponse(suspension=stream_pb2.Suspension(scope=scope, epoch=epoch, active=active))
+    frame = suspension(scope, epoch, active=active)
     tx.after_commit(
         lambda: services.sessions.broadcast(frame, lambda session: not fleet_id or session.key.fleet_id == fleet_id)
     )

@@ -24,11 +24,12 @@ from fleetroll_server.domain.states import (
 )
 from fleetroll_server.engine.advance import advance_by_person, go_on
 from fleetroll_server.engine.book import Book, open_book
-from fleetroll_server.engine.desire import ASSIGNMENT, desire, to_wire
+from fleetroll_server.engine.desire import ASSIGNMENT, desire
 from fleetroll_server.engine.holdings import forgive
 from fleetroll_server.engine.moves import HOST, move
 from fleetroll_server.engine.suspended import is_suspended
 from fleetroll_server.engine.wake import wake_staged
+from fleetroll_server.gateway.convert_out import assignment
 
 if TYPE_CHECKING:
     from fleetroll_server.engine.actor import Actor
@@ -175,7 +176,7 @@ async def _send_again(tx: Tx, services: Services, book: Book) -> None:
         )
     )
     for row in (await tx.execute(query)).mappings().all():
-        tx.after_commit(partial(services.sessions.send, row["agent_id"], to_wire(row)))
+        tx.after_commit(partial(services.sessions.send, row["agent_id"], assignment(row)))
 
 
 def _require_revision(book: Book, given: int) -> None:

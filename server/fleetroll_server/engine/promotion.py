@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 from fleetroll_server.domain.promote import TrialFacts, may_promote
 from fleetroll_server.domain.states import AttemptState, Trigger
 from fleetroll_server.engine.actor import DISPATCH
 from fleetroll_server.engine.desire import assignment_of
 from fleetroll_server.engine.moves import move
+from fleetroll_server.gateway.convert_out import Message, promote
 from fleetroll_server.store.tables import HostProductRow, table_of
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ async def promote_if_due(tx: Tx, services: Services, book: Book, host: dict[str,
         tx.after_commit(lambda: services.sessions.send(host["agent_id"], message))
 
 
-async def promotion(tx: Tx, book: Book, host: dict[str, Any]) -> stream_pb2.ConnectResponse | None:
+async def promotion(tx: Tx, book: Book, host: dict[str, Any]) -> Message | None:
     """Write that the host is promoted and return the message; nothing where it is not due."""
     if host["state"] not in {AttemptState.TRIAL.value, AttemptState.PROMOTED.value}:
         return None
@@ -54,7 +54,4 @@ async def promotion(tx: Tx, book: Book, host: dict[str, Any]) -> stream_pb2.Conn
     if not may_promote(facts):
         return None
     await move(tx, book, host, Trigger.PROMOTE, DISPATCH, deadline=host["deadline"])
-    promote = stream_pb2.Promote(
-        product=host["product"], generation=host["generation"], sha256=bytes.fromhex(host["sha256"])
-    )
-    return stream_pb2.ConnectResponse(promote=promote)
+    return promote(host["product"], host["generation"], host["sha256"])

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_server.domain.assignments import Rejected, Step, judge_report
@@ -16,13 +15,12 @@ from fleetroll_server.engine.book import open_book
 from fleetroll_server.engine.effects import take_step
 from fleetroll_server.engine.moves import host_of, note
 from fleetroll_server.engine.promotion import promote_if_due
-from fleetroll_server.engine.said import Said
 from fleetroll_server.engine.speaker import speaker_of
-from fleetroll_server.gateway.convert import read_code
-from fleetroll_server.gateway.session import refusal
+from fleetroll_server.gateway.convert_out import Message, ack, reconnect
 from fleetroll_server.store.tables import AgentRow, ReportRow, table_of
 
 if TYPE_CHECKING:
+    from fleetroll_server.domain.heard import Batch, ReportLine, Said
     from fleetroll_server.engine.book import Book
     from fleetroll_server.gateway.session import SessionKey
     from fleetroll_server.services import Services
@@ -34,9 +32,7 @@ MAX_REPORTS = 100
 """Reports of one batch, as the contract says."""
 
 
-async def take(
-    tx: Tx, services: Services, key: SessionKey, batch: stream_pb2.ReportBatch
-) -> stream_pb2.ConnectResponse:
+async def take(tx: Tx, services: Services, key: SessionKey, batch: Batch) -> Message:
     """Store a batch and let it take effect; the ack that is returned leaves after the commit.
 
     Raises:
@@ -44,10 +40,10 @@ async def take(
     """
     speaker = await speaker_of(tx, key)
     if speaker is None:
-        return refusal(Code.RECONNECT, "a newer session of this agent is open")
+        return reconnect()
     _check(batch, speaker["journal_id"])
     last: int = speaker["last_sequence"]
-    for report in batch.reports:
+    for report in batch.lines:
         if report.sequence <= last:
             continue
         if report.sequence != last + 1:
@@ -56,23 +52,24 @@ async def take(
         last = report.sequence
     mine = (AGENT.c.id == key.agent_id, AGENT.c.fleet_id == key.fleet_id)
     await tx.execute(sa.update(AGENT).where(*mine).values(last_sequence=last, last_seen_at=tx.now))
-    return stream_pb2.ConnectResponse(ack=stream_pb2.Ack(journal_id=batch.journal_id, sequence=last))
+    return ack(batch.journal_id, last)
 
 
-def _check(batch: stream_pb2.ReportBatch, journal_id: str) -> None:
+def _check(batch: Batch, journal_id: str) -> None:
     """Refuse a batch that can't be judged."""
-    if not 1 <= len(batch.reports) <= MAX_REPORTS:
-        message = f"reports: {len(batch.reports)} in one batch, 1 to {MAX_REPORTS} are allowed"
+    if not 1 <= len(batch.lines) <= MAX_REPORTS:
+        message = f"reports: {len(batch.lines)} in one batch, 1 to {MAX_REPORTS} are allowed"
         raise RequestError(message, code=Code.REPORT_INVALID, remedy="update the agent")
     if batch.journal_id != journal_id:
         message = "reports: they are of another journal than the hello's"
         raise RequestError(message, code=Code.REPORT_INVALID, remedy="connect again")
 
 
-async def _take_one(tx: Tx, services: Services, key: SessionKey, journal_id: str, report: stream_pb2.Report) -> None:
+async def _take_one(tx: Tx, services: Services, key: SessionKey, journal_id: str, report: ReportLine) -> None:
     """Judge one report, store it with the verdict, let it move its attempt."""
-    said = Said.of_report(report)
-    status, code = await _effect(tx, services, key, said) if said is not None else ("rejected", Code.REPORT_INVALID)
+    status, code = "rejected", Code.REPORT_INVALID.value
+    if report.said is not None:
+        status, code = await _effect(tx, services, key, report.said)
     await tx.execute(
         sa.insert(REPORT).values(
             agent_id=key.agent_id,
@@ -82,32 +79,32 @@ async def _take_one(tx: Tx, services: Services, key: SessionKey, journal_id: str
             product=report.product,
             generation=report.generation,
             status=status,
-            code=str(code or read_code(report.code) or ""),
-            payload=report.SerializeToString(),
+            code=code or report.code,
+            payload=report.payload,
             received_at=tx.now,
         )
     )
 
 
-async def _effect(tx: Tx, services: Services, key: SessionKey, said: Said) -> tuple[str, Code | None]:
+async def _effect(tx: Tx, services: Services, key: SessionKey, said: Said) -> tuple[str, str]:
     """Let a report take effect; return how it is stored."""
     host = await host_of(tx, key.agent_id, key.fleet_id, said.product, said.generation)
     if host is None:
-        return "history", None
+        return "history", ""
     book = await open_book(tx, host["rollout_id"], key.fleet_id)
     host = await host_of(tx, key.agent_id, key.fleet_id, said.product, said.generation)
     if book is None or host is None:
-        return "history", None
+        return "history", ""
     judgement = judge_report(AttemptState(host["state"]), said.state, code=said.code)
     if isinstance(judgement, Rejected):
-        return "rejected", judgement.code
+        return "rejected", judgement.code.value
     if not isinstance(judgement, Step):
-        return "history", None
+        return "history", ""
     await take_step(tx, services, book, host, said, judgement)
     await _note_waiting(tx, book, host, said)
     await promote_if_due(tx, services, book, host)
     await go_on(tx, services, book)
-    return "accepted", None
+    return "accepted", ""
 
 
 async def _note_waiting(tx: Tx, book: Book, host: dict[str, Any], said: Said) -> None:

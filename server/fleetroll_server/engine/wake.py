@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 from fleetroll_server.domain.states import AttemptState, RolloutState, WaveState
+from fleetroll_server.gateway.convert_out import ask_again
 from fleetroll_server.store.tables import RolloutHostRow, table_of
 
 if TYPE_CHECKING:
@@ -36,5 +36,4 @@ async def wake_staged(tx: Tx, sessions: Sessions, book: Book) -> None:
         .limit(book.limits.max_concurrent)
     )
     for row in (await tx.execute(query)).all():
-        ask = stream_pb2.AskAgain(product=row.product, generation=row.generation)
-        tx.after_commit(partial(sessions.send, row.agent_id, stream_pb2.ConnectResponse(ask_again=ask)))
+        tx.after_commit(partial(sessions.send, row.agent_id, ask_again(row.product, row.generation)))

@@ -15,6 +15,7 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import FleetrollError
 from fleetroll_common.wire.handshake import HEARTBEAT_SECONDS, MISSED_HEARTBEATS, SESSION_TOKEN_SECONDS
 from fleetroll_server.gateway.admission import Admission
+from fleetroll_server.gateway.convert_in import read_ask, read_batch
 from fleetroll_server.gateway.handshake import Handshake, new_session_token
 from fleetroll_server.gateway.presence import Presence
 from fleetroll_server.gateway.rotation import rotate_key
@@ -156,9 +157,9 @@ class Gateway:
             case "heartbeat":
                 session.healthy = request.heartbeat.healthy
             case "reports":
-                session.send(await self._rules.reports(session.key, request.reports))
+                session.send(await self._rules.reports(session.key, read_batch(request.reports)))
             case "request_go":
-                session.send(await self._rules.request_go(session.key, request.request_go))
+                session.send(await self._rules.request_go(session.key, read_ask(request.request_go)))
             case "goodbye":
                 session.said_goodbye = True
                 session.end()

@@ -21,6 +21,7 @@ from fleetroll_common.values.errors import RequestError
 from fleetroll_common.wire import handshake as sizes
 from fleetroll_common.wire.macs import receipt_mac, session_token
 from fleetroll_common.wire.signing import hello_bytes, verify
+from fleetroll_server.gateway.convert_in import read_host
 from fleetroll_server.gateway.rules import Greeted
 from fleetroll_server.gateway.session import Session, SessionKey
 from fleetroll_server.gateway.suspensions import suspensions_of
@@ -142,9 +143,10 @@ class Handshake:
         if isinstance(verdict, Fork) and not verdict.welcome:
             return Code.IDENTITY_FORKED
         key = SessionKey(agent_id, row["fleet_id"], verdict.row.epoch)
-        greeted = Greeted(key, quarantined=verdict.row.quarantined, payload=payload)
-        last = row["last_sequence"] if row["journal_id"] == payload.journal_id else 0
+        greeted = Greeted(key, quarantined=verdict.row.quarantined, host=read_host(payload))
+        last = row["last_sequence"] if row["journal_id"] == greeted.host.journal_id else 0
         session = Session(key)
+        session.on_trial = any(product.on_trial for product in greeted.host.products)
         session.send(await self._welcome(tx, greeted, verdict.row.acked, last))
         for message in await self._rules.greet(tx, greeted):
             session.send(message)
@@ -165,7 +167,7 @@ class Handshake:
             session_token=new_session_token(services, key),
             metadata=stream_pb2.MetadataNotice(timestamp_version=services.catalogue.timestamp_version),
             suspensions=await suspensions_of(tx, key.fleet_id),
-            ack=stream_pb2.Ack(journal_id=hello.payload.journal_id, sequence=last_sequence),
+            ack=stream_pb2.Ack(journal_id=hello.host.journal_id, sequence=last_sequence),
             quarantined=hello.quarantined,
         )
         answer.heartbeat_interval.FromTimedelta(timedelta(seconds=sizes.HEARTBEAT_SECONDS))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fleetroll.v1 import agent_stream_pb2 as stream_pb2
+    from fleetroll_server.domain.heard import Ask, Batch, HostSaid
+    from fleetroll_server.gateway.convert_out import Message
     from fleetroll_server.gateway.session import SessionKey
     from fleetroll_server.store.tx import Tx
 
@@ -20,25 +21,25 @@ class Greeted:
     Attributes:
         key: who speaks, with the new epoch.
         quarantined: no offer and no Go for this identity.
-        payload: what the host says of itself.
+        host: what the host says of itself.
     """
 
     key: SessionKey
     quarantined: bool
-    payload: stream_pb2.HelloPayload
+    host: HostSaid
 
 
 class StreamRules(Protocol):
     """The engine as the gateway sees it. All changes are durable before an answer is returned."""
 
-    async def greet(self, tx: Tx, hello: Greeted) -> Sequence[stream_pb2.ConnectResponse]:
+    async def greet(self, tx: Tx, hello: Greeted) -> Sequence[Message]:
         """Reconcile both sides within the hello's own transaction; return what follows the welcome."""
 
     async def left(self, tx: Tx, key: SessionKey, *, goodbye: bool) -> None:
         """Take note that the session is over."""
 
-    async def reports(self, key: SessionKey, batch: stream_pb2.ReportBatch) -> stream_pb2.ConnectResponse:
+    async def reports(self, key: SessionKey, batch: Batch) -> Message:
         """Store reports and let them take effect; return the ack, or RECONNECT for an older epoch."""
 
-    async def request_go(self, key: SessionKey, ask: stream_pb2.RequestGo) -> stream_pb2.ConnectResponse:
+    async def request_go(self, key: SessionKey, ask: Ask) -> Message:
         """Decide about Go; return Go, NoGo, or RECONNECT for an older epoch."""

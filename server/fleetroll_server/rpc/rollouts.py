@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,18 +11,15 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_server.access.caller import current_caller
 from fleetroll_server.access.fleets import sees_all_fleets, visible_fleets
-from fleetroll_server.domain.limits import RolloutLimits
-from fleetroll_server.domain.plan import Selection
 from fleetroll_server.engine import kill, people, reads, starting
 from fleetroll_server.engine.actor import Actor
 from fleetroll_server.rpc import requests
-from fleetroll_server.rpc.rollout_convert import (
+from fleetroll_server.rpc.convert_rollouts import (
     exclusion_to_wire,
     host_to_wire,
-    limits_from_wire,
+    order_from_wire,
     rollout_to_wire,
     switch_to_wire,
-    waves_from_wire,
 )
 
 if TYPE_CHECKING:
@@ -36,8 +32,6 @@ if TYPE_CHECKING:
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
-MAX_NAME_CHARS = 253
-MAX_KEY_CHARS = 64
 MAX_ID_CHARS = 80
 MAX_EXCLUSIONS = 1000
 DEFAULT_FLEET = "default"
@@ -186,26 +180,7 @@ class RolloutsServicer(rollouts_pb2_grpc.RolloutsServiceServicer):
         async with self._services.store.read() as connection:
             wanted = request.selection.fleet_id or DEFAULT_FLEET
             (fleet_id,) = await visible_fleets(connection, current_caller(), wanted)
-        whole = pb.StartRolloutRequest()
-        whole.CopyFrom(request)
-        return starting.Order(
-            fleet_id=fleet_id,
-            product=requests.text("product", request.product, at_least=1, at_most=63),
-            version=requests.text("version", request.version, at_most=64),
-            selection=Selection(
-                hosts=tuple(request.selection.hosts),
-                labels=requests.labels(request.selection.labels),
-                exclude=tuple(request.selection.exclude),
-            ),
-            waves=waves_from_wire(request.waves),
-            limits=RolloutLimits.from_request(limits_from_wire(request.limits)),
-            manual_advance=request.manual_advance,
-            reason=requests.reason(request.reason),
-            acknowledge_breaking_changes=request.acknowledge_breaking_changes,
-            idempotency_key=requests.text("idempotency_key", request.idempotency_key, at_most=MAX_KEY_CHARS),
-            request_sha256=hashlib.sha256(whole.SerializeToString(deterministic=True)).hexdigest(),
-            retry_bad=request.retry_bad,
-        )
+        return order_from_wire(request, fleet_id)
 
     async def _decide(self, rollout_id: str, job: Callable[[Tx, str], Awaitable[None]]) -> pb.Rollout:
         """Run a person's decision in the rollout's fleet; return the rollout afterwards."""

@@ -1,13 +1,17 @@
-"""Rollouts between rows and the wire."""
+"""Rollouts between the wire, what a start takes, and rows."""
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from fleetroll.v1 import rollouts_pb2, types_pb2
-from fleetroll_server.domain.plan import WaveSpec
+from fleetroll_server.domain.limits import RolloutLimits
+from fleetroll_server.domain.plan import Selection, WaveSpec
+from fleetroll_server.engine.starting import Order
+from fleetroll_server.rpc import requests
 from fleetroll_server.rpc.convert import attempt_state, decision, reason_code, set_instant
 
 if TYPE_CHECKING:
@@ -19,6 +23,9 @@ if TYPE_CHECKING:
     from fleetroll_server.domain.plan import Exclusion
     from fleetroll_server.engine.reads import Shown
 
+MAX_PRODUCT_CHARS = 63
+MAX_VERSION_CHARS = 64
+MAX_KEY_CHARS = 64
 _DURATIONS = {
     "bake": "bake_seconds",
     "soak": "soak_seconds",
@@ -162,6 +169,32 @@ def waves_from_wire(specs: Iterable[rollouts_pb2.WaveSpec]) -> tuple[WaveSpec, .
         value = None if size is None or size == "rest" else float(getattr(spec, size))
         read.append(WaveSpec(size, value, tuple(spec.hosts)))
     return tuple(read)
+
+
+def order_from_wire(request: rollouts_pb2.StartRolloutRequest, fleet_id: str) -> Order:
+    """Check a request field by field.
+
+    Raises:
+        RequestError: a field can't be used (caller's fault).
+    """
+    return Order(
+        fleet_id=fleet_id,
+        product=requests.text("product", request.product, at_least=1, at_most=MAX_PRODUCT_CHARS),
+        version=requests.text("version", request.version, at_most=MAX_VERSION_CHARS),
+        selection=Selection(
+            hosts=tuple(request.selection.hosts),
+            labels=requests.labels(request.selection.labels),
+            exclude=tuple(request.selection.exclude),
+        ),
+        waves=waves_from_wire(request.waves),
+        limits=RolloutLimits.from_request(limits_from_wire(request.limits)),
+        manual_advance=request.manual_advance,
+        reason=requests.reason(request.reason),
+        acknowledge_breaking_changes=request.acknowledge_breaking_changes,
+        idempotency_key=requests.text("idempotency_key", request.idempotency_key, at_most=MAX_KEY_CHARS),
+        request_sha256=hashlib.sha256(request.SerializeToString(deterministic=True)).hexdigest(),
+        retry_bad=request.retry_bad,
+    )
 
 
 def exclusion_to_wire(left_out: Exclusion) -> rollouts_pb2.Exclusion:
