@@ -14,12 +14,12 @@ from fleetroll_publishing.repository import refresh_snapshot, refresh_timestamp
 from fleetroll_publishing.roles import TIMESTAMP_FILE, read_repository
 from fleetroll_server.catalogue.keys import load_signers
 from fleetroll_server.catalogue.metadata import add_files, current_files, timestamp_version
+from fleetroll_server.gateway.convert_out import metadata_notice
 
 if TYPE_CHECKING:
     from fleetroll_common.trust.library import Timestamp
-    from fleetroll_server.gateway.convert_out import metadata_notice
     from fleetroll_server.services import Services, Sessions
-from fleetroll_server.store import Store, Tx
+    from fleetroll_server.store import Store, Tx
 
 SNAPSHOT_LEFT = timedelta(days=3, hours=12)
 """A snapshot is valid for 7 days and signed again at half of that, whether or not anything was published."""

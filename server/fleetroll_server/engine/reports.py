@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_server.domain.assignments import Rejected, Step, judge_report
-from fleetroll_server.domain.states import AttemptState
+from fleetroll_server.domain.states import FINAL, AttemptState
 from fleetroll_server.engine.advance import go_on
 from fleetroll_server.engine.book import open_book
 from fleetroll_server.engine.effects import take_step
@@ -99,12 +99,21 @@ async def _effect(tx: Tx, services: Services, key: SessionKey, said: Said) -> tu
     if isinstance(judgement, Rejected):
         return "rejected", judgement.code.value
     if not isinstance(judgement, Step):
+        await _fill_in(tx, book, host, said)
         return "history", ""
     await take_step(tx, services, book, host, said, judgement)
     await _note_waiting(tx, book, host, said)
     await promote_if_due(tx, services, book, host)
     await go_on(tx, services, book)
     return "accepted", ""
+
+
+async def _fill_in(tx: Tx, book: Book, host: dict[str, Any], said: Said) -> None:
+    """Keep what a hello was too short for: the report of the same result brings words and last output."""
+    if said.state in FINAL and host["state"] == said.state.value and not host["output_tail"]:
+        facts = {"message": said.message, "output_tail": said.output_tail, "unproven": said.unproven}
+        await note(tx, book, host, **facts)
+        await book.write(tx)
 
 
 async def _note_waiting(tx: Tx, book: Book, host: dict[str, Any], said: Said) -> None:
