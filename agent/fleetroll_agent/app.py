@@ -151,6 +151,8 @@ def _status(options: argparse.Namespace) -> int:
 
 def _log_to_stderr() -> None:
     """Log one JSON object per line to standard error, which the launcher keeps."""
+    import logging  # noqa: PLC0415 (see the module)
+
     import structlog  # noqa: PLC0415 (see the module)
 
     structlog.configure(
@@ -160,6 +162,7 @@ def _log_to_stderr() -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(default=str),
         ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
 

@@ -63,7 +63,7 @@ class Hands:
     def do(self, effects: events.Effects) -> None:
         """Do ``effects`` in their order; nothing here waits."""
         for effect in effects:
-            log.info("effect", kind=type(effect).__name__)
+            log.debug("effect", kind=type(effect).__name__)
             _DO[type(effect)](self, effect)
 
     async def stop(self) -> None:

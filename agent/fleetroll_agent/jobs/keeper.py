@@ -139,6 +139,9 @@ class Keeper:
         await self._until_written(state.record.product, state.record)
         self.writable = True
         self._state = state
+        if state.record is not before:
+            for told in state.record.outbox:
+                log.info("attempt", generation=told.generation, said=told.said.value, step=told.step, code=told.code)
         return True
 
     async def _until_written(self, product: str, record: ProductRecord) -> None:

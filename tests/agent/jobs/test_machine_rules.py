@@ -1,0 +1,180 @@
+"""What holds after any sequence of events, crashes and launcher's answers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from fleetroll_agent.jobs import events
+from fleetroll_agent.jobs.state import Running
+from fleetroll_agent.jobs.values import Said, Stage
+from fleetroll_common.values.codes import Code
+from tests.faults.jobs import NEW, OLD, Host, boot_record, slot, trial, word
+
+SESSIONS = st.integers(1, 4)
+GENERATIONS = st.integers(1, 6)
+RESULTS = {Said.SUCCEEDED, Said.FAILED, Said.ROLLED_BACK, Said.CANCELLED}
+
+
+class AnyHost(RuleBasedStateMachine):
+    """A host, a launcher that keeps its own record, and a world that says anything at any time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.host = Host.start()
+        self.boot = boot_record()
+        self.highest = 0
+        self.go_given: set[int] = set()
+
+    def tell(self, event: events.Event) -> None:
+        self.host.tell(event)
+
+    @rule(generation=GENERATIONS, version=st.sampled_from(["", "1.1.0"]), recall=st.booleans(), stop=st.booleans())
+    def assign(self, generation: int, version: str, recall: bool, stop: bool) -> None:
+        self.tell(events.Assigned(generation, version, recall=recall, stop_before_switch=stop))
+
+    @rule(session=SESSIONS, suspended=st.sampled_from([frozenset(), frozenset({"global"})]), skewed=st.booleans())
+    def open_session(self, session: int, suspended: frozenset[str], skewed: bool) -> None:
+        self.tell(events.SessionOpened(session, suspended, skewed))
+
+    @rule(session=SESSIONS)
+    def close_session(self, session: int) -> None:
+        self.tell(events.SessionClosed(session))
+
+    @rule()
+    def build_hello(self) -> None:
+        self.tell(events.HelloBuilt())
+
+    @rule(active=st.booleans())
+    def switch(self, active: bool) -> None:
+        self.tell(events.Suspended("global", active))
+
+    @rule(session=SESSIONS, generation=GENERATIONS, ask=st.integers(1, 3))
+    def any_go(self, session: int, generation: int, ask: int) -> None:
+        self.give(session, generation, ask)
+
+    @precondition(lambda self: self.host.state.ask is not None and self.host.attempt is not None)
+    @rule(late=st.booleans())
+    def right_go(self, late: bool) -> None:
+        if late:
+            self.host.at += 61
+        self.give(self.host.state.session, self.host.attempt.generation, self.host.state.ask.number)
+
+    def give(self, session: int, generation: int, ask: int) -> None:
+        state = self.host.state
+        valid = (
+            state.ask is not None
+            and self.host.at - state.ask.sent_at <= 60
+            and (session, ask) == (state.session, state.ask.number)
+        )
+        before = self.host.count(events.RunSelfTest)
+        self.tell(events.GoGiven(session, generation, ask))
+        assert self.host.count(events.RunSelfTest) == before or valid
+
+    @rule(session=SESSIONS, generation=GENERATIONS, ask=st.integers(1, 3))
+    def refuse(self, session: int, generation: int, ask: int) -> None:
+        self.tell(events.GoRefused(session, generation, ask, Code.BUDGET))
+
+    @precondition(lambda self: self.host.state.job is not None)
+    @rule(good=st.booleans(), digest=st.sampled_from([NEW, NEW, OLD]))
+    def job_ends(self, good: bool, digest: str) -> None:
+        job, attempt = self.host.state.job, self.host.attempt
+        assert job is not None
+        assert attempt is not None
+        if attempt.stage is Stage.APPLYING:
+            self.tell(events.SelfTested(job, None if good else Code.SELF_TEST_FAILED))
+            self._answer_arming()
+        elif not good:
+            self.tell(events.StagingFailed(job, Code.DOWNLOAD_FAILED, "cut", transient=True))
+        elif not attempt.sha256:
+            self.tell(events.TargetFound(job, digest))
+        else:
+            self.tell(events.SlotReady(job))
+
+    def _answer_arming(self) -> None:
+        """Be the launcher: arm what is newer than everything that was armed, once."""
+        attempt = self.host.attempt
+        if not isinstance(self.host.effects[-1], events.Arm) or attempt is None:
+            return
+        generation = attempt.generation
+        assert generation > self.boot.highest_server, "armed twice"
+        self.boot = self.boot._replace(trial=trial(generation), highest_server=generation)
+        self.tell(events.LauncherTold(self.boot))
+        self.tell(events.Armed(generation))
+
+    @precondition(lambda self: self.boot.trial is not None)
+    @rule(reason=st.sampled_from(["", "bad", "unproven", "recalled"]))
+    def trial_ends(self, reason: str) -> None:
+        """Let the trial end, kept or not, and restart the host on what the launcher says."""
+        generation = self.boot.trial.attempt.generation
+        earlier = (*((self.boot.last,) if self.boot.last else ()), *self.boot.earlier)[:4]
+        self.boot = self.boot._replace(trial=None, last=word(generation, reason, code="EXITED"), earlier=earlier)
+        if not reason:
+            self.boot = self.boot._replace(current=slot("1.1.0", OLD, generation))
+        self.restart()
+
+    @precondition(lambda self: self.boot.trial is not None)
+    @rule()
+    def trial_starts(self) -> None:
+        self.host = self.host.restart(self.boot, Running("1.1.0", NEW))
+
+    @rule()
+    def restart(self) -> None:
+        """Kill the agent; the launcher starts what its record says."""
+        running = Running("1.1.0", NEW) if self.boot.trial is not None else Running("1.0.0", OLD)
+        self.host = self.host.restart(self.boot, running)
+
+    @rule(seconds=st.sampled_from([1, 31, 61, 700]))
+    def wait(self, seconds: int) -> None:
+        self.host.wait(seconds)
+
+    @invariant()
+    def generations_only_rise(self) -> None:
+        record = self.host.disk
+        assert record.highest >= self.highest
+        self.highest = record.highest
+        if record.attempt is not None:
+            assert record.attempt.generation <= record.highest
+        if record.waiting is not None:
+            assert record.attempt is not None
+            assert record.attempt.past_go
+            assert record.attempt.generation < record.waiting.generation <= record.highest
+
+    @invariant()
+    def nothing_is_applied_twice(self) -> None:
+        runs = Counter(told.generation for told in self.host.journal if told.step == "self_test")
+        # A repeated assignment reports the step again; what may not repeat is the step itself.
+        started = Counter(
+            told.generation
+            for before, told in pairwise([*self.host.journal])
+            if told.step == "self_test" and (before.generation, before.step) != (told.generation, "self_test")
+        )
+        assert set(started) <= set(runs)
+        assert all(count == 1 for count in started.values())
+
+    @invariant()
+    def every_attempt_has_at_most_one_result(self) -> None:
+        results = Counter(known.generation for known in self.host.disk.outcomes)
+        assert all(count == 1 for count in results.values())
+        assert {known.said for known in self.host.disk.outcomes} <= RESULTS
+
+    @invariant()
+    def reports_are_numbered_without_gaps(self) -> None:
+        assert [told.number for told in self.host.journal] == list(range(1, len(self.host.journal) + 1))
+
+    @invariant()
+    def a_permit_exists_only_where_it_may_be_used(self) -> None:
+        state = self.host.state
+        if state.ask is not None:
+            assert state.session
+            assert not state.suspended
+            assert self.host.attempt is not None
+            assert self.host.attempt.stage is Stage.STAGED
+
+
+TestAnyHost = AnyHost.TestCase
+TestAnyHost.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
