@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import unicodedata
 from typing import TYPE_CHECKING
 
 from google.protobuf.json_format import MessageToDict
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-_UNSAFE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
-"""Unicode categories that may move the cursor, hide text or turn its direction."""
 MAX_CELL_CHARS = 200
 
 
@@ -26,10 +23,8 @@ def plain(text: str, limit: int = MAX_CELL_CHARS) -> str:
 
 
 def _visible(letter: str) -> str:
-    """Return the letter, or its number where it could do harm."""
-    if unicodedata.category(letter) in _UNSAFE:
-        return f"\\x{ord(letter):02x}"
-    return letter
+    """Return the letter, or its number where it may move the cursor, hide text, turn its direction, or mean nothing."""
+    return letter if letter.isprintable() else f"\\x{ord(letter):02x}"
 
 
 def print_json(message: Message) -> None:

@@ -42,6 +42,14 @@ def _bar(wave: rollouts_pb2.Wave) -> str:
     for count in wave.counts:
         mark = "#" if count.state in _DONE else "!" if count.state in _BAD else "." if count.state in _WAITING else ">"
         shares[mark] += count.hosts
+    cells = _cells(shares)
+    return f"[{''.join(mark * cells[mark] for mark in shares).ljust(BAR_CELLS, '.')}]"
+
+
+def _cells(shares: dict[str, int]) -> dict[str, int]:
+    """Share the bar's cells; whoever has a host has a cell, at the cost of the largest share."""
     total = sum(shares.values()) or 1
-    cells = "".join(mark * max(1, round(hosts * BAR_CELLS / total)) for mark, hosts in shares.items() if hosts)
-    return f"[{cells[:BAR_CELLS].ljust(BAR_CELLS, '.')}]"
+    cells = {mark: max(1, hosts * BAR_CELLS // total) if hosts else 0 for mark, hosts in shares.items()}
+    largest = max(cells, key=lambda mark: cells[mark])
+    cells[largest] += BAR_CELLS - sum(cells.values()) if any(shares.values()) else 0
+    return cells

@@ -1,1 +1,1 @@
-"""What server, agent, clients and publishing tools share: pure values, signed bytes, trust verification, durable files."""
+"""What server, agent, clients and publishing share: pure values, signed bytes, trust verification, durable files."""

@@ -74,9 +74,7 @@ class Story:
         self.say("starting a server: its own CA, signed release repository, SQLite, one TLS port")
         self._fleet.start_server()
         self._publish("1.0.0")
-        self.say(
-            f"enrolling {len(HOSTS)} hosts: each makes its key, verifies 1.0.0 against the root, installs it"
-        )
+        self.say(f"enrolling {len(HOSTS)} hosts: each makes its key, verifies 1.0.0 against the root, installs it")
         self._fleet.enroll_all()
         self._fleet.wait_online()
         self.say(f"{len(HOSTS)} hosts are online on 1.0.0")
