@@ -1,0 +1,91 @@
+"""A fleet that is made once and copied for each test that needs one: initialised, published, enrolled, stopped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleetroll_agent.enrol import Wish, enroll
+from fleetroll_cli.release import PUBLISH_SECONDS, _header, _parts
+from fleetroll_common.values.clock import SystemClock
+from fleetroll_common.values.ids import SystemIds
+from fleetroll_common.wire.joinstring import JoinString
+from fleetroll_server.init import InitRequest, initialise
+from tests.e2e.fleet.fleet import Fleet
+from tests.e2e.fleet.processes import AGENT, run
+from tests.e2e.fleet.releases import Workshop
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FIRST = "1.0.0"
+INTERPRETER = os.path.realpath(sys.executable)
+
+
+class Template:
+    """A stopped fleet.
+
+    Attributes:
+        before: the repository's signed files when 1.0.0 was the only release.
+        artefacts: by version.
+    """
+
+    def __init__(self, folder: Path, hosts: Sequence[str], versions: Sequence[str]) -> None:
+        """Make it: hosts are enrolled when 1.0.0 is the newest release, then ``versions`` are published."""
+        self._folder = folder
+        self._workshop = Workshop(folder / "workshop")
+        self.artefacts: dict[str, Path] = {}
+        fleet = Fleet(folder)
+        initialise(InitRequest(fleet.data.path, folder / "root-keys"), SystemClock(), SystemIds())
+        try:
+            fleet.start_server()
+            self._publish(fleet, FIRST)
+            self._enroll(fleet, hosts)
+            self.before = fleet.records.metadata()
+            for version in versions:
+                self._publish(fleet, version)
+            fleet.stop_server()
+        finally:
+            fleet.end()
+
+    def copy(self, folder: Path, *hosts: str) -> Fleet:
+        """Return a stopped fleet of its own in ``folder`` with copies of ``hosts``."""
+        fleet = Fleet(folder)
+        shutil.copytree(self._folder / "data", fleet.data.path, copy_function=_link_large)
+        for name in hosts:
+            copied = folder / "hosts" / name
+            shutil.copytree(self._folder / "hosts" / name, copied, copy_function=_link_large)
+            fleet.add_host(name).aim(fleet.address)
+        return fleet
+
+    def _publish(self, fleet: Fleet, version: str) -> None:
+        artefact = self.artefacts[version] = self._workshop.build(version)
+        header = _header(artefact, ["stable"], "", "")
+        fleet.client.releases.PublishRelease(_parts(header, artefact), timeout=PUBLISH_SECONDS)
+
+    def _enroll(self, fleet: Fleet, names: Sequence[str]) -> None:
+        """Enrol the first host as people do; the others in this process, with the slot that the first one unpacked."""
+        join = fleet.join_string(len(names))
+        first, *others = names
+        host = fleet.add_host(first)
+        done = run(*AGENT, "enroll", join, "--state", str(host.state), "--name", first)
+        assert done.code == 0, done.said
+        for name in others:
+            state = fleet.add_host(name).state
+            shutil.copytree(host.state / "slots", state / "slots", copy_function=_link_large)
+            wish = Wish(JoinString.decode(join), state, name, "stable", INTERPRETER, {})
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(enroll, wish).result()
+
+
+def _link_large(source: str, target: str) -> None:
+    """Share what nobody writes to: files of slots and artefacts. All else is copied."""
+    parts = Path(source).parts
+    if "slots" in parts or "artefacts" in parts:
+        os.link(source, target)
+    else:
+        shutil.copy2(source, target)
