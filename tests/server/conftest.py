@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -267,6 +267,12 @@ async def live_server(installed: Installed, clock: FakeClock | None = None, **gi
 
 
 @pytest.fixture
+def launch() -> Callable[..., AbstractAsyncContextManager[LiveServer]]:
+    """Start servers with a clock of the test's own."""
+    return live_server
+
+
+@pytest.fixture
 async def server(installed: Installed) -> AsyncIterator[LiveServer]:
     """A running server with a clock of its own, and a channel to it."""
     async with live_server(installed) as started:
@@ -316,7 +322,7 @@ class Host:
 
     def request(self, join_string: str, **other: Any) -> enrolment_pb2.EnrollRequest:
         join = JoinString.decode(join_string)
-        values = {
+        values: dict[str, Any] = {
             "token": join.token,
             "public_key": self.key,
             "signature": sign(self.seed, enroll_bytes(join.token, self.key)),

@@ -64,8 +64,11 @@ class ServerLease:
                 _log.warning("lease.not_renewed", reason=error.message)
 
     async def _enter(self, tx: Tx) -> None:
-        """Insert this process, forget those that are long gone."""
-        await tx.execute(sa.delete(_SERVER).where(_SERVER.c.lease_until < tx.now - FORGOTTEN))
+        """Insert this process, forget those that are long gone; the last of them says since when nobody served."""
+        last = (await tx.execute(sa.select(sa.func.max(_SERVER.c.lease_until)))).scalar_one_or_none()
+        if last is not None:
+            forgotten = min(last, tx.now - FORGOTTEN)
+            await tx.execute(sa.delete(_SERVER).where(_SERVER.c.lease_until < forgotten))
         await tx.execute(
             sa.insert(_SERVER).values(id=self._services.server_id, started_at=tx.now, lease_until=tx.now + self._life)
         )

@@ -1,4 +1,4 @@
-"""Role × RPC: every method of the contract, over the wire, with every kind of credential.
+"""Role x RPC: every method of the contract, over the wire, with every kind of credential.
 
 What is expected is computed here from the contract's options alone. Allowed means: any answer but PERMISSION_DENIED and
 UNAUTHENTICATED; the requests are empty, so most are refused for what they lack.
@@ -49,7 +49,7 @@ def allowed(actor: str, method: MethodDescriptor, path: str) -> bool:
 async def ask(channel: grpc.aio.Channel, path: str, method: MethodDescriptor, metadata: Metadata) -> grpc.StatusCode:
     """Call with an empty request, or an empty stream of them; return how it ended."""
     streams_in, streams_out = _streams(method)
-    kind = {
+    kind: Any = {
         (False, False): channel.unary_unary,
         (False, True): channel.unary_stream,
         (True, False): channel.stream_unary,
@@ -78,7 +78,8 @@ async def credentials(server: Any) -> Callable[[str, str], Metadata]:
     scopes = sorted({method.GetOptions().Extensions[options_pb2.access].scope for method in METHODS.values()} - {""})
 
     async def make(**values: Any) -> tuple[str, str]:
-        request = tokens_pb2.CreateApiTokenRequest(**({"name": "t", "role": options_pb2.ROLE_ADMIN} | values))
+        wanted: dict[str, Any] = {"name": "t", "role": options_pb2.ROLE_ADMIN}
+        request = tokens_pb2.CreateApiTokenRequest(**(wanted | values))
         made = await admin.call(stub.CreateApiToken, request)
         return made.token.id, made.secret
 
@@ -110,7 +111,14 @@ async def credentials(server: Any) -> Callable[[str, str], Metadata]:
 
 
 async def _insert_agents(server: Any) -> None:
-    values = {"fleet_id": "default", "name": "h", "os": "linux", "arch": "x86_64", "abi": "cp311", "acked": b"a"}
+    values: dict[str, Any] = {
+        "fleet_id": "default",
+        "name": "h",
+        "os": "linux",
+        "arch": "x86_64",
+        "abi": "cp311",
+        "acked": b"a",
+    }
     now = server.clock.now()
 
     async def job(tx: Any) -> None:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fleetroll_common.values.clock import FakeClock, SystemClock
+from fleetroll_common.values.clock import SystemClock
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError, StoreError
 from fleetroll_common.values.ids import SystemIds
 from fleetroll_publishing.keys import Cost, Passphrase, SecretKey, load_key
 from fleetroll_server import init as init_module
-from fleetroll_server.datafolder import DataFolder
 from fleetroll_server.init import InitRequest, initialise
 from fleetroll_server.observe.rootkeys import readable_root_keys
 from fleetroll_server.secrets import Secrets

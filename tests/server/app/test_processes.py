@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -141,9 +143,6 @@ def test_one_folder_has_one_server_and_one_port_one_program(installed: Any) -> N
 
 
 def test_a_port_that_is_taken_is_named(installed: Any, tmp_path: Path) -> None:
-    import shutil
-    import socket
-
     shutil.copytree(installed.data, tmp_path / "second")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -244,11 +243,10 @@ def test_a_kill_during_an_upload_leaves_nothing_behind_the_next_start(
 @pytest.mark.e2e
 def test_the_ca_alone_opens_the_connection(installed: Any) -> None:
     with child(installed.data, FLEETROLL_SERVER_LOG_LEVEL="error") as server:
-        with grpc.secure_channel(server.address, grpc.ssl_channel_credentials(b"")) as foreign:
-            with pytest.raises(grpc.FutureTimeoutError):
-                grpc.channel_ready_future(foreign).result(1)
-        with grpc.insecure_channel(server.address) as plain, pytest.raises(grpc.FutureTimeoutError):
-            grpc.channel_ready_future(plain).result(1)
+        foreign = grpc.secure_channel(server.address, grpc.ssl_channel_credentials(b""))
+        for stranger in (foreign, grpc.insecure_channel(server.address)):
+            with stranger, pytest.raises(grpc.FutureTimeoutError):
+                grpc.channel_ready_future(stranger).result(1)
         with channel(server) as trusted:
             grpc.channel_ready_future(trusted).result(10)
         assert server.end() == 0

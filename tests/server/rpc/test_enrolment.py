@@ -1,4 +1,4 @@
-"""Enrolment over the wire: one use for one host, a clear code for everything else, nothing stored where it is refused."""
+"""Enrolment over the wire: one use for one host, a clear code for all else, and nothing stored where it is refused."""
 
 from __future__ import annotations
 
@@ -26,12 +26,16 @@ AGENT = table_of(AgentRow)
 
 async def join(server: Any, **request: Any) -> tokens_pb2.CreateJoinTokenResponse:
     stub = tokens_pb2_grpc.TokensServiceStub(server.channel)
-    return await server.client().call(stub.CreateJoinToken, tokens_pb2.CreateJoinTokenRequest(**request))
+    made: tokens_pb2.CreateJoinTokenResponse = await server.client().call(
+        stub.CreateJoinToken, tokens_pb2.CreateJoinTokenRequest(**request)
+    )
+    return made
 
 
 async def enroll(server: Any, request: enrolment_pb2.EnrollRequest) -> enrolment_pb2.EnrollResponse:
-    stub = enrolment_pb2_grpc.EnrolmentServiceStub(server.channel)
-    return await stub.Enroll(request, timeout=20)
+    stub: Any = enrolment_pb2_grpc.EnrolmentServiceStub(server.channel)
+    answer: enrolment_pb2.EnrollResponse = await stub.Enroll(request, timeout=20)
+    return answer
 
 
 async def agents(server: Any) -> list[agents_pb2.Agent]:
@@ -123,7 +127,7 @@ async def test_a_wrong_token_is_told_apart_from_nothing_else(
     assert wrong not in why.message
 
 
-CASES = {
+CASES: dict[str, tuple[dict[str, Any], str]] = {
     "signature": ({"signature": bytes(64)}, "BAD_SIGNATURE"),
     "key of another size": ({"public_key": bytes(31)}, "INVALID_ARGUMENT"),
     "ratchet of another size": ({"ratchet": b""}, "INVALID_ARGUMENT"),

@@ -158,7 +158,7 @@ STATEMENTS = {
     "DELETE FROM charge WHERE charge.agent_id = ? AND charge.fleet_id = ?": False,
     "INSERT INTO agent (id, name) VALUES (?, ?)": True,
     "INSERT INTO agent (id, fleet_id) VALUES (?, ?)": False,
-    "SELECT a.id FROM rollout_host JOIN rollout ON rollout.id = rollout_host.rollout_id WHERE rollout_host.fleet_id = ?": True,
+    "SELECT 1 FROM wave JOIN rollout ON rollout.id = wave.rollout_id WHERE wave.fleet_id = ?": True,
     "SELECT release.id FROM release WHERE release.product = ?": False,
     "SELECT agent.epoch FROM agent WHERE agent.id = ?": False,
 }

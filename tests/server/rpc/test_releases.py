@@ -29,7 +29,7 @@ LINUX = types_pb2.Platform(os="linux", arch="x86_64", abi="cp311")
 
 
 def header(built: Any, **other: Any) -> releases_pb2.PublishHeader:
-    values = {
+    values: dict[str, Any] = {
         "product": "agent",
         "version": built.path.name.removesuffix(".tar.zst"),
         "channels": ["stable"],
@@ -42,7 +42,7 @@ def header(built: Any, **other: Any) -> releases_pb2.PublishHeader:
 
 
 async def publish(server: Any, head: releases_pb2.PublishHeader, data: bytes, chunk: int = CHUNK) -> Any:
-    """Publish as the command line does: with a synchronous client (grpc.aio's hides the status of an upload that is cut)."""
+    """Publish with a synchronous client, as users do: grpc.aio's hides the status of an upload that is cut."""
 
     def messages() -> Iterator[releases_pb2.PublishReleaseRequest]:
         yield releases_pb2.PublishReleaseRequest(header=head)
@@ -276,7 +276,14 @@ async def test_releases_are_paged_and_filtered(server: Any, artefact: Callable[.
 @pytest.fixture
 async def agent_metadata(server: Any) -> tuple[tuple[str, bytes], ...]:
     """The metadata of an agent in a session."""
-    values = {"name": "h", "os": "linux", "arch": "x86_64", "abi": "cp311", "public_key": b"k", "acked": b"a"}
+    values: dict[str, Any] = {
+        "name": "h",
+        "os": "linux",
+        "arch": "x86_64",
+        "abi": "cp311",
+        "public_key": b"k",
+        "acked": b"a",
+    }
     row = AgentRow(id="agent-a", fleet_id="default", epoch=3, enrolled_at=server.clock.now(), **values)
 
     async def job(tx: Any) -> None:
