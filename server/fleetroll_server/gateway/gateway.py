@@ -35,6 +35,8 @@ SILENCE_SECONDS = MISSED_HEARTBEATS * HEARTBEAT_SECONDS
 """A session that says nothing for so long is ended: its agent is offline."""
 DRAIN_SPREAD_SECONDS = 30.0
 """Over how long a drained fleet comes back."""
+LAST_WORDS_SECONDS = 0.5
+"""How long an ended session may take to write what it still has; a peer that does not read is cut off then."""
 STOP_SECONDS = 10.0
 """How long ending sessions may take at a stop before their tasks are cancelled."""
 
@@ -96,11 +98,30 @@ class Gateway:
         self._readers.add(reader)
         reader.add_done_callback(self._readers.discard)
         try:
-            async for message in session.outgoing():
-                await context.write(message)
+            await self._write(session, context)
         finally:
             session.end()
             session.gone.set()
+
+    async def _write(self, session: Session, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        """Write until the session has ended; cut off a peer that does not read its last words.
+
+        Raises:
+            asyncio.CancelledError: the stream is to be reset: its peer reads nothing, so no status would reach it.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(None) as limit:
+                session.when_ended(lambda: limit.reschedule(loop.time() + LAST_WORDS_SECONDS))
+                async for message in session.outgoing():
+                    await context.write(message)
+        except TimeoutError:
+            log.info("session_cut", agent=session.key.agent_id, seconds=LAST_WORDS_SECONDS)
+            raise asyncio.CancelledError from None
+        except grpc.aio.BaseError as error:
+            log.debug("session_line_gone", agent=session.key.agent_id, reason=str(error))
+        finally:
+            session.when_ended(None)
 
     async def _read(self, session: Session, requests: AsyncIterator[stream_pb2.ConnectRequest]) -> None:
         """Take messages until the stream or the session ends, then write down that the agent left."""
@@ -138,7 +159,7 @@ class Gateway:
         coming = asyncio.ensure_future(anext(requests, None))
         done, _ = await asyncio.wait({coming, gone}, timeout=SILENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if coming in done:
-            with contextlib.suppress(asyncio.CancelledError, grpc.RpcError):
+            with contextlib.suppress(asyncio.CancelledError, grpc.RpcError, grpc.aio.BaseError):
                 return coming.result()
             return None
         coming.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+HEAR_OUT_SECONDS = 1.0
+"""How long an agent that is not let in may take to send its first message."""
+
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -38,10 +42,14 @@ class AgentStreamServicer(agent_stream_pb2_grpc.AgentStreamServiceServicer):
         self, request_iterator: AsyncIterator[stream_pb2.ConnectRequest], context: _Context
     ) -> None:
         """Carry one stream from the first message to the last."""
-        requests = aiter(request_iterator)
         try:
             async with self._gateway.admission.admit():
+                requests = aiter(request_iterator)
                 session = await self._let_in(requests, context)
+        except TooManyHellosError as error:
+            await _hear_out(request_iterator)
+            await context.write(_last_word(error))
+            return
         except (FleetrollError, TimeoutError) as error:
             await context.write(_last_word(error))
             return
@@ -74,6 +82,13 @@ async def _expect(requests: AsyncIterator[stream_pb2.ConnectRequest], kind: str)
         message = f"stream: {said or 'its end'} came where {kind} was due"
         raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="the agent speaks another protocol")
     return request
+
+
+async def _hear_out(request_iterator: AsyncIterator[stream_pb2.ConnectRequest]) -> None:
+    """Take the first message before a refusal: a stream that ends under the agent's write loses what it was told."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(HEAR_OUT_SECONDS):
+            await anext(aiter(request_iterator), None)
 
 
 def _last_word(error: FleetrollError | TimeoutError) -> stream_pb2.ConnectResponse:

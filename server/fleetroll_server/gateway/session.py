@@ -13,7 +13,7 @@ from fleetroll_common.values.codes import Code
 from fleetroll_server.gateway.convert import wire_code
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 
 QUEUE_MESSAGES = 256
@@ -55,6 +55,7 @@ class Session:
         self.healthy = False
         self.on_trial = False
         self.gone = asyncio.Event()
+        self._when_ended: Callable[[], None] | None = None
 
     @property
     def ended(self) -> bool:
@@ -79,6 +80,14 @@ class Session:
         if last is not None:
             self._queue.put_nowait(last)
         self._queue.put_nowait(_End.END)
+        if self._when_ended is not None:
+            self._when_ended()
+
+    def when_ended(self, action: Callable[[], None] | None) -> None:
+        """Call ``action`` once the session takes no more messages: now, if it has ended. None takes the call back."""
+        self._when_ended = action
+        if action is not None and self._ended:
+            action()
 
     async def outgoing(self) -> AsyncIterator[stream_pb2.ConnectResponse]:
         """Yield messages in their order until the session has ended."""
