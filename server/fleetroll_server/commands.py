@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 from importlib import import_module
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _log = structlog.get_logger(__name__)
+PRIVATE = 0o077
+"""What this program writes is for nobody else, where it does not say otherwise."""
 GC_THRESHOLDS = (50_000, 50, 50)
 """The collector's default costs a third of the throughput at 10,000 streams; what lives at start is frozen besides."""
 UNPROTECTED = (
@@ -39,6 +42,7 @@ UNPROTECTED = (
 
 def init(options: argparse.Namespace) -> int:
     """Make the data folder; print where everything is, and the first token, once."""
+    os.umask(PRIVATE)
     configure_logs("warning")
     passphrase = _passphrase(options.passphrase_file)
     request = InitRequest(options.data, options.root_keys, tuple(options.address), passphrase, options.demo)
@@ -55,6 +59,7 @@ def init(options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Run the server until SIGTERM or SIGINT."""
+    os.umask(PRIVATE)
     folder = DataFolder(options.data.resolve())
     given = {"listen": options.listen} if options.listen else {}
     settings = load_settings(folder.settings, **given)

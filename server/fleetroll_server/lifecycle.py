@@ -22,6 +22,7 @@ from fleetroll_common.wire.channel import SERVER_OPTIONS
 from fleetroll_server.access.authorise import Authoriser
 from fleetroll_server.access.declared import declared_rules
 from fleetroll_server.catalogue.catalogue import Catalogue
+from fleetroll_server.catalogue.files import remove_leftovers
 from fleetroll_server.certificates import current_leaf, host_of
 from fleetroll_server.gateway.registry import SessionRegistry
 from fleetroll_server.installation import load_installation
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from fleetroll_server.installation import Installation
     from fleetroll_server.settings import Settings
 
+WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 (compared with, not bound)
 _log = structlog.get_logger(__name__)
 
 
@@ -71,12 +73,13 @@ async def running(folder: DataFolder, settings: Settings, clock: Clock, ids: IdS
         StoreError: database or secrets can't be used.
     """
     _check_initialised(folder)
+    _check_reachable(settings)
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(_exclusive(folder))
-        _empty_spool(folder)
         secrets = Secrets.load(folder.secret_key)
         store = await Store.open(folder.database_url, clock)
         stack.push_async_callback(store.close)
+        await remove_leftovers(folder, store)
         installation = await load_installation(store, secrets)
         server = _make_server(store, clock, ids, installation)
         address = await _open_port(server, stack, folder, settings, secrets, clock)
@@ -117,7 +120,8 @@ async def _open_port(
     clock: Clock,
 ) -> str:
     """Bind the TLS port; calls are taken once the server is started. Return the real address."""
-    hosts = [host_of(address) for address in (*settings.addresses, settings.listen)]
+    named = [host_of(address) for address in (*settings.addresses, settings.listen)]
+    hosts = [host for host in named if host not in WILDCARDS]
     leaf = current_leaf(folder, secrets, hosts, clock.now())
     credentials = grpc.ssl_server_credentials([(leaf.key, leaf.certificate)])
     stack.push_async_callback(server.stop, None)
@@ -156,6 +160,14 @@ def _check_initialised(folder: DataFolder) -> None:
         raise RequestError(message, code=Code.NOT_FOUND, remedy="run fleetroll-server init first", field="data")
 
 
+def _check_reachable(settings: Settings) -> None:
+    """Refuse to hand out join strings that name no host."""
+    if host_of(settings.listen) in WILDCARDS and not settings.addresses:
+        message = f"addresses: {settings.listen} is every address of this machine, which hosts can't be told"
+        remedy = "name the addresses that hosts reach this server by"
+        raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy=remedy, field="addresses")
+
+
 @contextlib.contextmanager
 def _exclusive(folder: DataFolder) -> Iterator[None]:
     """Hold the folder's lock: SQLite has one writing process. The system frees it when the process ends, however."""
@@ -169,13 +181,6 @@ def _exclusive(folder: DataFolder) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _empty_spool(folder: DataFolder) -> None:
-    """Take away uploads that an earlier process did not finish."""
-    folder.make()
-    for path in folder.spool.iterdir():
-        path.unlink()
 
 
 async def wait_for(stop: asyncio.Event, server: Running) -> None:

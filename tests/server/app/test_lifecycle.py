@@ -129,6 +129,20 @@ async def test_what_init_did_not_make_is_refused(tmp_path: Any, clock: Any) -> N
             pass
 
 
+async def test_listening_on_every_address_needs_a_name_for_hosts(installed: Any, clock: Any) -> None:
+    folder = DataFolder(installed.data)
+    with pytest.raises(RequestError, match="every address of this machine"):
+        async with running(folder, load_settings(folder.settings, listen="0.0.0.0:0"), clock, SystemIds()):
+            pass
+
+
+async def test_what_an_earlier_process_left_is_taken_away_at_the_start(installed: Any, launch: Any) -> None:
+    for name in ("artefacts/orphan", "spool/upload-x"):
+        (installed.data / name).write_text("left")
+    async with launch(installed):
+        assert not list((installed.data / "artefacts").iterdir()) + list((installed.data / "spool").iterdir())
+
+
 async def test_a_database_without_its_first_rows_is_refused(installed: Any, launch: Any) -> None:
     async with launch(installed) as server:
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -108,6 +109,7 @@ def test_init_prints_the_token_once_and_warns_about_unprotected_keys(tmp_path: P
     token = (tmp_path / "data" / "admin.token").read_text().strip()
     assert made.stdout.count(token) == 1
     assert "WARNING" in made.stdout
+    assert stat.S_IMODE((tmp_path / "data" / "fleetroll.db").stat().st_mode) == 0o600
     again = run("init", "--data", tmp_path / "data", "--root-keys", tmp_path / "other")
     assert (again.returncode, again.stdout) == (1, "")
     assert "ALREADY_EXISTS" in again.stderr

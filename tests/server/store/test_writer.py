@@ -409,6 +409,48 @@ async def test_conditional_updates_of_two_writers_never_exceed_the_limit(
     assert sum(granted) == 7
 
 
+async def test_jobs_of_two_servers_that_lock_crosswise_both_get_through(
+    store: Store, database_url: str, clock: FakeClock
+) -> None:
+    """The database breaks one of them off; it runs again by itself, and its caller notices nothing."""
+    second = await Store.open(database_url, clock)
+    budget = table_of(BudgetRow)
+    both_inside = asyncio.Barrier(2)
+    runs = 0
+
+    async def make(tx: Tx) -> None:
+        for scope in ("a", "b"):
+            await tx.execute(
+                sa.insert(budget).values(scope=scope, fleet_id="", max_in_use=9, max_out=9, in_use=0, broken=0)
+            )
+
+    def lock(first: str, then: str) -> Callable[[Tx], Awaitable[None]]:
+        async def job(tx: Tx) -> None:
+            nonlocal runs
+            runs += 1
+            tx.emit(fact())
+            for scope in (first, then):
+                await tx.execute(sa.update(budget).where(budget.c.scope == scope).values(in_use=budget.c.in_use + 1))
+                if scope == first and tx.connection.dialect.name == "postgresql" and runs <= 2:
+                    await both_inside.wait()
+
+        return job
+
+    await store.writer.command(make)
+    try:
+        async with asyncio.timeout(30):
+            await asyncio.gather(store.writer.command(lock("a", "b")), second.writer.command(lock("b", "a")))
+        async with store.read() as connection:
+            assert (await connection.scalars(sa.select(budget.c.in_use))).all() == [2, 2]
+            crossed = connection.dialect.name == "postgresql"
+    finally:
+        await second.close()
+    assert runs == (3 if crossed else 2)
+    assert await sequences(store) == [1, 2]
+    assert store.writer.healthy
+    assert second.writer.healthy
+
+
 async def test_instants_come_back_aware_and_equal(store: Store, clock: FakeClock) -> None:
     fleet = table_of(FleetRow)
 

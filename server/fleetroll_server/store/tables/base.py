@@ -10,7 +10,7 @@ from fleetroll_server.store.tables.types import TableModel, big_integer, instant
 
 
 class MetaRow(TableModel, table=True):
-    """Single values by name: ``incarnation``, ``server_key`` (encrypted), ``signing_mode``, ``ca_pem``."""
+    """Single values by name: ``incarnation``, ``signing_mode``, ``demo``; ``server_key``, ``signing_key/…``, sealed."""
 
     __tablename__ = "meta"
     key: str = Field(primary_key=True)
