@@ -166,7 +166,7 @@ def gate(summary: Summary) -> GateResult | None:
     if summary.wave is None or summary.wave.state in {WaveState.PENDING, WaveState.AWAITING_APPROVAL}:
         return None
     counters = summary.wave.counters
-    cohorts = [CohortCounters(label, tried, bad) for label, (tried, bad) in counters.cohorts.items()]
+    cohorts = [CohortCounters(label, tried, bad) for label, (tried, bad) in counters.unforgiven_cohorts().items()]
     return verdict(_unforgiven(counters), cohorts, summary.limits)
 
 

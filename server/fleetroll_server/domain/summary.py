@@ -55,7 +55,8 @@ class WaveCounters:
     """Counts of one wave.
 
     ``forgiven_bad`` are the bad hosts that stood when a person resumed the wave after a halt. One that comes back well
-    takes its forgiveness along: it must not hide the next bad host.
+    takes its forgiveness along, in its cohorts too: it must not hide the next bad host. Which of the bad ones came back
+    isn't known here; a forgiven one is assumed, which never counts fewer bad hosts than there are.
     """
 
     planned: int = 0
@@ -68,17 +69,31 @@ class WaveCounters:
     downloading: int = 0
     forgiven_bad: int = 0
     cohorts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    forgiven_cohorts: Mapping[str, int] = field(default_factory=dict)
 
     def moved(self, before: HostView | None, after: HostView) -> WaveCounters:
         """Return the counters after one host went from ``before`` (nothing: it is new) to ``after``."""
         counted = {name: getattr(self, name) + value for name, value in _difference(before, after).items()}
+        counters = replace(self, **counted, cohorts=self._cohorts(before, after))
         recovered = before is not None and before.is_bad and not after.is_bad
-        forgiven = max(0, self.forgiven_bad - recovered)
-        return replace(self, **counted, forgiven_bad=forgiven, cohorts=self._cohorts(before, after))
+        return counters._without_forgiveness(after.cohorts) if recovered else counters
 
     def forgive(self) -> WaveCounters:
         """Return the counters as a person's resume leaves them: what was bad until now fails the wave no more."""
-        return replace(self, forgiven_bad=self.bad, cohorts={})
+        return replace(
+            self, forgiven_bad=self.bad, forgiven_cohorts={name: bad for name, (_, bad) in self.cohorts.items()}
+        )
+
+    def unforgiven_cohorts(self) -> dict[str, tuple[int, int]]:
+        """Return attempted and bad hosts by cohort, without those that a person forgave."""
+        forgiven = self.forgiven_cohorts
+        return {name: (a - forgiven.get(name, 0), b - forgiven.get(name, 0)) for name, (a, b) in self.cohorts.items()}
+
+    def _without_forgiveness(self, cohorts: Iterable[str]) -> WaveCounters:
+        """Return the counters after a bad host came back well."""
+        left = {name: max(0, self.forgiven_cohorts.get(name, 0) - 1) for name in cohorts}
+        forgiven = {**self.forgiven_cohorts, **left}
+        return replace(self, forgiven_bad=max(0, self.forgiven_bad - 1), forgiven_cohorts=forgiven)
 
     def _cohorts(self, before: HostView | None, after: HostView) -> Mapping[str, tuple[int, int]]:
         """Return attempted and bad hosts by cohort."""
@@ -98,6 +113,7 @@ class WaveCounters:
         """Read what :meth:`to_json` wrote."""
         known = {name.name: stored[name.name] for name in fields(cls) if name.name in stored}
         known["cohorts"] = {name: (pair[0], pair[1]) for name, pair in stored.get("cohorts", {}).items()}
+        known["forgiven_cohorts"] = dict(stored.get("forgiven_cohorts", {}))
         return cls(**known)
 
 
