@@ -143,6 +143,17 @@ class Decision:
     waits_for: str = ""
 
 
+_STOPPED = {
+    RolloutState.DRAFT: "a person to start it",
+    RolloutState.AWAITING_APPROVAL: "a second person to approve it",
+    RolloutState.SCHEDULED: "its time to start",
+    RolloutState.PAUSED: "a person to resume or cancel it",
+    RolloutState.HALTED: "a person to resume or cancel it",
+    RolloutState.ROLLING_BACK: "the rollout that takes it back",
+}
+"""What is missing here has ended, and waits for nothing."""
+
+
 def decide(summary: Summary, event: Event, now: datetime) -> Decision:
     """Return the next step. It reads counters only: its work is the same for 10 hosts and for 100,000."""
     if summary.state is not RolloutState.RUNNING:
@@ -221,9 +232,5 @@ def _unforgiven(counters: WaveCounters) -> Counters:
 
 
 def _stopped(state: RolloutState) -> str:
-    """Say what a rollout that does not run waits for."""
-    if state in {RolloutState.PAUSED, RolloutState.HALTED}:
-        return "a person to resume or cancel it"
-    if state is RolloutState.AWAITING_APPROVAL:
-        return "a second person to approve it"
-    return ""
+    """Say what a rollout that does not run waits for; nothing when it has ended."""
+    return _STOPPED.get(state, "")
