@@ -182,24 +182,25 @@ def gate(summary: Summary) -> GateResult | None:
 
 
 def _judge(summary: Summary, wave: WaveSummary, now: datetime) -> Decision:
-    """Go by the gate of an open or baking wave."""
+    """Go by the gate of an open or baking wave.
+
+    A host that was away may come back while its wave bakes: then the gate is open again, and no bake passes the wave.
+    """
     result = gate(summary)
     assert result is not None  # noqa: S101 (the wave is open)
     if result.verdict is Verdict.FAIL:
         return Decision((FailWave(wave.number, result.code or Code.WAVE_NOT_PASSED, result.evidence),))
     if result.verdict is Verdict.INCONCLUSIVE:
         return Decision((PauseForPerson(wave.number, result.evidence),))
-    if wave.state is WaveState.BAKING:
-        if done(wave.bake, summary.limits):
-            return Decision((PassWave(wave.number, result.evidence),))
-        return Decision(
-            waits_for=f"the bake of wave {wave.number}: {wave.bake.seconds:.0f} of {summary.limits.bake_seconds:.0f} s"
-        )
-    if result.verdict is Verdict.PASS:
-        if summary.limits.bake_seconds > 0:
-            return Decision((StartBake(wave.number),))
+    if result.verdict is not Verdict.PASS:
+        return _keep_going(summary, wave, now)
+    if wave.state is not WaveState.BAKING and summary.limits.bake_seconds > 0:
+        return Decision((StartBake(wave.number),))
+    if done(wave.bake, summary.limits):
         return Decision((PassWave(wave.number, result.evidence),))
-    return _keep_going(summary, wave, now)
+    return Decision(
+        waits_for=f"the bake of wave {wave.number}: {wave.bake.seconds:.0f} of {summary.limits.bake_seconds:.0f} s"
+    )
 
 
 def _keep_going(summary: Summary, wave: WaveSummary, now: datetime) -> Decision:
