@@ -129,7 +129,7 @@ def _step(state: AttemptState, trigger: Trigger) -> Judgement:
     """Return the step where the machine has one."""
     if trigger not in ATTEMPT_TRANSITIONS[state]:
         return Rejected(Code.REPORT_ILLEGAL)
-    return Step(trigger, uncharged=state in BEFORE_GO and trigger in {Trigger.APPLY, Trigger.TRY})
+    return Step(trigger, uncharged=state in BEFORE_GO and trigger in {Trigger.APPLY, Trigger.TRY, Trigger.SOAK})
 
 
 def _after_the_end(state: AttemptState, reported: AttemptState) -> Judgement:

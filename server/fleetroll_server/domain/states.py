@@ -152,6 +152,7 @@ _BEFORE_GO_ENDS = {
     _T.REQUEUE: _A.PENDING,
     _T.APPLY: _A.APPLYING,
     _T.TRY: _A.TRIAL,
+    _T.SOAK: _A.SOAKING,
 }
 """A host that shows itself past Go without a grant is believed, charged, and an alert."""
 _PAST_GO_ENDS = {
@@ -181,6 +182,7 @@ ATTEMPT_TRANSITIONS: Mapping[AttemptState, Mapping[Trigger, AttemptState]] = {
         _T.GRANT: _A.GRANTED,
         _T.APPLY: _A.APPLYING,
         _T.TRY: _A.TRIAL,
+        _T.SOAK: _A.SOAKING,
         _T.LOSE: _A.LOST,
         **_PAST_GO_ENDS,
     },
@@ -193,13 +195,14 @@ ATTEMPT_TRANSITIONS: Mapping[AttemptState, Mapping[Trigger, AttemptState]] = {
     },
     _A.TRIAL: {_T.TRY: _A.TRIAL, _T.PROMOTE: _A.PROMOTED, _T.LOSE: _A.LOST, **_PAST_GO_ENDS},
     _A.PROMOTED: {_T.TRY: _A.PROMOTED, _T.PROMOTE: _A.PROMOTED, _T.LOSE: _A.LOST, **_PAST_GO_ENDS},
-    _A.SOAKING: {_T.LOSE: _A.LOST, **_PAST_GO_ENDS},
+    _A.SOAKING: {_T.SOAK: _A.SOAKING, _T.LOSE: _A.LOST, **_PAST_GO_ENDS},
     _A.LOST: {
         _T.OFFER: _A.OFFERED,
         _T.DOWNLOAD: _A.DOWNLOADING,
         _T.STAGE: _A.STAGED,
         _T.APPLY: _A.APPLYING,
         _T.TRY: _A.TRIAL,
+        _T.SOAK: _A.SOAKING,
         **_PAST_GO_ENDS,
     },
     _A.SUCCEEDED: {_T.ROLL_BACK: _A.ROLLED_BACK},
