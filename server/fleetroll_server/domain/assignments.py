@@ -46,6 +46,12 @@ _LOST_RANK = 4
 """A lost attempt had Go at least."""
 
 
+_ENDED_PAST_ALL = frozenset({AttemptState.SUCCEEDED, AttemptState.ROLLED_BACK, AttemptState.FAILED})
+"""After these everything that a host says of the attempt is of an earlier step."""
+_ENDED_BY_SERVER = frozenset({AttemptState.CANCELLED, AttemptState.SKIPPED, AttemptState.EXPIRED})
+"""Ends that may cross with the host's own end before Go on their way."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """The report moves the attempt."""
@@ -136,11 +142,10 @@ def _after_the_end(state: AttemptState, reported: AttemptState) -> Judgement:
     """A result stands. Only a kept version that went back afterwards changes it."""
     if state is AttemptState.SUCCEEDED and reported is AttemptState.ROLLED_BACK:
         return Step(Trigger.ROLL_BACK, late=True)
-    if reported in BEFORE_GO or reported is state or state is AttemptState.SUCCEEDED:
+    if reported in BEFORE_GO or reported is state or state in _ENDED_PAST_ALL:
         return History()
-    if (
-        state in {AttemptState.CANCELLED, AttemptState.SKIPPED, AttemptState.EXPIRED}
-        and reported is AttemptState.CANCELLED
-    ):
+    if state in _ENDED_BY_SERVER and reported in {AttemptState.CANCELLED, AttemptState.FAILED}:
         return History()
-    return History() if state in {AttemptState.ROLLED_BACK, AttemptState.FAILED} else Rejected(Code.REPORT_ILLEGAL)
+    if state is AttemptState.ROLLBACK_FAILED and reported not in FINAL:
+        return History()
+    return Rejected(Code.REPORT_ILLEGAL)
