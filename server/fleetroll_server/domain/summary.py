@@ -74,9 +74,9 @@ class WaveCounters:
     def moved(self, before: HostView | None, after: HostView) -> WaveCounters:
         """Return the counters after one host went from ``before`` (nothing: it is new) to ``after``."""
         counted = {name: getattr(self, name) + value for name, value in _difference(before, after).items()}
-        counters = replace(self, **counted, cohorts=self._cohorts(before, after))
         recovered = before is not None and before.is_bad and not after.is_bad
-        return counters._without_forgiveness(after.cohorts) if recovered else counters
+        forgiven = self._forgiveness_left(after.cohorts) if recovered else {}
+        return replace(self, **counted, **forgiven, cohorts=self._cohorts(before, after))
 
     def forgive(self) -> WaveCounters:
         """Return the counters as a person's resume leaves them: what was bad until now fails the wave no more."""
@@ -89,11 +89,10 @@ class WaveCounters:
         forgiven = self.forgiven_cohorts
         return {name: (a - forgiven.get(name, 0), b - forgiven.get(name, 0)) for name, (a, b) in self.cohorts.items()}
 
-    def _without_forgiveness(self, cohorts: Iterable[str]) -> WaveCounters:
-        """Return the counters after a bad host came back well."""
+    def _forgiveness_left(self, cohorts: Iterable[str]) -> dict[str, Any]:
+        """Return what is forgiven after a bad host came back well."""
         left = {name: max(0, self.forgiven_cohorts.get(name, 0) - 1) for name in cohorts}
-        forgiven = {**self.forgiven_cohorts, **left}
-        return replace(self, forgiven_bad=max(0, self.forgiven_bad - 1), forgiven_cohorts=forgiven)
+        return {"forgiven_bad": max(0, self.forgiven_bad - 1), "forgiven_cohorts": {**self.forgiven_cohorts, **left}}
 
     def _cohorts(self, before: HostView | None, after: HostView) -> Mapping[str, tuple[int, int]]:
         """Return attempted and bad hosts by cohort."""
