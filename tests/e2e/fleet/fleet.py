@@ -82,6 +82,11 @@ class Fleet:
         words = ("run", "--data", str(self.data.path), "--listen", self.address)
         self._server = self.processes.start(*(program or SERVER), *words, log=self.folder / "server.log")
 
+    def adopt_server(self, child: Child) -> None:
+        """Take ``child`` for the server from now on; calls go over a new connection."""
+        self._server = child
+        self._hang_up()
+
     def wait_ready(self) -> None:
         """Wait until the server takes connections."""
         wait("the server answers", self._answers, READY_SECONDS, self.server.said)
@@ -93,9 +98,7 @@ class Fleet:
 
     def end(self) -> None:
         """End everything that was started."""
-        if self._client is not None:
-            self._client.__exit__(None, None, None)
-            self._client = None
+        self._hang_up()
         self.processes.end_all()
 
     def cli(self, *words: str, **environment: str) -> Done:
@@ -128,11 +131,14 @@ class Fleet:
 
         wait(f"{', '.join(sorted(wanted))} online", online, READY_SECONDS, self.server.said)
 
-    def rollout(self, version: str, *hosts: str, soak: float = 1.0, lease: float = 60.0, **limits: Any) -> str:
-        """Start a rollout for ``hosts``; return its id."""
+    def rollout(
+        self, version: str, *hosts: str, soak: float = 1.0, lease: float = 60.0, key: str = "", **limits: Any
+    ) -> str:
+        """Start a rollout for ``hosts`` (default: all); return its id."""
         request = rollouts_pb2.StartRolloutRequest(
             product="agent",
             version=version,
+            idempotency_key=key,
             selection=rollouts_pb2.Selection(hosts=hosts),
             limits=rollouts_pb2.RolloutLimits(**limits),
         )
@@ -151,6 +157,16 @@ class Fleet:
         answer = self.client.rollouts.ListRolloutHosts(request, timeout=CALL_SECONDS)
         return next(host for host in answer.hosts if host.name == name)
 
+    def is_completed(self, rollout_id: str) -> bool:
+        """Tell whether a rollout has come to its good end.
+
+        Raises:
+            AssertionError: it has come to another one.
+        """
+        state = self.rollout_of(rollout_id).state
+        assert state in {*RUNNING, rollouts_pb2.ROLLOUT_STATE_COMPLETED}, self.rollout_of(rollout_id)
+        return state == rollouts_pb2.ROLLOUT_STATE_COMPLETED
+
     def outcome(self, rollout_id: str, seconds: float = 60.0) -> str:
         """Wait for the rollout's outcome; return its name."""
         wait(
@@ -161,6 +177,11 @@ class Fleet:
         )
         state = self.rollout_of(rollout_id).state
         return rollouts_pb2.RolloutState.Name(state).removeprefix("ROLLOUT_STATE_")
+
+    def _hang_up(self) -> None:
+        if self._client is not None:
+            self._client.__exit__(None, None, None)
+            self._client = None
 
     def _answers(self) -> bool:
         if self.server.ended is not None:
