@@ -107,7 +107,8 @@ def test_a_trial_whose_try_cannot_be_written_is_not_started() -> None:
     bench.fail_writes = False
     bench.tell(HEALTHY).wait(6.0)
     assert bench.disk.last is not None
-    assert (bench.disk.last.code, bench.disk.last.counted) == ("STORE_FAILED", False)
+    assert (bench.disk.last.reason, bench.disk.last.code) == ("unproven", "STORE_FAILED")
+    assert not bench.disk.last.counted
     assert bench.sent("record")[-1]["record"]["last"]["code"] == "STORE_FAILED"
 
 
@@ -141,6 +142,19 @@ def test_a_way_back_from_a_living_child_that_cannot_be_written_ends_the_child() 
     assert "Terminate" in bench.kinds()
     bench.tell(ChildExited("signal SIGTERM"))
     assert bench.running == OLD
+
+
+def test_a_child_is_never_shown_a_record_that_is_not_durable() -> None:
+    bench = Bench().trial().tell(HEALTHY, Hello())
+    bench.fail_writes = True
+    bench.tell(ChildExited("exit code 1"))
+    bench.done.clear()
+    bench.tell(HEALTHY, ChildExited("exit code 1")).wait(3.0)
+    assert bench.starts(OLD) == 1
+    assert not bench.sent("record")
+    bench.fail_writes = False
+    bench.tell(HEALTHY).wait(5.0)
+    assert bench.sent("record")[-1]["record"]["bad"] == [NEW.digest]
 
 
 def test_a_launcher_on_a_full_disk_starts_and_stops_its_agent() -> None:

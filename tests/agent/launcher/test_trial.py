@@ -278,7 +278,8 @@ def test_another_boot_ends_the_trial_and_counts_only_when_it_ran_and_no_stop_was
 
 @pytest.mark.parametrize("boot_id", [BOOT, ""])
 def test_a_clock_that_went_back_or_a_boot_without_an_id_counts_as_another_boot(boot_id: str) -> None:
-    bench = Bench().trial()
+    bench = Bench(boot_id=boot_id).trial()
+    assert bench.disk.boot_id == boot_id
     bench.at -= 500.0 if boot_id else 0.0
     bench.start(boot_id)
     assert way_back(bench)[1] == "REBOOTED"
@@ -365,3 +366,35 @@ def test_every_write_has_a_higher_number() -> None:
     bench = Bench().committed()
     numbers = [action.record.seq for action in bench.done if isinstance(action, Persist)]
     assert numbers == sorted(set(numbers))
+
+
+def test_a_trial_that_was_started_again_after_a_stop_counts_again() -> None:
+    bench = Bench().trial().tell(Stop(), ChildExited("exit code 0"))
+    bench.start()
+    assert bench.running == NEW
+    bench.start(OTHER_BOOT)
+    assert way_back(bench) == ("unproven", "REBOOTED", True)
+
+
+def test_a_stop_before_the_first_start_of_a_trial_has_no_try_to_give_back() -> None:
+    bench = Bench().tell(HEALTHY).arm().tell(Stop())
+    trial = bench.disk.trial
+    assert trial is not None
+    assert (trial.tries_left, trial.gives, trial.stopped) == (2, 0, True)
+
+
+def test_the_output_of_the_version_before_is_not_blamed_on_a_trial_that_never_ran() -> None:
+    bench = Bench().tell(HEALTHY).arm()
+    bench.tail = "words of 1.0.0"
+    bench.kinds()
+    assert bench.tell(Recall(SERVER_1)).kinds() == ["Persist back", "Send record"]
+    assert last(bench).tail == ""
+
+
+def test_a_version_before_that_fails_as_a_trial_is_no_longer_where_a_late_way_back_leads() -> None:
+    bench = Bench().committed()
+    second = Attempt(Origin.SERVER, 2)
+    bench.arm(second, slot=OLD).tell(ChildExited("exit code 75"), HEALTHY, Hello(), ChildExited("exit code 1"))
+    assert bench.disk.current.digest == NEW.digest
+    assert bench.disk.bad == (OLD.digest,)
+    assert bench.disk.previous is None
