@@ -36,7 +36,14 @@ def on_self_tested(state: State, event: SelfTested, moment: Moment) -> Result:
     state = with_attempt(state, step=Step.ARM)
     state = replace(say_stage(state, moment), arm_until=moment.boot_seconds + state.rules.arm)
     return state, (
-        Arm(attempt.generation, attempt.version, attempt.sha256, attempt.soak_seconds, attempt.lease_seconds),
+        Arm(
+            attempt.generation,
+            attempt.version,
+            attempt.sha256,
+            attempt.soak_seconds,
+            attempt.lease_seconds,
+            attempt.retry_bad,
+        ),
     )
 
 

@@ -266,6 +266,7 @@ class Arm:
     sha256: str
     soak_seconds: float
     lease_seconds: float
+    retry_bad: bool = False
 
 
 @dataclass(frozen=True, slots=True)

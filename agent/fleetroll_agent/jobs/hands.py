@@ -112,8 +112,8 @@ class Hands:
             return
         python = self._outside.state.launcher.current.python
         reference = SlotRef(slot.path.name, effect.version, effect.sha256, python, slot.interpreter_abi)
-        lasting = (effect.soak_seconds, effect.lease_seconds)
-        self._outside.launcher(pipe.arm(_attempt(effect.generation), reference, Authority.SERVER, *lasting))
+        asked = (effect.soak_seconds, effect.lease_seconds, effect.retry_bad)
+        self._outside.launcher(pipe.arm(_attempt(effect.generation), reference, Authority.SERVER, *asked))
 
     def promote(self, effect: events.PassPromote) -> None:
         """Pass the Promote on."""

@@ -45,7 +45,11 @@ class Hello(NamedTuple):
 
 
 class Arm(NamedTuple):
-    """The child asks for a trial. ``obstacle``: why the slot can't be started, as the shell saw it; empty = nothing."""
+    """The child asks for a trial.
+
+    ``obstacle``: why the slot can't be started, as the shell saw it; empty = nothing. ``retry_bad``: a person decided
+    that a digest that was rolled back as bad here may be tried again.
+    """
 
     attempt: Attempt
     slot: SlotRef
@@ -53,6 +57,7 @@ class Arm(NamedTuple):
     soak_seconds: float
     lease_seconds: float
     obstacle: str = "ENTRY_MISSING"
+    retry_bad: bool = False
 
 
 class Promote(NamedTuple):

@@ -90,8 +90,15 @@ def hello() -> Message:
     return {"type": "hello"}
 
 
-def arm(attempt: Attempt, slot: SlotRef, authority: Authority, soak_seconds: float, lease_seconds: float) -> Message:
-    """Ask for a trial; the answer is ``armed`` or ``dropped``."""
+def arm(
+    attempt: Attempt,
+    slot: SlotRef,
+    authority: Authority,
+    soak_seconds: float,
+    lease_seconds: float,
+    retry_bad: bool = False,  # noqa: FBT001, FBT002 (a field of the message)
+) -> Message:
+    """Ask for a trial; the answer is ``armed`` or ``dropped``. ``retry_bad``: also of a digest that was bad here."""
     return {
         "type": "arm",
         "attempt": attempt_to_json(attempt),
@@ -102,6 +109,7 @@ def arm(attempt: Attempt, slot: SlotRef, authority: Authority, soak_seconds: flo
         "authority": authority.value,
         "soak_seconds": soak_seconds,
         "lease_seconds": lease_seconds,
+        "retry_bad": retry_bad,
     }
 
 
@@ -146,6 +154,7 @@ def _read_arm(fields: Fields) -> Event:
         authority=fields.choice("authority", Authority),
         soak_seconds=fields.number("soak_seconds", 0),
         lease_seconds=fields.number("lease_seconds", 0),
+        retry_bad=not fields.absent("retry_bad") and fields.boolean("retry_bad"),
     )
 
 
