@@ -293,13 +293,15 @@ class VirtualAgent:
         return int(self.disk.attempt["generation"])
 
     async def take(self) -> stream_pb2.Assignment:
-        """Take the next assignment, with one write of highest and attempt."""
-        assignment: stream_pb2.Assignment = await self.expect("assignment")
+        """Take the next assignment of a version, with one write of highest and attempt."""
+        while not (assignment := await self.expect("assignment")).version:
+            self.disk.highest = max(self.disk.highest, assignment.generation)
         assert assignment.generation > self.disk.highest, "only a generation above the highest starts anything"
         self.disk.highest = assignment.generation
         self.disk.attempt = {"generation": assignment.generation, "version": assignment.version}
         self.disk.attempt["state"] = types_pb2.ATTEMPT_STATE_OFFERED
-        return assignment
+        taken: stream_pb2.Assignment = assignment
+        return taken
 
     async def stage(self, sha256: str) -> None:
         """Take the assignment, download, and say so."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import shutil
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -64,13 +64,15 @@ from fleetroll_server.store.tables import (
 from tests.faults.virtual_agent import PLATFORM, PRODUCT, Disk, VirtualAgent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 FLEET = "default"
 HOSTS = 8
+COUNTED = {"planned", "attempted", "bad", "ended", "waiting", "succeeded", "pending", "downloading"}
+"""Counts of a wave that follow from its hosts' rows alone; what people forgave does not."""
 OLD, NEW, NEWER = "1.0.0", "1.1.0", "1.2.0"
 
 
@@ -186,6 +188,19 @@ class World:
         for _ in range(int(seconds / step)):
             await self.sweep(step)
 
+    @asynccontextmanager
+    async def broken_disk(self) -> AsyncIterator[None]:
+        """Let every COMMIT fail while the block lasts; wait until the server trusts its storage again."""
+        writer = self.services.store.writer
+        real, writer._transact = writer._transact, _no_space
+        try:
+            yield
+        finally:
+            writer._transact = real
+            async with asyncio.timeout(10):
+                while not writer.healthy:
+                    await asyncio.sleep(0.01)
+
     # Hosts.
 
     def agent(self, name: str) -> VirtualAgent:
@@ -206,6 +221,13 @@ class World:
         for agent in agents:
             await agent.connect()
         return agents
+
+    async def drop(self, name: str) -> None:
+        """Cut a host's line and wait until the server has written that it is gone."""
+        await self.agent(name).cut()
+        async with asyncio.timeout(10):
+            while (await self.identity(name))["server_id"]:
+                await asyncio.sleep(0.01)
 
     async def staged(self, name: str, version: str = NEW) -> VirtualAgent:
         """Let an online host take its offer, download and stage it."""
@@ -380,6 +402,12 @@ class World:
         assert len(rows) == 1, scope
         return rows[0]["in_use"], rows[0]["broken"]
 
+    async def set_budget(self, scope: str, **values: int) -> None:
+        """Change the limits of a scope."""
+        table = table_of(BudgetRow)
+        change = sa.update(table).where(table.c.scope == scope, table.c.fleet_id.is_not(None)).values(**values)
+        await self.services.store.writer.command(lambda tx: tx.execute(change))
+
     async def totals(self) -> dict[str, int]:
         """Return the number of rows of every table that a request could have written to."""
         passing = {"server", "meta", "alembic_version"}
@@ -402,7 +430,7 @@ class World:
         for wave in await self.rows(WaveRow):
             mine = [row for row in hosts if (row["rollout_id"], row["wave"]) == (wave["rollout_id"], wave["number"])]
             stored, counted = WaveCounters.from_json(wave["counters"]), count(_view(row) for row in mine)
-            names = [name.name for name in fields(stored) if name.name not in {"cohorts", "forgiven_bad"}]
+            names = [name.name for name in fields(stored) if name.name in COUNTED]
             assert [getattr(stored, name) for name in names] == [getattr(counted, name) for name in names], names
         for row in hosts:
             assert row["state"] not in FINAL or row["deadline"] is None, "what ended has no deadline"
@@ -431,6 +459,11 @@ class World:
         open_states = {state.value for state in AttemptState} - FINAL - {AttemptState.PENDING.value}
         wanted = {(row["agent_id"], row["rollout_id"]) for row in hosts if row["state"] in open_states}
         assert {(row["agent_id"], row["rollout_id"]) for row in await self.rows(ClaimRow)} == wanted
+
+
+async def _no_space(_group: object) -> Any:
+    """Fail as a full disk does."""
+    raise sa.exc.OperationalError("COMMIT", {}, OSError("database or disk is full"))
 
 
 def _view(row: dict[str, Any]) -> HostView:

@@ -21,7 +21,13 @@ IN_USE, BROKEN = "in_use", "broken"
 
 
 async def hold(
-    tx: Tx, host: Mapping[str, Any], scopes: Sequence[str], holding: Holding, *, enforce: bool = False
+    tx: Tx,
+    host: Mapping[str, Any],
+    scopes: Sequence[str],
+    holding: Holding,
+    *,
+    enforce: bool = False,
+    ended: bool = False,
 ) -> str | None:
     """Make the host's current attempt hold ``holding`` and nothing else.
 
@@ -29,8 +35,9 @@ async def hold(
         tx: the transaction of the step.
         host: the row of the host in its rollout.
         scopes: global, fleet, rollout: in the order in which they are locked.
-        holding: what is to be held; a rollout that has ended holds no broken host.
+        holding: what is to be held.
         enforce: True for a Go: refuse where a scope has no room.
+        ended: the rollout is over: its own scope holds no broken host any more.
 
     Returns:
         The scope without room; nothing was changed then. Nothing when it is held now.
@@ -44,7 +51,7 @@ async def hold(
             if not already and not can_charge(budgets[scope], BROKEN in mine.values()):
                 return scope
     for scope in scopes:
-        await _settle(tx, host, budgets[scope], own.get(scope, {}), _kind(scope, holding))
+        await _settle(tx, host, budgets[scope], own.get(scope, {}), _kind(scope, holding, ended=ended))
     return None
 
 
@@ -78,10 +85,13 @@ async def release_broken(tx: Tx, agent_id: str, fleet_id: str, product: str) -> 
     return freed
 
 
-def _kind(scope: str, holding: Holding) -> str:
+def _kind(scope: str, holding: Holding, *, ended: bool) -> str:
     """Return what is held in one scope: in_use, broken, or nothing."""
+    own = scope.startswith("rollout/")
+    if own and ended and holding is not Holding.IN_USE:
+        return ""
     if holding is Holding.BROKEN_IN_ROLLOUT:
-        return BROKEN if scope.startswith("rollout/") else ""
+        return BROKEN if own else ""
     return {Holding.NOTHING: "", Holding.IN_USE: IN_USE, Holding.BROKEN: BROKEN}[holding]
 
 

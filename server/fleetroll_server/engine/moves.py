@@ -99,11 +99,9 @@ async def _settle_budgets(tx: Tx, book: Book, host: dict[str, Any], before: Atte
     if host["generation"] is None:
         return
     wanted = holding(after, attempted=host["attempted"])
-    if wanted is Holding.BROKEN_IN_ROLLOUT and not book.is_open:
-        wanted = Holding.NOTHING
     if before not in PAST_GO and after not in PAST_GO and not host["attempted"]:
         return
-    await hold(tx, host, book.scopes, wanted)
+    await hold(tx, host, book.scopes, wanted, ended=not book.is_open)
     if wanted is not Holding.IN_USE:
         book.room_made = True
 
