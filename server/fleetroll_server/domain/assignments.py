@@ -89,10 +89,16 @@ def next_generation(stored: int, highest_on_host: int) -> int:
     return max(stored, highest_on_host) + 1
 
 
-def judge_report(state: AttemptState, reported: AttemptState, *, code: Code | None) -> Judgement:
+def judge_report(state: AttemptState, reported: AttemptState, *, code: Code | None, is_open: bool = True) -> Judgement:
     """Return what a journaled report does to the current attempt in ``state``.
 
     A report may be old: STAGED after a Go is history, never a proof that the Go is unused.
+
+    Args:
+        state: of the attempt.
+        reported: what the report says.
+        code: why, as the report says.
+        is_open: the rollout has not ended: what the kill switch stopped goes back into its queue.
     """
     trigger = _REPORTED.get(reported)
     if trigger is None:
@@ -101,13 +107,14 @@ def judge_report(state: AttemptState, reported: AttemptState, *, code: Code | No
         return _after_the_end(state, reported)
     if reported not in FINAL and _RANK[reported] < _rank(state):
         return History()
-    return _step(state, _killed(trigger, code))
+    return _step(state, _killed(trigger, code, is_open=is_open))
 
 
-def judge_hello(state: AttemptState, shown: AttemptState, *, code: Code | None) -> Judgement:
+def judge_hello(state: AttemptState, shown: AttemptState, *, code: Code | None, is_open: bool = True) -> Judgement:
     """Return what an attempt shown in the hello of the current session does.
 
-    It is the truth of now: STAGED proves that every earlier Go is unused and dead.
+    It is the truth of now: STAGED proves that every earlier Go is unused and dead. The arguments are those of
+    :func:`judge_report`.
     """
     trigger = _REPORTED.get(shown)
     if trigger is None:
@@ -118,7 +125,7 @@ def judge_hello(state: AttemptState, shown: AttemptState, *, code: Code | None) 
         trigger = Trigger.DOWNLOAD
     if shown in BEFORE_GO and state not in BEFORE_GO | {AttemptState.GRANTED, AttemptState.LOST}:
         return Rejected(Code.REPORT_ILLEGAL)
-    return _step(state, _killed(trigger, code))
+    return _step(state, _killed(trigger, code, is_open=is_open))
 
 
 def _rank(state: AttemptState) -> int:
@@ -126,9 +133,10 @@ def _rank(state: AttemptState) -> int:
     return _LOST_RANK if state is AttemptState.LOST else _RANK[state]
 
 
-def _killed(trigger: Trigger, code: Code | None) -> Trigger:
-    """The kill switch ends attempts, not plans: the host goes back into the queue of its rollout."""
-    return Trigger.REQUEUE if trigger is Trigger.END_BY_HOST and code is Code.KILLED else trigger
+def _killed(trigger: Trigger, code: Code | None, *, is_open: bool) -> Trigger:
+    """The kill switch ends attempts, not plans: the host goes back into the queue of its rollout while that is open."""
+    requeued = trigger is Trigger.END_BY_HOST and code is Code.KILLED and is_open
+    return Trigger.REQUEUE if requeued else trigger
 
 
 def _step(state: AttemptState, trigger: Trigger) -> Judgement:
