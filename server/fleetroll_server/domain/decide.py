@@ -6,7 +6,7 @@ proposes; only the Go transaction charges a budget.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,8 @@ class Summary:
         limits: in force.
         wave: the first wave that has not passed; nothing when all have.
         not_after: when waiting for Go ends.
+        late_bad: hosts of passed waves that went bad after that, and that no person forgave: they hold the budget, so
+            the gate of the current wave counts them. No passed wave is reopened by them.
     """
 
     state: RolloutState
@@ -51,6 +53,7 @@ class Summary:
     limits: RolloutLimits
     wave: WaveSummary | None
     not_after: datetime
+    late_bad: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +181,10 @@ def gate(summary: Summary) -> GateResult | None:
         return None
     counters = summary.wave.counters
     cohorts = [CohortCounters(label, tried, bad) for label, (tried, bad) in counters.unforgiven_cohorts().items()]
-    return verdict(_unforgiven(counters), cohorts, summary.limits)
+    result = verdict(_unforgiven(counters, summary.late_bad), cohorts, summary.limits)
+    if not summary.late_bad:
+        return result
+    return replace(result, evidence=f"{result.evidence} (with {summary.late_bad} of waves that had passed)")
 
 
 def _judge(summary: Summary, wave: WaveSummary, now: datetime) -> Decision:
@@ -220,12 +226,12 @@ def _keep_going(summary: Summary, wave: WaveSummary, now: datetime) -> Decision:
     return Decision(waits_for=f"{could_move} hosts of wave {wave.number}")
 
 
-def _unforgiven(counters: WaveCounters) -> Counters:
-    """Return the counters without what a person forgave by resuming."""
+def _unforgiven(counters: WaveCounters, late_bad: int) -> Counters:
+    """Return the counters without what a person forgave by resuming, and with what went bad behind the wave."""
     return Counters(
         planned=counters.planned,
-        attempted=counters.attempted - counters.forgiven_bad,
-        bad=counters.bad - counters.forgiven_bad,
+        attempted=counters.attempted - counters.forgiven_bad + late_bad,
+        bad=counters.bad - counters.forgiven_bad + late_bad,
         ended=counters.ended,
         waiting=counters.waiting,
         succeeded=counters.succeeded,

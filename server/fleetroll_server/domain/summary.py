@@ -79,10 +79,18 @@ class WaveCounters:
         return replace(self, **counted, **forgiven, cohorts=self._cohorts(before, after))
 
     def forgive(self) -> WaveCounters:
-        """Return the counters as a person's resume leaves them: what was bad until now fails the wave no more."""
+        """Return the counters as a person's resume leaves them: what was bad until now fails nothing any more.
+
+        A pass does the same: what its gate let through is no reason to halt a later wave.
+        """
         return replace(
             self, forgiven_bad=self.bad, forgiven_cohorts={name: bad for name, (_, bad) in self.cohorts.items()}
         )
+
+    @property
+    def unforgiven_bad(self) -> int:
+        """Return the bad hosts that no person forgave and no gate let through."""
+        return max(0, self.bad - self.forgiven_bad)
 
     def unforgiven_cohorts(self) -> dict[str, tuple[int, int]]:
         """Return attempted and bad hosts by cohort, without those that a person forgave."""
