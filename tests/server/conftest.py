@@ -348,14 +348,16 @@ def host() -> Callable[..., Host]:
 def artefact(tmp_path: Path) -> Callable[..., BuiltArtefact]:
     """Build a small artefact of the agent that carries a version stamp."""
 
-    def build(version: str = "1.0.0", git_sha: str = "abcdef0", filler: int = 700_000) -> BuiltArtefact:
-        tree = tmp_path / f"tree-{version}"
+    def build(
+        version: str = "1.0.0", git_sha: str = "abcdef0", filler: int = 700_000, folder: str = "built"
+    ) -> BuiltArtefact:
+        tree = tmp_path / folder / f"tree-{version}"
         (tree / "fleetroll_common").mkdir(parents=True)
         (tree / "entry.py").write_text("print('hello')\n")
         noise = hashlib.shake_256(version.encode()).digest(filler)
         (tree / "data.bin").write_bytes(noise)
         info = BuildInfo(Version.parse(version), git_sha, datetime(2026, 1, 1, tzinfo=UTC))
         (tree / "fleetroll_common" / STAMP_NAME).write_bytes(stamp(info))
-        return build_artefact(tree, tmp_path / f"{version}.tar.zst", entry_point="entry.py", level=1)
+        return build_artefact(tree, tmp_path / folder / f"{version}.tar.zst", entry_point="entry.py", level=1)
 
     return build

@@ -91,15 +91,3 @@ def current_caller() -> Caller:
     if not isinstance(caller, Caller):
         raise RequestError("this call needs an API token", code=Code.UNAUTHENTICATED)
     return caller
-
-
-def current_agent() -> AgentCaller:
-    """Return which agent calls.
-
-    Raises:
-        RequestError: UNAUTHENTICATED: none does.
-    """
-    caller = _current.get()
-    if not isinstance(caller, AgentCaller):
-        raise RequestError("this call needs a session token", code=Code.UNAUTHENTICATED)
-    return caller

@@ -79,24 +79,6 @@ async def newest_release(connection: AsyncConnection, product: str) -> Release:
     return listed[0]
 
 
-async def is_listed(connection: AsyncConnection, product: str, version: str) -> bool:
-    """Tell whether hosts may install this version now: part of every Go, inside of its transaction."""
-    query = sa.select(_RELEASE.c.listed).where(_RELEASE.c.product == product, _RELEASE.c.version == version)
-    return bool(await connection.scalar(query))
-
-
-async def artifact_for(connection: AsyncConnection, product: str, version: str, platform: Platform) -> Artifact | None:
-    """Return the artefact of a version for ``platform``; None when the release or the artefact is not there."""
-    query = (
-        sa.select(_ARTIFACT)
-        .join(_RELEASE, _RELEASE.c.id == _ARTIFACT.c.release_id)
-        .where(_RELEASE.c.product == product, _RELEASE.c.version == version)
-        .where(_ARTIFACT.c.os == platform.os, _ARTIFACT.c.arch == platform.arch, _ARTIFACT.c.abi == platform.abi)
-    )
-    row = (await connection.execute(query)).mappings().one_or_none()
-    return None if row is None else _artifact(row)
-
-
 async def artifact_at(connection: AsyncConnection, path: str) -> Artifact:
     """Return the artefact at ``path``.
 

@@ -57,7 +57,3 @@ class Release:
     def parsed_version(self) -> Version:
         """Return the version as a value that is ordered."""
         return Version.parse(self.version)
-
-    def artifact_for(self, platform: Platform) -> Artifact | None:
-        """Return the artefact that runs on ``platform``; None when there is none."""
-        return next((artifact for artifact in self.artifacts if artifact.platform == platform), None)

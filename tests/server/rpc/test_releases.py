@@ -17,6 +17,7 @@ from fleetroll_common.trust.source import MetadataAbsent
 from fleetroll_common.values.clock import SystemClock
 from fleetroll_common.wire.channel import ADMIN_OPTIONS
 from fleetroll_common.wire.macs import session_token
+from fleetroll_publishing.artefact.build import build_artefact
 from fleetroll_server.catalogue.metadata import current_files
 from fleetroll_server.store.tables import AgentRow, ArtifactRow, MetadataFileRow, ReleaseRow, table_of
 
@@ -333,3 +334,80 @@ async def test_metadata_is_served_by_name(server: Any, agent_metadata: Any, refu
         assert (await stub.GetMetadata(request, metadata=agent_metadata)).payload == data
     missing = repository_pb2.GetMetadataRequest(name="2.root.json")
     assert (await refusal(stub.GetMetadata(missing, metadata=agent_metadata))).code == "NOT_FOUND"
+
+
+@pytest.mark.parametrize("demo", [True, False])
+async def test_a_dirty_build_is_published_in_demo_repositories_alone(
+    server: Any, artefact: Callable[..., Any], refusal: Any, demo: bool
+) -> None:
+    if not demo:  # what init without --demo writes; the bag is frozen, so it is replaced where it is looked at
+        object.__setattr__(server.services, "demo", False)
+    built = artefact("1.1.0", git_sha="abcdef0+dirty")
+    call = publish(server, header(built, git_sha="abcdef0+dirty"), built.path.read_bytes())
+    if demo:
+        assert (await call).release.git_sha == "abcdef0+dirty"
+    else:
+        why = await refusal(call)
+        assert (why.code, why.facts["field"]) == ("INVALID_ARGUMENT", "git_sha")
+        await nothing_is_stored(server)
+
+
+async def test_an_artefact_without_a_stamp_is_refused(server: Any, refusal: Any, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "entry.py").write_text("print()\n")
+    built = build_artefact(tree, tmp_path / "1.1.0.tar.zst", entry_point="entry.py", level=1)
+    why = await refusal(publish(server, header(built), built.path.read_bytes()))
+    assert (why.code, why.facts["field"]) == ("VERSION_MISMATCH", "artefact")
+    await nothing_is_stored(server)
+
+
+async def test_an_artefact_without_its_entry_point_is_refused(server: Any, refusal: Any, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "other.py").write_text("print()\n")
+    built = build_artefact(tree, tmp_path / "1.1.0.tar.zst", entry_point="other.py", level=1)
+    assert (await refusal(publish(server, header(built), built.path.read_bytes()))).code == "ENTRY_MISSING"
+    await nothing_is_stored(server)
+
+
+async def test_platforms_of_one_version_come_from_one_commit(
+    server: Any, artefact: Callable[..., Any], refusal: Any
+) -> None:
+    first = artefact("1.1.0")
+    await publish(server, header(first), first.path.read_bytes())
+    other = artefact("1.1.0", git_sha="1234567", folder="other")
+    arm = types_pb2.Platform(os="linux", arch="aarch64", abi="cp311")
+    head = header(other, git_sha="1234567", platform=arm)
+    why = await refusal(publish(server, head, other.path.read_bytes()))
+    assert (why.code, why.facts["field"]) == ("CONFLICT", "git_sha")
+    assert [path.name for path in server.services.folder.artefacts.iterdir()] == [first.artefact_sha256]
+
+
+async def test_a_disk_that_refuses_the_upload_is_the_server_s_fault(
+    server: Any, artefact: Callable[..., Any], refusal: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    built = artefact("1.1.0")
+    for place in ("fleetroll_server.catalogue.upload.os.fsync", "fleetroll_server.catalogue.publish.sync_dir"):
+        with monkeypatch.context() as patched:
+            patched.setattr(place, full)
+            why = await refusal(publish(server, header(built), built.path.read_bytes()))
+        assert (why.status, why.code) == (grpc.StatusCode.UNAVAILABLE, "STORE_FAILED")
+        assert await listed(server) == []
+    assert (await publish(server, header(built), built.path.read_bytes())).role_version == 2
+
+
+async def test_an_upload_that_stands_still_is_ended(
+    installed: Any, launch: Any, artefact: Callable[..., Any], refusal: Any
+) -> None:
+    built = artefact("1.1.0")
+    async with launch(installed, upload_stall_seconds=1) as server:
+        stub = releases_pb2_grpc.ReleasesServiceStub(server.channel)
+        call: Any = stub.PublishRelease(metadata=server.client().metadata)
+        await call.write(releases_pb2.PublishReleaseRequest(header=header(built)))
+        why = await refusal(call)
+        assert (why.code, why.facts["field"]) == ("INVALID_ARGUMENT", "chunk")
+        await nothing_is_stored(server)
