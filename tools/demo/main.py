@@ -60,7 +60,8 @@ def show(fleet: Fleet, told: list[Told], seconds: float) -> None:
     say()
     for one in told:
         if one.canary:
-            say(f"{one.version}: canary {one.canary} rolled back, {one.canary_code}; last output: {one.canary_output}")
+            say(f"{one.version}: canary {one.canary} rolled back: {one.canary_message} ({one.canary_code})")
+            say(f"       its last output: {one.canary_output[:100]}")
     versions = list(fleet.versions().values())
     say(f"hosts per version: {', '.join(f'{v}: {versions.count(v)} of {len(HOSTS)}' for v in sorted(set(versions)))}")
     if set(versions) != {GOOD}:

@@ -36,6 +36,7 @@ class Told:
         why: the reason of the outcome, in words.
         canary: the host that went back; empty for a good release.
         canary_code: why it went back.
+        canary_message: the same in words, as the host's launcher saw it.
         canary_output: the last line of the program that did not live.
         past_go: hosts whose own journal says that they used a Go.
     """
@@ -46,6 +47,7 @@ class Told:
     why: str
     canary: str
     canary_code: str
+    canary_message: str
     canary_output: str
     past_go: tuple[str, ...]
 
@@ -136,7 +138,7 @@ class Story:
         shown = self._fleet.rollout(rollout["id"])
         hosts = self._fleet.rollout_hosts(rollout["id"])
         back = next((host for host in hosts if host["attempt"]["state"] == "ATTEMPT_STATE_ROLLED_BACK"), None)
-        attempt = back["attempt"] if back else {"code": "", "output_tail": ""}
+        attempt = back["attempt"] if back else {"code": "", "message": "", "output_tail": ""}
         output = attempt["output_tail"].strip().splitlines()
         return Told(
             version=version,
@@ -145,6 +147,7 @@ class Story:
             why=shown["state_decision"]["reason"],
             canary=back["name"] if back else "",
             canary_code=attempt["code"].removeprefix("REASON_CODE_"),
+            canary_message=attempt["message"],
             canary_output=output[-1] if output else "",
             past_go=tuple(hosts_past_go(self._fleet.hosts, self._sha256(version))),
         )
