@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 SETTINGS = """
 [reconnect]
-base_seconds = 0.2
-cap_seconds = 0.5
+base_seconds = 0.5
+cap_seconds = 1.0
 [go]
 ask_interval_seconds = 2.0
 """
