@@ -93,6 +93,7 @@ gen: setup $(GEN)/.synced ## Generate code from protos/ into generated/
 
 docs: setup ## Write the generated pages of docs/
 	@$(PY) -m tools.house.docs
+	@$(PY) -m tools.states_doc
 
 roles: setup ## Write the table of roles that the contract declares
 	@$(PY) -m tools.house.roles

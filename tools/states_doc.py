@@ -6,7 +6,7 @@ The page is a pure function of the tables; a test makes it again and compares. U
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fleetroll_server.domain.deadlines import expiry
 from fleetroll_server.domain.states import (
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from enum import StrEnum
 
-    Table = Mapping[StrEnum, Mapping[StrEnum, StrEnum]]
+    Table = Mapping[Any, Mapping[Any, StrEnum]]
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "states.md"
 HEAD = """# States

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, assert_never
+from dataclasses import dataclass
 
 from fleetroll_common.values.codes import Code
 from fleetroll_server.domain import assignments, bake, charges, deadlines, go, people, promote, states
 from fleetroll_server.domain import decide as deciding
-from fleetroll_server.domain.limits import OfflinePolicy
 from fleetroll_server.domain.states import (
     BEFORE_GO,
     FINAL,
@@ -20,10 +18,8 @@ from fleetroll_server.domain.states import (
     WaveState,
     WaveTrigger,
 )
-from tests.faults.rollout_rows import VERSION, Desired, HostRow, Rows, WaveRow
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.faults.rollout_engine import Engine, Message
+from tests.faults.rollout_rows import VERSION, HostRow
 
 SHA = "ab" * 32
 
@@ -48,29 +44,8 @@ class Hello:
     on_trial: bool = False
 
 
-@dataclass(frozen=True)
-class Message:
-    """What leaves for a host: assignment, go, refused, promote or kill."""
-
-    kind: str
-    generation: int = 0
-    version: str = ""
-    ask: int = 0
-    stop: bool = False
-
-
-class Server(Rows):
-    """Rows, and everybody who may move them. Messages for hosts with a session collect in :attr:`outbox`."""
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        """Begin as :class:`~tests.faults.rollout_rows.Rows` does, with the first offers not yet made."""
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # the same arguments
-        self.outbox: dict[str, list[Message]] = {name: [] for name in self.hosts}
-        self.running = dict.fromkeys(self.hosts, "1.0.0")
-        self.on_trial: set[str] = set()
-        self.epoch = 0
-        self.when_passed: Callable[[int], None] = lambda number: None
-        self.when_granted: Callable[[str], None] = lambda name: None
+class Server(Engine):
+    """The engine, and everybody whose word moves a rollout."""
 
     # What hosts say.
 
@@ -146,7 +121,7 @@ class Server(Rows):
 
     def pause(self) -> None:
         if self.state is not RolloutState.PAUSED:
-            self._become(people.stop(self.state, RolloutTrigger.PAUSE))
+            self.become(people.stop(self.state, RolloutTrigger.PAUSE))
 
     def resume(self) -> None:
         state = people.resume(self.state)
@@ -160,13 +135,13 @@ class Server(Rows):
         if self.state is RolloutState.PAUSED:
             assert not self.killed
             wave.passed_by_person = True
-            self._step(wave, WaveTrigger.PASS)
+            self.step(wave, WaveTrigger.PASS)
             self._go_again(people.resume(self.state))
         else:
             self.go_on(deciding.Advanced())
 
     def cancel(self, *, let_finish: bool = False) -> None:
-        self._become(people.stop(self.state, RolloutTrigger.CANCEL))
+        self.become(people.stop(self.state, RolloutTrigger.CANCEL))
         self.forgive_budget()
         for host in self.hosts.values():
             past = host.state in PAST_GO
@@ -180,7 +155,7 @@ class Server(Rows):
     def press_kill(self) -> None:
         self.killed = True
         if self.state is RolloutState.RUNNING:
-            self._become(RolloutState.PAUSED)
+            self.become(RolloutState.PAUSED)
         for name in self.sessions:
             self.send(name, Message("kill"))
 
@@ -199,7 +174,7 @@ class Server(Rows):
                     self.desire(host.name, "")
         if self.state is RolloutState.COMPLETED and self.now >= self.not_after:
             for wave in self.waves:
-                self._expire(wave.number)
+                self.expire(wave.number)
             return
         wave_now = self.current()
         if self.state is RolloutState.RUNNING and wave_now is not None and wave_now.state is WaveState.BAKING:
@@ -209,93 +184,6 @@ class Server(Rows):
                 wave_now.baked, self.now, up=up, away_without_goodbye=len(away), max_failed=self.limits.max_failed
             )
         self.go_on()
-
-    def go_on(self, event: deciding.Event | None = None) -> None:
-        """Take every step that is due. More of them than hosts and waves could need is a loop."""
-        event = event or deciding.Moved()
-        for _ in range(2 * len(self.hosts) + 4 * len(self.waves) + 8):
-            decision = deciding.decide(self.summary(), event, self.now)
-            self.decisions += 1
-            assert decision.actions or decision.waits_for or self.state in states.ENDED_ROLLOUT, "it waits for nothing"
-            if not [action for action in decision.actions if self._carry_out(action)]:
-                return
-            event = deciding.Moved()
-        raise AssertionError(f"decide does not come to an end: {self.summary()}")
-
-    def send(self, name: str, message: Message) -> None:
-        if name in self.sessions:
-            self.outbox[name].append(message)
-
-    def desire(self, name: str, version: str, *, stop: bool = False) -> int:
-        """Write an assignment with the next generation."""
-        known = self.desired.get(name)
-        generation = assignments.next_generation(known.generation if known else 0, self.highest[name])
-        self.desired[name] = Desired(generation, version, stop)
-        self.send(name, Message("assignment", generation, version, stop=stop))
-        return generation
-
-    def _carry_out(self, action: deciding.Action) -> bool:
-        match action:
-            case deciding.AwaitPerson(wave=number):
-                self._step(self.waves[number - 1], WaveTrigger.AWAIT)
-            case deciding.OpenWave(wave=number):
-                self._step(self.waves[number - 1], WaveTrigger.OPEN)
-                self.waves[number - 1].moved_at = self.now
-            case deciding.OfferHosts(wave=number, count=count):
-                return self._offer(number, count)
-            case deciding.ExpireHosts(wave=number):
-                return self._expire(number)
-            case deciding.StartBake(wave=number):
-                self._step(self.waves[number - 1], WaveTrigger.BAKE)
-                self.waves[number - 1].baked = replace(self.waves[number - 1].baked, ticked_at=self.now)
-            case deciding.PassWave(wave=number):
-                self._step(self.waves[number - 1], WaveTrigger.PASS)
-            case deciding.FailWave(wave=number, evidence=evidence):
-                self._step(self.waves[number - 1], WaveTrigger.FAIL)
-                self.fails.append((number, evidence))
-                self._become(states.transition(states.ROLLOUT_TRANSITIONS, self.state, RolloutTrigger.HALT))
-            case deciding.PauseForPerson():
-                self._become(states.transition(states.ROLLOUT_TRANSITIONS, self.state, RolloutTrigger.PAUSE))
-            case deciding.Complete():
-                self._become(states.transition(states.ROLLOUT_TRANSITIONS, self.state, RolloutTrigger.COMPLETE))
-                self.forgive_budget()
-            case other:
-                assert_never(other)
-        return True
-
-    def _offer(self, number: int, count: int) -> bool:
-        if self.killed:
-            return False
-        waits = [h for h in self.of_wave(number) if h.state is AttemptState.PENDING and h.waiting is None][:count]
-        for host in waits:
-            if self.running[host.name] == VERSION:
-                self.move(host, Trigger.SKIP, code=Code.ALREADY_AT_TARGET)
-            elif host.name in self.quarantined:
-                self.note(host, waiting=Code.QUARANTINED)
-            elif host.name not in self.sessions:
-                self._offline(host)
-            else:
-                generation = self.desire(host.name, VERSION)
-                deadline = self.next_deadline(host, AttemptState.OFFERED)
-                self.move(host, Trigger.OFFER, generation=generation, deadline=deadline)
-        return bool(waits)
-
-    def _offline(self, host: HostRow) -> None:
-        if self.limits.offline_policy is OfflinePolicy.SKIP:
-            self.move(host, Trigger.SKIP, code=Code.HOST_OFFLINE)
-        elif self.limits.offline_policy is OfflinePolicy.FAIL:
-            self.move(host, Trigger.FAIL, code=Code.HOST_OFFLINE_AT_DISPATCH)
-        else:
-            self.note(host, waiting=Code.HOST_OFFLINE)
-
-    def _expire(self, number: int) -> bool:
-        hosts = [host for host in self.of_wave(number) if host.state in BEFORE_GO]
-        for host in hosts:
-            offered = host.state is not AttemptState.PENDING
-            self.move(host, Trigger.EXPIRE, code=Code.EXPIRED)
-            if offered:
-                self.desire(host.name, "")
-        return bool(hosts)
 
     def _judge_ask(self, host: HostRow, epoch: int, number: int) -> go.Refuse | None:
         if host.session == epoch and number <= host.last_ask:
@@ -388,7 +276,7 @@ class Server(Rows):
         for wave in self.waves:
             self.let_through(wave)
             if wave.state is WaveState.FAILED:
-                self._step(wave, WaveTrigger.REOPEN)
+                self.step(wave, WaveTrigger.REOPEN)
 
     def _go_again(self, state: RolloutState) -> None:
         """Continue: the clocks that stood go on from here."""
@@ -398,25 +286,10 @@ class Server(Rows):
         wave = self.current()
         if wave is not None:
             wave.moved_at = self.now
-        self._become(state)
+        self.become(state)
         for host in self.hosts.values():
             if host.state is AttemptState.OFFERED:
                 host.deadline = self.next_deadline(host, host.state)
                 desired = self.desired[host.name]
                 self.send(host.name, Message("assignment", desired.generation, desired.version))
         self.go_on()
-
-    def _become(self, state: RolloutState) -> None:
-        self.state = state
-        if state in {RolloutState.PAUSED, RolloutState.HALTED} and self.stopped_at is None:
-            self.stopped_at = self.now
-            for host in self.hosts.values():
-                if host.state is AttemptState.OFFERED:
-                    host.deadline = None
-
-    def _step(self, wave: WaveRow, trigger: WaveTrigger) -> None:
-        wave.state = states.transition(states.WAVE_TRANSITIONS, wave.state, trigger)
-        if wave.state is WaveState.PASSED:
-            self.passes.append(wave.number)
-            self.when_passed(wave.number)
-            self.let_through(wave)

@@ -24,12 +24,13 @@ from fleetroll_server.domain.states import (
 )
 from tests.faults import rollout_oracle
 from tests.faults.rollout_rows import VERSION
-from tests.faults.rollout_server import Hello, Message, Said, Server
+from tests.faults.rollout_server import Hello, Said, Server
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from fleetroll_server.domain.limits import RolloutLimits
+    from tests.faults.rollout_engine import Message
 
 LEASE_SECONDS = 360.0
 GO_SECONDS = 60.0
