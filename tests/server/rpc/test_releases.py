@@ -11,52 +11,20 @@ import grpc
 import pytest
 import sqlalchemy as sa
 
-from fleetroll.v1 import releases_pb2, releases_pb2_grpc, repository_pb2, repository_pb2_grpc, types_pb2
+from fleetroll.v1 import releases_pb2, releases_pb2_grpc, types_pb2
 from fleetroll_common.trust.client import TrustClient
 from fleetroll_common.trust.source import MetadataAbsent
 from fleetroll_common.values.clock import SystemClock
-from fleetroll_common.wire.channel import ADMIN_OPTIONS
-from fleetroll_common.wire.macs import session_token
 from fleetroll_publishing.artefact.build import build_artefact
 from fleetroll_server.catalogue.metadata import current_files
-from fleetroll_server.store.tables import AgentRow, ArtifactRow, MetadataFileRow, ReleaseRow, table_of
+from fleetroll_server.store.tables import ArtifactRow, MetadataFileRow, ReleaseRow, table_of
+from tests.faults.uploads import header, publish
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 CHUNK = 256 * 1024
-LINUX = types_pb2.Platform(os="linux", arch="x86_64", abi="cp311")
-
-
-def header(built: Any, **other: Any) -> releases_pb2.PublishHeader:
-    values: dict[str, Any] = {
-        "product": "agent",
-        "version": built.path.name.removesuffix(".tar.zst"),
-        "channels": ["stable"],
-        "platform": LINUX,
-        "git_sha": "abcdef0",
-        "sha256": bytes.fromhex(built.artefact_sha256),
-        "length": built.artefact_bytes,
-    }
-    return releases_pb2.PublishHeader(**(values | other))
-
-
-async def publish(server: Any, head: releases_pb2.PublishHeader, data: bytes, chunk: int = CHUNK) -> Any:
-    """Publish with a synchronous client, as users do: grpc.aio's hides the status of an upload that is cut."""
-
-    def messages() -> Iterator[releases_pb2.PublishReleaseRequest]:
-        yield releases_pb2.PublishReleaseRequest(header=head)
-        for start in range(0, len(data), chunk):
-            yield releases_pb2.PublishReleaseRequest(chunk=data[start : start + chunk])
-
-    def call() -> Any:
-        credentials = grpc.ssl_channel_credentials(server.services.ca_pem)
-        with grpc.secure_channel(server.running.address, credentials, options=ADMIN_OPTIONS) as channel:
-            stub = releases_pb2_grpc.ReleasesServiceStub(channel)
-            return stub.PublishRelease(messages(), metadata=server.client().metadata, timeout=30)
-
-    return await asyncio.to_thread(call)
 
 
 async def listed(server: Any) -> list[releases_pb2.Release]:
@@ -272,68 +240,6 @@ async def test_releases_are_paged_and_filtered(server: Any, artefact: Callable[.
     page.cursor = b"nonsense"
     wrong = releases_pb2.ListReleasesRequest(page=page)
     assert (await refusal(client.call(stub.ListReleases, wrong))).facts["field"] == "page.cursor"
-
-
-@pytest.fixture
-async def agent_metadata(server: Any) -> tuple[tuple[str, bytes], ...]:
-    """The metadata of an agent in a session."""
-    values: dict[str, Any] = {
-        "name": "h",
-        "os": "linux",
-        "arch": "x86_64",
-        "abi": "cp311",
-        "public_key": b"k",
-        "acked": b"a",
-    }
-    row = AgentRow(id="agent-a", fleet_id="default", epoch=3, enrolled_at=server.clock.now(), **values)
-
-    async def job(tx: Any) -> None:
-        await tx.execute(sa.insert(table_of(AgentRow)).values(row.model_dump()))
-
-    await server.services.store.writer.command(job)
-    ends = server.clock.now() + timedelta(minutes=15)
-    return (("fleetroll-session-bin", session_token(server.services.server_key, "agent-a", 3, ends)),)
-
-
-async def fetch(server: Any, metadata: Any, path: str, offset: int = 0) -> list[bytes]:
-    stub = repository_pb2_grpc.RepositoryServiceStub(server.channel)
-    request = repository_pb2.FetchTargetRequest(path=path, offset=offset)
-    return [answer.chunk async for answer in stub.FetchTarget(request, metadata=metadata, timeout=20)]
-
-
-@pytest.mark.parametrize("offset", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 600_000])
-async def test_an_artefact_is_served_from_any_byte(
-    server: Any, artefact: Callable[..., Any], agent_metadata: Any, offset: int
-) -> None:
-    built = artefact("1.1.0")
-    made = await publish(server, header(built), built.path.read_bytes())
-    chunks = await fetch(server, agent_metadata, made.release.artifacts[0].path, offset)
-    assert b"".join(chunks) == built.path.read_bytes()[offset:]
-    assert max(map(len, chunks)) <= CHUNK
-
-
-async def test_offsets_at_and_beyond_the_end(
-    server: Any, artefact: Callable[..., Any], agent_metadata: Any, refusal: Any
-) -> None:
-    built = artefact("1.1.0")
-    path = (await publish(server, header(built), built.path.read_bytes())).release.artifacts[0].path
-    assert await fetch(server, agent_metadata, path, built.artefact_bytes) == []
-    for offset in (built.artefact_bytes + 1, -1):
-        assert (await refusal(fetch(server, agent_metadata, path, offset))).facts["field"] == "offset"
-    assert (await refusal(fetch(server, agent_metadata, "agent/9.9.9/x"))).code == "NOT_FOUND"
-    (server.services.folder.artefacts / built.artefact_sha256).unlink()
-    assert (await refusal(fetch(server, agent_metadata, path))).code == "STORE_FAILED"
-
-
-async def test_metadata_is_served_by_name(server: Any, agent_metadata: Any, refusal: Any) -> None:
-    stub = repository_pb2_grpc.RepositoryServiceStub(server.channel)
-    async with server.services.store.read() as connection:
-        files = await current_files(connection)
-    for name, data in files.items():
-        request = repository_pb2.GetMetadataRequest(name=name)
-        assert (await stub.GetMetadata(request, metadata=agent_metadata)).payload == data
-    missing = repository_pb2.GetMetadataRequest(name="2.root.json")
-    assert (await refusal(stub.GetMetadata(missing, metadata=agent_metadata))).code == "NOT_FOUND"
 
 
 @pytest.mark.parametrize("demo", [True, False])

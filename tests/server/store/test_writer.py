@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +11,7 @@ import sqlalchemy as sa
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError, StoreError
 from fleetroll_server.store import EventFact, Store, Tx
-from fleetroll_server.store.tables import BudgetRow, CounterRow, EventRow, FleetRow, MetaRow, table_of
+from fleetroll_server.store.tables import CounterRow, EventRow, FleetRow, MetaRow, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -338,117 +337,6 @@ async def test_readers_do_not_wait_for_the_writer(store: Store) -> None:
         assert await keys(store) == []
     release.set()
     await holder
-
-
-async def test_two_writers_on_one_database_make_no_gap_that_a_watcher_could_fall_into(
-    store: Store, database_url: str, clock: FakeClock
-) -> None:
-    """A watcher that reads all above its cursor misses no event that commits later with a lower number."""
-    second = await Store.open(database_url, clock)
-    numbers = itertools.count()
-    done = asyncio.Event()
-
-    async def job(tx: Tx) -> None:
-        tx.emit(fact(next(numbers)))
-        await asyncio.sleep(0)
-        tx.emit(fact(next(numbers)))
-
-    async def write(writer_store: Store) -> None:
-        for round_number in range(25):
-            lane = writer_store.writer.command if round_number % 2 else writer_store.writer.report
-            await asyncio.gather(*(lane(job) for _ in range(4)))
-
-    async def watch() -> list[int]:
-        cursor, seen = 0, []
-        while True:
-            last_round = done.is_set()
-            async with store.read() as connection:
-                rows = await connection.scalars(
-                    sa.select(EVENT.c.sequence).where(EVENT.c.sequence > cursor).order_by(EVENT.c.sequence)
-                )
-                new = list(rows)
-            seen += new
-            cursor = max([cursor, *new])
-            if last_round:
-                return seen
-            await asyncio.sleep(0)
-
-    watcher = asyncio.create_task(watch())
-    try:
-        await asyncio.gather(write(store), write(second))
-    finally:
-        done.set()
-        await second.close()
-    assert await watcher == list(range(1, 401))
-
-
-async def test_conditional_updates_of_two_writers_never_exceed_the_limit(
-    store: Store, database_url: str, clock: FakeClock
-) -> None:
-    budget = table_of(BudgetRow)
-    second = await Store.open(database_url, clock)
-
-    async def make(tx: Tx) -> None:
-        await tx.execute(
-            sa.insert(budget).values(scope="global", fleet_id="", max_in_use=7, max_out=7, in_use=0, broken=0)
-        )
-
-    async def charge(tx: Tx) -> bool:
-        result = await tx.execute(
-            sa.update(budget)
-            .where(budget.c.scope == "global", budget.c.in_use + 1 <= budget.c.max_in_use)
-            .values(in_use=budget.c.in_use + 1)
-        )
-        return result.rowcount == 1
-
-    await store.writer.command(make)
-    try:
-        granted = await asyncio.gather(*(each.writer.command(charge) for each in (store, second) for _ in range(20)))
-    finally:
-        await second.close()
-    assert sum(granted) == 7
-
-
-async def test_jobs_of_two_servers_that_lock_crosswise_both_get_through(
-    store: Store, database_url: str, clock: FakeClock
-) -> None:
-    """The database breaks one of them off; it runs again by itself, and its caller notices nothing."""
-    second = await Store.open(database_url, clock)
-    budget = table_of(BudgetRow)
-    both_inside = asyncio.Barrier(2)
-    runs = 0
-
-    async def make(tx: Tx) -> None:
-        for scope in ("a", "b"):
-            await tx.execute(
-                sa.insert(budget).values(scope=scope, fleet_id="", max_in_use=9, max_out=9, in_use=0, broken=0)
-            )
-
-    def lock(first: str, then: str) -> Callable[[Tx], Awaitable[None]]:
-        async def job(tx: Tx) -> None:
-            nonlocal runs
-            runs += 1
-            tx.emit(fact())
-            for scope in (first, then):
-                await tx.execute(sa.update(budget).where(budget.c.scope == scope).values(in_use=budget.c.in_use + 1))
-                if scope == first and tx.connection.dialect.name == "postgresql" and runs <= 2:
-                    await both_inside.wait()
-
-        return job
-
-    await store.writer.command(make)
-    try:
-        async with asyncio.timeout(30):
-            await asyncio.gather(store.writer.command(lock("a", "b")), second.writer.command(lock("b", "a")))
-        async with store.read() as connection:
-            assert (await connection.scalars(sa.select(budget.c.in_use))).all() == [2, 2]
-            crossed = connection.dialect.name == "postgresql"
-    finally:
-        await second.close()
-    assert runs == (3 if crossed else 2)
-    assert await sequences(store) == [1, 2]
-    assert store.writer.healthy
-    assert second.writer.healthy
 
 
 async def test_instants_come_back_aware_and_equal(store: Store, clock: FakeClock) -> None:
