@@ -27,8 +27,6 @@ def on_arm(state: State, arm: Arm, moment: Moment) -> Step:
         tries_left=TRIES,
     )
     record = _with_highest(state.record._replace(trial=trial, recovered=False), arm.attempt)
-    if arm.retry_bad:
-        record = _forgiven(record, arm.slot.digest)
     state, write = persist(state, record, Purpose.ARM)
     state = state._replace(armed_at=moment.at)
     armed = Send({"type": "armed", "attempt": attempt_to_json(arm.attempt)})
@@ -94,12 +92,6 @@ def on_recall(state: State, recall: Recall, moment: Moment) -> Step:
 def dropped(request: str, attempt: Attempt, code: str) -> Send:
     """Return the answer to a request that changes nothing."""
     return Send({"type": "dropped", "request": request, "attempt": attempt_to_json(attempt), "reason": code})
-
-
-def _forgiven(record: Record, digest: str) -> Record:
-    """Forget what was held against a digest: the trial that was asked for judges it anew."""
-    unproven = tuple(known for known in record.unproven if known[0] != digest)
-    return record._replace(bad=tuple(known for known in record.bad if known != digest), unproven=unproven)
 
 
 def _with_highest(record: Record, attempt: Attempt) -> Record:

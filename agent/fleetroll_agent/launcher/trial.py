@@ -95,6 +95,8 @@ def with_outcome(record: Record, outcome: Outcome) -> Record:
         return _with_bad(record, outcome.digest)
     counts = record.unproven_counts()
     if outcome.ended is not Ended.ROLLED_BACK:
+        # Only a commit clears a digest: a person's retry that ends unproven leaves it as bad as it was.
+        record = record._replace(bad=tuple(known for known in record.bad if known != outcome.digest))
         counts.pop(outcome.digest, None)
     elif outcome.counted:
         counts[outcome.digest] = counts.get(outcome.digest, 0) + 1
