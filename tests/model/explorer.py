@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound="Hashable")
 
 
+SHOWN_CHARS = 600
+"""Of a state in a counterexample: its beginning says where it is."""
+
+
 @dataclass(frozen=True)
 class Broken:
     """What a step showed to be wrong, in words."""
@@ -42,7 +46,7 @@ class Counterexample(Generic[S]):
     def __str__(self) -> str:
         """Return the way, one step a line."""
         ways = "\n".join(f"  {number}. {step}" for number, step in enumerate(self.steps, 1))
-        return f"{self.rule}\n{ways}\n  in {self.state}"
+        return f"{self.rule}\n{ways}\n  in {str(self.state)[:SHOWN_CHARS]}"
 
 
 @dataclass(frozen=True)

@@ -14,18 +14,17 @@ from fleetroll_agent.launcher.beginning import begin
 from fleetroll_agent.launcher.events import Actions, Arm, Moment, Persist, Promote, Send, Spawn
 from tests.model import launcher_world
 from tests.model.explorer import explore
-from tests.model.launcher_world import (
+from tests.model.launcher_values import (
     ENROLLED,
+    EXTENSION,
     FIRST_ATTEMPT,
     NEW,
     OTHER,
     SECOND_ATTEMPT,
     Bounds,
-    Launcher,
     Rule,
-    settled,
-    wrong,
 )
+from tests.model.launcher_world import Launcher, settled, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from fleetroll_agent.launcher.state import Step as CoreStep
     from fleetroll_agent.launcher.values import Record
     from tests.model.explorer import Explored
-    from tests.model.launcher_world import Host
+    from tests.model.launcher_values import Host
 
 LIMIT = 300_000
 SAME_BYTES = ((FIRST_ATTEMPT, NEW), (SECOND_ATTEMPT, NEW))
@@ -46,7 +45,7 @@ OTHER_BYTES = ((FIRST_ATTEMPT, NEW), (SECOND_ATTEMPT, OTHER))
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the tables as small as the bounds say."""
     monkeypatch.setattr(steady, "CRASH_LIMIT", 1)
-    monkeypatch.setattr(trial, "MAX_EXTENSION_SECONDS", launcher_world.EXTENSION)
+    monkeypatch.setattr(trial, "MAX_EXTENSION_SECONDS", EXTENSION)
 
 
 def _explored(bounds: Bounds, goal: Callable[[Host], bool] | None = None) -> Explored[Host]:
