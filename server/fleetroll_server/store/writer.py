@@ -18,21 +18,19 @@ Callers therefore repeat under the same id, and every job is idempotent by its i
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import sqlalchemy as sa
 import structlog
 
-from fleetroll_common.values.codes import Code
-from fleetroll_common.values.errors import StoreError
 from fleetroll_server.store.faults import Fault, classify, store_failed
 from fleetroll_server.store.lanes import Lane, Lanes, Request
-from fleetroll_server.store.tables import CounterRow, EventRow, MetaRow, table_of
+from fleetroll_server.store.outcomes import Outcome, act, going_down, refuse, store_events, tell
+from fleetroll_server.store.tables import MetaRow, table_of
 from fleetroll_server.store.tx import Tx
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
 
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -48,22 +46,9 @@ PROBE_SECONDS = 0.5
 """Between two probes of failing storage."""
 PROBE_BYTES = 64 * 1024
 """What a probe writes: as much as a group of reports, so that "healthy" is worth something on an almost full disk."""
-EVENT_COUNTER = "event"
 
-_COUNTER = table_of(CounterRow)
-_EVENT = table_of(EventRow)
 _META = table_of(MetaRow)
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """How one job ended inside of the open transaction."""
-
-    request: Request
-    tx: Tx
-    result: Any = None
-    error: Exception | None = None
 
 
 class Writer:
@@ -129,7 +114,7 @@ class Writer:
     async def _submit(self, lane: Lane, job: Callable[[Tx], Awaitable[T]]) -> T:
         """Wait in ``lane`` for the job's turn. A caller that is cancelled leaves its job to run or not."""
         if self._closing.is_set():
-            raise StoreError("the server goes down", code=Code.UNAVAILABLE, remedy="try again on another server")
+            raise going_down()
         if not self._healthy:
             raise store_failed("storage is failing")
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
@@ -148,40 +133,43 @@ class Writer:
                 elif self._closing.is_set():
                     return
         finally:
-            _refuse(self._lanes.drain(), StoreError("the server goes down", code=Code.UNAVAILABLE))
+            self._closing.set()
+            refuse(self._lanes.drain(), going_down)
 
     async def _work(self, group: list[Request]) -> None:
         """Carry one group through its transaction and tell everybody."""
         try:
             outcomes = await self._transact(group)
+        except asyncio.CancelledError:
+            refuse(group, going_down)
+            raise
         except Exception as error:  # noqa: BLE001 (whatever it was, nothing is durable and everybody must hear it)
             _log.error("store.failed", error=str(error), jobs=len(group), kind=type(error).__name__)
             self._set_health(healthy=False)
-            failure = store_failed(type(error).__name__)
-            failure.__cause__ = error
-            _refuse([*group, *self._lanes.drain()], failure)
+            why = type(error).__name__
+            refuse([*group, *self._lanes.drain()], lambda: store_failed(why))
             return
         for outcome in outcomes:
-            _act(outcome)
+            act(outcome)
         for outcome in outcomes:
-            _tell(outcome)
+            tell(outcome)
 
-    async def _transact(self, group: list[Request]) -> list[_Outcome]:
+    async def _transact(self, group: list[Request]) -> list[Outcome]:
         """Run a group and commit it. Any error that leaves here means: nothing of it is durable."""
         async with self._engine.connect() as connection:
             try:
                 await connection.begin()
                 outcomes = await self._run_jobs(connection, group)
-                await _store_events(connection, outcomes)
+                await store_events(connection, outcomes)
                 await connection.commit()
             except BaseException:
                 await connection.invalidate()
                 raise
         return outcomes
 
-    async def _run_jobs(self, connection: AsyncConnection, group: list[Request]) -> list[_Outcome]:
+    async def _run_jobs(self, connection: AsyncConnection, group: list[Request]) -> list[Outcome]:
         """Run each job; put reports back when a command has come meanwhile."""
-        outcomes: list[_Outcome] = []
+        outcomes: list[Outcome] = []
         for position, request in enumerate(group):
             if position and request.lane is self._lanes.reports and self._lanes.commands.waiting:
                 self._lanes.put_back(group[position:])
@@ -191,7 +179,7 @@ class Writer:
                 outcomes.append(await self._run_job(connection, request))
         return outcomes
 
-    async def _run_job(self, connection: AsyncConnection, request: Request) -> _Outcome:
+    async def _run_job(self, connection: AsyncConnection, request: Request) -> Outcome:
         """Run one job in a savepoint, again where servers collided."""
         for left in reversed(range(COLLISION_TRIES)):
             tx = Tx(connection, self._clock.now())
@@ -200,24 +188,29 @@ class Writer:
                 async with asyncio.timeout(self._job_seconds):
                     result = await request.job(tx)
                 await savepoint.commit()
+            except asyncio.CancelledError:
+                if (task := asyncio.current_task()) is None or task.cancelling():
+                    raise
+                await savepoint.rollback()  # the job awaited something that was cancelled: its own failure
+                return Outcome(request, Tx(connection, tx.now), error=store_failed("the job was cancelled"))
             except Exception as error:
                 fault = classify(error)
                 if fault is Fault.STORAGE:
                     raise
                 await savepoint.rollback()
                 if fault is Fault.JOB:
-                    return _Outcome(request, Tx(connection, tx.now), error=error)
+                    return Outcome(request, Tx(connection, tx.now), error=error)
                 if not left:
                     failure = store_failed("servers collided again and again")
                     failure.__cause__ = error
-                    return _Outcome(request, Tx(connection, tx.now), error=failure)
+                    return Outcome(request, Tx(connection, tx.now), error=failure)
             else:
-                return _Outcome(request, tx, result=result)
+                return Outcome(request, tx, result=result)
         raise AssertionError  # pragma: no cover (the last try returns)
 
     async def _recover(self) -> None:
         """Probe once; wait a little where that failed."""
-        _refuse(self._lanes.drain(), store_failed("storage is failing"))
+        refuse(self._lanes.drain(), lambda: store_failed("storage is failing"))
         try:
             await self._probe()
         except Exception as error:  # noqa: BLE001 (still failing: said once by _work, repeated here at debug level)
@@ -251,50 +244,7 @@ class Writer:
             return
         self._healthy = healthy
         for listener in self._listeners:
-            listener(healthy)
-
-
-async def _store_events(connection: AsyncConnection, outcomes: Sequence[_Outcome]) -> None:
-    """Give the group's events their block of sequences; the counter is the transaction's last lock."""
-    facts = [(event, outcome.tx.now) for outcome in outcomes for event in outcome.tx.events]
-    if not facts:
-        return
-    take = (
-        sa.update(_COUNTER)
-        .where(_COUNTER.c.name == EVENT_COUNTER)
-        .values(value=_COUNTER.c.value + len(facts))
-        .returning(_COUNTER.c.value)
-    )
-    first = (await connection.execute(take)).scalar_one() - len(facts) + 1
-    rows = [
-        {name: getattr(event, name) for name in event.__slots__}
-        | {"facts": dict(event.facts), "sequence": first + number, "occurred_at": now}
-        for number, (event, now) in enumerate(facts)
-    ]
-    await connection.execute(sa.insert(_EVENT), rows)
-
-
-def _act(outcome: _Outcome) -> None:
-    """Run what waited for the commit. An action that fails is a defect of its own: the commit stands."""
-    for action in outcome.tx.actions:
-        try:
-            action()
-        except Exception:  # noqa: BLE001 (logged with its trace)
-            _log.exception("store.after_commit_failed")
-
-
-def _tell(outcome: _Outcome) -> None:
-    """Answer the caller, if it still waits."""
-    if outcome.request.answer.done():
-        return
-    if outcome.error is not None:
-        outcome.request.answer.set_exception(outcome.error)
-    else:
-        outcome.request.answer.set_result(outcome.result)
-
-
-def _refuse(requests: Sequence[Request], error: StoreError) -> None:
-    """Give ``error`` to everyone who still waits."""
-    for request in requests:
-        if not request.answer.done():
-            request.answer.set_exception(error)
+            try:
+                listener(healthy)
+            except Exception:  # noqa: BLE001 (logged with its trace; a listener's defect must not end the writer)
+                _log.exception("store.listener_failed")

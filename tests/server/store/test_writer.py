@@ -236,6 +236,53 @@ async def test_a_job_that_never_ends_is_cut_off_and_the_writer_recovers(store: S
     assert await store.writer.command(put("a")) == "a"
 
 
+async def test_a_job_that_was_cancelled_inside_fails_alone(store: Store) -> None:
+    async def job(tx: Tx) -> None:
+        await put("half")(tx)
+        raise asyncio.CancelledError
+
+    with pytest.raises(StoreError):
+        await store.writer.command(job)
+    assert await store.writer.command(put("next")) == "next"
+    assert await keys(store) == ["next"]
+
+
+async def test_a_listener_that_fails_does_not_end_the_writer(store: Store) -> None:
+    def broken(_healthy: bool) -> None:
+        raise ValueError("a defect")
+
+    store.writer.on_health_change(broken)
+    failing = True
+
+    def refuse(_connection: object) -> None:
+        if failing:
+            raise OSError(5, "Input/output error")
+
+    sa.event.listen(store._writing.sync_engine, "commit", refuse)
+    with pytest.raises(StoreError):
+        await store.writer.command(put("a"))
+    failing = False
+    await until_healthy(store)
+    assert await store.writer.command(put("b")) == "b"
+
+
+async def test_a_writer_that_was_cancelled_refuses_instead_of_keeping_callers_waiting(store: Store) -> None:
+    holder, release = await held(store)
+    waiting = asyncio.create_task(store.writer.report(put("waiting")))
+    await asyncio.sleep(0)
+    task = store.writer._task
+    assert task is not None
+    task.cancel()
+    for caller in (waiting, holder):
+        with pytest.raises(StoreError):
+            async with asyncio.timeout(5):
+                await caller
+    with pytest.raises(StoreError):
+        await store.writer.command(put("late"))
+    release.set()
+    store.writer._task = None
+
+
 async def test_after_stop_jobs_are_refused_and_the_ones_before_are_done(store: Store) -> None:
     holder, release = await held(store)
     waiting = asyncio.create_task(store.writer.report(put("last")))
