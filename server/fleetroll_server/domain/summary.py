@@ -99,7 +99,7 @@ class WaveCounters:
 
     def _forgiveness_left(self, cohorts: Iterable[str]) -> dict[str, Any]:
         """Return what is forgiven after a bad host came back well."""
-        left = {name: max(0, self.forgiven_cohorts.get(name, 0) - 1) for name in cohorts}
+        left = {name: self.forgiven_cohorts[name] - 1 for name in cohorts if self.forgiven_cohorts.get(name)}
         return {"forgiven_bad": max(0, self.forgiven_bad - 1), "forgiven_cohorts": {**self.forgiven_cohorts, **left}}
 
     def _cohorts(self, before: HostView | None, after: HostView) -> Mapping[str, tuple[int, int]]:
