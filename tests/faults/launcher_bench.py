@@ -25,7 +25,7 @@ from fleetroll_agent.launcher.events import (
 )
 from fleetroll_agent.launcher.limits import Limits
 from fleetroll_agent.launcher.timers import next_deadline
-from fleetroll_agent.launcher.values import Attempt, Authority, Origin, Record, SlotRef
+from fleetroll_agent.launcher.values import Attempt, Authority, Origin, Outcome, Record, SlotRef
 
 if TYPE_CHECKING:
     from fleetroll_agent.launcher.state import State
@@ -166,3 +166,21 @@ def _name(action: Action) -> str:
     if isinstance(action, Send):
         return f"Send {action.message['type']}"
     return type(action).__name__
+
+
+def last(bench: Bench) -> Outcome:
+    """Return the latest outcome on disk; there must be one."""
+    assert bench.disk.last is not None
+    return bench.disk.last
+
+
+def way_back(bench: Bench) -> tuple[str, str, bool]:
+    """Return reason, code and whether it counts, of a trial that ended with OLD running."""
+    if bench.children and bench.running != OLD:
+        bench.tell(ChildExited("signal SIGTERM"))
+    assert bench.running == OLD
+    assert bench.disk.trial is None
+    assert bench.disk.current == OLD
+    outcome = last(bench)
+    assert (outcome.attempt, outcome.ended) == (SERVER_1, "rolled_back")
+    return outcome.reason.value, outcome.code, outcome.counted
