@@ -106,18 +106,22 @@ def _wish(options: argparse.Namespace) -> Wish:
 
 
 def _enroll(options: argparse.Namespace) -> int:
+    import asyncio  # noqa: PLC0415 (see the module)
+
     from fleetroll_agent.enrol import enroll  # noqa: PLC0415 (see the module)
 
     _log_to_stderr()
-    print(enroll(_wish(options)))
+    print(asyncio.run(enroll(_wish(options))))
     return 0
 
 
 def _readmit(options: argparse.Namespace) -> int:
+    import asyncio  # noqa: PLC0415 (see the module)
+
     from fleetroll_agent.enrol import readmit  # noqa: PLC0415 (see the module)
 
     _log_to_stderr()
-    print(readmit(_wish(options)))
+    print(asyncio.run(readmit(_wish(options))))
     return 0
 
 

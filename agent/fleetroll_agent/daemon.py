@@ -22,6 +22,7 @@ from fleetroll_agent.launcher.values import Origin, Record
 from fleetroll_agent.parts import assemble
 from fleetroll_agent.session.facts import HostFacts
 from fleetroll_agent.session.link import Link
+from fleetroll_agent.waiting import within
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError
 from fleetroll_common.values.platform import Platform
@@ -75,6 +76,8 @@ class Daemon:
                 work.result()
             return await self._exit
         finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
             for task in (beats, work):
                 task.cancel()
             await asyncio.gather(beats, work, return_exceptions=True)
@@ -166,7 +169,7 @@ class Daemon:
         """Begin with what the disk and the launcher say, then let one event after the other happen."""
         keeper = self._parts.keeper
         try:
-            boot = await asyncio.wait_for(self._first_record, RECORD_SECONDS)
+            boot = await within(RECORD_SECONDS, self._first_record)
         except asyncio.TimeoutError as error:
             text = f"the launcher said nothing for {RECORD_SECONDS:g} s"
             raise AgentError(text, code=Code.UNAVAILABLE, remedy="it starts the agent again") from error
@@ -199,7 +202,7 @@ class Daemon:
         deadline = machine.next_deadline(self.state)
         patience = None if deadline is None else max(0.0, deadline - self._parts.clock.boottime())
         try:
-            return await asyncio.wait_for(self._queue.get(), patience)
+            return await within(patience, self._queue.get())
         except asyncio.TimeoutError:
             return events.Timer(), None
 

@@ -3,11 +3,12 @@
 Order: the key is on disk before anybody hears of it; the answer is written in one step; then the newest listed release
 of the channel is fetched through the ordinary, verified way; the boot record comes last. Asking again at any point goes
 on where it stopped and spends no second use of the token.
+
+Meant for a command of its own: between the calls to the server it blocks.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 from dataclasses import dataclass, field
@@ -55,7 +56,7 @@ class Wish:
     labels: dict[str, str]
 
 
-def enroll(wish: Wish) -> str:
+async def enroll(wish: Wish) -> str:
     """Make this host an agent and return a sentence for people; a host that is one already is left as it is.
 
     Raises:
@@ -65,8 +66,8 @@ def enroll(wish: Wish) -> str:
     with StateLock(str(wish.folder), LOCK_WAIT_SECONDS):
         store = IdentityStore(wish.folder / "identity", SystemIds())
         fresh = not store.is_enrolled()
-        identity = asyncio.run(_enrol(store, wish)) if fresh else store.load()
-        version = "" if _is_installed(wish.folder) else asyncio.run(install_first(store, identity, wish))
+        identity = await _enrol(store, wish) if fresh else store.load()
+        version = "" if _is_installed(wish.folder) else await install_first(store, identity, wish)
     who = f"{identity.enrolment.agent_id} in fleet {identity.enrolment.fleet_id}"
     if not fresh and not version:
         return f"this host is enrolled already, as {who}; nothing was changed"
@@ -74,7 +75,7 @@ def enroll(wish: Wish) -> str:
     return f"enrolled as {who}{installed}; start it with: fleetroll-agent run --state {wish.folder}"
 
 
-def readmit(wish: Wish) -> str:
+async def readmit(wish: Wish) -> str:
     """Make a new key for the agent that this host is, with a readmission token; return a sentence for people.
 
     Raises:
@@ -83,7 +84,7 @@ def readmit(wish: Wish) -> str:
     with StateLock(str(wish.folder), LOCK_WAIT_SECONDS):
         store = IdentityStore(wish.folder / "identity", SystemIds())
         known = store.load().enrolment.agent_id
-        identity = asyncio.run(_enrol(store, wish, known))
+        identity = await _enrol(store, wish, known)
     return f"readmitted as {identity.enrolment.agent_id} with a new key; start it with: fleetroll-agent run"
 
 

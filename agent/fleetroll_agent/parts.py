@@ -75,8 +75,12 @@ class Parts:
         return Rules(ask_interval=self.settings.go_ask_interval_seconds)
 
 
-def assemble(folder: Path) -> Parts:
+def assemble(folder: Path, slot: Slot | None = None) -> Parts:
     """Read everything that a daemon needs. Blocks.
+
+    Args:
+        folder: the state folder.
+        slot: what runs; None = the slot that this program stands in.
 
     Raises:
         FleetrollError: the host is not enrolled, a file is damaged, or this program runs from elsewhere than a slot.
@@ -91,7 +95,7 @@ def assemble(folder: Path) -> Parts:
         journal.prune(clock.now().timestamp())
     return Parts(
         folder=folder,
-        slot=own_slot(slots, folder),
+        slot=slot or own_slot(slots, folder),
         store=store,
         identity=identity,
         journal=journal,

@@ -52,7 +52,7 @@ def on_session_opened(state: State, event: SessionOpened, moment: Moment) -> Res
         return join(effects, suspend(state, moment))
     if is_staged(state.record.attempt):
         if event.skewed:
-            state = wait_for(state, moment, Code.CLOCK_SKEW, "host and server clocks differ by more than 5 min")
+            state = note_wait(state, moment, Code.CLOCK_SKEW, "host and server clocks differ by more than 5 min")
         state = replace(state, ask_at=moment.boot_seconds)
     return state, effects
 
@@ -114,7 +114,7 @@ def on_lock_busy(state: State, event: LockBusy, moment: Moment) -> Result:
     """Another product is between Go and its end: this ask was never sent; ask later."""
     if state.ask is None or state.ask.number != event.ask:
         return state, ()
-    return wait_for(replace(state, ask=None), moment, Code.LOCKED, "another job of this host holds the lock"), ()
+    return note_wait(replace(state, ask=None), moment, Code.LOCKED, "another job of this host holds the lock"), ()
 
 
 def on_server_busy(state: State, event: ServerBusy, _moment: Moment) -> Result:
@@ -125,7 +125,7 @@ def on_server_busy(state: State, event: ServerBusy, _moment: Moment) -> Result:
     return state, (ExtendLease(event.seconds),)
 
 
-def wait_for(state: State, moment: Moment, code: Code, message: str) -> State:
+def note_wait(state: State, moment: Moment, code: Code, message: str) -> State:
     """Report why a staged attempt waits, once per reason."""
     if state.note is code or not is_staged(state.record.attempt):
         return state

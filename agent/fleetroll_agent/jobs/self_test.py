@@ -10,6 +10,7 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fleetroll_agent.waiting import within
 from fleetroll_common.values.codes import Code
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ async def run_self_test(python: str, entry: Path, state: Path, version: str, lim
     except OSError as error:
         return Verdict(Code.SELF_TEST_FAILED, f"the self-test could not be started: {error.strerror}")
     try:
-        said, noise = await asyncio.wait_for(_listen(child), limit)
+        said, noise = await within(limit, _listen(child))
     except asyncio.TimeoutError:
         return Verdict(Code.SELF_TEST_FAILED, f"the self-test did not end within {limit:g} s")
     finally:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from fleetroll_agent.waiting import within
 from fleetroll_common.wire.channel import AGENT_OPTIONS
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ async def connected(address: str, ca_pem: bytes) -> AsyncIterator[grpc.aio.Chann
     channel = grpc.aio.secure_channel(address, credentials, options=list(AGENT_OPTIONS))
     try:
         try:
-            await asyncio.wait_for(_ready(channel, address), CONNECT_SECONDS)
+            await within(CONNECT_SECONDS, _ready(channel, address))
         except asyncio.TimeoutError as error:
             message = f"{address} did not answer within {CONNECT_SECONDS:g} s"
             raise ConnectionError(message) from error

@@ -47,5 +47,6 @@ def call_error(error: grpc.aio.AioRpcError) -> FleetrollError:
 
 def unreachable(addresses: Sequence[str], last: Exception | None) -> AgentError:
     """Return the error for a server that no address leads to."""
-    text = f"no server could be reached at {', '.join(addresses)}: {last}"
+    reason = (last.details() or last.code().name) if isinstance(last, grpc.aio.AioRpcError) else str(last)
+    text = f"no server could be reached at {', '.join(addresses)}: {' '.join(reason.split())}"
     return AgentError(text, code=Code.UNAVAILABLE, remedy="check address and network, then run it again")

@@ -12,6 +12,7 @@ import grpc
 from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 from fleetroll_agent.convert import hello_payload, read_code, receipt_of
 from fleetroll_agent.session.facts import End, Ended
+from fleetroll_agent.waiting import within
 from fleetroll_common.wire import handshake, signing
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ async def write(call: Call, message: stream_pb2.ConnectRequest) -> None:
         EndedError: the stream is over, or takes nothing for too long.
     """
     try:
-        await asyncio.wait_for(call.write(message), WRITE_SECONDS)
+        await within(WRITE_SECONDS, call.write(message))
     except asyncio.TimeoutError as error:
         raise EndedError(Ended(End.LOST, message=f"the stream took nothing for {WRITE_SECONDS:g} s")) from error
     except (grpc.RpcError, asyncio.InvalidStateError) as error:
@@ -121,7 +122,7 @@ def lost(error: Exception) -> Ended:
 async def _expect(call: Call, kind: str) -> stream_pb2.ConnectResponse:
     """Return the next message, which is ``kind``."""
     try:
-        message = await asyncio.wait_for(read(call), handshake.HANDSHAKE_SECONDS)
+        message = await within(handshake.HANDSHAKE_SECONDS, read(call))
     except asyncio.TimeoutError as error:
         text = f"no {kind} within {handshake.HANDSHAKE_SECONDS:g} s"
         raise EndedError(Ended(End.UNREACHABLE, message=text)) from error

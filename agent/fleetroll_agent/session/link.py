@@ -20,6 +20,7 @@ from fleetroll_agent.session.hello import EndedError, open_session
 from fleetroll_agent.session.repository import Repository
 from fleetroll_agent.session.stream import DRAIN_EXTENSION_SECONDS, Stream
 from fleetroll_agent.session.waits import next_wait_seconds
+from fleetroll_agent.waiting import within
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import FleetrollError
 
@@ -112,7 +113,7 @@ class Link:
         """Return when ``session`` is over, after ``seconds`` at the latest."""
         if self._stream is not None and self._stream.session == session:
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._closed.wait(), seconds)
+                await within(seconds, self._closed.wait())
 
     async def leave(self, reason: str) -> None:
         """Say goodbye, if there is somebody to say it to; the stream is over on return."""

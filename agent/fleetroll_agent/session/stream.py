@@ -18,6 +18,7 @@ from fleetroll_agent import convert
 from fleetroll_agent.jobs import events
 from fleetroll_agent.session.facts import End, Ended
 from fleetroll_agent.session.hello import Call, EndedError, Opened, read, write
+from fleetroll_agent.waiting import within
 
 if TYPE_CHECKING:
     from fleetroll_agent.jobs.journal import Journal
@@ -91,7 +92,7 @@ class Stream:
         """Let the last reports arrive, if that is quick, and say goodbye."""
         self.reports_ready()
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._all_acked(), LEAVE_SECONDS)
+            await within(LEAVE_SECONDS, self._all_acked())
         self._leaving = True
         self.send(stream_pb2.ConnectRequest(goodbye=stream_pb2.Goodbye(reason=reason[:200])))
 
