@@ -1,60 +1,32 @@
 """An agent without a host: speaks the real stream with real keys and the real ratchet, and does what a test tells it.
 
-What would be on disk is in :class:`Disk`; ``copy()`` of it is a cloned machine, ``deepcopy`` before a step is a crash
-before the step's write. Nothing here decides anything: a test says when it takes, stages, asks, applies, commits.
+What would be on disk is in :class:`~tests.faults.virtual_disk.Disk`; a copy of it is a cloned machine, or the host as
+it was before a crash. Nothing here decides anything: a test says when it takes, stages, asks, applies, commits.
 """
 
 from __future__ import annotations
 
 import asyncio
-import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import grpc
 
 from fleetroll.v1 import agent_stream_pb2 as stream_pb2
-from fleetroll.v1 import agent_stream_pb2_grpc, reasons_pb2, types_pb2
-from fleetroll_agent.identity.ratchet import Ratchet, on_welcome
+from fleetroll.v1 import agent_stream_pb2_grpc, types_pb2
+from fleetroll_agent.identity.ratchet import on_welcome
 from fleetroll_common.values.ids import SystemIds
 from fleetroll_common.wire.channel import AGENT_OPTIONS
 from fleetroll_common.wire.signing import hello_bytes, public_key, rotate_bytes, sign
+from tests.faults.virtual_disk import ENDS, PLATFORM, PRODUCT, Disk, attempt_state, code_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 PATIENCE_SECONDS = 15.0
 """How long anything that must come may take: the machine is shared."""
-PLATFORM = types_pb2.Platform(os="linux", arch="x86_64", abi="cp311")
-PRODUCT = "agent"
 NOBODY = 2**40
 """A generation that no attempt has."""
-
-State = types_pb2.AttemptState
-ENDS = frozenset(
-    {
-        types_pb2.ATTEMPT_STATE_SUCCEEDED,
-        types_pb2.ATTEMPT_STATE_FAILED,
-        types_pb2.ATTEMPT_STATE_ROLLED_BACK,
-        types_pb2.ATTEMPT_STATE_ROLLBACK_FAILED,
-        types_pb2.ATTEMPT_STATE_CANCELLED,
-    }
-)
-
-
-def code(name: str) -> reasons_pb2.ReasonCode.ValueType:
-    """Return the wire's value of a code's name."""
-    return reasons_pb2.ReasonCode.Value(f"REASON_CODE_{name}")
-
-
-def code_name(value: reasons_pb2.ReasonCode.ValueType) -> str:
-    """Return a code's name."""
-    return reasons_pb2.ReasonCode.Name(value).removeprefix("REASON_CODE_")
-
-
-def attempt_state(name: str) -> State.ValueType:
-    """Return the wire's value of a state's name, such as "staged"."""
-    return State.Value(f"ATTEMPT_STATE_{name.upper()}")
 
 
 class RefusedError(Exception):
@@ -65,30 +37,6 @@ class RefusedError(Exception):
         self.code = code_name(refusal.code)
         self.retry_after = refusal.retry_after.ToTimedelta().total_seconds()
         super().__init__(f"{self.code}: {refusal.message}")
-
-
-@dataclass
-class Disk:
-    """What survives a crash: identity, ratchet, what runs, the journal's counters, the open attempt."""
-
-    agent_id: str
-    seed: bytes
-    ratchet: Ratchet
-    name: str = ""
-    version: str = "1.0.0"
-    sha256: str = ""
-    previous: str = ""
-    on_trial: bool = False
-    healthy: bool = True
-    highest: int = 0
-    journal_id: str = "journal-1"
-    sequence: int = 0
-    attempt: dict[str, Any] | None = None
-    receipt: stream_pb2.Receipt | None = None
-
-    def copy(self) -> Disk:
-        """Return the disk of a cloned machine."""
-        return copy.deepcopy(self)
 
 
 @dataclass

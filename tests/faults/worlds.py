@@ -1,17 +1,14 @@
 """A whole server in this process with enrolled hosts and published releases, and what tests do to it.
 
-The stock (releases and hosts) is made once for a session; every world works on a copy. Time is a fake clock's; what
-time brings about is asked for by :meth:`World.sweep`. The end of each test asks :meth:`World.check`: budgets, claims
-and counters must equal a recount from the rows that they stand for.
+Every world works on a copy of the session's stock. Time is a fake clock's; what time brings about is asked for by
+:meth:`World.sweep`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import shutil
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,87 +17,21 @@ import sqlalchemy as sa
 from google.protobuf.duration_pb2 import Duration
 from sqlmodel import SQLModel
 
-from fleetroll.v1 import (
-    agents_pb2,
-    agents_pb2_grpc,
-    enrolment_pb2,
-    enrolment_pb2_grpc,
-    releases_pb2,
-    releases_pb2_grpc,
-    rollouts_pb2,
-    rollouts_pb2_grpc,
-    tokens_pb2,
-    tokens_pb2_grpc,
-)
+from fleetroll.v1 import agents_pb2, agents_pb2_grpc, rollouts_pb2, rollouts_pb2_grpc
 from fleetroll_agent.identity.ratchet import Ratchet
-from fleetroll_common.buildinfo import STAMP_NAME, BuildInfo, stamp
 from fleetroll_common.values.clock import FakeClock
 from fleetroll_common.values.ids import SystemIds
-from fleetroll_common.values.version import Version
 from fleetroll_common.wire.channel import ADMIN_OPTIONS
-from fleetroll_common.wire.joinstring import JoinString
-from fleetroll_common.wire.signing import enroll_bytes, public_key, sign
-from fleetroll_publishing.artefact.build import build_artefact
-from fleetroll_server.datafolder import DataFolder
-from fleetroll_server.domain.budget import scopes_of
-from fleetroll_server.domain.charges import Holding, holding
-from fleetroll_server.domain.states import BEFORE_GO, FINAL, AttemptState
-from fleetroll_server.domain.summary import HostView, WaveCounters, count
 from fleetroll_server.engine.engine import Engine
-from fleetroll_server.engine.moves import OUT_OF_COUNT
 from fleetroll_server.lifecycle import Running, running
 from fleetroll_server.settings import load_settings
-from fleetroll_server.store.engine import writing_engine
-from fleetroll_server.store.tables import (
-    AgentRow,
-    BudgetRow,
-    ChargeRow,
-    ClaimRow,
-    EventRow,
-    RolloutHostRow,
-    WaveRow,
-    table_of,
-)
-from tests.faults.virtual_agent import PLATFORM, PRODUCT, Disk, VirtualAgent
+from fleetroll_server.store.tables import AgentRow, BudgetRow, EventRow, RolloutHostRow, table_of
+from tests.faults.stocks import FLEET, NEW, ElsewhereFolder, Stock, enroll
+from tests.faults.virtual_agent import VirtualAgent
+from tests.faults.virtual_disk import PRODUCT, Disk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
-    from pathlib import Path
-
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
-FLEET = "default"
-HOSTS = 8
-COUNTED = {"planned", "attempted", "bad", "ended", "waiting", "succeeded", "pending", "downloading"}
-"""Counts of a wave that follow from its hosts' rows alone; what people forgave does not."""
-OLD, NEW, NEWER = "1.0.0", "1.1.0", "1.2.0"
-
-
-@dataclass
-class Stock:
-    """An initialised data folder with releases and enrolled hosts, and what their disks hold."""
-
-    data: Path
-    token: str
-    digests: dict[str, str] = field(default_factory=dict)
-    disks: list[Disk] = field(default_factory=list)
-
-    def copy(self, target: Path) -> Stock:
-        """Return a stock of one test's own."""
-        shutil.copytree(self.data, target)
-        return replace(self, data=target, disks=[disk.copy() for disk in self.disks])
-
-
-@dataclass(frozen=True, slots=True)
-class ElsewhereFolder(DataFolder):
-    """A data folder whose database is another one than its file."""
-
-    url: str = ""
-
-    @property
-    def database_url(self) -> str:
-        """Return the other database."""
-        return self.url or f"sqlite+aiosqlite:///{self.database}"
 
 
 class World:
@@ -177,6 +108,12 @@ class World:
         """Return an engine on the same database; its sweeps are the test's."""
         assert self._engine is not None
         return self._engine
+
+    @property
+    def channel(self) -> grpc.aio.Channel:
+        """Return the administrator's connection."""
+        assert self._channel is not None
+        return self._channel
 
     async def sweep(self, seconds: float = 0) -> None:
         """Let time pass, then do what it brought about."""
@@ -268,12 +205,12 @@ class World:
     @property
     def rollouts(self) -> rollouts_pb2_grpc.RolloutsServiceAsyncStub:
         """Return a stub."""
-        return rollouts_pb2_grpc.RolloutsServiceStub(self._channel)  # type: ignore[return-value]
+        return rollouts_pb2_grpc.RolloutsServiceStub(self.channel)
 
     @property
     def hosts_stub(self) -> agents_pb2_grpc.AgentsServiceAsyncStub:
         """Return a stub."""
-        return agents_pb2_grpc.AgentsServiceStub(self._channel)  # type: ignore[return-value]
+        return agents_pb2_grpc.AgentsServiceStub(self.channel)
 
     def order(self, *hosts: str, waves: Sequence[int] = (), **values: Any) -> rollouts_pb2.StartRolloutRequest:
         """Build a request: ``waves`` are counts, 0 is the rest; limits by their names, durations in seconds."""
@@ -362,8 +299,7 @@ class World:
         request = agents_pb2.ReadmitAgentRequest(agent_id=old.agent_id, reason="the right host")
         join = (await self.call(self.hosts_stub.ReadmitAgent, request)).join_string
         ratchet = Ratchet(current=SystemIds().token(32), next=SystemIds().token(32))
-        assert self._channel is not None
-        answer = await enroll(self._channel, join, name, seed, ratchet.current)
+        answer = await enroll(self.channel, join, name, seed, ratchet.current)
         assert answer.agent_id == old.agent_id
         return replace(old.copy(), seed=seed, ratchet=ratchet, receipt=None)
 
@@ -420,141 +356,7 @@ class World:
                     totals[name] = (await connection.execute(query)).scalar_one()
         return totals
 
-    # What holds at the end of every test.
-
-    async def check(self) -> None:
-        """Compare budgets, claims and counters with a recount; nothing is held but what the test says."""
-        hosts = await self.rows(RolloutHostRow)
-        await self._check_budgets(hosts)
-        await self._check_claims(hosts)
-        for wave in await self.rows(WaveRow):
-            mine = [row for row in hosts if (row["rollout_id"], row["wave"]) == (wave["rollout_id"], wave["number"])]
-            stored, counted = WaveCounters.from_json(wave["counters"]), count(_view(row) for row in mine)
-            names = [name.name for name in fields(stored) if name.name in COUNTED]
-            assert [getattr(stored, name) for name in names] == [getattr(counted, name) for name in names], names
-        for row in hosts:
-            assert row["state"] not in FINAL or row["deadline"] is None, "what ended has no deadline"
-
-    async def _check_budgets(self, hosts: list[dict[str, Any]]) -> None:
-        """Budget rows equal the charges; charges are what the hosts' states hold; nothing else is left over."""
-        charges = await self.rows(ChargeRow)
-        for row in await self.rows(BudgetRow):
-            kinds = [charge["kind"] for charge in charges if charge["scope"] == row["scope"]]
-            assert (row["in_use"], row["broken"]) == (kinds.count("in_use"), kinds.count("broken")), row["scope"]
-            kind = row["scope"].partition("/")[0]
-            held = (row["in_use"], row["broken"])
-            assert held == self.left_over.get(row["scope"], self.left_over.get(kind, (0, 0))), (row["scope"], held)
-        for row in hosts:
-            own = {
-                charge["scope"]: charge["kind"]
-                for charge in charges
-                if (charge["agent_id"], charge["generation"]) == (row["agent_id"], row["generation"])
-            }
-            wanted = holding(AttemptState(row["state"]), attempted=row["attempted"])
-            wide = scopes_of(row["fleet_id"], row["rollout_id"])[:2]
-            assert [own.get(scope) == "in_use" for scope in wide] == [wanted is Holding.IN_USE] * 2, row["name"]
-
-    async def _check_claims(self, hosts: list[dict[str, Any]]) -> None:
-        """A claim runs from OFFERED to the end."""
-        open_states = {state.value for state in AttemptState} - FINAL - {AttemptState.PENDING.value}
-        wanted = {(row["agent_id"], row["rollout_id"]) for row in hosts if row["state"] in open_states}
-        assert {(row["agent_id"], row["rollout_id"]) for row in await self.rows(ClaimRow)} == wanted
-
 
 async def _no_space(_group: object) -> Any:
     """Fail as a full disk does."""
     raise sa.exc.OperationalError("COMMIT", {}, OSError("database or disk is full"))
-
-
-def _view(row: dict[str, Any]) -> HostView:
-    """Return a host as its wave counts it."""
-    state = AttemptState(row["state"])
-    waiting = row["waiting"] in OUT_OF_COUNT and state in BEFORE_GO
-    return HostView(state, waiting, row["attempted"])
-
-
-# Making the stock.
-
-
-async def stock_up(data: Path, token: str, spare: Path) -> Stock:
-    """Publish two releases into an initialised folder and enrol hosts."""
-    world = World(Stock(data, token))
-    await world.start()
-    try:
-        channel = world._channel
-        assert channel is not None
-        for version in (NEW, NEWER):
-            world.stock.digests[version] = await _publish(world, version, spare / version)
-        stub: Any = tokens_pb2_grpc.TokensServiceStub(channel)
-        join = await world.call(stub.CreateJoinToken, tokens_pb2.CreateJoinTokenRequest(max_uses=HOSTS))
-        for number in range(1, HOSTS + 1):
-            seed, name = bytes([number]) * 32, f"host-{number}"
-            ratchet = Ratchet(current=SystemIds().token(32), next=SystemIds().token(32))
-            answer = await enroll(channel, join.join_string, name, seed, ratchet.current)
-            world.stock.disks.append(Disk(answer.agent_id, seed, ratchet, name))
-    finally:
-        await world.stop()
-    return world.stock
-
-
-async def enroll(
-    channel: grpc.aio.Channel, join_string: str, name: str, seed: bytes, ratchet: bytes
-) -> enrolment_pb2.EnrollResponse:
-    """Enrol one host."""
-    join, key = JoinString.decode(join_string), public_key(seed)
-    request = enrolment_pb2.EnrollRequest(
-        token=join.token,
-        public_key=key,
-        signature=sign(seed, enroll_bytes(join.token, key)),
-        host_name=name,
-        platform=PLATFORM,
-        root_sha256=join.root_sha256,
-        ratchet=ratchet,
-    )
-    stub: Any = enrolment_pb2_grpc.EnrolmentServiceStub(channel)
-    answer: enrolment_pb2.EnrollResponse = await stub.Enroll(request, timeout=20)
-    return answer
-
-
-async def _publish(world: World, version: str, tree: Path) -> str:
-    """Publish a tiny artefact; return its hash."""
-    (tree / "fleetroll_common").mkdir(parents=True)
-    (tree / "entry.py").write_text("print('hello')\n")
-    info = BuildInfo(Version.parse(version), "abcdef0", datetime(2026, 1, 1, tzinfo=UTC))
-    (tree / "fleetroll_common" / STAMP_NAME).write_bytes(stamp(info))
-    built = await asyncio.to_thread(build_artefact, tree, tree.with_suffix(".tar.zst"), entry_point="entry.py", level=1)
-    data = built.path.read_bytes()
-    assert hashlib.sha256(data).hexdigest() == built.artefact_sha256
-    head = releases_pb2.PublishHeader(
-        product=PRODUCT,
-        version=version,
-        channels=["stable"],
-        platform=PLATFORM,
-        git_sha="abcdef0",
-        sha256=bytes.fromhex(built.artefact_sha256),
-        length=len(data),
-    )
-    messages = [releases_pb2.PublishReleaseRequest(header=head), releases_pb2.PublishReleaseRequest(chunk=data)]
-    stub: Any = releases_pb2_grpc.ReleasesServiceStub(world._channel)
-    await world.call(stub.PublishRelease, messages)
-    return built.artefact_sha256
-
-
-async def move_in(stock: Stock, url: str) -> None:
-    """Copy every row of a stock's file into another migrated database."""
-    source, target = writing_engine(f"sqlite+aiosqlite:///{stock.data / 'fleetroll.db'}"), writing_engine(url)
-    try:
-        async with source.connect() as reading, target.begin() as writing:
-            for table in SQLModel.metadata.sorted_tables:
-                await _copy_table(table, reading, writing)
-    finally:
-        await source.dispose()
-        await target.dispose()
-
-
-async def _copy_table(table: sa.Table, reading: AsyncConnection, writing: AsyncConnection) -> None:
-    """Replace the rows of one table."""
-    rows = [dict(row) for row in (await reading.execute(sa.select(table))).mappings()]
-    await writing.execute(sa.delete(table))
-    if rows:
-        await writing.execute(sa.insert(table), rows)

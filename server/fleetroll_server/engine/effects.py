@@ -39,7 +39,7 @@ async def take_step(tx: Tx, services: Services, book: Book, host: dict[str, Any]
         values["step"] = said.step
     if said.state is AttemptState.ROLLED_BACK:
         values["unproven"] = said.unproven
-    if step.trigger in {Trigger.STAGE, Trigger.DOWNLOAD, Trigger.OFFER}:
+    if step.trigger in {Trigger.STAGE, Trigger.DOWNLOAD, Trigger.OFFER, Trigger.REQUEUE}:
         values.update(granted_at=None, attempted=False)
     values["deadline"] = await _deadline(tx, services, book, host, said)
     await move(tx, book, host, step.trigger, HOST, **values)

@@ -48,6 +48,8 @@ async def greet(tx: Tx, services: Services, hello: Greeted) -> list[Message]:
         here = (host["product"], host["generation"])
         mine = [said for said in said_by_host.attempts if (said.product, said.generation) == here]
         await _reconcile(tx, services, book, host, mine, highest.get(host["product"], 0))
+        if hello.quarantined or not await _offers(tx, book):
+            await _take_back(tx, book, host, highest.get(host["product"], 0))
         await _is_here(tx, book, host, quarantined=hello.quarantined)
         promote = await promotion(tx, book, host)
         answers.extend([promote] if promote is not None else [])
@@ -108,6 +110,12 @@ async def _reconcile(
         await move(tx, book, host, Trigger.OFFER, HOST_ACTOR, granted_at=None, attempted=False)
 
 
+async def _take_back(tx: Tx, book: Book, host: dict[str, Any], highest: int) -> None:
+    """Queue an offer again that the host never heard and that may not be made now: it can't go unanswered."""
+    if host["state"] == AttemptState.OFFERED.value and host["generation"] > highest:
+        await move(tx, book, host, Trigger.WITHDRAW, HOST_ACTOR)
+
+
 async def _is_here(tx: Tx, book: Book, host: dict[str, Any], *, quarantined: bool) -> None:
     """The host is online: it waits for it no longer, and deadlines run again."""
     state = AttemptState(host["state"])
@@ -142,3 +150,9 @@ async def _may_offer(tx: Tx, key: SessionKey, rollout_id: str, not_after: dateti
     """Tell whether a rollout offers now."""
     book = await open_book(tx, rollout_id, key.fleet_id)
     return book is not None and book.state is RolloutState.RUNNING and (not_after is None or tx.now < not_after)
+
+
+async def _offers(tx: Tx, book: Book) -> bool:
+    """Tell whether this rollout offers to this fleet now."""
+    running = book.state is RolloutState.RUNNING and tx.now < book.row["not_after"]
+    return running and not await is_suspended(tx, book.fleet_id)

@@ -13,7 +13,8 @@ from fleetroll_server.engine.actor import DEADLINE
 from fleetroll_server.engine.advance import bake, expire, go_on
 from fleetroll_server.engine.book import ROLLOUT, Book, open_book
 from fleetroll_server.engine.desire import desire
-from fleetroll_server.engine.moves import HOST, move
+from fleetroll_server.engine.holdings import release_broken
+from fleetroll_server.engine.moves import AGENT, HOST, move
 
 if TYPE_CHECKING:
     from fleetroll_server.services import Services
@@ -53,8 +54,16 @@ async def _let_speak(tx: Tx, services: Services, book: Book, host: dict[str, Any
     if rule is None:
         return
     await move(tx, book, host, rule.trigger, DEADLINE, code=rule.code.value, message=rule.message)
+    if rule.trigger is Trigger.LOSE and await _is_revoked(tx, host):
+        await release_broken(tx, host["agent_id"], book.fleet_id, host["product"])
     if rule.trigger is Trigger.FAIL:
         await desire(tx, services.sessions, book, host["agent_id"], "", DEADLINE, code=rule.code.value)
+
+
+async def _is_revoked(tx: Tx, host: dict[str, Any]) -> bool:
+    """Tell whether the host can't come back: a revoked one is out of every budget but its rollout's."""
+    mine = (AGENT.c.id == host["agent_id"], AGENT.c.fleet_id == host["fleet_id"])
+    return bool((await tx.execute(sa.select(AGENT.c.revoked).where(*mine))).scalar_one_or_none())
 
 
 async def running_rollouts(tx: Tx) -> list[tuple[str, str]]:

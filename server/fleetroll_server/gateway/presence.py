@@ -36,6 +36,7 @@ class Presence:
         self._registry = registry
         self._rules = rules
         self._heard: dict[str, tuple[str, datetime]] = {}
+        self._unwritten: list[Session] = []
 
     def heard(self, session: Session) -> None:
         """Take note of a message."""
@@ -46,6 +47,9 @@ class Presence:
         while True:
             await asyncio.sleep(WRITE_SECONDS)
             try:
+                unwritten, self._unwritten = self._unwritten, []
+                for session in unwritten:
+                    await self.left(session)
                 await self.flush()
             except StoreError as error:
                 log.warning("last_seen_not_written", reason=error.message)
@@ -72,14 +76,19 @@ class Presence:
         await self._services.store.writer.report(job)
 
     async def left(self, session: Session) -> None:
-        """Write down that the session is over, unless a newer one has taken its place."""
+        """Write down that the session is over, unless a newer one has taken its place.
+
+        The epoch says nothing about that: revoking and readmitting raise it without a session. What storage refuses is
+        written later: a host that is called online for ever has no deadlines.
+        """
         key = session.key
 
         async def job(tx: Tx) -> None:
+            if self._registry.is_online(key.agent_id):
+                return
             mine = (
                 AGENT.c.id == key.agent_id,
                 AGENT.c.fleet_id == key.fleet_id,
-                AGENT.c.epoch == key.epoch,
                 AGENT.c.server_id == self._services.server_id,
             )
             gone = {"server_id": "", "last_seen_at": tx.now, "left_well": session.said_goodbye}
@@ -90,4 +99,5 @@ class Presence:
         try:
             await self._services.store.writer.report(job)
         except StoreError as error:
+            self._unwritten.append(session)
             log.warning("leave_not_written", agent=key.agent_id, reason=error.message)

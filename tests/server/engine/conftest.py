@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fleetroll_server.engine import engine
-from tests.faults.worlds import Stock, World, stock_up
+from tests.faults.recounts import check
+from tests.faults.stocking import stock_up
+from tests.faults.worlds import World
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from tests.faults.stocks import Stock
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +38,6 @@ async def world(stock_once: Stock, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     await made.start()
     try:
         yield made
-        await made.check()
+        await check(made)
     finally:
         await made.stop()

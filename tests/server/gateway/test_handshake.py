@@ -12,10 +12,11 @@ import pytest
 from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 from fleetroll.v1 import repository_pb2, repository_pb2_grpc
 from fleetroll_common.wire.handshake import SESSION_TOKEN_KEY
-from fleetroll_server.gateway import admission, gateway, servicer
+from fleetroll_server.gateway import admission, gateway, presence, servicer
 from fleetroll_server.gateway.convert_in import read_ask, read_batch
-from tests.faults.virtual_agent import RefusedError, code_name
-from tests.faults.worlds import NEW
+from tests.faults.stocks import NEW
+from tests.faults.virtual_agent import RefusedError
+from tests.faults.virtual_disk import code_name
 
 if TYPE_CHECKING:
     from tests.faults.virtual_agent import VirtualAgent
@@ -164,7 +165,7 @@ async def test_what_an_older_epoch_still_says_is_answered_reconnect_and_has_no_e
 async def test_revocation_ends_stream_and_tokens_within_a_second(world: World) -> None:
     (agent,) = await world.online("host-1")
     token = agent.welcome.session_token.token
-    stub: Any = repository_pb2_grpc.RepositoryServiceStub(world._channel)
+    stub: Any = repository_pb2_grpc.RepositoryServiceStub(world.channel)
     fetch = repository_pb2.GetMetadataRequest(name="timestamp.json")
 
     async def use_token() -> None:
@@ -179,7 +180,7 @@ async def test_revocation_ends_stream_and_tokens_within_a_second(world: World) -
     assert ended.code == "IDENTITY_REVOKED"
     with pytest.raises(grpc.RpcError) as caught:
         await use_token()
-    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED  # type: ignore[attr-defined]
+    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
     with pytest.raises(RefusedError) as again:
         await agent.open()
     assert again.value.code == "IDENTITY_REVOKED"
@@ -198,7 +199,7 @@ async def test_a_session_token_of_an_older_session_is_told_to_reconnect(world: W
     (agent,) = await world.online("host-1")
     token = agent.welcome.session_token.token
     await agent.connect()
-    stub: Any = repository_pb2_grpc.RepositoryServiceStub(world._channel)
+    stub: Any = repository_pb2_grpc.RepositoryServiceStub(world.channel)
     fetch = repository_pb2.GetMetadataRequest(name="timestamp.json")
     why = await refusal(stub.GetMetadata(fetch, metadata=((SESSION_TOKEN_KEY, token),), timeout=10))
     assert why.code == "RECONNECT"
@@ -291,3 +292,29 @@ async def test_a_stop_asks_every_host_to_come_back_trials_at_once(world: World) 
     assert waits[0] == 0
     assert 0 <= waits[1] <= gateway.DRAIN_SPREAD_SECONDS
     await world.start()
+
+
+async def test_a_readmitted_host_is_offline_until_it_comes_with_its_new_key(world: World) -> None:
+    (agent,) = await world.online("host-1")
+    agent.disk = await world.readmit("host-1", b"\x51" * 32)
+    await agent.ended()
+    async with asyncio.timeout(5):
+        while (await world.identity("host-1"))["server_id"]:
+            await asyncio.sleep(0.01)
+    await agent.connect()
+    assert (await world.identity("host-1"))["server_id"]
+
+
+async def test_an_end_that_could_not_be_written_is_written_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presence, "WRITE_SECONDS", 0.05)
+    await world.restart()
+    (agent,) = await world.online("host-1")
+    async with world.broken_disk():
+        await agent.cut()
+        while len(world.server.registry):
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        assert (await world.identity("host-1"))["server_id"]
+    async with asyncio.timeout(5):
+        while (await world.identity("host-1"))["server_id"]:
+            await asyncio.sleep(0.01)

@@ -10,8 +10,8 @@ import pytest
 from fleetroll_common.wire.signing import public_key
 from fleetroll_server.identity.ratchet import REPEAT_ALERT, STALE_ALERT
 from fleetroll_server.store.tables import RetiredKeyRow
+from tests.faults.stocks import NEW
 from tests.faults.virtual_agent import RefusedError
-from tests.faults.worlds import NEW
 
 if TYPE_CHECKING:
     from tests.faults.virtual_agent import VirtualAgent
@@ -188,13 +188,11 @@ async def test_a_copy_that_speaks_several_times_in_its_turn_is_caught_all_the_sa
     original = world.agent("host-1")
     await original.connect()
     copy = world.another(original.disk.copy(), "copy")
-    changes = 0
-    for speaker in (original, copy, original, copy):
+    for changes, speaker in enumerate((original, copy, original, copy)):
         for _ in range(3):
             if (await speaker.connect()).quarantined:
                 assert changes <= 4
                 return
-        changes += 1
     raise AssertionError("the copy was never caught")
 
 
@@ -245,6 +243,9 @@ async def test_an_assignment_is_not_sent_again_to_a_quarantined_host(world: Worl
     rollout = await world.roll("host-1")
     await clone(world)
     assert await world.agent("host-1").waiting("assignment") == []
+    await world.sweep(60)
+    row = await world.host("host-1")
+    assert (row["state"], row["waiting"]) == ("pending", "QUARANTINED"), "what was not sent can't go unanswered"
     await world.cancel(rollout)
 
 
