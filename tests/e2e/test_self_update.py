@@ -1,4 +1,4 @@
-"""One agent updates itself; releases that are bad, each in its own way, go back by themselves and stop their rollout."""
+"""One agent updates itself; releases that are bad, each in its own way, go back and stop their rollout."""
 
 from __future__ import annotations
 

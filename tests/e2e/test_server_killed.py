@@ -1,4 +1,4 @@
-"""The server is killed at its commits and messages while a rollout of three hosts runs: nothing is done twice or lost."""
+"""The server is killed at its commits and messages while a rollout runs: nothing is done twice, nothing is lost."""
 
 from __future__ import annotations
 

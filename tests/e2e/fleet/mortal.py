@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetroll_client import ServerRefusedError, translate
-from tests.e2e.fleet.processes import Child
 from tests.faults.plans import Act, Plan, Point
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.e2e.fleet.fleet import Fleet
+    from tests.e2e.fleet.processes import Child
 
 PROGRAM = Path(__file__).with_name("mortal_server.py")
 ROUND_SECONDS = 120.0

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleetroll_agent.enrol import Wish, enroll
 from fleetroll_cli.release import PUBLISH_SECONDS, _header, _parts
 from fleetroll_common.values.clock import SystemClock
 from fleetroll_common.values.ids import SystemIds
-from fleetroll_common.wire.joinstring import JoinString
 from fleetroll_server.init import InitRequest, initialise
 from tests.e2e.fleet.fleet import Fleet
 from tests.e2e.fleet.processes import AGENT, run
@@ -22,8 +19,9 @@ from tests.e2e.fleet.releases import Workshop
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tests.e2e.fleet.host import Host
+
 FIRST = "1.0.0"
-INTERPRETER = os.path.realpath(sys.executable)
 
 
 class Template:
@@ -68,18 +66,21 @@ class Template:
         fleet.client.releases.PublishRelease(_parts(header, artefact), timeout=PUBLISH_SECONDS)
 
     def _enroll(self, fleet: Fleet, names: Sequence[str]) -> None:
-        """Enrol the first host as people do; the others in this process, with the slot that the first one unpacked."""
+        """Enrol the first host as people do; the others find the slot there that the first one unpacked."""
         join = fleet.join_string(len(names))
-        first, *others = names
-        host = fleet.add_host(first)
-        done = run(*AGENT, "enroll", join, "--state", str(host.state), "--name", first)
-        assert done.code == 0, done.said
-        for name in others:
-            state = fleet.add_host(name).state
-            shutil.copytree(host.state / "slots", state / "slots", copy_function=_link_large)
-            wish = Wish(JoinString.decode(join), state, name, "stable", INTERPRETER, {})
-            with ThreadPoolExecutor(1) as thread:
-                thread.submit(enroll, wish).result()
+        first = fleet.add_host(names[0])
+        _enroll(first, join)
+        others = [fleet.add_host(name) for name in names[1:]]
+        for host in others:
+            shutil.copytree(first.state / "slots", host.state / "slots", copy_function=_link_large)
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda host: _enroll(host, join), others))
+
+
+def _enroll(host: Host, join: str) -> None:
+    """Run ``fleetroll-agent enroll``."""
+    done = run(*AGENT, "enroll", join, "--state", str(host.state), "--name", host.name)
+    assert done.code == 0, done.said
 
 
 def _link_large(source: str, target: str) -> None:

@@ -1,0 +1,22 @@
+"""A stopped fleet that is made once; each module runs a copy of it, with somebody between its agents and its server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.fleet.releases import GOOD
+from tests.e2e.fleet.template import Template
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAMES = tuple(f"h{number}" for number in range(1, 7))
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """Return a stopped fleet of six hosts that run 1.0.0 and have not seen 1.1.0, which is published."""
+    folder: Path = tmp_path_factory.mktemp("template")
+    return Template(folder, NAMES, (GOOD,))
