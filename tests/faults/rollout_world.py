@@ -96,8 +96,8 @@ class World:
         return Hello(host.highest, (*shown, *finals), host.version, host.stage is AttemptState.TRIAL)
 
     def cut(self, host: Host) -> bool:
-        """The line breaks; the server does not know yet."""
-        done, host.epoch, host.go_until = bool(host.epoch), 0, None
+        """The line breaks; the server does not know yet. A Go that came before is good until the next hello."""
+        done, host.epoch = bool(host.epoch), 0
         return done
 
     def notice(self, host: Host) -> bool:
@@ -115,7 +115,7 @@ class World:
 
     def die(self, host: Host) -> bool:
         """The host vanishes; what it runs goes back when it returns."""
-        done, host.alive = host.alive, False
+        done, host.alive, host.go_until = host.alive, False, None
         self.cut(host)
         return done
 
