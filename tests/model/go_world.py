@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-
 def first() -> World:
     """Return a host that was never offered anything."""
     return World(Row(), go_agent.first())
