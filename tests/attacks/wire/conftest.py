@@ -12,11 +12,11 @@ from tests.e2e.fleet.template import Template
 if TYPE_CHECKING:
     from pathlib import Path
 
-NAMES = tuple(f"h{number}" for number in range(1, 7))
+NAMES = tuple(f"h{number}" for number in range(1, 8))
 
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    """Return a stopped fleet of six hosts that run 1.0.0 and have not seen 1.1.0, which is published."""
+    """Return a stopped fleet of seven hosts that run 1.0.0 and have not seen 1.1.0, which is published."""
     folder: Path = tmp_path_factory.mktemp("template")
     return Template(folder, NAMES, (GOOD,))

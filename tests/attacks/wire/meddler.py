@@ -3,7 +3,8 @@
 It ends TLS and carries the contract's calls on, message by message, as bytes. A test says what becomes of each message:
 
     meddler = Meddler(fleet)            # in a thread of its own, from start() to stop()
-    meddler.down = rule                 # rule(method, request, message) -> message to pass on; raises Cut
+    meddler.down = rule                 # rule(method, request, message) -> message to pass on; raises Cut or Swallow
+    meddler.late = [message]            # said once, after the server's next message
     meddler.files = {…}                 # signed metadata that is shown in the place of the server's
 """
 
@@ -41,6 +42,10 @@ class Cut(Exception):  # noqa: N818 (it is what happens to a line, not a fault o
     """The line breaks here: this message does not arrive, and the call ends."""
 
 
+class Swallow(Exception):  # noqa: N818 (the same)
+    """This message does not arrive; the call goes on."""
+
+
 def pass_up(_method: str, message: bytes) -> bytes:
     """Change nothing."""
     return message
@@ -64,6 +69,7 @@ class Meddler:
         self.down: Down = pass_down
         self.files: dict[str, bytes] | None = None
         self.targets: dict[str, bytes] = {}
+        self.late: list[bytes] = []
         self.closed = False
         self.address = ""
         self._calls: set[grpc.aio.Call] = set()
@@ -132,7 +138,10 @@ class Meddler:
         upward = asyncio.ensure_future(self._upward(method, call, requests))
         try:
             while (message := await call.read()) is not grpc.aio.EOF:
-                yield self.down(method, b"", message)
+                with contextlib.suppress(Swallow):
+                    yield self.down(method, b"", message)
+                while method == CONNECT and self.late:
+                    yield self.late.pop(0)
         except Cut:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the line was cut")
         except grpc.aio.AioRpcError as error:
