@@ -184,7 +184,7 @@ class FakeServer(
             if told.generation == generation
         ]
 
-    async def until(self, condition: Any, seconds: float = 15.0) -> None:
+    async def until(self, condition: Any, seconds: float = 40.0) -> None:
         """Wait until ``condition()`` holds."""
 
         async def wait() -> None:
