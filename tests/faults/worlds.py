@@ -73,7 +73,7 @@ class World:
         """Stop and start; the hosts' disks stay, their sessions are gone."""
         await self.stop()
         await self.start()
-        self._readdress()
+        self.readdress()
 
     async def crash(self) -> None:
         """Start again from the files as they are now, as after a kill: nobody says goodbye, no lease is ended."""
@@ -83,12 +83,12 @@ class World:
         await self.stop()
         self.stock = copied
         await self.start()
-        self._readdress()
+        self.readdress()
         for name, disk in disks.items():
             self.agents[name].disk = disk
 
-    def _readdress(self) -> None:
-        """Let the hosts find the server's new port."""
+    def readdress(self) -> None:
+        """Let the hosts find the server where it is now."""
         for name, agent in list(self.agents.items()):
             self.agents[name] = VirtualAgent(self.server.address, self.services.ca_pem, agent.disk)
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from fleetroll.v1 import rollouts_pb2, types_pb2
+from fleetroll_common.values.version import Version
 from fleetroll_server.domain.limits import RolloutLimits
 from fleetroll_server.domain.plan import Selection, WaveSpec
 from fleetroll_server.engine.starting import Order
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from fleetroll_server.engine.reads import Shown
 
 MAX_PRODUCT_CHARS = 63
-MAX_VERSION_CHARS = 64
 MAX_KEY_CHARS = 64
 _DURATIONS = {
     "bake": "bake_seconds",
@@ -180,7 +180,7 @@ def order_from_wire(request: rollouts_pb2.StartRolloutRequest, fleet_id: str) ->
     return Order(
         fleet_id=fleet_id,
         product=requests.text("product", request.product, at_least=1, at_most=MAX_PRODUCT_CHARS),
-        version=requests.text("version", request.version, at_most=MAX_VERSION_CHARS),
+        version=str(Version.parse(request.version)) if request.version else "",
         selection=Selection(
             hosts=tuple(request.selection.hosts),
             labels=requests.labels(request.selection.labels),
