@@ -12,11 +12,11 @@ from tests.e2e.fleet.template import Template
 if TYPE_CHECKING:
     from pathlib import Path
 
-NAMES = tuple(f"h{number}" for number in range(1, 10))
+NAMES = tuple(f"h{number}" for number in range(1, 9))
 
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    """Return a stopped fleet of nine hosts that run 1.0.0, with a good release and all bad ones published."""
+    """Return a stopped fleet of eight hosts that run 1.0.0, with a good release and all bad ones published."""
     folder: Path = tmp_path_factory.mktemp("template")
     return Template(folder, NAMES, (GOOD, *MISTAKES))
