@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from fleetroll_agent import host
 from fleetroll_agent.fetch import fetch_target
 from fleetroll_agent.fetch.values import SourceFailed
-from fleetroll_agent.jobs.agent_update import PRODUCT, Found, described, fill_slot
+from fleetroll_agent.jobs.agent_update import Found, described, fill_slot
+from fleetroll_agent.jobs.values import PRODUCT
 from fleetroll_agent.launcher.bootid import read_boot_id
 from fleetroll_agent.launcher.install import first_record
 from fleetroll_agent.session.facts import HostFacts

@@ -26,6 +26,7 @@ from fleetroll_agent.jobs.events import (
 )
 from fleetroll_agent.jobs.self_test import run_self_test
 from fleetroll_agent.jobs.threads import in_thread
+from fleetroll_agent.jobs.values import PRODUCT
 from fleetroll_agent.slots import InUse, SlotStore
 from fleetroll_agent.slots.disk import typed_disk_errors
 from fleetroll_agent.unpack import unpack
@@ -57,7 +58,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-PRODUCT = "agent"
 GRACE_SECONDS = 2.0
 """A broken line shows itself to a download first and to the session a moment later: only then is it clear whose fault
 it was."""

@@ -16,6 +16,7 @@ Everything here blocks, one caller at a time.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import zlib
@@ -71,6 +72,7 @@ class Journal:
         self._size = 0
         self._torn = False
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sync_dir(folder.parent)
         self._open()
 
     @property
@@ -93,8 +95,12 @@ class Journal:
         if not fresh:
             return
         entries = [Entry(self._last + count, product, report) for count, report in enumerate(fresh, start=1)]
+        before = self._segment
         self._write(b"".join(_line(entry) for entry in entries), entries[0].sequence)
         self._take(entries)
+        if before not in (None, self._segment):
+            with contextlib.suppress(OSError):
+                self.prune(entries[-1].report.occurred_at)
 
     def unacked(self, after: int, limit: int) -> list[Entry]:
         """Return at most ``limit`` entries above ``after`` that the server has not acknowledged, in order."""

@@ -17,7 +17,7 @@ import structlog
 
 from fleetroll_agent.jobs import machine
 from fleetroll_agent.jobs.record import read_record, record_json
-from fleetroll_agent.jobs.values import Moment, ProductRecord
+from fleetroll_agent.jobs.values import PRODUCT, Moment, ProductRecord
 from fleetroll_agent.slots.disk import typed_disk_errors
 from fleetroll_common.durable import DamagedRecord, dump_record, load_record, sync_dir, write_durably
 from fleetroll_common.values.errors import AgentError
@@ -40,11 +40,12 @@ RETRY_SECONDS = 2.0
 class ProductFile:
     """``products/<name>.json``."""
 
-    def __init__(self, state: Path, product: str = "agent") -> None:
+    def __init__(self, state: Path, product: str = PRODUCT) -> None:
         """Use the file below the state folder."""
         self._path = state / "products" / f"{product}.json"
         self._product = product
         self._unknown: dict[str, object] = {}
+        self._made = False
 
     def read(self) -> ProductRecord:
         """Return what is there; an absent or damaged file is an empty record: the launcher's restores what counts.
@@ -71,9 +72,10 @@ class ProductFile:
         Raises:
             OSError: the disk refused.
         """
-        if not self._path.parent.is_dir():
-            self._path.parent.mkdir(mode=0o700)
+        if not self._made:
+            self._path.parent.mkdir(mode=0o700, exist_ok=True)
             sync_dir(self._path.parent.parent)
+            self._made = True
         write_durably(self._path, dump_record({**self._unknown, **record_json(record)}))
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fleetroll_common.values.codes import Code
 
+PRODUCT = "agent"
+"""The one product so far: the agent itself."""
 KEEP_ACKED_SECONDS = 30 * 86400
 """Outcomes are kept for so long after the server's acknowledgement: a restored server asks for them (names.md)."""
 MAX_OUTCOMES = 200
@@ -209,7 +211,7 @@ class ProductRecord:
         outbox: the reports of the newest write; the journal takes over those that it lacks.
     """
 
-    product: str = "agent"
+    product: str = PRODUCT
     highest: int = 0
     attempt: Attempt | None = None
     waiting: Attempt | None = None

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+STEADY_BASES = 10.0
+"""A session that lasted so many times the first wait ends the back-off; one that breaks at once does not."""
 _BUSY = frozenset({Code.TOO_MANY_HANDSHAKES, Code.UNAVAILABLE, Code.DRAINING, Code.RECOVERY})
 
 
@@ -60,6 +62,7 @@ class Link:
         self._settings = settings
         self._clock = clock
         self._failures = 0
+        self._opened_at = 0.0
         self._stream: Stream | None = None
         self._repository: Repository | None = None
         self._closed = asyncio.Event()
@@ -68,7 +71,9 @@ class Link:
         """Hold a stream until this host says goodbye."""
         while True:
             ended = await self._round()
-            self._failures = 0 if ended.opened else self._failures + 1
+            lasted = self._clock.monotonic() - self._opened_at
+            steady = ended.opened and lasted >= STEADY_BASES * self._settings.reconnect_base_seconds
+            self._failures = 0 if steady else self._failures + 1
             if ended.kind is End.LEFT:
                 return
             if await self._after(ended):
@@ -151,7 +156,8 @@ class Link:
             self._identity = opened.kept.identity
             if opened.kept.error is not None:
                 log.error("ratchet_not_written", reason=opened.kept.error.strerror)
-            stream = Stream(call, opened, self._host, self._journal)
+            stream = Stream(call, opened, self._host, self._journal, self._identity.enrolment.fleet_id)
+            self._opened_at = self._clock.monotonic()
             self._repository = Repository(channel, lambda: stream.token)
             self._closed.clear()
             self._stream = stream

@@ -16,11 +16,14 @@ import structlog
 from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 from fleetroll_agent import convert
 from fleetroll_agent.jobs import events
+from fleetroll_agent.jobs.values import PRODUCT
 from fleetroll_agent.session.facts import End, Ended
 from fleetroll_agent.session.hello import Call, EndedError, Opened, read, write
 from fleetroll_agent.waiting import within
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fleetroll_agent.jobs.journal import Journal
     from fleetroll_agent.session.ports import SessionHost
 
@@ -40,8 +43,9 @@ DRAIN_EXTENSION_SECONDS = 60.0
 class Stream:
     """One session. Use :meth:`run` once."""
 
-    def __init__(self, call: Call, opened: Opened, host: SessionHost, journal: Journal) -> None:
-        """Take over a call whose handshake is done."""
+    def __init__(self, call: Call, opened: Opened, host: SessionHost, journal: Journal, fleet_id: str) -> None:
+        """Take over a call whose handshake is done; kill switches of other fleets than ``fleet_id`` are not ours."""
+        self._scopes = frozenset({"global", f"fleet/{fleet_id}"})
         self._call = call
         self._host = host
         self._journal = journal
@@ -60,7 +64,7 @@ class Stream:
         if welcome.ack.journal_id == self._journal.journal_id:
             await self._ack(welcome.ack)
             self._sent = int(welcome.ack.sequence)
-        suspended = frozenset(known.scope for known in welcome.suspensions if known.active)
+        suspended = self._scopes & {known.scope for known in welcome.suspensions if known.active}
         await self._host.tell(events.SessionOpened(self.session, suspended, opened.skewed))
         self.reports_ready()
         tasks = [asyncio.create_task(work) for work in (self._read_all(), self._write_all(), self._beat())]
@@ -116,9 +120,16 @@ class Stream:
         elif kind == "drain":
             await self._drain(message.drain.slot.ToTimedelta().total_seconds())
         else:
-            event = _event(self.session, message)
+            event = self._event(message)
             if event is not None:
                 await self._host.tell(event)
+
+    def _event(self, message: stream_pb2.ConnectResponse) -> events.Event | None:
+        """Return what a message means for the rules; None for what is none of their business."""
+        if message.WhichOneof("message") == "suspension":
+            switch = message.suspension
+            return events.Suspended(switch.scope, switch.active) if switch.scope in self._scopes else None
+        return _of_product(self.session, message)
 
     async def _drain(self, slot_seconds: float) -> None:
         await self._host.tell(events.ServerBusy(slot_seconds + DRAIN_EXTENSION_SECONDS))
@@ -154,22 +165,25 @@ class Stream:
             self.send(stream_pb2.ConnectRequest(heartbeat=stream_pb2.Heartbeat(healthy=self._host.healthy)))
 
 
-def _event(session: int, message: stream_pb2.ConnectResponse) -> events.Event | None:
-    """Return what a message means for the rules; None for what is none of their business."""
+def _of_product(session: int, message: stream_pb2.ConnectResponse) -> events.Event | None:
+    """Return what a message about a product means; None for a product that this host does not keep."""
     kind = message.WhichOneof("message")
-    if kind == "assignment":
-        return convert.assigned(message.assignment)
-    if kind == "go":
-        return events.GoGiven(session, message.go.generation, message.go.ask)
-    if kind == "no_go":
-        return convert.refused_go(session, message.no_go)
-    if kind == "ask_again":
-        return events.AskAgain(session, message.ask_again.generation)
-    if kind == "promote":
-        return events.Promoted(message.promote.generation, message.promote.sha256.hex())
-    if kind == "suspension":
-        return events.Suspended(message.suspension.scope, message.suspension.active)
-    return None
+    if kind not in _ABOUT_PRODUCTS:
+        return None
+    product = getattr(message, kind).product
+    if product != PRODUCT:
+        log.warning("product_not_kept_here", kind=kind, product=product)
+        return None
+    return _ABOUT_PRODUCTS[kind](session, message)
+
+
+_ABOUT_PRODUCTS: dict[str, Callable[[int, stream_pb2.ConnectResponse], events.Event]] = {
+    "assignment": lambda _session, said: convert.assigned(said.assignment),
+    "go": lambda session, said: events.GoGiven(session, said.go.generation, said.go.ask),
+    "no_go": lambda session, said: convert.refused_go(session, said.no_go),
+    "ask_again": lambda session, said: events.AskAgain(session, said.ask_again.generation),
+    "promote": lambda _session, said: events.Promoted(said.promote.generation, said.promote.sha256.hex()),
+}
 
 
 def _end_of(done: set[asyncio.Task[None]]) -> Ended:

@@ -151,3 +151,14 @@ async def test_clocks_that_differ_are_noticed(server: FakeServer, host: InProces
         server.script.clock_skew = 0
         server.session.end()
         await server.until(lambda: any(heard.HasField("request_go") for heard in server.session.heard))
+
+
+async def test_a_new_key_that_the_server_does_not_know_gives_way_to_the_old_one(
+    server: FakeServer, host: InProcessHost
+) -> None:
+    path = host.folder / "identity" / "key"
+    record = load_record(path.read_bytes())
+    path.write_bytes(dump_record({**record, "pending": "5a" * 32}))
+    async with host.running():
+        await host.launcher.until_said("hello")
+    assert (server.streams, server.agent.forks) == (2, 0)

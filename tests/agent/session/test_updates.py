@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 from fleetroll.v1 import reasons_pb2
+from fleetroll_agent.jobs.events import Suspended
 
 if TYPE_CHECKING:
     from tests.agent.fake_server.inprocess import InProcessHost
@@ -114,6 +115,7 @@ def stream_state(attempt: stream_pb2.AttemptReport) -> str:
 
 
 async def test_a_refused_go_is_asked_for_again_when_the_server_says_so(server: FakeServer, host: InProcessHost) -> None:
+    (host.folder / "agent.toml").write_text("[go]\nask_interval_seconds = 600\n")
     async with host.running():
         await staged(server)
         no_go = stream_pb2.NoGo(
@@ -218,3 +220,33 @@ async def test_none_ends_what_is_staged(server: FakeServer, host: InProcessHost)
         count = len(asks(server))
         await asyncio.sleep(0.8)
         assert len(asks(server)) == count
+
+
+async def test_messages_about_other_products_and_fleets_are_passed_over(
+    server: FakeServer, host: InProcessHost
+) -> None:
+    async with host.running():
+        await staged(server)
+        server.session.send(assignment=stream_pb2.Assignment(product="nginx", version="1.1.0", generation=9))
+        server.session.send(go=stream_pb2.Go(product="nginx", generation=7, ask=asks(server)[-1]))
+        server.session.send(suspension=stream_pb2.Suspension(scope="fleet/of-others", epoch=1, active=True))
+        count = len(asks(server))
+        await server.until(lambda: len(asks(server)) > count)
+    assert set(host.said(7)) == {"OFFERED", "DOWNLOADING", "STAGED"}
+    assert host.said(9) == []
+
+
+async def test_a_server_that_comes_back_finds_the_result_it_never_heard(
+    server: FakeServer, host: InProcessHost
+) -> None:
+    async with host.running():
+        await staged(server)
+        await server.stop()
+        host.daemon.post(Suspended("global", active=True))
+        while "CANCELLED KILLED" not in host.said(7):
+            await asyncio.sleep(0.02)
+        server.agent.assignment = None
+        await server.start()
+        await server.until(lambda: "CANCELLED" in server.states(7))
+        shown = {attempt.generation: stream_state(attempt) for attempt in server.session.hello.attempts}
+        assert shown == {7: "CANCELLED"}
