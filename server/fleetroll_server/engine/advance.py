@@ -23,7 +23,9 @@ from fleetroll_server.domain.decide import (
     PauseForPerson,
     StartBake,
     decide,
+    gate,
 )
+from fleetroll_server.domain.gates import Verdict
 from fleetroll_server.domain.states import (
     BEFORE_GO,
     ROLLOUT_TRANSITIONS,
@@ -94,7 +96,7 @@ async def _carry_out(tx: Tx, services: Services, book: Book, action: Action) -> 
             book.wave(number).set(bake_ticked_at=tx.now)
         case PassWave(wave=number, evidence=evidence):
             _step(tx, book, book.wave(number), WaveTrigger.PASS)
-            book.wave(number).set(gate=evidence, ended_at=tx.now)
+            book.wave(number).passed(tx.now, evidence)
         case FailWave(wave=number, code=code, evidence=evidence):
             _step(tx, book, book.wave(number), WaveTrigger.FAIL)
             book.wave(number).set(gate=evidence, ended_at=tx.now)
@@ -104,6 +106,7 @@ async def _carry_out(tx: Tx, services: Services, book: Book, action: Action) -> 
         case Complete():
             _end_state(tx, book, RolloutTrigger.COMPLETE, GATE, "every wave passed")
             await forgive(tx, book.scopes[-1], book.fleet_id)
+            await _let_go_of_late(tx, services, book)
         case other:
             assert_never(other)
     return True
@@ -114,14 +117,27 @@ async def bake(tx: Tx, book: Book, *, up: bool) -> None:
     wave = book.current()
     if wave is None or wave.state is not WaveState.BAKING:
         return
+    result = gate(book.summary())
     ticked = tick(
         wave.summary().bake,
         tx.now,
-        up=up,
+        up=up and result is not None and result.verdict is Verdict.PASS,
         away_without_goodbye=await _away(tx, book, wave),
         max_failed=book.limits.max_failed,
     )
     wave.set(baked_seconds=ticked.seconds, bake_ticked_at=ticked.ticked_at)
+
+
+async def _let_go_of_late(tx: Tx, services: Services, book: Book) -> None:
+    """Hosts that are late hold no claim and keep nothing open: they are back in the queue, and nothing is desired."""
+    offered = [state.value for state in BEFORE_GO if state is not AttemptState.PENDING]
+    query = sa.select(HOST).where(
+        HOST.c.rollout_id == book.id, HOST.c.fleet_id == book.fleet_id, HOST.c.state.in_(offered)
+    )
+    for row in (await tx.execute(query)).mappings().all():
+        host = dict(row)
+        await move(tx, book, host, Trigger.REQUEUE, GATE, waiting=host["waiting"])
+        await desire(tx, services.sessions, book, host["agent_id"], "", GATE, code=Code.SUPERSEDED.value)
 
 
 async def expire(tx: Tx, services: Services, book: Book, number: int) -> bool:
@@ -135,10 +151,9 @@ async def expire(tx: Tx, services: Services, book: Book, number: int) -> bool:
     rows = (await tx.execute(query)).mappings().all()
     for row in rows:
         host = dict(row)
-        offered = host["state"] != AttemptState.PENDING.value
         code = host["waiting"] or Code.EXPIRED.value
         await move(tx, book, host, Trigger.EXPIRE, DEADLINE, code=code, message="out of time before Go")
-        if offered:
+        if host["generation"] is not None:
             await desire(tx, services.sessions, book, host["agent_id"], "", DEADLINE, code=Code.EXPIRED.value)
     return bool(rows)
 

@@ -51,6 +51,11 @@ class Wave:
         self.row.update(values)
         self.changed = True
 
+    def passed(self, now: datetime, evidence: str) -> None:
+        """Note that it passed: what was bad until now was allowed for; what goes bad later is not."""
+        self.counters = self.counters.forgive()
+        self.set(gate=evidence, ended_at=now)
+
     def summary(self) -> WaveSummary:
         """Return what decisions see."""
         bake = Bake(self.row["baked_seconds"], self.row["bake_ticked_at"])
@@ -108,6 +113,7 @@ class Book:
             limits=self.limits,
             wave=wave.summary() if wave else None,
             not_after=self.row["not_after"],
+            late_bad=sum(w.counters.unforgiven_bad for w in self.waves if w.state is WaveState.PASSED),
         )
 
     def set_state(self, tx: Tx, state: RolloutState, actor: Actor, reason: str, code: Code | str = "") -> None:

@@ -40,13 +40,15 @@ async def desire(
         sessions: where to push.
         book: the rollout that decides.
         agent_id: the host.
-        version: empty for none.
+        version: empty for none, which changes nothing where another rollout desires something by now.
         actor: who decided.
         reason: why, in words.
         code: why; CANCELLED_BY with no version takes an attempt past Go back as long as it has not switched.
     """
     product = book.row["product"]
     known = await _known(tx, agent_id, book.fleet_id, product)
+    if not version and known is not None and known["rollout_id"] != book.id:
+        return int(known["generation"])
     highest = await _highest(tx, agent_id, book.fleet_id, product)
     generation = next_generation(known["generation"] if known is not None else 0, highest)
     values: dict[str, Any] = {

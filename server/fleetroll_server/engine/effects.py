@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from fleetroll_server.domain.deadlines import deadline
-from fleetroll_server.domain.states import FINAL, AttemptState, Trigger
+from fleetroll_server.domain.states import BEFORE_GO, FINAL, AttemptState, Trigger
 from fleetroll_server.engine.actor import HOST
 from fleetroll_server.engine.moves import move
 from fleetroll_server.store.tables import ArtifactRow, HostProductRow, table_of
@@ -48,6 +48,11 @@ async def take_step(tx: Tx, services: Services, book: Book, host: dict[str, Any]
         await _runs(tx, host, said)
 
 
+def is_over(book: Book, host: dict[str, Any], said: Said) -> bool:
+    """Tell whether a late host speaks of an attempt before Go that its rollout, now ended, has let go of."""
+    return not book.is_open and host["state"] == AttemptState.PENDING.value and said.state in BEFORE_GO
+
+
 async def _deadline(tx: Tx, services: Services, book: Book, host: dict[str, Any], said: Said) -> datetime | None:
     """Return when the time of the state that the host entered is over."""
     online = services.sessions.is_online(host["agent_id"])
@@ -59,6 +64,8 @@ async def _deadline(tx: Tx, services: Services, book: Book, host: dict[str, Any]
     announced = said.time_limit
     if state is AttemptState.TRIAL and announced is None:
         announced = timedelta(seconds=book.limits.lease_seconds + book.limits.soak_seconds)
+    if state is AttemptState.SOAKING and announced is None:
+        announced = timedelta(seconds=book.limits.soak_seconds)
     return deadline(state, tx.now, online=online, size_bytes=size, announced=announced)
 
 

@@ -14,7 +14,7 @@ from fleetroll_server.engine.actor import HOST as HOST_ACTOR
 from fleetroll_server.engine.advance import go_on
 from fleetroll_server.engine.book import Book, open_book
 from fleetroll_server.engine.desire import ASSIGNMENT
-from fleetroll_server.engine.effects import take_step
+from fleetroll_server.engine.effects import is_over, take_step
 from fleetroll_server.engine.holdings import release_broken
 from fleetroll_server.engine.inventory import write_inventory
 from fleetroll_server.engine.moves import HOST, move, note
@@ -23,8 +23,6 @@ from fleetroll_server.engine.suspended import is_suspended
 from fleetroll_server.gateway.convert_out import Message, assignment
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from fleetroll_server.domain.heard import Said
     from fleetroll_server.gateway.rules import Greeted
     from fleetroll_server.gateway.session import SessionKey
@@ -97,7 +95,9 @@ async def _reconcile(
     """Bring the attempt to what the host shows."""
     state = AttemptState(host["state"])
     for said in shown:
-        judgement = judge_hello(state, said.state, code=said.code)
+        if is_over(book, host, said):
+            continue
+        judgement = judge_hello(state, said.state, code=said.code, is_open=book.is_open)
         if isinstance(judgement, Step):
             await take_step(tx, services, book, host, said, judgement)
             return
@@ -140,16 +140,13 @@ async def _desired(tx: Tx, key: SessionKey, highest: dict[str, int], *, quaranti
     for row in rows:
         if row["generation"] <= highest.get(row["product"], 0):
             continue
-        if row["version"] and (stopped or not await _may_offer(tx, key, row["rollout_id"], row["not_after"])):
+        if not row["version"]:
+            answers.append(assignment(row))
             continue
-        answers.append(assignment(row))
+        book = None if stopped else await open_book(tx, row["rollout_id"], key.fleet_id)
+        if book is not None and book.state is RolloutState.RUNNING and tx.now < book.row["not_after"]:
+            answers.append(assignment({**row, "not_after": book.row["not_after"]}))
     return answers
-
-
-async def _may_offer(tx: Tx, key: SessionKey, rollout_id: str, not_after: datetime | None) -> bool:
-    """Tell whether a rollout offers now."""
-    book = await open_book(tx, rollout_id, key.fleet_id)
-    return book is not None and book.state is RolloutState.RUNNING and (not_after is None or tx.now < not_after)
 
 
 async def _offers(tx: Tx, book: Book) -> bool:

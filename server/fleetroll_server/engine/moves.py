@@ -62,7 +62,8 @@ async def move(
     """
     before_state = AttemptState(host["state"])
     state = transition(ATTEMPT_TRANSITIONS, before_state, trigger)
-    cohorts = await _cohorts(tx, host) if state in PAST_GO | FINAL else ()
+    counted = PAST_GO | FINAL
+    cohorts = await _cohorts(tx, host) if state in counted or before_state in counted else ()
     before = _view(host, cohorts)
     host.update(values)
     host.update(state=state.value, changed_at=tx.now)
@@ -75,7 +76,8 @@ async def move(
     if state in FINAL:
         host.update(ended_at=tx.now, waiting="", deadline=None)
     await _settle_budgets(tx, book, host, before_state, state)
-    await _release_claim(tx, host, state)
+    if state in FINAL or trigger is Trigger.REQUEUE:
+        await _release_claim(tx, host)
     await _write(tx, host)
     wave = book.wave(host["wave"])
     wave.counters = wave.counters.moved(before, _view(host, cohorts))
@@ -90,8 +92,9 @@ async def note(tx: Tx, book: Book, host: dict[str, Any], **values: Any) -> None:
     host.update(values)
     await _write(tx, host)
     wave = book.wave(host["wave"])
-    wave.counters = wave.counters.moved(before, _view(host, ()))
-    wave.set()
+    after = _view(host, ())
+    wave.counters = wave.counters.moved(before, after)
+    wave.set(**({"moved_at": tx.now} if before.is_waiting and not after.is_waiting else {}))
 
 
 async def _settle_budgets(tx: Tx, book: Book, host: dict[str, Any], before: AttemptState, after: AttemptState) -> None:
@@ -106,16 +109,15 @@ async def _settle_budgets(tx: Tx, book: Book, host: dict[str, Any], before: Atte
         book.room_made = True
 
 
-async def _release_claim(tx: Tx, host: dict[str, Any], state: AttemptState) -> None:
-    """A claim runs from OFFERED to the end."""
-    if state in FINAL or state is AttemptState.PENDING:
-        which = (
-            CLAIM.c.agent_id == host["agent_id"],
-            CLAIM.c.product == host["product"],
-            CLAIM.c.fleet_id == host["fleet_id"],
-            CLAIM.c.rollout_id == host["rollout_id"],
-        )
-        await tx.execute(sa.delete(CLAIM).where(*which))
+async def _release_claim(tx: Tx, host: dict[str, Any]) -> None:
+    """Give the claim back: it runs from the first offer to the end, also while the host is away in between."""
+    which = (
+        CLAIM.c.agent_id == host["agent_id"],
+        CLAIM.c.product == host["product"],
+        CLAIM.c.fleet_id == host["fleet_id"],
+        CLAIM.c.rollout_id == host["rollout_id"],
+    )
+    await tx.execute(sa.delete(CLAIM).where(*which))
 
 
 async def _write(tx: Tx, host: dict[str, Any]) -> None:

@@ -91,31 +91,40 @@ async def _offer(
     host = {column.name: row[column.name] for column in HOST.columns}
     artifact = artifacts.get((row["os"], row["arch"], row["abi"]))
     if row["revoked"]:
-        await move(tx, book, host, Trigger.SKIP, DISPATCH, code=Code.HOST_REVOKED.value)
+        await _end(tx, services, book, host, Trigger.SKIP, Code.HOST_REVOKED)
     elif row["running"] == book.row["version"]:
-        await move(tx, book, host, Trigger.SKIP, DISPATCH, code=Code.ALREADY_AT_TARGET.value)
+        await _end(tx, services, book, host, Trigger.SKIP, Code.ALREADY_AT_TARGET)
     elif artifact is None:
-        await move(tx, book, host, Trigger.SKIP, DISPATCH, code=Code.NO_ARTIFACT.value)
+        await _end(tx, services, book, host, Trigger.SKIP, Code.NO_ARTIFACT)
     elif row["quarantined"]:
         await note(tx, book, host, waiting=Code.QUARANTINED.value)
     elif not row["server_id"]:
-        await _offline(tx, book, host)
+        await _offline(tx, services, book, host)
     elif not await _claim(tx, book, host):
         await note(tx, book, host, waiting=Code.UPDATE_IN_PROGRESS.value)
     else:
         await _assign(tx, services, book, host, from_version=row["running"] or "", sha256=artifact[0])
 
 
-async def _offline(tx: Tx, book: Book, host: dict[str, Any]) -> None:
+async def _offline(tx: Tx, services: Services, book: Book, host: dict[str, Any]) -> None:
     """Let the offline policy alone judge a host that is not there."""
     policy = book.limits.offline_policy
     if policy is OfflinePolicy.SKIP:
-        await move(tx, book, host, Trigger.SKIP, DISPATCH, code=Code.HOST_OFFLINE.value)
+        await _end(tx, services, book, host, Trigger.SKIP, Code.HOST_OFFLINE)
     elif policy is OfflinePolicy.FAIL:
-        code = Code.HOST_OFFLINE_AT_DISPATCH.value
-        await move(tx, book, host, Trigger.FAIL, DISPATCH, code=code, message="offline when its turn came")
+        code, message = Code.HOST_OFFLINE_AT_DISPATCH, "offline when its turn came"
+        await _end(tx, services, book, host, Trigger.FAIL, code, message)
     else:
         await note(tx, book, host, waiting=Code.HOST_OFFLINE.value)
+
+
+async def _end(
+    tx: Tx, services: Services, book: Book, host: dict[str, Any], trigger: Trigger, code: Code, message: str = ""
+) -> None:
+    """End a host's turn; one that had an offer before is told that nothing is desired any more."""
+    await move(tx, book, host, trigger, DISPATCH, code=code.value, message=message)
+    if host["generation"] is not None:
+        await desire(tx, services.sessions, book, host["agent_id"], "", DISPATCH, code=code.value)
 
 
 async def _assign(

@@ -60,12 +60,12 @@ async def resume(
     book = await require_book(tx, rollout_id, fleet_id)
     _require_revision(book, revision)
     state = people.resume(book.state)
-    if await is_suspended(tx, fleet_id):
-        message = "the kill switch is pressed for this fleet"
-        raise RequestError(message, code=Code.SUSPENDED, remedy="lift it first")
+    await _refuse_while_suspended(tx, fleet_id)
     if book.state is RolloutState.HALTED or _stands_failed(book):
         await _forgive(tx, book)
     book.resume_clock(tx.now)
+    if (wave := book.current()) is not None:
+        wave.set(moved_at=tx.now)
     book.set_state(tx, state, actor, reason)
     await _send_again(tx, services, book)
     await go_on(tx, services, book)
@@ -85,8 +85,9 @@ async def advance(
     wave = book.wave(people.require_waiting_wave(book.summary()).number)
     tx.emit(book.event("rollout.advanced", actor, reason, message=f"wave {wave.number}"))
     if book.state is RolloutState.PAUSED:
-        passed = transition(WAVE_TRANSITIONS, wave.state, WaveTrigger.PASS)
-        wave.set(state=passed.value, gate=f"passed by {actor.id}: {reason}", ended_at=tx.now)
+        await _refuse_while_suspended(tx, fleet_id)
+        wave.set(state=transition(WAVE_TRANSITIONS, wave.state, WaveTrigger.PASS).value)
+        wave.passed(tx.now, f"passed by {actor.id}: {reason}")
         book.resume_clock(tx.now)
         book.set_state(tx, people.resume(book.state), actor, reason)
     await advance_by_person(tx, services, book)
@@ -109,6 +110,17 @@ async def cancel(
     await forgive(tx, book.scopes[-1], book.fleet_id)
     await _cancel_hosts(tx, services, book, actor, reason, let_finish=let_finish)
     await go_on(tx, services, book)
+
+
+async def _refuse_while_suspended(tx: Tx, fleet_id: str) -> None:
+    """Let nothing run on under the kill switch.
+
+    Raises:
+        RequestError: SUSPENDED (caller's fault).
+    """
+    if await is_suspended(tx, fleet_id):
+        message = "the kill switch is pressed for this fleet"
+        raise RequestError(message, code=Code.SUSPENDED, remedy="lift it first")
 
 
 async def require_book(tx: Tx, rollout_id: str, fleet_id: str) -> Book:
@@ -141,15 +153,14 @@ async def _cancel_hosts(tx: Tx, services: Services, book: Book, actor: Actor, re
 
 
 async def _forgive(tx: Tx, book: Book) -> None:
-    """Reopen the failed wave without what was bad until now."""
+    """Reopen the failed wave; what was bad until now, in every wave, counts no more."""
     await forgive(tx, book.scopes[-1], book.fleet_id)
-    wave = book.current()
-    if wave is None:
-        return
-    wave.counters = wave.counters.forgive()
-    if wave.state is WaveState.FAILED:
-        wave.set(state=transition(WAVE_TRANSITIONS, wave.state, WaveTrigger.REOPEN).value, ended_at=None)
-    wave.set(moved_at=tx.now)
+    for wave in book.waves:
+        wave.counters = wave.counters.forgive()
+        wave.set()
+    current = book.current()
+    if current is not None and current.state is WaveState.FAILED:
+        current.set(state=transition(WAVE_TRANSITIONS, current.state, WaveTrigger.REOPEN).value, ended_at=None)
 
 
 def _stands_failed(book: Book) -> bool:

@@ -12,7 +12,7 @@ from fleetroll_server.domain.assignments import Rejected, Step, judge_report
 from fleetroll_server.domain.states import FINAL, AttemptState
 from fleetroll_server.engine.advance import go_on
 from fleetroll_server.engine.book import open_book
-from fleetroll_server.engine.effects import take_step
+from fleetroll_server.engine.effects import is_over, take_step
 from fleetroll_server.engine.moves import host_of, note
 from fleetroll_server.engine.promotion import promote_if_due
 from fleetroll_server.engine.speaker import speaker_of
@@ -95,7 +95,9 @@ async def _effect(tx: Tx, services: Services, key: SessionKey, said: Said) -> tu
     host = await host_of(tx, key.agent_id, key.fleet_id, said.product, said.generation)
     if book is None or host is None:
         return "history", ""
-    judgement = judge_report(AttemptState(host["state"]), said.state, code=said.code)
+    if is_over(book, host, said):
+        return "history", ""
+    judgement = judge_report(AttemptState(host["state"]), said.state, code=said.code, is_open=book.is_open)
     if isinstance(judgement, Rejected):
         return "rejected", judgement.code.value
     if not isinstance(judgement, Step):

@@ -1,14 +1,23 @@
-"""From the stream's messages to what the host said."""
+"""From the stream's messages to what the host said.
+
+A host may say anything. What no database, clock or calendar can hold is cut, bounded or left out here, so that a report
+is never refused for it: an unacknowledged report would come back for ever.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
 from fleetroll_server.domain.heard import Ask, Batch, HostSaid, ProductSaid, ReportLine, Said
 from fleetroll_server.gateway.convert import read_code, read_state
 
 if TYPE_CHECKING:
+    from google.protobuf.duration_pb2 import Duration
+    from google.protobuf.timestamp_pb2 import Timestamp
+
     from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 
 MAX_MESSAGE_CHARS = 2000
@@ -16,33 +25,44 @@ MAX_TAIL_CHARS = 4000
 MAX_STEP_CHARS = 64
 MAX_TEXT = 253
 MAX_PART = 24
+MAX_PRODUCTS = 64
+MAX_ATTEMPTS = 200
+MAX_COUNT = 2**63 - 1
+"""What the database's largest numbers hold; counts of the wire go up to twice as far."""
+MAX_TIME_LIMIT = timedelta(days=3)
+"""Soak and lease are at most a day each: a host that asks for more silence than this is not believed."""
 
 
 def read_batch(batch: stream_pb2.ReportBatch) -> Batch:
     """Read a batch of reports."""
-    return Batch(batch.journal_id, tuple(_line(report) for report in batch.reports))
+    return Batch(_text(batch.journal_id, MAX_TEXT), tuple(_line(report) for report in batch.reports))
 
 
 def read_ask(ask: stream_pb2.RequestGo) -> Ask:
-    """Read an ask."""
-    return Ask(ask.product, ask.generation, ask.ask, ask.sha256.hex())
+    """Read an ask.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT: its number can't be (the agent's fault).
+    """
+    require_count("request_go.ask", ask.ask)
+    return Ask(_text(ask.product, MAX_TEXT), ask.generation, ask.ask, ask.sha256.hex())
 
 
 def read_host(payload: stream_pb2.HelloPayload) -> HostSaid:
     """Read what a hello says of the host; attempts in unknown states are left out."""
-    shown = (_shown(attempt) for attempt in payload.attempts)
+    shown = (_shown(attempt) for attempt in payload.attempts[:MAX_ATTEMPTS])
     return HostSaid(
-        os=payload.platform.os[:MAX_PART],
-        arch=payload.platform.arch[:MAX_PART],
-        abi=payload.platform.abi[:MAX_PART],
-        time_zone=payload.time_zone[:MAX_TEXT],
+        os=_text(payload.platform.os, MAX_PART),
+        arch=_text(payload.platform.arch, MAX_PART),
+        abi=_text(payload.platform.abi, MAX_PART),
+        time_zone=_text(payload.time_zone, MAX_TEXT),
         disk_free_bytes=max(0, payload.disk_free_bytes),
-        container_marker=payload.container_marker[:MAX_TEXT],
-        boot_id=payload.boot_id[:MAX_TEXT],
-        agent_version=payload.agent_version[:MAX_TEXT],
-        launcher_version=payload.launcher_version[:MAX_TEXT],
-        journal_id=payload.journal_id[:MAX_TEXT],
-        products=tuple(_product(product) for product in payload.products),
+        container_marker=_text(payload.container_marker, MAX_TEXT),
+        boot_id=_text(payload.boot_id, MAX_TEXT),
+        agent_version=_text(payload.agent_version, MAX_TEXT),
+        launcher_version=_text(payload.launcher_version, MAX_TEXT),
+        journal_id=_text(payload.journal_id, MAX_TEXT),
+        products=tuple(_product(product) for product in payload.products[:MAX_PRODUCTS]),
         attempts=tuple(said for said in shown if said is not None),
     )
 
@@ -51,7 +71,7 @@ def _line(report: stream_pb2.Report) -> ReportLine:
     """Read a report."""
     return ReportLine(
         sequence=report.sequence,
-        product=report.product,
+        product=_text(report.product, MAX_TEXT),
         generation=report.generation,
         said=_reported(report),
         code=str(read_code(report.code) or ""),
@@ -65,18 +85,18 @@ def _reported(report: stream_pb2.Report) -> Said | None:
     if state is None:
         return None
     return Said(
-        product=report.product,
+        product=_text(report.product, MAX_TEXT),
         generation=report.generation,
         state=state,
         code=read_code(report.code),
-        message=report.message[:MAX_MESSAGE_CHARS],
-        step=report.step[:MAX_STEP_CHARS],
-        output_tail=report.output_tail[-MAX_TAIL_CHARS:],
-        time_limit=report.time_limit.ToTimedelta() if report.HasField("time_limit") else None,
-        running_version=report.running_version[:MAX_TEXT],
+        message=_text(report.message, MAX_MESSAGE_CHARS),
+        step=_text(report.step, MAX_STEP_CHARS),
+        output_tail=_text(report.output_tail[-MAX_TAIL_CHARS:], MAX_TAIL_CHARS),
+        time_limit=_wait(report.time_limit) if report.HasField("time_limit") else None,
+        running_version=_text(report.running_version, MAX_TEXT),
         sha256=report.sha256.hex(),
         unproven=report.unproven,
-        retry_at=report.retry_at.ToDatetime(UTC) if report.HasField("retry_at") else None,
+        retry_at=_when(report.retry_at) if report.HasField("retry_at") else None,
     )
 
 
@@ -86,12 +106,12 @@ def _shown(attempt: stream_pb2.AttemptReport) -> Said | None:
     if state is None:
         return None
     return Said(
-        product=attempt.product,
+        product=_text(attempt.product, MAX_TEXT),
         generation=attempt.generation,
         state=state,
         code=read_code(attempt.code),
-        message=attempt.message[:MAX_MESSAGE_CHARS],
-        time_limit=attempt.time_left.ToTimedelta() if attempt.HasField("time_left") else None,
+        message=_text(attempt.message, MAX_MESSAGE_CHARS),
+        time_limit=_wait(attempt.time_left) if attempt.HasField("time_left") else None,
         sha256=attempt.sha256.hex(),
     )
 
@@ -99,12 +119,42 @@ def _shown(attempt: stream_pb2.AttemptReport) -> Said | None:
 def _product(product: stream_pb2.ProductState) -> ProductSaid:
     """Read one product."""
     return ProductSaid(
-        product=product.product,
-        version=product.version[:MAX_TEXT],
+        product=_text(product.product, MAX_TEXT),
+        version=_text(product.version, MAX_TEXT),
         sha256=product.sha256.hex(),
-        previous_version=product.previous_version[:MAX_TEXT],
+        previous_version=_text(product.previous_version, MAX_TEXT),
         on_trial=product.on_trial,
         healthy=product.healthy,
-        note=product.note[:MAX_TEXT],
+        note=_text(product.note, MAX_TEXT),
         highest_generation=product.highest_generation,
     )
+
+
+def require_count(field: str, value: int) -> None:
+    """Refuse a count that can't be stored.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT (the agent's fault).
+    """
+    if value > MAX_COUNT:
+        message = f"{field}: {value} is above {MAX_COUNT}"
+        raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="update the agent", field=field)
+
+
+def _text(value: str, limit: int) -> str:
+    """Return at most ``limit`` characters; PostgreSQL holds no zero character."""
+    return value[:limit].replace("\0", "\ufffd")
+
+
+def _wait(value: Duration) -> timedelta:
+    """Return a time that a host allows itself, bounded."""
+    most = MAX_TIME_LIMIT.total_seconds()
+    return timedelta(seconds=min(max(0.0, value.seconds + value.nanos / 1e9), most))
+
+
+def _when(value: Timestamp) -> datetime | None:
+    """Return an instant; nothing for one that no calendar has."""
+    try:
+        return value.ToDatetime(UTC)
+    except (ValueError, OverflowError):
+        return None

@@ -21,7 +21,7 @@ from fleetroll_common.values.errors import RequestError
 from fleetroll_common.wire import handshake as sizes
 from fleetroll_common.wire.macs import receipt_mac, session_token
 from fleetroll_common.wire.signing import hello_bytes, verify
-from fleetroll_server.gateway.convert_in import read_host
+from fleetroll_server.gateway.convert_in import read_host, require_count
 from fleetroll_server.gateway.rules import Greeted
 from fleetroll_server.gateway.session import Session, SessionKey
 from fleetroll_server.gateway.suspensions import suspensions_of
@@ -105,6 +105,7 @@ class Handshake:
         """Check sizes, then the proof of possession."""
         sizes.require_size("hello.ratchet_current", hello.ratchet_current, sizes.RATCHET_BYTES)
         sizes.require_size("hello.ratchet_next", hello.ratchet_next, sizes.RATCHET_BYTES)
+        require_count("hello.advances", hello.advances)
         said = hello_bytes(
             challenged.nonce,
             self._services.server_id,
