@@ -101,7 +101,7 @@ def test_a_good_release_is_kept(shown: Shown) -> None:
     assert boot["last"]["ended"] == "committed"
     slot = host.state / "slots" / "agent" / boot["current"]["slot"]
     assert (slot / "GOOD").exists()
-    assert [report.said for report in host.journal()].count("SUCCEEDED") == 1
+    assert [report.said.value for report in host.journal()].count("SUCCEEDED") == 1
 
 
 @pytest.mark.parametrize("case", BAD, ids=lambda case: case.code + case.version)

@@ -207,13 +207,15 @@ class _Handler(grpc.GenericRpcHandler):
             return grpc.stream_stream_rpc_method_handler(functools.partial(self._both_ways, path, metadata))
         if method == FETCH:
             return grpc.unary_stream_rpc_method_handler(functools.partial(self._stream, path, metadata))
-        ask = functools.partial(self._channel.unary_unary(path), metadata=metadata, timeout=CALL_SECONDS)
+        ask: Callable[[bytes], Any] = functools.partial(
+            self._channel.unary_unary(path), metadata=metadata, timeout=CALL_SECONDS
+        )
         return grpc.unary_unary_rpc_method_handler(functools.partial(self._meddler.answer, method, ask))
 
     async def _both_ways(
         self, path: str, metadata: Any, requests: AsyncIterator[bytes], context: Any
     ) -> AsyncIterator[bytes]:
-        call = self._channel.stream_stream(path)(metadata=metadata)
+        call: Any = self._channel.stream_stream(path)(metadata=metadata)
         async for message in self._meddler.carry(path.rpartition("/")[2], call, requests, context):
             yield message
 

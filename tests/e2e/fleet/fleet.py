@@ -105,6 +105,10 @@ class Fleet:
         """Run ``fleetroll`` as a process of its own."""
         return run(*CLI, *words, environment={**self.environment, **environment})
 
+    def start_cli(self, *words: str) -> Child:
+        """Start ``fleetroll`` in the background."""
+        return self.processes.start(*CLI, *words, log=self.folder / "cli.log", environment=self.environment)
+
     def add_host(self, name: str) -> Host:
         """Name a host of this fleet; its folder may be there already."""
         host = self.hosts[name] = Host(name, self.folder / "hosts" / name, self.processes)

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from tests.e2e.fleet.processes import Child
 
 PROGRAM = Path(__file__).with_name("mortal_server.py")
-ROUND_SECONDS = 120.0
+ROUND_SECONDS = 90.0
+KILL_SECONDS = 10.0
+"""More for each kill: the next server starts, hosts come back; on a machine that others use."""
+WATCH_SECONDS = 60.0
+"""gRPC waits longer and longer between its tries to reach a server that is away."""
 KILLED = -9
 
 
@@ -32,10 +36,13 @@ class Mortal:
         self._plans: list[Plan] = []
         self._next: Child | None = None
         self._rollout = ""
+        self._watch: Child | None = None
         self.acked: dict[str, int] = {}
 
     def run(self, wanted: list[Act]) -> list[Act]:
         """Run one rollout to its end, killing the server at the points of ``wanted`` in turn; return those reached.
+
+        ``fleetroll rollout watch`` looks on all the time, and has to end with the rollout's good end.
 
         Raises:
             AssertionError: the rollout did not go on, or an acknowledged report was missing after a kill.
@@ -44,13 +51,15 @@ class Mortal:
         self._succeed(left)
         for host in self._fleet.hosts.values():
             host.start()
-        deadline = time.monotonic() + ROUND_SECONDS
+        deadline = time.monotonic() + ROUND_SECONDS + KILL_SECONDS * len(wanted)
         while not self._over():
             if self._fleet.server.ended is not None:
                 self._killed(left)
             assert time.monotonic() < deadline, self._fleet.server.said()[-3000:]
             time.sleep(0.03)
         self._check_acks()
+        assert self._watch is not None
+        assert self._watch.wait(WATCH_SECONDS) == 0, self._watch.said()
         return wanted[: len(wanted) - len(left)]
 
     def points(self) -> list[Point]:
@@ -91,8 +100,11 @@ class Mortal:
                 if self._rollout:
                     return self._fleet.is_completed(self._rollout) and self._all_acked()
                 if sum(agent.online for agent in self._fleet.agents().values()) == len(self._fleet.hosts):
-                    number = len(self._fleet.hosts)
-                    self._rollout = self._fleet.rollout(self._version, key="the same", max_concurrent=number)
+                    hosts = tuple(self._fleet.hosts)
+                    self._rollout = self._fleet.rollout(
+                        self._version, *hosts, key="the same", max_concurrent=len(hosts)
+                    )
+                    self._watch = self._fleet.start_cli("rollout", "watch", self._rollout)
         except ServerRefusedError:
             time.sleep(0.05)
         return False

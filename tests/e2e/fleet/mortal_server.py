@@ -42,6 +42,7 @@ def main() -> int:
 def patch_messages(points: Any, acks: Path) -> None:
     """Make the messages of streams points, and note acknowledgements."""
     import grpc.aio  # noqa: PLC0415 (see main)
+    from grpc.aio import _server  # noqa: PLC0415 (see main)
 
     from tests.faults import shim_grpc  # noqa: PLC0415
 
@@ -57,7 +58,7 @@ def patch_messages(points: Any, acks: Path) -> None:
 
     shim_grpc.name_of = name_of
     shim_grpc.patch_streams(points)
-    grpc.aio.server = grpc.aio._server.server
+    grpc.aio.server = _server.server
 
 
 def patch_commits(points: Any) -> None:
@@ -67,11 +68,12 @@ def patch_commits(points: Any) -> None:
     from sqlalchemy.engine.default import DefaultDialect  # noqa: PLC0415
 
     written: set[str] = set()
-    commit = DefaultDialect.do_commit
+    commit: Any = DefaultDialect.do_commit
 
-    @event.listens_for(Engine, "before_cursor_execute")
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
         written.update(names_of(statement, parameters))
+
+    event.listen(Engine, "before_cursor_execute", note)
 
     def do_commit(self: Any, connection: Any) -> None:
         names = sorted(written)
