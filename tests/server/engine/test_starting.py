@@ -132,13 +132,13 @@ async def test_a_standard_client_lists_hosts_and_starts_a_rollout_through_reflec
 
     async def curl(method: str, request: dict[str, Any]) -> dict[str, Any]:
         buf = Path(sys.executable).with_name("buf")
-        arguments = [
+        arguments: list[str | Path] = [
             buf, "curl", "--protocol", "grpc", "--cacert", ca, "--reflect-header", "*",
             "--header", f"authorization: Bearer {world.stock.token}", "--data", json.dumps(request),
             f"https://{world.server.address}/fleetroll.v1.{method}",
         ]  # fmt: skip
         done = await asyncio.to_thread(
-            subprocess.run, arguments, capture_output=True, cwd=tmp_path, timeout=30, check=False
+            lambda: subprocess.run(arguments, capture_output=True, cwd=tmp_path, timeout=30, check=False)
         )
         assert done.returncode == 0, done.stderr.decode()
         answer: dict[str, Any] = json.loads(done.stdout)
