@@ -62,8 +62,8 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_an_event_is_in_record_and_journal_before_its_effects_are_given(tmp_path: Path) -> None:
     keeper = await begun(tmp_path)
-    for event in SCRIPT[:2]:
-        effects = await keeper.step(event)
+    await keeper.step(SCRIPT[0])
+    effects = await keeper.step(SCRIPT[1])
     assert isinstance(effects[-1], FindTarget)
     assert ProductFile(tmp_path).read().attempt.generation == 7
     assert [entry.report.said.value for entry in read_journal(tmp_path / "journal")] == ["OFFERED"]
@@ -104,7 +104,7 @@ async def test_a_go_that_grew_old_while_the_disk_refused_is_void(
         await keeper.step(event)
     real, tries = ProductFile.write, [0]
 
-    def refuse_once(self: ProductFile, record: object) -> None:
+    def refuse_once(self: ProductFile, record: ProductRecord) -> None:
         tries[0] += 1
         if tries[0] == 1:
             real(self, record)

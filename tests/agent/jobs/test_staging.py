@@ -102,11 +102,18 @@ def test_what_runs_already_is_not_installed_again(host: Host) -> None:
     assert host.said[-1] == "7 CANCELLED ALREADY_AT_TARGET"
 
 
-def test_a_digest_that_went_back_here_is_refused_even_when_asked_for() -> None:
+def test_a_digest_that_went_back_here_is_refused() -> None:
     host = Host.start(boot=boot_record(bad=(NEW,)))
-    host.tell(SessionOpened(1), Assigned(7, "1.1.0", retry_bad=True), TargetFound(1, NEW))
+    host.tell(SessionOpened(1), Assigned(7, "1.1.0"), TargetFound(1, NEW))
     assert host.said[-1] == "7 FAILED BAD_DIGEST"
     assert host.count(FillSlot) == 0
+
+
+def test_a_digest_that_went_back_here_is_taken_again_when_a_person_asks_for_it() -> None:
+    host = Host.start(boot=boot_record(bad=(NEW,)))
+    host.tell(SessionOpened(1), Assigned(7, "1.1.0", retry_bad=True), TargetFound(1, NEW))
+    assert host.said[-1] == "7 DOWNLOADING"
+    assert host.count(FillSlot) == 1
 
 
 def test_a_restart_goes_on_with_the_download(host: Host) -> None:
