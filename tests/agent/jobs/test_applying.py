@@ -24,6 +24,7 @@ from fleetroll_agent.jobs.events import (
 from fleetroll_agent.jobs.state import Running
 from fleetroll_agent.jobs.summary import attempt_facts
 from fleetroll_agent.jobs.values import Attempt, Moment, ProductRecord, Said, Stage, Step
+from fleetroll_agent.launcher.values import Record
 from fleetroll_common.values.codes import Code
 from tests.faults.jobs import NEW, OLD, Host, boot_record, slot, trial, word
 
@@ -36,7 +37,7 @@ def armed(host: Host, generation: int = 7) -> None:
     host.arm(generation)
 
 
-def committed(generation: int = 7) -> object:
+def committed(generation: int = 7) -> Record:
     current = slot("1.1.0", NEW, generation)
     return boot_record(current=current, previous=slot("1.0.0", OLD), highest_server=generation, last=word(generation))
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from fleetroll_agent.jobs import events
 from fleetroll_agent.jobs.state import Running
@@ -214,13 +214,10 @@ class AnyHost(RuleBasedStateMachine):
 
 REACHED: Counter[str] = Counter()
 
-TestAnyHost = AnyHost.TestCase
-TestAnyHost.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 
-
-def test_random_events_reach_every_state() -> None:
-    """Without this the rules above could hold for want of anything happening. Runs after them, in their module."""
-    TestAnyHost().runTest()
+def test_the_rules_hold_whatever_comes_and_every_state_is_reached() -> None:
+    """Without the second half the first could hold for want of anything happening."""
+    run_state_machine_as_test(AnyHost, settings=settings(max_examples=120, stateful_step_count=30, deadline=None))
     steps = {"APPLYING self_test", "APPLYING arm", "APPLYING restart"}
     assert {said.value for said in Said if said is not Said.APPLYING} | steps <= set(REACHED)
-    assert min(REACHED[said.value] for said in RESULTS) > 20, REACHED
+    assert min(REACHED[said.value] for said in RESULTS) >= 5, REACHED
