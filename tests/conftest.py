@@ -5,6 +5,7 @@ The variables are set at import, before any library reads them; children inherit
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sys
@@ -25,7 +26,7 @@ RUNTIME_DIR = tempfile.mkdtemp(prefix="fleetroll-run-")
 os.environ["XDG_RUNTIME_DIR"] = RUNTIME_DIR
 
 
-class CurrentStderr:
+class CurrentStderr(io.StringIO):
     """Whatever standard error is at the moment: pytest captures it anew for each test."""
 
     def write(self, text: str) -> int:

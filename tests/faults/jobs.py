@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fleetroll_agent.jobs import machine
 from fleetroll_agent.jobs.events import (
@@ -42,7 +42,7 @@ def server(generation: int) -> launcher.Attempt:
     return launcher.Attempt(launcher.Origin.SERVER, generation)
 
 
-def boot_record(**changes: object) -> launcher.Record:
+def boot_record(**changes: Any) -> launcher.Record:
     return launcher.Record(seq=1, current=slot("1.0.0", OLD), boot_id="boot")._replace(**changes)
 
 
@@ -52,7 +52,7 @@ def trial(generation: int, digest: str = NEW, *, promoted: bool = False) -> laun
     )
 
 
-def word(generation: int, reason: str = "", **more: object) -> launcher.Outcome:
+def word(generation: int, reason: str = "", **more: Any) -> launcher.Outcome:
     """Return how a trial ended: kept, or put back for ``reason``."""
     ended = launcher.Ended.ROLLED_BACK if reason else launcher.Ended.COMMITTED
     return launcher.Outcome(server(generation), "1.1.0", NEW, ended, launcher.Reason(reason))._replace(**more)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from fleetroll_publishing.artefact import BuiltArtefact
     from tests.agent.fake_server.server import FakeServer
 
-PYTHON = os.path.realpath(os.sys.executable)
+PYTHON = os.path.realpath(sys.executable)
 ENTRY = """import json, sys
 print(json.dumps({{"version": "{version}", "sha": "0" * 40}}))
 """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from fleetroll_agent.jobs.events import (
@@ -24,9 +26,11 @@ from fleetroll_agent.jobs.events import (
 from fleetroll_agent.jobs.state import Running
 from fleetroll_agent.jobs.summary import attempt_facts
 from fleetroll_agent.jobs.values import Attempt, Moment, ProductRecord, Said, Stage, Step
-from fleetroll_agent.launcher.values import Record
 from fleetroll_common.values.codes import Code
 from tests.faults.jobs import NEW, OLD, Host, boot_record, slot, trial, word
+
+if TYPE_CHECKING:
+    from fleetroll_agent.launcher.values import Record
 
 NEW_RUNS = Running("1.1.0", NEW)
 

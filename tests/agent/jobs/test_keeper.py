@@ -20,9 +20,8 @@ from fleetroll_agent.jobs.events import (
 )
 from fleetroll_agent.jobs.journal import Journal, read_journal
 from fleetroll_agent.jobs.keeper import Keeper, ProductFile
-from fleetroll_agent.jobs.record import ProductRecord
 from fleetroll_agent.jobs.state import Rules, Running
-from fleetroll_agent.jobs.values import Stage
+from fleetroll_agent.jobs.values import ProductRecord, Stage
 from fleetroll_common.durable import effects as disk
 from fleetroll_common.values.clock import FakeClock
 from fleetroll_common.values.ids import SequentialIds

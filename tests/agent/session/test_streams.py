@@ -18,11 +18,12 @@ from fleetroll_common.values.ids import SystemIds
 from fleetroll_server.certificates import make_ca
 
 if TYPE_CHECKING:
+    from fleetroll_agent.identity.facts import Identity
     from tests.agent.fake_server.inprocess import InProcessHost
     from tests.agent.fake_server.server import FakeServer
 
 
-def identity(host: InProcessHost) -> object:
+def identity(host: InProcessHost) -> Identity:
     return IdentityStore(host.folder / "identity", SystemIds()).load()
 
 

@@ -104,7 +104,7 @@ def test_an_independent_reader_sees_the_same_tar(tree: Path, tmp_path: Path) -> 
     tar = zstandard.ZstdDecompressor().decompress(build(tree, tmp_path / "out").path.read_bytes())
     with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
         members = archive.getmembers()
-        content = {m.name: archive.extractfile(m).read() for m in members if m.isfile()}  # type: ignore[union-attr]
+        content = {m.name: archive.extractfile(m).read() for m in members if m.isfile()}
     assert [m.name for m in members] == ["MANIFEST", "entry.py", "hollow", "pkg", *sorted(CONTENT)[1:], "tool"]
     assert content.keys() == {"MANIFEST", "tool", *CONTENT}
     assert {name: content[name] for name in CONTENT} == CONTENT

@@ -150,7 +150,7 @@ async def test_what_an_older_epoch_still_says_is_answered_reconnect_and_has_no_e
     await world.online("host-1")
     await world.roll("host-1")
     agent = await world.staged("host-1")
-    key = world.server.registry.get(agent.disk.agent_id).key  # type: ignore[union-attr]
+    key = world.server.registry.get(agent.disk.agent_id).key
     late = read_batch(stream_pb2.ReportBatch(journal_id="journal-1", reports=agent.journal("applying")))
     ask = read_ask(stream_pb2.RequestGo(product="agent", generation=agent.generation, ask=1, sha256=b""))
     agent.disk.sequence -= 1
@@ -282,7 +282,7 @@ async def test_a_slow_reader_does_not_hold_up_another_host(world: World) -> None
 
 async def test_a_stop_asks_every_host_to_come_back_trials_at_once(world: World) -> None:
     trial, other = await world.online("host-1", "host-2")
-    world.server.registry.get(trial.disk.agent_id).on_trial = True  # type: ignore[union-attr]
+    world.server.registry.get(trial.disk.agent_id).on_trial = True
     await world._stack.aclose()
     waits = []
     for agent in (trial, other):
