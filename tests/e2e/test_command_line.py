@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.e2e.fleet.processes import Done
     from tests.e2e.fleet.template import Template
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 OK, ERROR, USAGE, HALTED, CANCELLED = 0, 1, 2, 30, 31
 STORED = ("rollout", "rollout_host", "wave", "budget", "release", "artifact", "join_token", "api_token", "assignment")

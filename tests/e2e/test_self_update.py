@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.e2e.fleet.fleet import Fleet
     from tests.e2e.fleet.template import Template
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 
 @dataclass(frozen=True)
@@ -144,3 +144,13 @@ def test_the_count_of_bad_releases_is_printed(shown: Shown) -> None:
     stopped = [case for case in BAD if shown.outcomes[case.version] == "HALTED"]
     print(f"self-update: 1 release kept, {len(stopped)} of {len(BAD)} bad releases went back by themselves")
     assert len(stopped) == len(BAD)
+
+
+def test_charges_are_held_by_halted_rollouts_alone_and_by_none_when_they_have_ended(shown: Shown) -> None:
+    """The last test of this module: it ends the rollouts."""
+    held = "SELECT scope, in_use, broken FROM budget WHERE in_use != 0 OR broken != 0 ORDER BY scope"
+    halted = sorted(f"rollout/{shown.rollouts[case.version]}" for case in BAD)
+    assert shown.fleet.records.rows(held) == [(scope, 0, 1) for scope in halted]
+    for case in BAD:
+        shown.fleet.cancel(shown.rollouts[case.version])
+    assert shown.fleet.records.rows(held) == []

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.e2e.fleet.fleet import Fleet
     from tests.e2e.fleet.template import Template
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 REFUSED, UNREACHABLE = 21, 20
 STORED = ("agent", "enrolment", "host_product", "retired_key")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.e2e.fleet.host import Host
     from tests.e2e.fleet.template import Template
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 IN_SOAK, LOST, LATE, DIGEST, ATTEMPT, AFTER_LEASE, AWAY = (f"h{number}" for number in range(1, 8))
 HOSTS = (IN_SOAK, LOST, LATE, DIGEST, ATTEMPT, AFTER_LEASE, AWAY)

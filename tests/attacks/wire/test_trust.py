@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.e2e.fleet.host import Host
     from tests.e2e.fleet.template import Template
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 PATH = target_path("agent", Version.parse(GOOD), Platform.current())
 HOSTS = ("h1", "h2", "h3", "h4")

@@ -182,6 +182,11 @@ class Fleet:
         state = self.rollout_of(rollout_id).state
         return rollouts_pb2.RolloutState.Name(state).removeprefix("ROLLOUT_STATE_")
 
+    def cancel(self, rollout_id: str) -> None:
+        """End a rollout."""
+        request = rollouts_pb2.CancelRolloutRequest(rollout_id=rollout_id, reason="the test is over")
+        self.client.rollouts.CancelRollout(request, timeout=CALL_SECONDS)
+
     def _hang_up(self) -> None:
         if self._client is not None:
             self._client.__exit__(None, None, None)
