@@ -87,7 +87,8 @@ async def move_in(stock: Stock, url: str) -> None:
 
 async def _copy_table(table: sa.Table, reading: AsyncConnection, writing: AsyncConnection) -> None:
     """Replace the rows of one table."""
-    rows = [dict(row) for row in (await reading.execute(sa.select(table))).mappings()]
-    await writing.execute(sa.delete(table))
+    everywhere = [table.c.fleet_id.is_not(None)] if "fleet_id" in table.c else []
+    rows = [dict(row) for row in (await reading.execute(sa.select(table).where(*everywhere))).mappings()]
+    await writing.execute(sa.delete(table).where(*everywhere))
     if rows:
         await writing.execute(sa.insert(table), rows)

@@ -10,15 +10,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fleetroll_server.engine import engine
+from tests.faults.fleet_guard import fleets_named
 from tests.faults.recounts import check
 from tests.faults.stocking import stock_up
 from tests.faults.worlds import World
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from tests.faults.stocks import Stock
+
+
+@pytest.fixture(autouse=True)
+def fleets_are_named() -> Iterator[None]:
+    """Watch every statement of the test."""
+    with fleets_named():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fleetroll.v1 import rollouts_pb2
 from tests.faults.recounts import check
 from tests.faults.stocks import NEW, NEWER
 from tests.faults.virtual_disk import attempt_state, code
@@ -89,3 +90,23 @@ async def test_a_killed_host_of_a_rollout_that_was_cancelled_is_cancelled(world:
     await agent.report("cancelled", code=code("KILLED"))
     assert await world.states("host-1") == ["cancelled"], "there is no queue to go back to"
     await world.lift()
+
+
+@pytest.mark.parametrize("policy", ["skip", "fail"])
+async def test_a_host_that_left_before_go_keeps_its_place_whatever_the_policy_for_absent_ones(
+    world: World, policy: str
+) -> None:
+    await world.online("host-1", "host-2")
+    value = rollouts_pb2.OfflinePolicy.Value(f"OFFLINE_POLICY_{policy.upper()}")
+    rollout = await world.roll("host-1", "host-2", limits={"offline_policy": value})
+    await world.staged("host-1")
+    await world.drop("host-1")
+    row = await world.host("host-1")
+    assert (row["state"], row["waiting"]) == ("staged", "HOST_OFFLINE"), "it was there at dispatch"
+    agent = world.agent("host-1")
+    await agent.connect()
+    await agent.granted()
+    await world.on_trial("host-1")
+    await agent.commit()
+    await world.update("host-2")
+    assert await world.state(rollout) == "COMPLETED"

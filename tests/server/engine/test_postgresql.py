@@ -203,3 +203,23 @@ async def test_the_hosts_of_a_server_that_died_are_taken_over_when_its_lease_is_
     await back.connect()
     assert await worlds[0].states("host-1") == ["staged"]
     await worlds[0].cancel(rollout)
+
+
+async def test_texts_that_this_database_can_not_hold_are_stored_without_them(worlds: list[World]) -> None:
+    await worlds[0].online("host-1")
+    rollout = await worlds[0].roll("host-1")
+    agent = await worlds[0].staged("host-1")
+    await agent.granted()
+    assert await agent.report("applying", message="a\x00b", step="\x00", output_tail="\x00") == 3
+    agent.disk.name = "a\x00b"
+    payload = agent.payload()
+    payload.time_zone = payload.boot_id = "\x00"
+    payload.products[0].note = "\x00"
+    session = await agent.open()
+    agent.remember(await agent.greet(session, payload=payload.SerializeToString()))
+    await agent.use(session)
+    assert await agent.report("cancelled", message="\x00", code=code("CANCELLED_BY")) == 4
+    assert worlds[0].services.store.writer.healthy
+    assert await worlds[0].states("host-1") == ["cancelled"]
+    assert await worlds[0].state(rollout) in {"PAUSED", "RUNNING"}
+    await worlds[0].cancel(rollout)
