@@ -35,17 +35,19 @@ class Template:
     def __init__(self, folder: Path, hosts: Sequence[str], versions: Sequence[str]) -> None:
         """Make it: hosts are enrolled when 1.0.0 is the newest release, then ``versions`` are published."""
         self._folder = folder
-        self._workshop = Workshop(folder / "workshop")
         self.artefacts: dict[str, Path] = {}
+        workshop = Workshop(folder / "workshop")
         fleet = Fleet(folder)
         initialise(InitRequest(fleet.data.path, folder / "root-keys"), SystemClock(), SystemIds())
         try:
-            fleet.start_server()
-            self._publish(fleet, FIRST)
-            self._enroll(fleet, hosts)
-            self.before = fleet.records.metadata()
-            for version in versions:
-                self._publish(fleet, version)
+            with ThreadPoolExecutor(1) as builder:
+                built = {version: builder.submit(workshop.build, version) for version in (FIRST, *versions)}
+                fleet.start_server()
+                self._publish(fleet, FIRST, built[FIRST].result())
+                self._enroll(fleet, hosts)
+                self.before = fleet.records.metadata()
+                for version in versions:
+                    self._publish(fleet, version, built[version].result())
             fleet.stop_server()
         finally:
             fleet.end()
@@ -60,8 +62,8 @@ class Template:
             fleet.add_host(name).aim(fleet.address)
         return fleet
 
-    def _publish(self, fleet: Fleet, version: str) -> None:
-        artefact = self.artefacts[version] = self._workshop.build(version)
+    def _publish(self, fleet: Fleet, version: str, artefact: Path) -> None:
+        self.artefacts[version] = artefact
         header = _header(artefact, ["stable"], "", "")
         fleet.client.releases.PublishRelease(_parts(header, artefact), timeout=PUBLISH_SECONDS)
 
