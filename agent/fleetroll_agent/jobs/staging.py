@@ -91,9 +91,11 @@ def _wait(state: State, event: StagingFailed, moment: Moment, seconds: float) ->
 
 
 def _bad(state: State, sha256: str) -> str:
-    """Say why a digest is not taken again; empty when it may be."""
+    """Say why a digest is not taken again; empty when it may be: a person may ask for one that was bad."""
+    if running_attempt(state).retry_bad:
+        return ""
     if sha256 in state.launcher.bad:
         return "this digest was tried here and put back as bad"
-    if sha256 in state.record.bad and not running_attempt(state).retry_bad:
+    if sha256 in state.record.bad:
         return "this digest failed its self-test here"
     return ""

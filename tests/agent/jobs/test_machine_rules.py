@@ -161,6 +161,15 @@ class AnyHost(RuleBasedStateMachine):
         running = Running("1.1.0", NEW) if self.boot.trial is not None else Running("1.0.0", OLD)
         self.host = self.host.restart(self.boot, running)
 
+    @rule(reason=st.sampled_from(["bad", "unproven", "recalled"]))
+    def try_and_go_back(self, reason: str) -> None:
+        """Bring an attempt to its trial, and let the launcher put it back."""
+        for _ in range(12):
+            if self.boot.trial is None:
+                self._next_good_step()
+        if self.boot.trial is not None:
+            self.trial_ends(reason)
+
     @rule(seconds=st.sampled_from([1, 31, 61, 700]))
     def wait(self, seconds: int) -> None:
         self.host.wait(seconds)
