@@ -14,9 +14,9 @@ import shlex
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tests.faults.shim_points import DOINGS
+from tests.faults.shim_points import DOINGS, VICTIMS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +50,7 @@ class Act:
         occurrence: the how-manieth time in that process, from 1.
         do: one of ``DOINGS``.
         sticky: also at every later occurrence in that process.
+        victim: who is killed there, one of ``VICTIMS``.
     """
 
     role: str
@@ -58,11 +59,13 @@ class Act:
     occurrence: int
     do: str
     sticky: bool = False
+    victim: str = "self"
 
     def __post_init__(self) -> None:
-        """Refuse a deed that the shim does not know."""
-        if self.do not in DOINGS:
-            raise ValueError(f"{self.do} is none of {', '.join(DOINGS)}")
+        """Refuse a deed or a victim that the shim does not know."""
+        for word, known in ((self.do, DOINGS), (self.victim, VICTIMS)):
+            if word not in known:
+                raise ValueError(f"{word} is none of {', '.join(known)}")
 
 
 @dataclass(frozen=True, order=True)
@@ -74,9 +77,9 @@ class Point:
     point: str
     occurrence: int
 
-    def act(self, do: str, *, sticky: bool = False) -> Act:
+    def act(self, do: str, *, sticky: bool = False, victim: str = "self") -> Act:
         """Return the plan's part that makes ``do`` happen here."""
-        return Act(self.role, self.process, self.point, self.occurrence, do, sticky=sticky)
+        return Act(self.role, self.process, self.point, self.occurrence, do, sticky=sticky, victim=victim)
 
     def __str__(self) -> str:
         """Return a name for a test's output."""
@@ -121,15 +124,11 @@ class Plan:
 
     def points(self) -> list[Point]:
         """Return the points of the run in the order of the trace; a line that a kill cut short is left out."""
-        found = []
-        for line in self._trace():
-            facts = json.loads(line)
-            found.append(Point(facts["role"], facts["process"], facts["point"], facts["occurrence"]))
-        return found
+        return [Point(*(line[name] for name in ("role", "process", "point", "occurrence"))) for line in self.lines()]
 
     def happened(self) -> bool:
         """Tell whether what was to go wrong did: a run in which it did not proves nothing."""
-        return any(json.loads(line)["do"] for line in self._trace())
+        return any(line["do"] for line in self.lines())
 
     def processes(self) -> dict[str, int]:
         """Return how many processes of each role were started."""
@@ -137,7 +136,7 @@ class Plan:
         started = path.read_text().split() if path.exists() else []
         return {role: started.count(role) for role in sorted(set(started))}
 
-    def _trace(self) -> list[str]:
-        """Return the whole lines of the trace."""
+    def lines(self) -> list[dict[str, Any]]:
+        """Return what the trace says, pids and deeds too."""
         path = self.folder / "trace.jsonl"
-        return path.read_text().split("\n")[:-1] if path.exists() else []
+        return [json.loads(line) for line in path.read_text().split("\n")[:-1]] if path.exists() else []

@@ -11,7 +11,7 @@ or {role, process, point, occurrence, do, sticky}.
 """
 
 # As little as possible is imported before the program: no pathlib.
-# ruff: noqa: PTH118, PTH119, PTH120
+# ruff: noqa: PTH118, PTH119, PTH120, PTH208
 
 from __future__ import annotations
 
@@ -34,6 +34,9 @@ ERRORS = {"enospc": errno.ENOSPC, "eio": errno.EIO}
 DOINGS = ("kill-before", "kill-after", "short", "torn", *ERRORS)
 """What a point can be made to do. ``short`` writes half and says so; ``torn`` writes half and is killed; an error is
 raised instead of the call. All but the kills need a call on a file."""
+
+VICTIMS = ("self", "parent", "child", "self+parent", "self+child")
+"""Who is killed at the point: its own process, the one above it, or those directly below it."""
 
 _VOLATILE = re.compile(r"[0-9a-f]{8,}")
 """Hashes and ids in paths: other ones in the next run."""
@@ -107,9 +110,15 @@ class Points:
         return do
 
     def die(self) -> None:
-        """End this process as kill -9 does; the whole machine goes on."""
-        _kill(_getpid(), signal.SIGKILL)
-        signal.pause()
+        """End the plan's victims as kill -9 does; the whole machine goes on."""
+        victim = self._act["victim"]
+        if "parent" in victim:
+            _kill(os.getppid(), signal.SIGKILL)
+        if "child" in victim:
+            _kill_children()
+        if "self" in victim:
+            _kill(_getpid(), signal.SIGKILL)
+            signal.pause()
 
     def _planned(self, name: str, occurrence: int) -> str:
         """Return what the plan wants at this point."""
@@ -123,6 +132,19 @@ class Points:
         """Append one line to the trace, in one write."""
         line = {"role": self.role, "process": self.process, "pid": _getpid(), **facts}
         _write(self._trace, (json.dumps(line) + "\n").encode())
+
+
+def _kill_children() -> None:
+    """Kill every process directly below this one, whichever of its threads started it."""
+    for thread in os.listdir("/proc/self/task"):
+        handle = _open(f"/proc/self/task/{thread}/children", os.O_RDONLY)
+        try:
+            children = os.read(handle, 65536).split()
+        finally:
+            os.close(handle)
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError):
+                _kill(int(pid), signal.SIGKILL)
 
 
 def message_name(data: bytes) -> str:

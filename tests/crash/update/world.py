@@ -1,0 +1,163 @@
+"""One host that updates itself, with fault points in its launcher and in its agents, and the server that it asks.
+
+Everything is real but the server's decisions: launcher and agents are processes, the slots hold the whole program, the
+artefact is fetched, verified and unpacked, TLS and identity are the host's own. A host costs milliseconds to make: its
+first slot is linked to that of one host that was enrolled by the program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from fleetroll_agent.enrol import make_folder
+from fleetroll_agent.identity.store import IdentityStore
+from fleetroll_agent.jobs.journal import Entry, read_journal
+from fleetroll_agent.launcher.install import first_record
+from fleetroll_agent.launcher.record import decode
+from fleetroll_agent.session.enrolling import ask_to_enrol
+from fleetroll_common.values.ids import SystemIds
+from tests.agent.fake_server.server import FakeServer
+from tests.faults import run_launcher
+from tests.faults.plans import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fleetroll_agent.launcher.values import Record
+    from fleetroll_server.certificates import Pair
+    from tests.agent.fake_server.releases import Releases
+    from tests.faults.plans import Act
+
+OLD, NEW = "1.0.0", "1.1.0"
+FIRST, SECOND = 7, 8
+"""Generations of the disturbed attempt and of the one after it."""
+LAUNCHER, STARTING, SELF_TEST, OLD_AGENT, NEW_AGENT = "launcher", "starting", "self-test", "old-agent", "new-agent"
+ROLES = (
+    ("child.py", STARTING),
+    ("self-test", SELF_TEST),
+    (f"agent/{NEW}-", NEW_AGENT),
+    (f"agent/{OLD}-", OLD_AGENT),
+    ("run_launcher.py", LAUNCHER),
+)
+LIMITS = {"start": 20.0, "hang": 20.0, "grace": 5.0, "backoff_base": 0.05, "backoff_cap": 0.1, "rewrite": 0.2}
+"""The launcher's waiting times, seconds: long enough for a busy machine to start a Python."""
+SETTINGS = "[reconnect]\nbase_seconds = 0.1\ncap_seconds = 0.5\n[go]\nask_interval_seconds = 1.0\n"
+SOAK_SECONDS = 0.3
+OUTCOME_SECONDS = 60.0
+FINAL = ("SUCCEEDED", "ROLLED_BACK", "FAILED", "CANCELLED")
+
+
+@dataclass(frozen=True)
+class Kit:
+    """What all hosts have in common: releases, the server's CA, and the state folder to take the first slot from."""
+
+    releases: Releases
+    ca: Pair
+    template: Path
+
+
+class UpdatingHost:
+    """One state folder at 1.0.0, its server, and whatever launcher runs on it; an async context manager."""
+
+    def __init__(self, kit: Kit, folder: Path, act: Act | None = None) -> None:
+        """Use the new folder ``folder``; ``act`` says what goes wrong."""
+        folder.mkdir(parents=True)
+        self.kit = kit
+        self.folder = folder
+        self.state = folder / "state"
+        self.server = FakeServer(kit.releases, kit.ca)
+        self.plan = Plan(folder / "shim", [self.state], ROLES, act)
+        self._launcher: asyncio.subprocess.Process | None = None
+        self._keeping: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.server.start()
+        await self._enrol()
+        self.server.assign(NEW, FIRST, soak=SOAK_SECONDS)
+        self._keeping = asyncio.create_task(self._keep_launched())
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
+        if self._launcher is not None and self._launcher.returncode is None:
+            self._launcher.send_signal(signal.SIGKILL)
+            await self._launcher.wait()
+        await self.server.stop()
+        async with asyncio.timeout(10):
+            while self.living():
+                await asyncio.sleep(0.01)
+
+    async def _enrol(self) -> None:
+        """Become an agent of this server, with the first slot of the host that was enrolled by the program."""
+        make_folder(self.state)
+        store = IdentityStore(self.state / "identity", SystemIds())
+        store.enrol(await ask_to_enrol(self.server.join_string(), store.candidate(), "host-1", {}))
+        shutil.copytree(self.kit.template / "slots", self.state / "slots", copy_function=os.link)
+        (self.state / "agent.toml").write_text(SETTINGS)
+        first = decode((self.kit.template / "boot.json").read_bytes()).current
+        first_record(str(self.state), first.name, first.version, first.digest, str(self.plan.write()), first.abi)
+
+    async def _keep_launched(self) -> None:
+        """Do what a service manager does: start the launcher, again whenever it ended."""
+        command = (str(self.plan.folder / "python"), run_launcher.__file__, str(self.state), json.dumps(LIMITS))
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        while True:
+            with (self.folder / "launcher.err").open("ab") as errors:
+                self._launcher = await asyncio.create_subprocess_exec(*command, stderr=errors, env=environment)
+            await self._launcher.wait()
+
+    async def until(self, condition: Callable[[], Any], what: str, seconds: float = OUTCOME_SECONDS) -> None:
+        """Look again and again until ``condition`` holds; fail with all that is known."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not condition():
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise AssertionError(f"{what} did not come in {seconds:g} s\n{self.story()}") from None
+
+    def ended(self, generation: int) -> str:
+        """Return the result of an attempt as the server knows it; empty while there is none."""
+        return next((state for state in reversed(self.server.states(generation)) if state in FINAL), "")
+
+    def record(self) -> Record:
+        """Return the launcher's record."""
+        return decode((self.state / "boot.json").read_bytes())
+
+    def journal(self) -> list[Entry]:
+        """Return what the host's own journal says."""
+        return read_journal(self.state / "journal")
+
+    def agents(self) -> list[tuple[int, str]]:
+        """Return pid and role of each agent's points, in the order of the trace."""
+        return [(line["pid"], line["role"]) for line in self.plan.lines() if line["role"] in (OLD_AGENT, NEW_AGENT)]
+
+    def living(self) -> list[int]:
+        """Return the pids of agents that had a point and live."""
+        return [pid for pid in {pid for pid, _role in self.agents()} if _lives(pid)]
+
+    def story(self) -> str:
+        """Return all that is known of this host, for the message of a failure."""
+        parts = [f"states: {self.server.states(FIRST)} then {self.server.states(SECOND)}"]
+        for name in ("launcher.err", "state/launcher.status", "state/agent.log"):
+            with contextlib.suppress(FileNotFoundError):
+                parts.append(f"--- {name}\n{(self.folder / name).read_text()[-4000:]}")
+        return "\n".join(parts)
+
+
+def _lives(pid: int) -> bool:
+    """Tell whether a process runs; a dead one that nobody collected yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
