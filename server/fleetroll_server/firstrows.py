@@ -11,7 +11,15 @@ import sqlalchemy as sa
 from fleetroll_common.wire.macs import SERVER_KEY_BYTES
 from fleetroll_server.access.secretwords import hashed
 from fleetroll_server.catalogue.keys import sealed_rows
-from fleetroll_server.store.tables import ApiTokenRow, BudgetRow, FleetRow, MetadataFileRow, MetaRow, table_of
+from fleetroll_server.store.tables import (
+    ApiTokenRow,
+    BudgetRow,
+    FleetRow,
+    MetadataFileRow,
+    MetaRow,
+    SuspensionRow,
+    table_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +70,23 @@ async def write_first_rows(tx: Tx, secrets: Secrets, first: FirstRows, ids: IdSo
         sa.insert(table_of(BudgetRow)),
         [
             {"scope": scope, "fleet_id": fleet, "max_in_use": UNLIMITED, "max_out": UNLIMITED, "in_use": 0, "broken": 0}
+            for scope, fleet in scopes.items()
+        ],
+    )
+    # A press locks its row against every Go that reads it: the rows are there before the first press.
+    await tx.execute(
+        sa.insert(table_of(SuspensionRow)),
+        [
+            {
+                "scope": scope,
+                "fleet_id": fleet,
+                "epoch": 0,
+                "active": False,
+                "reason": "",
+                "decided_at": tx.now,
+                "in_use": 0,
+                **INIT_ACTOR,
+            }
             for scope, fleet in scopes.items()
         ],
     )

@@ -47,7 +47,7 @@ async def answer(tx: Tx, services: Services, key: SessionKey, ask: Ask) -> Messa
         return no_go(ask, UNKNOWN)
     refused = await _decide(tx, book, key, host, ask, speaker)
     if refused is not None:
-        if AttemptState(host["state"]) is AttemptState.STAGED:
+        if refused.code is not Code.CONFLICT and AttemptState(host["state"]) is AttemptState.STAGED:
             await note(tx, book, host, waiting=refused.code.value, session_epoch=key.epoch, last_ask=ask.ask)
         await go_on(tx, services, book)
         return no_go(ask, refused)

@@ -36,7 +36,7 @@ QUARANTINED = Code.QUARANTINED.value
 async def greet(tx: Tx, services: Services, hello: Greeted) -> list[Message]:
     """Take in what the host says of itself; return what follows the welcome."""
     key, said_by_host = hello.key, hello.host
-    await write_inventory(tx, services.server_id, key, said_by_host)
+    await write_inventory(tx, services.server_id, key, said_by_host, hello.held)
     answers: list[Message] = []
     highest = {product.product: product.highest_generation for product in said_by_host.products}
     for host in await _open_hosts(tx, key):
@@ -93,14 +93,15 @@ async def _reconcile(
     tx: Tx, services: Services, book: Book, host: dict[str, Any], shown: list[Said], highest: int
 ) -> None:
     """Bring the attempt to what the host shows."""
-    state = AttemptState(host["state"])
+    moved = False
     for said in shown:
-        if is_over(book, host, said):
-            continue
-        judgement = judge_hello(state, said.state, code=said.code, is_open=book.is_open)
-        if isinstance(judgement, Step):
+        judgement = judge_hello(AttemptState(host["state"]), said.state, code=said.code, is_open=book.is_open)
+        if isinstance(judgement, Step) and not is_over(book, host, said):
             await take_step(tx, services, book, host, said, judgement)
-            return
+            moved = True
+    if moved:
+        return
+    state = AttemptState(host["state"])
     unheard = host["generation"] is not None and highest < host["generation"]
     if (
         unheard

@@ -17,10 +17,9 @@ AGENT = table_of(AgentRow)
 PRODUCT = table_of(HostProductRow)
 
 
-async def write_inventory(tx: Tx, server_id: str, key: SessionKey, host: HostSaid) -> None:
-    """Write the host's facts; the name stays what it was enrolled with. A new journal begins at 0."""
+async def write_inventory(tx: Tx, server_id: str, key: SessionKey, host: HostSaid, held: int) -> None:
+    """Write the host's facts; the name stays what it was enrolled with. ``held``: so far its journal is durable."""
     mine = (AGENT.c.id == key.agent_id, AGENT.c.fleet_id == key.fleet_id)
-    same_journal = AGENT.c.journal_id == host.journal_id
     values = {
         "os": host.os,
         "arch": host.arch,
@@ -33,7 +32,7 @@ async def write_inventory(tx: Tx, server_id: str, key: SessionKey, host: HostSai
         "launcher_version": host.launcher_version,
         "server_id": server_id,
         "last_seen_at": tx.now,
-        "last_sequence": sa.case((same_journal, AGENT.c.last_sequence), else_=0),
+        "last_sequence": held,
         "journal_id": host.journal_id,
         "left_well": False,
     }

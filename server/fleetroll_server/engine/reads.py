@@ -112,7 +112,8 @@ async def hosts(
 
 async def switches(connection: AsyncConnection, fleets: Sequence[str]) -> list[RowMapping]:
     """Return every suspension that concerns these fleets."""
-    query = sa.select(SUSPENSION).where(SUSPENSION.c.fleet_id.in_(("", *fleets))).order_by(SUSPENSION.c.scope)
+    pressed = (SUSPENSION.c.fleet_id.in_(("", *fleets)), SUSPENSION.c.epoch > 0)
+    query = sa.select(SUSPENSION).where(*pressed).order_by(SUSPENSION.c.scope)
     return list((await connection.execute(query)).mappings().all())
 
 

@@ -46,7 +46,7 @@ async def forget_dead_servers(tx: Tx, services: Services, *, alone: bool) -> int
     gone = (await tx.execute(query)).all()
     for row in gone:
         mine = (AGENT.c.id == row.id, AGENT.c.fleet_id == row.fleet_id)
-        await tx.execute(sa.update(AGENT).where(*mine).values(server_id="", left_well=True))
+        await tx.execute(sa.update(AGENT).where(*mine).values(server_id="", left_well=False))
         await left(tx, services, SessionKey(row.id, row.fleet_id, row.epoch))
     return len(gone)
 

@@ -22,6 +22,7 @@ from fleetroll_common.wire import handshake as sizes
 from fleetroll_common.wire.macs import receipt_mac, session_token
 from fleetroll_common.wire.signing import hello_bytes, verify
 from fleetroll_server.gateway.convert_in import read_host, require_count
+from fleetroll_server.gateway.journals import held_sequence
 from fleetroll_server.gateway.rules import Greeted
 from fleetroll_server.gateway.session import Session, SessionKey
 from fleetroll_server.gateway.suspensions import suspensions_of
@@ -144,17 +145,18 @@ class Handshake:
         if isinstance(verdict, Fork) and not verdict.welcome:
             return Code.IDENTITY_FORKED
         key = SessionKey(agent_id, row["fleet_id"], verdict.row.epoch)
-        greeted = Greeted(key, quarantined=verdict.row.quarantined, host=read_host(payload))
-        last = row["last_sequence"] if row["journal_id"] == greeted.host.journal_id else 0
+        host = read_host(payload)
+        held = await held_sequence(tx, row, host.journal_id)
+        greeted = Greeted(key, quarantined=verdict.row.quarantined, host=host, held=held)
         session = Session(key)
         session.on_trial = any(product.on_trial for product in greeted.host.products)
-        session.send(await self._welcome(tx, greeted, verdict.row.acked, last))
+        session.send(await self._welcome(tx, greeted, verdict.row.acked))
         for message in await self._rules.greet(tx, greeted):
             session.send(message)
         tx.after_commit(lambda: self._registry.add(session))
         return session
 
-    async def _welcome(self, tx: Tx, hello: Greeted, acked: bytes, last_sequence: int) -> stream_pb2.ConnectResponse:
+    async def _welcome(self, tx: Tx, hello: Greeted, acked: bytes) -> stream_pb2.ConnectResponse:
         """Build the welcome."""
         services, key = self._services, hello.key
         answer = stream_pb2.Welcome(
@@ -168,7 +170,7 @@ class Handshake:
             session_token=new_session_token(services, key),
             metadata=stream_pb2.MetadataNotice(timestamp_version=services.catalogue.timestamp_version),
             suspensions=await suspensions_of(tx, key.fleet_id),
-            ack=stream_pb2.Ack(journal_id=hello.host.journal_id, sequence=last_sequence),
+            ack=stream_pb2.Ack(journal_id=hello.host.journal_id, sequence=hello.held),
             quarantined=hello.quarantined,
         )
         answer.heartbeat_interval.FromTimedelta(timedelta(seconds=sizes.HEARTBEAT_SECONDS))

@@ -21,12 +21,14 @@ class Greeted:
     Attributes:
         key: who speaks, with the new epoch.
         quarantined: no offer and no Go for this identity.
+        held: highest contiguous sequence of its journal that is durable.
         host: what the host says of itself.
     """
 
     key: SessionKey
     quarantined: bool
     host: HostSaid
+    held: int
 
 
 class StreamRules(Protocol):
