@@ -7,6 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.faults.proxy import Proxy
 
 if TYPE_CHECKING:

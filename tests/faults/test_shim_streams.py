@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.faults.plans import Plan, Point
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ The points come from the trace of an undisturbed run, never from a list.
 from __future__ import annotations
 
 import os
+import random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,6 +46,7 @@ async def test_a_kill_at_any_point_of_an_update_leaves_a_host_that_runs_and_can_
             for do in ("kill-before", "kill-after")
             for victim in points.VICTIMS
         ]
+        random.Random(seed).shuffle(wanted)
     else:
         chosen = points.sample(known, KILLS)
         wanted = [Case(at, "kill-before" if number % EVERY_AFTER else "kill-after") for number, at in enumerate(chosen)]
