@@ -32,6 +32,8 @@ SERVER_MIN_PING_MS = 10_000
 5 min, and closes the connection with "too many pings" for every agent."""
 SERVER_HANDSHAKE_MS = 20_000
 """A connection that has not finished TLS by then is dropped (gRPC's default is 120 s): it holds a socket and memory."""
+ADMIN_RECONNECT_MS = 2_000
+"""The longest wait of an administrator's channel before it tries again to connect."""
 MAX_CALLS_PER_CONNECTION = 100
 """Calls at one time on one connection: an agent has its stream and a few downloads, a console some dozens."""
 
@@ -68,6 +70,14 @@ _AGENT = MappingProxyType(
     }
 )
 
+_ADMIN = MappingProxyType(
+    {
+        # A person watches a rollout through a restart of the server: gRPC's own waits grow to two minutes, in which an
+        # outcome would not be shown. Agents need no such bound: they open a new channel each time, by their own rules.
+        "grpc.max_reconnect_backoff_ms": ADMIN_RECONNECT_MS,
+    }
+)
+
 _SERVER = MappingProxyType(
     {
         "grpc.http2.min_ping_interval_without_data_ms": SERVER_MIN_PING_MS,
@@ -88,5 +98,5 @@ def _options(*parts: Mapping[str, int]) -> Options:
 
 
 AGENT_OPTIONS: Options = _options(_BOTH, _CLIENT, _AGENT)
-ADMIN_OPTIONS: Options = _options(_BOTH, _CLIENT)
+ADMIN_OPTIONS: Options = _options(_BOTH, _CLIENT, _ADMIN)
 SERVER_OPTIONS: Options = _options(_BOTH, _SERVER)
