@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError, StoreError
 from fleetroll_server.store import EventFact, Store, Tx
-from fleetroll_server.store.tables import CounterRow, EventRow, FleetRow, MetaRow, table_of
+from fleetroll_server.store.tables import CounterRow, EventRow, MetaRow, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -364,37 +364,6 @@ async def test_sequences_are_one_gapless_row_over_groups_and_failures(store: Sto
     jobs += [store.writer.command(job) for _ in range(5)]
     await asyncio.gather(*jobs, return_exceptions=True)
     assert await sequences(store) == list(range(1, 91))
-
-
-async def test_a_reader_sees_one_snapshot_and_cannot_write(store: Store) -> None:
-    await store.writer.command(put("before"))
-    async with store.read() as connection:
-        assert (await connection.scalars(sa.select(META.c.key))).all() == ["before"]
-        await store.writer.command(put("during"))
-        assert (await connection.scalars(sa.select(META.c.key))).all() == ["before"]
-    with pytest.raises((sa.exc.DBAPIError, StoreError)):
-        async with store.read() as connection:
-            await connection.execute(sa.insert(META).values(key="w", value=""))
-    assert await keys(store) == ["before", "during"]
-
-
-async def test_readers_do_not_wait_for_the_writer(store: Store) -> None:
-    holder, release = await held(store)
-    async with asyncio.timeout(5):
-        assert await keys(store) == []
-    release.set()
-    await holder
-
-
-async def test_instants_come_back_aware_and_equal(store: Store, clock: FakeClock) -> None:
-    fleet = table_of(FleetRow)
-
-    async def job(tx: Tx) -> None:
-        await tx.execute(sa.insert(fleet).values(id="f", name="f", created_at=tx.now))
-
-    await store.writer.command(job)
-    async with store.read() as connection:
-        assert await connection.scalar(sa.select(fleet.c.created_at)) == clock.now()
 
 
 async def sequences(store: Store) -> list[int]:
