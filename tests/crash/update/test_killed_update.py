@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.crash.update.world import Kit
     from tests.faults.plans import Point
 
-KILLS = 48
+KILLS = 44
 """In the first tier: what two cores can do in a minute and a half. A fixed choice, every role and kind among them."""
 REFUSALS = 12
 EVERY_AFTER = 6
@@ -75,8 +75,8 @@ async def test_a_disk_that_refuses_the_agent_once_never_costs_more_than_the_atte
     ]
     tally = await cases.run(wanted, cases.refuse, kit, room, minutes if full else 0)
     print(
-        f"\nself-update: {len(tally.results)} refusals of the disk at {len(chosen)} of {len(known)} distinct points of"
-        f" the agent; the attempt then: {points.counted(tally.results)}"
+        f"\nself-update: {len(known)} distinct points of the agent on its disk; {len(tally.results)} ENOSPC or EIO of"
+        f" {len(wanted)} chosen; the attempt then: {points.counted(tally.results)}"
     )
     assert not tally.faults, "\n\n".join(tally.faults)
     assert len(tally.results) >= MIN_HAPPENED * (len(tally.results) + len(tally.missed)), tally.missed
