@@ -59,6 +59,8 @@ class Hands:
         self._jobs: dict[int, asyncio.Task[None]] = {}
         self._newest: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._unwanted: set[int] = set()
+        self._stopping = False
 
     def do(self, effects: events.Effects) -> None:
         """Do ``effects`` in their order; nothing here waits."""
@@ -68,6 +70,7 @@ class Hands:
 
     async def stop(self) -> None:
         """End every job and wait until the last one has let go."""
+        self._stopping = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -90,6 +93,7 @@ class Hands:
         """End a job; one that has ended is no matter."""
         task = self._jobs.get(effect.job)
         if task is not None:
+            self._unwanted.add(effect.job)
             task.cancel()
 
     def ask_go(self, effect: events.AskGo) -> None:
@@ -153,6 +157,7 @@ class Hands:
 
     def _forget(self, job: int, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._unwanted.discard(job)
         if self._jobs.get(job) is task:
             del self._jobs[job]
 
@@ -167,11 +172,22 @@ class Hands:
             await asyncio.wait({before})
         try:
             event = await work()
+        except asyncio.CancelledError:
+            event = _cut(job, effect)
+            if self._stopping or job in self._unwanted or event is None:
+                raise
         except Exception:
             log.exception("job_failed", job=job)
             event = _defect(job, effect)
         if event is not None:
             self._outside.post(event)
+
+
+def _cut(job: int, effect: events.Effect | None) -> events.Event | None:
+    """Return what it means when nobody here ended the work: the connection did, and gRPC says so by a cancellation."""
+    if isinstance(effect, (events.FindTarget, events.FillSlot)):
+        return events.StagingFailed(job, Code.DOWNLOAD_FAILED, "the session ended", transient=True)
+    return None
 
 
 def _defect(job: int, effect: events.Effect | None) -> events.Event | None:
