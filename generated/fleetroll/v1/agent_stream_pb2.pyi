@@ -439,7 +439,10 @@ class ProductState(_message.Message):
     sha256: _builtins.bytes
     """SHA-256 of the artefact that runs, 32 bytes; empty where unknown."""
     highest_generation: _builtins.int
-    """The highest generation that the host has taken; 0 for none."""
+    """The highest generation that the host has taken; 0 for none. The server's next one is above it, unless it is above
+    2^63 - 2^40: then it counts for nothing. Where what the server gave last is more than 2^20 above it, and the host is
+    not quarantined, the server counts on from here, past the generations of attempts.
+    """
     previous_version: _builtins.str
     """The version that an automatic way back would take; empty for none."""
     on_trial: _builtins.bool
@@ -525,6 +528,7 @@ class AttemptReport(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     TIME_LEFT_FIELD_NUMBER: _builtins.int
+    UNPROVEN_FIELD_NUMBER: _builtins.int
     product: _builtins.str
     """The product."""
     generation: _builtins.int
@@ -541,6 +545,8 @@ class AttemptReport(_message.Message):
     """Why it ended or waits."""
     message: _builtins.str
     """In words, at most 2000 characters."""
+    unproven: _builtins.bool
+    """True for a way back, or a failure before the switch, that nobody proved to be the version's fault."""
     @_builtins.property
     def time_left(self) -> _duration_pb2.Duration:
         """How long from now the host still allows itself, from APPLYING on."""
@@ -557,10 +563,11 @@ class AttemptReport(_message.Message):
         code: _reasons_pb2.ReasonCode.ValueType = ...,
         message: _builtins.str = ...,
         time_left: _duration_pb2.Duration | None = ...,
+        unproven: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["time_left", b"time_left"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "generation", b"generation", "local_number", b"local_number", "message", b"message", "product", b"product", "sha256", b"sha256", "state", b"state", "time_left", b"time_left", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "generation", b"generation", "local_number", b"local_number", "message", b"message", "product", b"product", "sha256", b"sha256", "state", b"state", "time_left", b"time_left", "unproven", b"unproven", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -815,12 +822,13 @@ class Assignment(_message.Message):
     DECISION_FIELD_NUMBER: _builtins.int
     EXCUSED_FIELD_NUMBER: _builtins.int
     STOP_BEFORE_SWITCH_FIELD_NUMBER: _builtins.int
+    MAX_ATTEMPTS_FIELD_NUMBER: _builtins.int
     product: _builtins.str
     """The product."""
     version: _builtins.str
     """The version to run; empty means none: nothing is desired."""
     generation: _builtins.int
-    """The generation, >= 1."""
+    """The generation, >= 1. A host takes none that is more than 2^20 above its highest one."""
     rollout_id: _builtins.str
     """The rollout that it comes from; empty for none."""
     recall: _builtins.bool
@@ -833,6 +841,8 @@ class Assignment(_message.Message):
     """True when an earlier way back for want of contact was the server's fault and does not count."""
     stop_before_switch: _builtins.bool
     """True when an attempt past Go that has not switched yet shall go back at its next step boundary (a cancel)."""
+    max_attempts: _builtins.int
+    """Tries for transient failures before Go, 1-100; 0 leaves the host's default of 3."""
     @_builtins.property
     def not_after(self) -> _timestamp_pb2.Timestamp:
         """Not to be started after this time, by the server's clock."""
@@ -865,10 +875,11 @@ class Assignment(_message.Message):
         decision: _types_pb2.Decision | None = ...,
         excused: _builtins.bool = ...,
         stop_before_switch: _builtins.bool = ...,
+        max_attempts: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "lease", b"lease", "not_after", b"not_after", "soak", b"soak"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "excused", b"excused", "generation", b"generation", "lease", b"lease", "not_after", b"not_after", "override_local", b"override_local", "product", b"product", "recall", b"recall", "retry_bad", b"retry_bad", "rollout_id", b"rollout_id", "soak", b"soak", "stop_before_switch", b"stop_before_switch", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "excused", b"excused", "generation", b"generation", "lease", b"lease", "max_attempts", b"max_attempts", "not_after", b"not_after", "override_local", b"override_local", "product", b"product", "recall", b"recall", "retry_bad", b"retry_bad", "rollout_id", b"rollout_id", "soak", b"soak", "stop_before_switch", b"stop_before_switch", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1111,7 +1122,7 @@ class Report(_message.Message):
     sha256: _builtins.bytes
     """SHA-256 of the target artefact, 32 bytes; empty until known."""
     unproven: _builtins.bool
-    """True for a way back that nobody proved to be the version's fault."""
+    """True for a way back, or a failure before the switch, that nobody proved to be the version's fault."""
     committed_locally: _builtins.bool
     """True when the host kept the version by its own authority."""
     @_builtins.property

@@ -379,7 +379,7 @@ class ReadmitAgentResponse(_message.Message):
     JOIN_STRING_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     join_string: _builtins.str
-    """To be given to "fleetroll-agent readmit" on the right host."""
+    """To be given to "fleetroll-agent readmit" on the right host; on another one it is refused and changes nothing."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
         """When it stops being valid."""

@@ -26,7 +26,7 @@ from fleetroll.v1 import options_pb2 as fleetroll_dot_v1_dot_options__pb2
 from fleetroll.v1 import types_pb2 as fleetroll_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x66leetroll/v1/enrolment.proto\x12\x0c\x66leetroll.v1\x1a\x1a\x66leetroll/v1/options.proto\x1a\x18\x66leetroll/v1/types.proto\"\xea\x02\n\rEnrollRequest\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\x12\x1d\n\npublic_key\x18\x02 \x01(\x0cR\tpublicKey\x12\x1c\n\tsignature\x18\x03 \x01(\x0cR\tsignature\x12\x1b\n\thost_name\x18\x04 \x01(\tR\x08hostName\x12\x32\n\x08platform\x18\x05 \x01(\x0b\x32\x16.fleetroll.v1.PlatformR\x08platform\x12?\n\x06labels\x18\x06 \x03(\x0b\x32\'.fleetroll.v1.EnrollRequest.LabelsEntryR\x06labels\x12\x1f\n\x0broot_sha256\x18\x07 \x01(\x0cR\nrootSha256\x12\x18\n\x07ratchet\x18\x08 \x01(\x0cR\x07ratchet\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xe9\x02\n\x0e\x45nrollResponse\x12\x19\n\x08\x61gent_id\x18\x01 \x01(\tR\x07\x61gentId\x12\x19\n\x08\x66leet_id\x18\x02 \x01(\tR\x07\x66leetId\x12\x18\n\x07receipt\x18\x03 \x01(\x0cR\x07receipt\x12\x1f\n\x0breceipt_mac\x18\x04 \x01(\x0cR\nreceiptMac\x12\x12\n\x04root\x18\x05 \x01(\x0cR\x04root\x12\x15\n\x06\x63\x61_pem\x18\x06 \x01(\x0cR\x05\x63\x61Pem\x12\x1c\n\taddresses\x18\x07 \x03(\tR\taddresses\x12 \n\x0bincarnation\x18\x08 \x01(\tR\x0bincarnation\x12@\n\x06labels\x18\t \x03(\x0b\x32(.fleetroll.v1.EnrollResponse.LabelsEntryR\x06labels\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xe6\x01\n\x10\x45nrolmentReceipt\x12\x19\n\x08\x61gent_id\x18\x01 \x01(\tR\x07\x61gentId\x12\x1d\n\npublic_key\x18\x02 \x01(\x0cR\tpublicKey\x12\x19\n\x08\x66leet_id\x18\x03 \x01(\tR\x07\x66leetId\x12\x42\n\x06labels\x18\x04 \x03(\x0b\x32*.fleetroll.v1.EnrolmentReceipt.LabelsEntryR\x06labels\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x32_\n\x10\x45nrolmentService\x12K\n\x06\x45nroll\x12\x1b.fleetroll.v1.EnrollRequest\x1a\x1c.fleetroll.v1.EnrollResponse\"\x06\xaa\xd4\x18\x02\x08\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x66leetroll/v1/enrolment.proto\x12\x0c\x66leetroll.v1\x1a\x1a\x66leetroll/v1/options.proto\x1a\x18\x66leetroll/v1/types.proto\"\x85\x03\n\rEnrollRequest\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\x12\x1d\n\npublic_key\x18\x02 \x01(\x0cR\tpublicKey\x12\x1c\n\tsignature\x18\x03 \x01(\x0cR\tsignature\x12\x1b\n\thost_name\x18\x04 \x01(\tR\x08hostName\x12\x32\n\x08platform\x18\x05 \x01(\x0b\x32\x16.fleetroll.v1.PlatformR\x08platform\x12?\n\x06labels\x18\x06 \x03(\x0b\x32\'.fleetroll.v1.EnrollRequest.LabelsEntryR\x06labels\x12\x1f\n\x0broot_sha256\x18\x07 \x01(\x0cR\nrootSha256\x12\x18\n\x07ratchet\x18\x08 \x01(\x0cR\x07ratchet\x12\x19\n\x08\x61gent_id\x18\t \x01(\tR\x07\x61gentId\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xe9\x02\n\x0e\x45nrollResponse\x12\x19\n\x08\x61gent_id\x18\x01 \x01(\tR\x07\x61gentId\x12\x19\n\x08\x66leet_id\x18\x02 \x01(\tR\x07\x66leetId\x12\x18\n\x07receipt\x18\x03 \x01(\x0cR\x07receipt\x12\x1f\n\x0breceipt_mac\x18\x04 \x01(\x0cR\nreceiptMac\x12\x12\n\x04root\x18\x05 \x01(\x0cR\x04root\x12\x15\n\x06\x63\x61_pem\x18\x06 \x01(\x0cR\x05\x63\x61Pem\x12\x1c\n\taddresses\x18\x07 \x03(\tR\taddresses\x12 \n\x0bincarnation\x18\x08 \x01(\tR\x0bincarnation\x12@\n\x06labels\x18\t \x03(\x0b\x32(.fleetroll.v1.EnrollResponse.LabelsEntryR\x06labels\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xa2\x01\n\x17NameFirstVersionRequest\x12\x18\n\x07product\x18\x01 \x01(\tR\x07product\x12\x18\n\x07\x63hannel\x18\x02 \x01(\tR\x07\x63hannel\x12\x32\n\x08platform\x18\x03 \x01(\x0b\x32\x16.fleetroll.v1.PlatformR\x08platform\x12\x1f\n\x0bpassed_over\x18\x04 \x03(\tR\npassedOver\"n\n\x18NameFirstVersionResponse\x12\x18\n\x07version\x18\x01 \x01(\tR\x07version\x12\x38\n\x06ground\x18\x02 \x01(\x0e\x32 .fleetroll.v1.FirstVersionGroundR\x06ground\"\xe6\x01\n\x10\x45nrolmentReceipt\x12\x19\n\x08\x61gent_id\x18\x01 \x01(\tR\x07\x61gentId\x12\x1d\n\npublic_key\x18\x02 \x01(\x0cR\tpublicKey\x12\x19\n\x08\x66leet_id\x18\x03 \x01(\tR\x07\x66leetId\x12\x42\n\x06labels\x18\x04 \x03(\x0b\x32*.fleetroll.v1.EnrolmentReceipt.LabelsEntryR\x06labels\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01*\x80\x01\n\x12\x46irstVersionGround\x12$\n FIRST_VERSION_GROUND_UNSPECIFIED\x10\x00\x12\"\n\x1e\x46IRST_VERSION_GROUND_COMPLETED\x10\x01\x12 \n\x1c\x46IRST_VERSION_GROUND_UNTRIED\x10\x02\x32\xca\x01\n\x10\x45nrolmentService\x12K\n\x06\x45nroll\x12\x1b.fleetroll.v1.EnrollRequest\x1a\x1c.fleetroll.v1.EnrollResponse\"\x06\xaa\xd4\x18\x02\x08\x01\x12i\n\x10NameFirstVersion\x12%.fleetroll.v1.NameFirstVersionRequest\x1a&.fleetroll.v1.NameFirstVersionResponse\"\x06\xaa\xd4\x18\x02\x08\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,18 +41,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENROLMENTRECEIPT_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_ENROLMENTSERVICE'].methods_by_name['Enroll']._loaded_options = None
   _globals['_ENROLMENTSERVICE'].methods_by_name['Enroll']._serialized_options = b'\252\324\030\002\010\001'
+  _globals['_ENROLMENTSERVICE'].methods_by_name['NameFirstVersion']._loaded_options = None
+  _globals['_ENROLMENTSERVICE'].methods_by_name['NameFirstVersion']._serialized_options = b'\252\324\030\002\010\002'
+  _globals['_FIRSTVERSIONGROUND']._serialized_start=1367
+  _globals['_FIRSTVERSIONGROUND']._serialized_end=1495
   _globals['_ENROLLREQUEST']._serialized_start=101
-  _globals['_ENROLLREQUEST']._serialized_end=463
-  _globals['_ENROLLREQUEST_LABELSENTRY']._serialized_start=406
-  _globals['_ENROLLREQUEST_LABELSENTRY']._serialized_end=463
-  _globals['_ENROLLRESPONSE']._serialized_start=466
-  _globals['_ENROLLRESPONSE']._serialized_end=827
-  _globals['_ENROLLRESPONSE_LABELSENTRY']._serialized_start=406
-  _globals['_ENROLLRESPONSE_LABELSENTRY']._serialized_end=463
-  _globals['_ENROLMENTRECEIPT']._serialized_start=830
-  _globals['_ENROLMENTRECEIPT']._serialized_end=1060
-  _globals['_ENROLMENTRECEIPT_LABELSENTRY']._serialized_start=406
-  _globals['_ENROLMENTRECEIPT_LABELSENTRY']._serialized_end=463
-  _globals['_ENROLMENTSERVICE']._serialized_start=1062
-  _globals['_ENROLMENTSERVICE']._serialized_end=1157
+  _globals['_ENROLLREQUEST']._serialized_end=490
+  _globals['_ENROLLREQUEST_LABELSENTRY']._serialized_start=433
+  _globals['_ENROLLREQUEST_LABELSENTRY']._serialized_end=490
+  _globals['_ENROLLRESPONSE']._serialized_start=493
+  _globals['_ENROLLRESPONSE']._serialized_end=854
+  _globals['_ENROLLRESPONSE_LABELSENTRY']._serialized_start=433
+  _globals['_ENROLLRESPONSE_LABELSENTRY']._serialized_end=490
+  _globals['_NAMEFIRSTVERSIONREQUEST']._serialized_start=857
+  _globals['_NAMEFIRSTVERSIONREQUEST']._serialized_end=1019
+  _globals['_NAMEFIRSTVERSIONRESPONSE']._serialized_start=1021
+  _globals['_NAMEFIRSTVERSIONRESPONSE']._serialized_end=1131
+  _globals['_ENROLMENTRECEIPT']._serialized_start=1134
+  _globals['_ENROLMENTRECEIPT']._serialized_end=1364
+  _globals['_ENROLMENTRECEIPT_LABELSENTRY']._serialized_start=433
+  _globals['_ENROLMENTRECEIPT_LABELSENTRY']._serialized_end=490
+  _globals['_ENROLMENTSERVICE']._serialized_start=1498
+  _globals['_ENROLMENTSERVICE']._serialized_end=1700
 # @@protoc_insertion_point(module_scope)

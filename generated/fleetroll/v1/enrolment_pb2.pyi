@@ -8,6 +8,7 @@ from fleetroll.v1 import types_pb2 as _types_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +19,30 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _FirstVersionGround:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FirstVersionGroundEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FirstVersionGround.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FIRST_VERSION_GROUND_UNSPECIFIED: _FirstVersionGround.ValueType  # 0
+    """Nothing is said."""
+    FIRST_VERSION_GROUND_COMPLETED: _FirstVersionGround.ValueType  # 1
+    """A rollout of the fleet completed it, and none has stopped it since."""
+    FIRST_VERSION_GROUND_UNTRIED: _FirstVersionGround.ValueType  # 2
+    """No rollout of the fleet has completed any of the releases in question, and none has begun with this one."""
+
+class FirstVersionGround(_FirstVersionGround, metaclass=_FirstVersionGroundEnumTypeWrapper):
+    """FirstVersionGround says what speaks for a first version."""
+
+FIRST_VERSION_GROUND_UNSPECIFIED: FirstVersionGround.ValueType  # 0
+"""Nothing is said."""
+FIRST_VERSION_GROUND_COMPLETED: FirstVersionGround.ValueType  # 1
+"""A rollout of the fleet completed it, and none has stopped it since."""
+FIRST_VERSION_GROUND_UNTRIED: FirstVersionGround.ValueType  # 2
+"""No rollout of the fleet has completed any of the releases in question, and none has begun with this one."""
+Global___FirstVersionGround: _TypeAlias = FirstVersionGround  # noqa: Y015
 
 @_typing.final
 class EnrollRequest(_message.Message):
@@ -53,6 +78,7 @@ class EnrollRequest(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     ROOT_SHA256_FIELD_NUMBER: _builtins.int
     RATCHET_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """The join or readmission token's secret, as it stands in the join string."""
     public_key: _builtins.bytes
@@ -65,6 +91,10 @@ class EnrollRequest(_message.Message):
     """SHA-256 of the trust root that the join string pins, 32 bytes."""
     ratchet: _builtins.bytes
     """The agent's first ratchet, random, 32 bytes."""
+    agent_id: _builtins.str
+    """The agent that this host is and would be again, 0-64 characters; empty where the host is new. A readmission token
+    needs its own agent here; a join token takes none. It is not looked at where the pair (token, public key) is known.
+    """
     @_builtins.property
     def platform(self) -> _types_pb2.Platform:
         """What the host is."""
@@ -84,10 +114,11 @@ class EnrollRequest(_message.Message):
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         root_sha256: _builtins.bytes = ...,
         ratchet: _builtins.bytes = ...,
+        agent_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["platform", b"platform"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["host_name", b"host_name", "labels", b"labels", "platform", b"platform", "public_key", b"public_key", "ratchet", b"ratchet", "root_sha256", b"root_sha256", "signature", b"signature", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "host_name", b"host_name", "labels", b"labels", "platform", b"platform", "public_key", b"public_key", "ratchet", b"ratchet", "root_sha256", b"root_sha256", "signature", b"signature", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -170,6 +201,70 @@ class EnrollResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EnrollResponse: _TypeAlias = EnrollResponse  # noqa: Y015
+
+@_typing.final
+class NameFirstVersionRequest(_message.Message):
+    """NameFirstVersionRequest says what the host could run. Whose fleet it is, its session says."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    PASSED_OVER_FIELD_NUMBER: _builtins.int
+    product: _builtins.str
+    """The product, 1-63 characters."""
+    channel: _builtins.str
+    """The channel that the release must be in, 1-63 characters."""
+    @_builtins.property
+    def platform(self) -> _types_pb2.Platform:
+        """What the host is."""
+
+    @_builtins.property
+    def passed_over(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Versions that the host has found not to work for it, 1-64 characters each, at most 100; none of them is named."""
+
+    def __init__(
+        self,
+        *,
+        product: _builtins.str = ...,
+        channel: _builtins.str = ...,
+        platform: _types_pb2.Platform | None = ...,
+        passed_over: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["platform", b"platform"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "passed_over", b"passed_over", "platform", b"platform", "product", b"product"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NameFirstVersionRequest: _TypeAlias = NameFirstVersionRequest  # noqa: Y015
+
+@_typing.final
+class NameFirstVersionResponse(_message.Message):
+    """NameFirstVersionResponse names one release. The host installs it only as signed metadata lists it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    GROUND_FIELD_NUMBER: _builtins.int
+    version: _builtins.str
+    """The version, a semantic version, 5-64 characters."""
+    ground: Global___FirstVersionGround.ValueType
+    """What speaks for it; never unspecified."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.str = ...,
+        ground: Global___FirstVersionGround.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ground", b"ground", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NameFirstVersionResponse: _TypeAlias = NameFirstVersionResponse  # noqa: Y015
 
 @_typing.final
 class EnrolmentReceipt(_message.Message):

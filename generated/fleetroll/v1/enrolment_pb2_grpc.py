@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class EnrolmentServiceStub(object):
-    """EnrolmentService turns a join token and a key into an identity.
+    """EnrolmentService turns a join token and a key into an identity, and says what the new agent begins with.
     """
 
     def __init__(self, channel):
@@ -40,15 +40,31 @@ class EnrolmentServiceStub(object):
                 request_serializer=fleetroll_dot_v1_dot_enrolment__pb2.EnrollRequest.SerializeToString,
                 response_deserializer=fleetroll_dot_v1_dot_enrolment__pb2.EnrollResponse.FromString,
                 _registered_method=True)
+        self.NameFirstVersion = channel.unary_unary(
+                '/fleetroll.v1.EnrolmentService/NameFirstVersion',
+                request_serializer=fleetroll_dot_v1_dot_enrolment__pb2.NameFirstVersionRequest.SerializeToString,
+                response_deserializer=fleetroll_dot_v1_dot_enrolment__pb2.NameFirstVersionResponse.FromString,
+                _registered_method=True)
 
 
 class EnrolmentServiceServicer(object):
-    """EnrolmentService turns a join token and a key into an identity.
+    """EnrolmentService turns a join token and a key into an identity, and says what the new agent begins with.
     """
 
     def Enroll(self, request, context):
         """Enroll registers the agent's public key. Idempotent by (token, public key): the same pair gets the same identity and
-        spends one use. A readmission token names its agent and retires the agent's former key.
+        spends one use. A readmission token names its agent and retires the agent's former key. INVALID_ARGUMENT, with the
+        field agent_id: the token is not for this host; nothing is spent or changed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def NameFirstVersion(self, request, context):
+        """NameFirstVersion names the one release that a host without a version installs now: the newest one that a rollout of
+        its fleet completed; while there is none, the newest listed one that no rollout of the fleet tries or stopped. Asked
+        anew at each installation, it changes nothing. NO_ARTIFACT: nothing is listed in the channel for the platform.
+        NO_FIRST_VERSION: something is, but none that a host should begin with. SUSPENDED: the kill switch is pressed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -62,6 +78,11 @@ def add_EnrolmentServiceServicer_to_server(servicer, server):
                     request_deserializer=fleetroll_dot_v1_dot_enrolment__pb2.EnrollRequest.FromString,
                     response_serializer=fleetroll_dot_v1_dot_enrolment__pb2.EnrollResponse.SerializeToString,
             ),
+            'NameFirstVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.NameFirstVersion,
+                    request_deserializer=fleetroll_dot_v1_dot_enrolment__pb2.NameFirstVersionRequest.FromString,
+                    response_serializer=fleetroll_dot_v1_dot_enrolment__pb2.NameFirstVersionResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'fleetroll.v1.EnrolmentService', rpc_method_handlers)
@@ -71,7 +92,7 @@ def add_EnrolmentServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EnrolmentService(object):
-    """EnrolmentService turns a join token and a key into an identity.
+    """EnrolmentService turns a join token and a key into an identity, and says what the new agent begins with.
     """
 
     @staticmethod
@@ -91,6 +112,33 @@ class EnrolmentService(object):
             '/fleetroll.v1.EnrolmentService/Enroll',
             fleetroll_dot_v1_dot_enrolment__pb2.EnrollRequest.SerializeToString,
             fleetroll_dot_v1_dot_enrolment__pb2.EnrollResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def NameFirstVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fleetroll.v1.EnrolmentService/NameFirstVersion',
+            fleetroll_dot_v1_dot_enrolment__pb2.NameFirstVersionRequest.SerializeToString,
+            fleetroll_dot_v1_dot_enrolment__pb2.NameFirstVersionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class EnrolmentServiceStub:
-    """EnrolmentService turns a join token and a key into an identity."""
+    """EnrolmentService turns a join token and a key into an identity, and says what the new agent begins with."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -35,21 +35,35 @@ class EnrolmentServiceStub:
     def __new__(cls, channel: _aio.Channel) -> EnrolmentServiceAsyncStub: ...
     Enroll: _grpc.UnaryUnaryMultiCallable[_enrolment_pb2.EnrollRequest, _enrolment_pb2.EnrollResponse]
     """Enroll registers the agent's public key. Idempotent by (token, public key): the same pair gets the same identity and
-    spends one use. A readmission token names its agent and retires the agent's former key.
+    spends one use. A readmission token names its agent and retires the agent's former key. INVALID_ARGUMENT, with the
+    field agent_id: the token is not for this host; nothing is spent or changed.
+    """
+    NameFirstVersion: _grpc.UnaryUnaryMultiCallable[_enrolment_pb2.NameFirstVersionRequest, _enrolment_pb2.NameFirstVersionResponse]
+    """NameFirstVersion names the one release that a host without a version installs now: the newest one that a rollout of
+    its fleet completed; while there is none, the newest listed one that no rollout of the fleet tries or stopped. Asked
+    anew at each installation, it changes nothing. NO_ARTIFACT: nothing is listed in the channel for the platform.
+    NO_FIRST_VERSION: something is, but none that a host should begin with. SUSPENDED: the kill switch is pressed.
     """
 
 @_typing.type_check_only
 class EnrolmentServiceAsyncStub(EnrolmentServiceStub):
-    """EnrolmentService turns a join token and a key into an identity."""
+    """EnrolmentService turns a join token and a key into an identity, and says what the new agent begins with."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Enroll: _aio.UnaryUnaryMultiCallable[_enrolment_pb2.EnrollRequest, _enrolment_pb2.EnrollResponse]  # type: ignore[assignment]
     """Enroll registers the agent's public key. Idempotent by (token, public key): the same pair gets the same identity and
-    spends one use. A readmission token names its agent and retires the agent's former key.
+    spends one use. A readmission token names its agent and retires the agent's former key. INVALID_ARGUMENT, with the
+    field agent_id: the token is not for this host; nothing is spent or changed.
+    """
+    NameFirstVersion: _aio.UnaryUnaryMultiCallable[_enrolment_pb2.NameFirstVersionRequest, _enrolment_pb2.NameFirstVersionResponse]  # type: ignore[assignment]
+    """NameFirstVersion names the one release that a host without a version installs now: the newest one that a rollout of
+    its fleet completed; while there is none, the newest listed one that no rollout of the fleet tries or stopped. Asked
+    anew at each installation, it changes nothing. NO_ARTIFACT: nothing is listed in the channel for the platform.
+    NO_FIRST_VERSION: something is, but none that a host should begin with. SUSPENDED: the kill switch is pressed.
     """
 
 class EnrolmentServiceServicer(metaclass=_abc_1.ABCMeta):
-    """EnrolmentService turns a join token and a key into an identity."""
+    """EnrolmentService turns a join token and a key into an identity, and says what the new agent begins with."""
 
     @_abc_1.abstractmethod
     def Enroll(
@@ -58,7 +72,20 @@ class EnrolmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_enrolment_pb2.EnrollResponse, _abc.Awaitable[_enrolment_pb2.EnrollResponse]]:
         """Enroll registers the agent's public key. Idempotent by (token, public key): the same pair gets the same identity and
-        spends one use. A readmission token names its agent and retires the agent's former key.
+        spends one use. A readmission token names its agent and retires the agent's former key. INVALID_ARGUMENT, with the
+        field agent_id: the token is not for this host; nothing is spent or changed.
+        """
+
+    @_abc_1.abstractmethod
+    def NameFirstVersion(
+        self,
+        request: _enrolment_pb2.NameFirstVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_enrolment_pb2.NameFirstVersionResponse, _abc.Awaitable[_enrolment_pb2.NameFirstVersionResponse]]:
+        """NameFirstVersion names the one release that a host without a version installs now: the newest one that a rollout of
+        its fleet completed; while there is none, the newest listed one that no rollout of the fleet tries or stopped. Asked
+        anew at each installation, it changes nothing. NO_ARTIFACT: nothing is listed in the channel for the platform.
+        NO_FIRST_VERSION: something is, but none that a host should begin with. SUSPENDED: the kill switch is pressed.
         """
 
 def add_EnrolmentServiceServicer_to_server(servicer: EnrolmentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

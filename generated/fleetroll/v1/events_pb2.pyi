@@ -3,12 +3,16 @@
 isort:skip_file
 What happens, for watchers."""
 
+from collections import abc as _abc
+from fleetroll.v1 import agents_pb2 as _agents_pb2
 from fleetroll.v1 import reasons_pb2 as _reasons_pb2
 from fleetroll.v1 import rollouts_pb2 as _rollouts_pb2
 from fleetroll.v1 import types_pb2 as _types_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -20,6 +24,38 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _WatchSubject:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WatchSubjectEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WatchSubject.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WATCH_SUBJECT_UNSPECIFIED: _WatchSubject.ValueType  # 0
+    """Never valid."""
+    WATCH_SUBJECT_EVENTS: _WatchSubject.ValueType  # 1
+    """Events as they are committed, each once."""
+    WATCH_SUBJECT_ROLLOUTS: _WatchSubject.ValueType  # 2
+    """Rollouts with their waves, and the kill switch."""
+    WATCH_SUBJECT_AGENTS: _WatchSubject.ValueType  # 3
+    """The hosts of the fleets; needs the scope "agents.read" as well."""
+    WATCH_SUBJECT_ROLLOUT_HOSTS: _WatchSubject.ValueType  # 4
+    """The hosts of the rollout that the request names."""
+
+class WatchSubject(_WatchSubject, metaclass=_WatchSubjectEnumTypeWrapper):
+    """WatchSubject is one kind of thing that can be watched."""
+
+WATCH_SUBJECT_UNSPECIFIED: WatchSubject.ValueType  # 0
+"""Never valid."""
+WATCH_SUBJECT_EVENTS: WatchSubject.ValueType  # 1
+"""Events as they are committed, each once."""
+WATCH_SUBJECT_ROLLOUTS: WatchSubject.ValueType  # 2
+"""Rollouts with their waves, and the kill switch."""
+WATCH_SUBJECT_AGENTS: WatchSubject.ValueType  # 3
+"""The hosts of the fleets; needs the scope "agents.read" as well."""
+WATCH_SUBJECT_ROLLOUT_HOSTS: WatchSubject.ValueType  # 4
+"""The hosts of the rollout that the request names."""
+Global___WatchSubject: _TypeAlias = WatchSubject  # noqa: Y015
+
 @_typing.final
 class WatchEventsRequest(_message.Message):
     """WatchEventsRequest says what to watch and from where."""
@@ -29,22 +65,28 @@ class WatchEventsRequest(_message.Message):
     FLEET_ID_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     ROLLOUT_ID_FIELD_NUMBER: _builtins.int
+    SUBJECTS_FIELD_NUMBER: _builtins.int
     fleet_id: _builtins.str
     """The fleet; empty for every fleet of the caller."""
     cursor: _builtins.bytes
-    """The last cursor that the watcher has; empty for a snapshot first. Opaque."""
+    """The last cursor that this watcher got, with the same subjects; empty for a snapshot first. Opaque."""
     rollout_id: _builtins.str
-    """The rollout to watch; empty for all."""
+    """The rollout to watch; empty for all. Events, rollouts and rollout hosts of others are left out."""
+    @_builtins.property
+    def subjects(self) -> _containers.RepeatedScalarFieldContainer[Global___WatchSubject.ValueType]:
+        """What to watch; none means events and rollouts. At most 8."""
+
     def __init__(
         self,
         *,
         fleet_id: _builtins.str = ...,
         cursor: _builtins.bytes = ...,
         rollout_id: _builtins.str = ...,
+        subjects: _abc.Iterable[Global___WatchSubject.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "fleet_id", b"fleet_id", "rollout_id", b"rollout_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "fleet_id", b"fleet_id", "rollout_id", b"rollout_id", "subjects", b"subjects"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -52,45 +94,196 @@ Global___WatchEventsRequest: _TypeAlias = WatchEventsRequest  # noqa: Y015
 
 @_typing.final
 class WatchEventsResponse(_message.Message):
-    """WatchEventsResponse is one delta, aggregate, or the demand to start over."""
+    """WatchEventsResponse is one message to a watcher. At least one comes every two seconds while the server can read its log;
+    a snapshot is read whole before its first page is sent, which takes seconds for a large fleet.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CURSOR_FIELD_NUMBER: _builtins.int
-    EVENT_FIELD_NUMBER: _builtins.int
-    ROLLOUT_FIELD_NUMBER: _builtins.int
+    SENT_AT_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
     RESYNC_FIELD_NUMBER: _builtins.int
+    ALIVE_FIELD_NUMBER: _builtins.int
     cursor: _builtins.bytes
-    """The cursor after this message. Opaque."""
+    """Where the watcher may go on from when it has taken this message in; empty in every page of a snapshot but its last.
+    Opaque.
+    """
     @_builtins.property
-    def event(self) -> Global___Event:
-        """Something happened."""
+    def sent_at(self) -> _timestamp_pb2.Timestamp:
+        """When the server sent it, by the server's clock."""
 
     @_builtins.property
-    def rollout(self) -> _rollouts_pb2.Rollout:
-        """A rollout as it stands now; at most five times a second."""
+    def snapshot(self) -> Global___Snapshot:
+        """A page of what stands."""
+
+    @_builtins.property
+    def changes(self) -> Global___Changes:
+        """What happened since, and what stands now."""
 
     @_builtins.property
     def resync(self) -> Global___Resync:
-        """The watcher must drop its model and take the snapshot that follows."""
+        """The watcher's model is to be replaced."""
+
+    @_builtins.property
+    def alive(self) -> Global___Alive:
+        """Nothing changed."""
 
     def __init__(
         self,
         *,
         cursor: _builtins.bytes = ...,
-        event: Global___Event | None = ...,
-        rollout: _rollouts_pb2.Rollout | None = ...,
+        sent_at: _timestamp_pb2.Timestamp | None = ...,
+        snapshot: Global___Snapshot | None = ...,
+        changes: Global___Changes | None = ...,
         resync: Global___Resync | None = ...,
+        alive: Global___Alive | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "message", b"message", "resync", b"resync", "rollout", b"rollout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alive", b"alive", "changes", b"changes", "message", b"message", "resync", b"resync", "sent_at", b"sent_at", "snapshot", b"snapshot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "event", b"event", "message", b"message", "resync", b"resync", "rollout", b"rollout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alive", b"alive", "changes", b"changes", "cursor", b"cursor", "message", b"message", "resync", b"resync", "sent_at", b"sent_at", "snapshot", b"snapshot"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["event", "rollout", "resync"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["snapshot", "changes", "resync", "alive"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
 Global___WatchEventsResponse: _TypeAlias = WatchEventsResponse  # noqa: Y015
+
+@_typing.final
+class Snapshot(_message.Message):
+    """Snapshot is a page of what stood at one instant. A watcher collects the pages and replaces its model with them when
+    the last one is there: it never merges.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LAST_FIELD_NUMBER: _builtins.int
+    ROLLOUTS_FIELD_NUMBER: _builtins.int
+    KILL_SWITCHES_FIELD_NUMBER: _builtins.int
+    AGENTS_FIELD_NUMBER: _builtins.int
+    ROLLOUT_HOSTS_FIELD_NUMBER: _builtins.int
+    last: _builtins.bool
+    """True in the last page."""
+    @_builtins.property
+    def rollouts(self) -> _containers.RepeatedCompositeFieldContainer[_rollouts_pb2.Rollout]:
+        """Rollouts that have not ended, and the newest 100 that have."""
+
+    @_builtins.property
+    def kill_switches(self) -> _containers.RepeatedCompositeFieldContainer[_rollouts_pb2.KillSwitch]:
+        """Every scope whose kill switch was ever pressed."""
+
+    @_builtins.property
+    def agents(self) -> _containers.RepeatedCompositeFieldContainer[_agents_pb2.Agent]:
+        """Hosts, revoked ones too; without attempts older than the newest."""
+
+    @_builtins.property
+    def rollout_hosts(self) -> _containers.RepeatedCompositeFieldContainer[_rollouts_pb2.RolloutHost]:
+        """Hosts of the rollout that is watched."""
+
+    def __init__(
+        self,
+        *,
+        last: _builtins.bool = ...,
+        rollouts: _abc.Iterable[_rollouts_pb2.Rollout] | None = ...,
+        kill_switches: _abc.Iterable[_rollouts_pb2.KillSwitch] | None = ...,
+        agents: _abc.Iterable[_agents_pb2.Agent] | None = ...,
+        rollout_hosts: _abc.Iterable[_rollouts_pb2.RolloutHost] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "kill_switches", b"kill_switches", "last", b"last", "rollout_hosts", b"rollout_hosts", "rollouts", b"rollouts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Snapshot: _TypeAlias = Snapshot  # noqa: Y015
+
+@_typing.final
+class Changes(_message.Message):
+    """Changes are events, and whatever they touched as it stands after them: each replaces the one of the same id, or is new."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    ROLLOUTS_FIELD_NUMBER: _builtins.int
+    KILL_SWITCHES_FIELD_NUMBER: _builtins.int
+    AGENTS_FIELD_NUMBER: _builtins.int
+    ROLLOUT_HOSTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___Event]:
+        """In the order of their commits; none is left out and none comes twice."""
+
+    @_builtins.property
+    def rollouts(self) -> _containers.RepeatedCompositeFieldContainer[_rollouts_pb2.Rollout]:
+        """Rollouts that changed, aggregates of their waves with them."""
+
+    @_builtins.property
+    def kill_switches(self) -> _containers.RepeatedCompositeFieldContainer[_rollouts_pb2.KillSwitch]:
+        """Kill switches that changed."""
+
+    @_builtins.property
+    def agents(self) -> _containers.RepeatedCompositeFieldContainer[_agents_pb2.Agent]:
+        """Hosts that changed."""
+
+    @_builtins.property
+    def rollout_hosts(self) -> _containers.RepeatedCompositeFieldContainer[_rollouts_pb2.RolloutHost]:
+        """Hosts of the rollout that is watched."""
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[Global___Event] | None = ...,
+        rollouts: _abc.Iterable[_rollouts_pb2.Rollout] | None = ...,
+        kill_switches: _abc.Iterable[_rollouts_pb2.KillSwitch] | None = ...,
+        agents: _abc.Iterable[_agents_pb2.Agent] | None = ...,
+        rollout_hosts: _abc.Iterable[_rollouts_pb2.RolloutHost] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "events", b"events", "kill_switches", b"kill_switches", "rollout_hosts", b"rollout_hosts", "rollouts", b"rollouts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Changes: _TypeAlias = Changes  # noqa: Y015
+
+@_typing.final
+class Resync(_message.Message):
+    """Resync says why the watcher must start over. A snapshot follows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """In words, at most 200 characters."""
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Resync: _TypeAlias = Resync  # noqa: Y015
+
+@_typing.final
+class Alive(_message.Message):
+    """Alive says that the server is there and that nothing changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Alive: _TypeAlias = Alive  # noqa: Y015
 
 @_typing.final
 class Event(_message.Message):
@@ -108,8 +301,9 @@ class Event(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
     fleet_id: _builtins.str
-    """The fleet."""
+    """The fleet; empty for what concerns all."""
     rollout_id: _builtins.str
     """The rollout; empty for none."""
     agent_id: _builtins.str
@@ -124,6 +318,8 @@ class Event(_message.Message):
     """Why."""
     message: _builtins.str
     """In words, at most 2000 characters."""
+    id: _builtins.str
+    """Its id, unlike that of any other event of this database. Opaque."""
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp:
         """When, by the server's clock."""
@@ -145,33 +341,76 @@ class Event(_message.Message):
         kind: _builtins.str = ...,
         code: _reasons_pb2.ReasonCode.ValueType = ...,
         message: _builtins.str = ...,
+        id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "occurred_at", b"occurred_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "attempt_id", b"attempt_id", "attempt_state", b"attempt_state", "code", b"code", "decision", b"decision", "fleet_id", b"fleet_id", "kind", b"kind", "message", b"message", "occurred_at", b"occurred_at", "rollout_id", b"rollout_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "attempt_id", b"attempt_id", "attempt_state", b"attempt_state", "code", b"code", "decision", b"decision", "fleet_id", b"fleet_id", "id", b"id", "kind", b"kind", "message", b"message", "occurred_at", b"occurred_at", "rollout_id", b"rollout_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Event: _TypeAlias = Event  # noqa: Y015
 
 @_typing.final
-class Resync(_message.Message):
-    """Resync says why the watcher must start over."""
+class ListEventsRequest(_message.Message):
+    """ListEventsRequest selects events. Every field that is given narrows the selection."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    REASON_FIELD_NUMBER: _builtins.int
-    reason: _builtins.str
-    """In words, at most 200 characters."""
+    FLEET_ID_FIELD_NUMBER: _builtins.int
+    ROLLOUT_ID_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    fleet_id: _builtins.str
+    """The fleet; empty for every fleet of the caller."""
+    rollout_id: _builtins.str
+    """The rollout; empty for all."""
+    agent_id: _builtins.str
+    """The agent; empty for all."""
+    @_builtins.property
+    def page(self) -> _types_pb2.Page:
+        """Which page."""
+
     def __init__(
         self,
         *,
-        reason: _builtins.str = ...,
+        fleet_id: _builtins.str = ...,
+        rollout_id: _builtins.str = ...,
+        agent_id: _builtins.str = ...,
+        page: _types_pb2.Page | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "fleet_id", b"fleet_id", "page", b"page", "rollout_id", b"rollout_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Resync: _TypeAlias = Resync  # noqa: Y015
+Global___ListEventsRequest: _TypeAlias = ListEventsRequest  # noqa: Y015
+
+@_typing.final
+class ListEventsResponse(_message.Message):
+    """ListEventsResponse is one page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    NEXT_CURSOR_FIELD_NUMBER: _builtins.int
+    next_cursor: _builtins.bytes
+    """Where the next page starts; empty at the end. Opaque."""
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___Event]:
+        """The events, newest first."""
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[Global___Event] | None = ...,
+        next_cursor: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "next_cursor", b"next_cursor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListEventsResponse: _TypeAlias = ListEventsResponse  # noqa: Y015

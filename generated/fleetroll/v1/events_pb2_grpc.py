@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class EventsServiceStub(object):
-    """EventsService serves events with resumable cursors.
+    """EventsService serves what happened, and what stands, with resumable cursors.
     """
 
     def __init__(self, channel):
@@ -40,14 +40,27 @@ class EventsServiceStub(object):
                 request_serializer=fleetroll_dot_v1_dot_events__pb2.WatchEventsRequest.SerializeToString,
                 response_deserializer=fleetroll_dot_v1_dot_events__pb2.WatchEventsResponse.FromString,
                 _registered_method=True)
+        self.ListEvents = channel.unary_unary(
+                '/fleetroll.v1.EventsService/ListEvents',
+                request_serializer=fleetroll_dot_v1_dot_events__pb2.ListEventsRequest.SerializeToString,
+                response_deserializer=fleetroll_dot_v1_dot_events__pb2.ListEventsResponse.FromString,
+                _registered_method=True)
 
 
 class EventsServiceServicer(object):
-    """EventsService serves events with resumable cursors.
+    """EventsService serves what happened, and what stands, with resumable cursors.
     """
 
     def WatchEvents(self, request, context):
-        """WatchEvents sends a snapshot at a cursor, then deltas after it. A cursor that is pruned or foreign gets RESYNC.
+        """WatchEvents sends a snapshot at a cursor, then what changed after it, at most five times a second, until the client
+        or the server ends it. A cursor that the server can't go on from gets a resync: why, then a new snapshot.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListEvents(self, request, context):
+        """ListEvents lists what happened, newest first, as far back as the server keeps it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +74,11 @@ def add_EventsServiceServicer_to_server(servicer, server):
                     request_deserializer=fleetroll_dot_v1_dot_events__pb2.WatchEventsRequest.FromString,
                     response_serializer=fleetroll_dot_v1_dot_events__pb2.WatchEventsResponse.SerializeToString,
             ),
+            'ListEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEvents,
+                    request_deserializer=fleetroll_dot_v1_dot_events__pb2.ListEventsRequest.FromString,
+                    response_serializer=fleetroll_dot_v1_dot_events__pb2.ListEventsResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'fleetroll.v1.EventsService', rpc_method_handlers)
@@ -70,7 +88,7 @@ def add_EventsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EventsService(object):
-    """EventsService serves events with resumable cursors.
+    """EventsService serves what happened, and what stands, with resumable cursors.
     """
 
     @staticmethod
@@ -90,6 +108,33 @@ class EventsService(object):
             '/fleetroll.v1.EventsService/WatchEvents',
             fleetroll_dot_v1_dot_events__pb2.WatchEventsRequest.SerializeToString,
             fleetroll_dot_v1_dot_events__pb2.WatchEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fleetroll.v1.EventsService/ListEvents',
+            fleetroll_dot_v1_dot_events__pb2.ListEventsRequest.SerializeToString,
+            fleetroll_dot_v1_dot_events__pb2.ListEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

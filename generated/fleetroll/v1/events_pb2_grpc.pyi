@@ -27,25 +27,33 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class EventsServiceStub:
-    """EventsService serves events with resumable cursors."""
+    """EventsService serves what happened, and what stands, with resumable cursors."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EventsServiceAsyncStub: ...
     WatchEvents: _grpc.UnaryStreamMultiCallable[_events_pb2.WatchEventsRequest, _events_pb2.WatchEventsResponse]
-    """WatchEvents sends a snapshot at a cursor, then deltas after it. A cursor that is pruned or foreign gets RESYNC."""
+    """WatchEvents sends a snapshot at a cursor, then what changed after it, at most five times a second, until the client
+    or the server ends it. A cursor that the server can't go on from gets a resync: why, then a new snapshot.
+    """
+    ListEvents: _grpc.UnaryUnaryMultiCallable[_events_pb2.ListEventsRequest, _events_pb2.ListEventsResponse]
+    """ListEvents lists what happened, newest first, as far back as the server keeps it."""
 
 @_typing.type_check_only
 class EventsServiceAsyncStub(EventsServiceStub):
-    """EventsService serves events with resumable cursors."""
+    """EventsService serves what happened, and what stands, with resumable cursors."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     WatchEvents: _aio.UnaryStreamMultiCallable[_events_pb2.WatchEventsRequest, _events_pb2.WatchEventsResponse]  # type: ignore[assignment]
-    """WatchEvents sends a snapshot at a cursor, then deltas after it. A cursor that is pruned or foreign gets RESYNC."""
+    """WatchEvents sends a snapshot at a cursor, then what changed after it, at most five times a second, until the client
+    or the server ends it. A cursor that the server can't go on from gets a resync: why, then a new snapshot.
+    """
+    ListEvents: _aio.UnaryUnaryMultiCallable[_events_pb2.ListEventsRequest, _events_pb2.ListEventsResponse]  # type: ignore[assignment]
+    """ListEvents lists what happened, newest first, as far back as the server keeps it."""
 
 class EventsServiceServicer(metaclass=_abc_1.ABCMeta):
-    """EventsService serves events with resumable cursors."""
+    """EventsService serves what happened, and what stands, with resumable cursors."""
 
     @_abc_1.abstractmethod
     def WatchEvents(
@@ -53,6 +61,16 @@ class EventsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _events_pb2.WatchEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_events_pb2.WatchEventsResponse], _abc.AsyncIterator[_events_pb2.WatchEventsResponse]]:
-        """WatchEvents sends a snapshot at a cursor, then deltas after it. A cursor that is pruned or foreign gets RESYNC."""
+        """WatchEvents sends a snapshot at a cursor, then what changed after it, at most five times a second, until the client
+        or the server ends it. A cursor that the server can't go on from gets a resync: why, then a new snapshot.
+        """
+
+    @_abc_1.abstractmethod
+    def ListEvents(
+        self,
+        request: _events_pb2.ListEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_events_pb2.ListEventsResponse, _abc.Awaitable[_events_pb2.ListEventsResponse]]:
+        """ListEvents lists what happened, newest first, as far back as the server keeps it."""
 
 def add_EventsServiceServicer_to_server(servicer: EventsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -86,6 +86,10 @@ class _ReasonCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReasonCode
     """The server is going down on purpose; connect again in the given slot."""
     REASON_CODE_RECOVERY: _ReasonCode.ValueType  # 213
     """The server was restored and offers nothing until an admin ends recovery."""
+    REASON_CODE_NO_FIRST_VERSION: _ReasonCode.ValueType  # 214
+    """No listed release is one that a host of this fleet should begin with: each was stopped, is being tried, or does not
+    work on this host.
+    """
     REASON_CODE_HOST_NOT_FOUND: _ReasonCode.ValueType  # 300
     """No such host."""
     REASON_CODE_HOST_OFFLINE: _ReasonCode.ValueType  # 301
@@ -302,6 +306,10 @@ REASON_CODE_DRAINING: ReasonCode.ValueType  # 212
 """The server is going down on purpose; connect again in the given slot."""
 REASON_CODE_RECOVERY: ReasonCode.ValueType  # 213
 """The server was restored and offers nothing until an admin ends recovery."""
+REASON_CODE_NO_FIRST_VERSION: ReasonCode.ValueType  # 214
+"""No listed release is one that a host of this fleet should begin with: each was stopped, is being tried, or does not
+work on this host.
+"""
 REASON_CODE_HOST_NOT_FOUND: ReasonCode.ValueType  # 300
 """No such host."""
 REASON_CODE_HOST_OFFLINE: ReasonCode.ValueType  # 301

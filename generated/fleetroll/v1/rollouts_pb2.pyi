@@ -369,7 +369,7 @@ class StartRolloutRequest(_message.Message):
     product: _builtins.str
     """The product."""
     version: _builtins.str
-    """The version; empty for the newest one that is published."""
+    """The version; empty for the newest stable one: no pre-release, no other channel."""
     manual_advance: _builtins.bool
     """True when every wave but the first waits for a person."""
     reason: _builtins.str
@@ -499,6 +499,7 @@ class Rollout(_message.Message):
     MANUAL_ADVANCE_FIELD_NUMBER: _builtins.int
     WAITING_FOR_FIELD_NUMBER: _builtins.int
     SELECTION_FIELD_NUMBER: _builtins.int
+    LATE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the rollout."""
     fleet_id: _builtins.str
@@ -543,6 +544,10 @@ class Rollout(_message.Message):
     def selection(self) -> Global___Selection:
         """Which hosts it meant."""
 
+    @_builtins.property
+    def late(self) -> Global___LateHosts:
+        """Its late hosts; absent before it completed, and when it had none."""
+
     def __init__(
         self,
         *,
@@ -561,14 +566,59 @@ class Rollout(_message.Message):
         manual_advance: _builtins.bool = ...,
         waiting_for: _builtins.str = ...,
         selection: Global___Selection | None = ...,
+        late: Global___LateHosts | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "limits", b"limits", "selection", b"selection", "started", b"started", "state_decision", b"state_decision"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "late", b"late", "limits", b"limits", "selection", b"selection", "started", b"started", "state_decision", b"state_decision"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "decision_revision", b"decision_revision", "ended_at", b"ended_at", "fleet_id", b"fleet_id", "id", b"id", "limits", b"limits", "manual_advance", b"manual_advance", "product", b"product", "selection", b"selection", "started", b"started", "state", b"state", "state_decision", b"state_decision", "version", b"version", "waiting_for", b"waiting_for", "waves", b"waves"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "decision_revision", b"decision_revision", "ended_at", b"ended_at", "fleet_id", b"fleet_id", "id", b"id", "late", b"late", "limits", b"limits", "manual_advance", b"manual_advance", "product", b"product", "selection", b"selection", "started", b"started", "state", b"state", "state_decision", b"state_decision", "version", b"version", "waiting_for", b"waiting_for", "waves", b"waves"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Rollout: _TypeAlias = Rollout  # noqa: Y015
+
+@_typing.final
+class LateHosts(_message.Message):
+    """LateHosts are the hosts of a completed rollout that were away or held while its waves passed: they are offered the
+    release one by one, under the rollout's limits, until its not_after.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEFT_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    UNDER_WAY_FIELD_NUMBER: _builtins.int
+    BAD_FIELD_NUMBER: _builtins.int
+    STOPPED_FIELD_NUMBER: _builtins.int
+    left: _builtins.int
+    """Hosts that have not ended, lost ones too, >= 0."""
+    waiting: _builtins.int
+    """Of these: offline, held on the host, or quarantined, 0 to left."""
+    under_way: _builtins.int
+    """Of these: have their offer or their Go, 0 to left; more than one only when lost hosts came back."""
+    bad: _builtins.int
+    """Hosts that went bad since the rollout completed, >= 0."""
+    @_builtins.property
+    def stopped(self) -> _types_pb2.Decision:
+        """Why no late host is offered any more; absent while they are. PAUSED, SUSPENDED and INTERNAL end when a person
+        resumes; any other code is for good, and late hosts without Go are cancelled with it.
+        """
+
+    def __init__(
+        self,
+        *,
+        left: _builtins.int = ...,
+        waiting: _builtins.int = ...,
+        under_way: _builtins.int = ...,
+        bad: _builtins.int = ...,
+        stopped: _types_pb2.Decision | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["stopped", b"stopped"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bad", b"bad", "left", b"left", "stopped", b"stopped", "under_way", b"under_way", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LateHosts: _TypeAlias = LateHosts  # noqa: Y015
 
 @_typing.final
 class StateCount(_message.Message):
@@ -619,7 +669,7 @@ class Wave(_message.Message):
     hosts: _builtins.int
     """Hosts planned."""
     gate: _builtins.str
-    """The gate's verdict in words, against its limits."""
+    """The gate's verdict in words, against its limits; of a wave that has passed or failed, as it was then."""
     bad: _builtins.int
     """Bad hosts."""
     attempted: _builtins.int

@@ -125,14 +125,15 @@ class RolloutsServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def PauseRollout(self, request, context):
-        """PauseRollout stops at once: no offer and no Go after its commit. Carries no revision: stopping is cheap.
+        """PauseRollout stops at once: no offer and no Go after its commit. Carries no revision: stopping is cheap. Of a
+        completed rollout it stops the late hosts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResumeRollout(self, request, context):
-        """ResumeRollout continues a paused or halted rollout.
+        """ResumeRollout continues a paused or halted rollout, or the late hosts of a completed one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -146,14 +147,16 @@ class RolloutsServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CancelRollout(self, request, context):
-        """CancelRollout ends a rollout: before Go hosts stop for free, after Go they go back at the next step boundary.
+        """CancelRollout ends a rollout: before Go hosts stop for free, after Go they go back at the next step boundary. A
+        completed rollout stays completed; its late hosts are cancelled.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PressKillSwitch(self, request, context):
-        """PressKillSwitch suspends a scope: no offer and no Go after its commit, on any server; running rollouts are paused.
+        """PressKillSwitch suspends a scope: no offer and no Go after its commit, on any server; running rollouts are paused,
+        and the late hosts of completed ones.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

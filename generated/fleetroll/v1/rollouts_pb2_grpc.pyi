@@ -42,15 +42,21 @@ class RolloutsServiceStub:
     ListRolloutHosts: _grpc.UnaryUnaryMultiCallable[_rollouts_pb2.ListRolloutHostsRequest, _rollouts_pb2.ListRolloutHostsResponse]
     """ListRolloutHosts lists a rollout's hosts in their stored order."""
     PauseRollout: _grpc.UnaryUnaryMultiCallable[_rollouts_pb2.PauseRolloutRequest, _rollouts_pb2.PauseRolloutResponse]
-    """PauseRollout stops at once: no offer and no Go after its commit. Carries no revision: stopping is cheap."""
+    """PauseRollout stops at once: no offer and no Go after its commit. Carries no revision: stopping is cheap. Of a
+    completed rollout it stops the late hosts.
+    """
     ResumeRollout: _grpc.UnaryUnaryMultiCallable[_rollouts_pb2.ResumeRolloutRequest, _rollouts_pb2.ResumeRolloutResponse]
-    """ResumeRollout continues a paused or halted rollout."""
+    """ResumeRollout continues a paused or halted rollout, or the late hosts of a completed one."""
     AdvanceRollout: _grpc.UnaryUnaryMultiCallable[_rollouts_pb2.AdvanceRolloutRequest, _rollouts_pb2.AdvanceRolloutResponse]
     """AdvanceRollout opens the next wave of a rollout that waits for a person."""
     CancelRollout: _grpc.UnaryUnaryMultiCallable[_rollouts_pb2.CancelRolloutRequest, _rollouts_pb2.CancelRolloutResponse]
-    """CancelRollout ends a rollout: before Go hosts stop for free, after Go they go back at the next step boundary."""
+    """CancelRollout ends a rollout: before Go hosts stop for free, after Go they go back at the next step boundary. A
+    completed rollout stays completed; its late hosts are cancelled.
+    """
     PressKillSwitch: _grpc.UnaryUnaryMultiCallable[_rollouts_pb2.PressKillSwitchRequest, _rollouts_pb2.PressKillSwitchResponse]
-    """PressKillSwitch suspends a scope: no offer and no Go after its commit, on any server; running rollouts are paused."""
+    """PressKillSwitch suspends a scope: no offer and no Go after its commit, on any server; running rollouts are paused,
+    and the late hosts of completed ones.
+    """
     LiftKillSwitch: _grpc.UnaryUnaryMultiCallable[_rollouts_pb2.LiftKillSwitchRequest, _rollouts_pb2.LiftKillSwitchResponse]
     """LiftKillSwitch ends a suspension; starts nothing."""
     GetKillSwitch: _grpc.UnaryUnaryMultiCallable[_rollouts_pb2.GetKillSwitchRequest, _rollouts_pb2.GetKillSwitchResponse]
@@ -70,15 +76,21 @@ class RolloutsServiceAsyncStub(RolloutsServiceStub):
     ListRolloutHosts: _aio.UnaryUnaryMultiCallable[_rollouts_pb2.ListRolloutHostsRequest, _rollouts_pb2.ListRolloutHostsResponse]  # type: ignore[assignment]
     """ListRolloutHosts lists a rollout's hosts in their stored order."""
     PauseRollout: _aio.UnaryUnaryMultiCallable[_rollouts_pb2.PauseRolloutRequest, _rollouts_pb2.PauseRolloutResponse]  # type: ignore[assignment]
-    """PauseRollout stops at once: no offer and no Go after its commit. Carries no revision: stopping is cheap."""
+    """PauseRollout stops at once: no offer and no Go after its commit. Carries no revision: stopping is cheap. Of a
+    completed rollout it stops the late hosts.
+    """
     ResumeRollout: _aio.UnaryUnaryMultiCallable[_rollouts_pb2.ResumeRolloutRequest, _rollouts_pb2.ResumeRolloutResponse]  # type: ignore[assignment]
-    """ResumeRollout continues a paused or halted rollout."""
+    """ResumeRollout continues a paused or halted rollout, or the late hosts of a completed one."""
     AdvanceRollout: _aio.UnaryUnaryMultiCallable[_rollouts_pb2.AdvanceRolloutRequest, _rollouts_pb2.AdvanceRolloutResponse]  # type: ignore[assignment]
     """AdvanceRollout opens the next wave of a rollout that waits for a person."""
     CancelRollout: _aio.UnaryUnaryMultiCallable[_rollouts_pb2.CancelRolloutRequest, _rollouts_pb2.CancelRolloutResponse]  # type: ignore[assignment]
-    """CancelRollout ends a rollout: before Go hosts stop for free, after Go they go back at the next step boundary."""
+    """CancelRollout ends a rollout: before Go hosts stop for free, after Go they go back at the next step boundary. A
+    completed rollout stays completed; its late hosts are cancelled.
+    """
     PressKillSwitch: _aio.UnaryUnaryMultiCallable[_rollouts_pb2.PressKillSwitchRequest, _rollouts_pb2.PressKillSwitchResponse]  # type: ignore[assignment]
-    """PressKillSwitch suspends a scope: no offer and no Go after its commit, on any server; running rollouts are paused."""
+    """PressKillSwitch suspends a scope: no offer and no Go after its commit, on any server; running rollouts are paused,
+    and the late hosts of completed ones.
+    """
     LiftKillSwitch: _aio.UnaryUnaryMultiCallable[_rollouts_pb2.LiftKillSwitchRequest, _rollouts_pb2.LiftKillSwitchResponse]  # type: ignore[assignment]
     """LiftKillSwitch ends a suspension; starts nothing."""
     GetKillSwitch: _aio.UnaryUnaryMultiCallable[_rollouts_pb2.GetKillSwitchRequest, _rollouts_pb2.GetKillSwitchResponse]  # type: ignore[assignment]
@@ -125,7 +137,9 @@ class RolloutsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rollouts_pb2.PauseRolloutRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rollouts_pb2.PauseRolloutResponse, _abc.Awaitable[_rollouts_pb2.PauseRolloutResponse]]:
-        """PauseRollout stops at once: no offer and no Go after its commit. Carries no revision: stopping is cheap."""
+        """PauseRollout stops at once: no offer and no Go after its commit. Carries no revision: stopping is cheap. Of a
+        completed rollout it stops the late hosts.
+        """
 
     @_abc_1.abstractmethod
     def ResumeRollout(
@@ -133,7 +147,7 @@ class RolloutsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rollouts_pb2.ResumeRolloutRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rollouts_pb2.ResumeRolloutResponse, _abc.Awaitable[_rollouts_pb2.ResumeRolloutResponse]]:
-        """ResumeRollout continues a paused or halted rollout."""
+        """ResumeRollout continues a paused or halted rollout, or the late hosts of a completed one."""
 
     @_abc_1.abstractmethod
     def AdvanceRollout(
@@ -149,7 +163,9 @@ class RolloutsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rollouts_pb2.CancelRolloutRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rollouts_pb2.CancelRolloutResponse, _abc.Awaitable[_rollouts_pb2.CancelRolloutResponse]]:
-        """CancelRollout ends a rollout: before Go hosts stop for free, after Go they go back at the next step boundary."""
+        """CancelRollout ends a rollout: before Go hosts stop for free, after Go they go back at the next step boundary. A
+        completed rollout stays completed; its late hosts are cancelled.
+        """
 
     @_abc_1.abstractmethod
     def PressKillSwitch(
@@ -157,7 +173,9 @@ class RolloutsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rollouts_pb2.PressKillSwitchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rollouts_pb2.PressKillSwitchResponse, _abc.Awaitable[_rollouts_pb2.PressKillSwitchResponse]]:
-        """PressKillSwitch suspends a scope: no offer and no Go after its commit, on any server; running rollouts are paused."""
+        """PressKillSwitch suspends a scope: no offer and no Go after its commit, on any server; running rollouts are paused,
+        and the late hosts of completed ones.
+        """
 
     @_abc_1.abstractmethod
     def LiftKillSwitch(

@@ -97,6 +97,10 @@ class _AttemptStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AttemptS
     """Out of time before Go."""
     ATTEMPT_STATE_LOST: _AttemptState.ValueType  # 17
     """No word past the deadline after Go."""
+    ATTEMPT_STATE_EXCUSED: _AttemptState.ValueType  # 18
+    """Came back or ended without proof and was counted against nobody: a newer attempt of the same host followed it. Only
+    in what is told of earlier attempts; no host reports it.
+    """
 
 class AttemptState(_AttemptState, metaclass=_AttemptStateEnumTypeWrapper):
     """AttemptState is where one host's attempt of an update stands."""
@@ -137,6 +141,10 @@ ATTEMPT_STATE_EXPIRED: AttemptState.ValueType  # 16
 """Out of time before Go."""
 ATTEMPT_STATE_LOST: AttemptState.ValueType  # 17
 """No word past the deadline after Go."""
+ATTEMPT_STATE_EXCUSED: AttemptState.ValueType  # 18
+"""Came back or ended without proof and was counted against nobody: a newer attempt of the same host followed it. Only
+in what is told of earlier attempts; no host reports it.
+"""
 Global___AttemptState: _TypeAlias = AttemptState  # noqa: Y015
 
 @_typing.final
