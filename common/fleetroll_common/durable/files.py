@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+ASIDE_NAMES = 9
+"""Damaged files that are kept of one name."""
+
+
 def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Replace (or make) the file ``path`` by ``data`` and return when that survives a power cut.
 
@@ -50,6 +54,16 @@ def create_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
         effects.link(staged, path)
         effects.unlink(staged)
     effects.fsync_dir(path.parent)
+
+
+def free_name(path: Path) -> Path:
+    """Return where a damaged file is put aside: ``path``, or where that is taken ``path-2``, ``path-3`` and so on.
+
+    What was put aside earlier is the older evidence and stays. There are at most :data:`ASIDE_NAMES` of them, the last
+    of which is replaced: damage without end MUST NOT fill the disk.
+    """
+    names = (path, *(path.with_name(f"{path.name}-{number}") for number in range(2, ASIDE_NAMES + 1)))
+    return next((name for name in names if not os.path.lexists(name)), names[-1])
 
 
 def sync_dir(path: Path) -> None:

@@ -14,6 +14,11 @@ _PART = re.compile(r"[a-z0-9_]{1,24}", re.ASCII)
 _ARCH = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
+def is_platform_part(text: str) -> bool:
+    """Tell whether ``text`` can be a part of a platform."""
+    return _PART.fullmatch(text) is not None
+
+
 @dataclass(frozen=True, order=True)
 class Platform:
     """One platform; parts are lower case letters, digits and ``_``, at most 24 characters each."""

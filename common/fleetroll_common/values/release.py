@@ -130,6 +130,11 @@ def target_path(product: str, version: Version, platform: Platform) -> str:
     return f"{check_product(product)}/{version}/{platform}.tar.zst"
 
 
+def is_product(product: str) -> bool:
+    """Tell whether ``product`` is a product's name."""
+    return not _name_fault(product)
+
+
 def check_product(product: str) -> str:
     """Return ``product`` when it is a product's name.
 

@@ -1,7 +1,7 @@
 """gRPC channel options of both ends, in one place: a server that forbids the pings of its agents cuts them all off.
 
-Three lists: an agent's channel, an administrator's channel, a server's port (which both use). Units are in the comments
-since gRPC's names have them only in part.
+Four lists: an agent's channel, an administrator's, that of an administrator's watcher, a server's port, which all of
+them use. Units are in the comments since gRPC's names have them only in part.
 """
 
 from __future__ import annotations
@@ -34,6 +34,12 @@ SERVER_HANDSHAKE_MS = 20_000
 """A connection that has not finished TLS by then is dropped (gRPC's default is 120 s): it holds a socket and memory."""
 ADMIN_RECONNECT_MS = 2_000
 """The longest wait of an administrator's channel before it tries again to connect."""
+ADMIN_CONNECT_MS = 5_000
+"""How long one try of an administrator's channel to connect may take, TLS with it; gRPC waits 20 s by itself."""
+ADMIN_KEEPALIVE_MS = 20_000
+ADMIN_KEEPALIVE_TIMEOUT_MS = 5_000
+"""A call on a line on which bytes vanish fails after 25 s: before a person's patience, and the 30 s of a command, end.
+MUST stay well above ``SERVER_MIN_PING_MS``."""
 MAX_CALLS_PER_CONNECTION = 100
 """Calls at one time on one connection: an agent has its stream and a few downloads, a console some dozens."""
 
@@ -75,6 +81,17 @@ _ADMIN = MappingProxyType(
         # A person watches a rollout through a restart of the server: gRPC's own waits grow to two minutes, in which an
         # outcome would not be shown. Agents need no such bound: they open a new channel each time, by their own rules.
         "grpc.max_reconnect_backoff_ms": ADMIN_RECONNECT_MS,
+        "grpc.min_reconnect_backoff_ms": ADMIN_CONNECT_MS,
+        "grpc.keepalive_time_ms": ADMIN_KEEPALIVE_MS,
+        "grpc.keepalive_timeout_ms": ADMIN_KEEPALIVE_TIMEOUT_MS,
+        "grpc.http2.ping_timeout_ms": ADMIN_KEEPALIVE_TIMEOUT_MS,
+    }
+)
+
+_WATCH = MappingProxyType(
+    {
+        # 1 = a connection of its own per channel: a watcher that starts over must not get the half-dead line back.
+        "grpc.use_local_subchannel_pool": 1,
     }
 )
 
@@ -93,10 +110,14 @@ _SERVER = MappingProxyType(
 
 
 def _options(*parts: Mapping[str, int]) -> Options:
-    """Return the union of ``parts`` in the form that gRPC takes."""
-    return tuple(pair for part in parts for pair in part.items())
+    """Return the union of ``parts`` in the form that gRPC takes; of an option in several the last one holds."""
+    union: dict[str, int] = {}
+    for part in parts:
+        union.update(part)
+    return tuple(union.items())
 
 
 AGENT_OPTIONS: Options = _options(_BOTH, _CLIENT, _AGENT)
 ADMIN_OPTIONS: Options = _options(_BOTH, _CLIENT, _ADMIN)
+WATCH_OPTIONS: Options = _options(_BOTH, _CLIENT, _ADMIN, _WATCH)
 SERVER_OPTIONS: Options = _options(_BOTH, _SERVER)

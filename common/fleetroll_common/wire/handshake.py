@@ -18,8 +18,8 @@ SESSION_TOKEN_KEY = "fleetroll-session-bin"  # noqa: S105 (a name, not a secret)
 """Metadata key of the session token in unary calls; ``-bin``: gRPC carries the bytes as they are."""
 
 HANDSHAKE_SECONDS = 20.0
-"""How long either end waits for the other's next message before the session is open. A host with a slow disk syncs its
-ratchet and journal in it; a peer that says nothing must not hold one of the places in the handshake for longer."""
+"""How long an agent waits for its server's next message before the session is open, and a server for the commit of a
+hello. A server waits less for the agent's words: whoever says nothing must not hold a place in the handshake."""
 HEARTBEAT_SECONDS = 20.0
 MISSED_HEARTBEATS = 3
 """An agent is offline after this many (60 s): one lost segment and its retransmissions fit into two."""

@@ -14,6 +14,7 @@ from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.platform import Platform
 from fleetroll_publishing.artefact.allowed import AGENT_DISTRIBUTIONS, add_distribution
 from fleetroll_publishing.artefact.build import RELEASE_LEVEL, BuiltArtefact, write_artefact
+from fleetroll_publishing.artefact.bytecode import add_byte_code
 from fleetroll_publishing.artefact.content import Content
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def build_agent_artefact(
         out: the file to make; an existing one is replaced.
         version: stamped into it; the agent reports it.
         git_sha: the commit of ``source``, ``+dirty`` behind it when the tree has changes.
-        platform: MUST be that of the running interpreter, whose libraries are taken.
+        platform: MUST be that of the running interpreter, whose libraries are taken and which compiles the modules.
         source: root of the source tree, with ``agent``, ``common`` and ``generated`` in it.
         built_at: the commit's own time (aware), so that the same commit gives the same bytes.
         level: of compression, 1 to 19.
@@ -77,11 +78,15 @@ def build_agent_artefact(
         remedy = "build it with an interpreter of that platform"
         raise RequestError(message, code=Code.WRONG_PLATFORM, remedy=remedy, field="platform")
     content = agent_content(source, BuildInfo(version, git_sha, built_at))
+    add_byte_code(content, without=frozenset({ENTRY_POINT}))
     return write_artefact(content, out, entry_point=ENTRY_POINT, level=level)
 
 
 def agent_content(source: Path, info: BuildInfo) -> Content:
-    """Return the files of the agent, stamped with ``info``. Errors as in :func:`build_agent_artefact`."""
+    """Return the files of the agent, stamped with ``info``. Errors as in :func:`build_agent_artefact`.
+
+    Byte code comes last, when nothing is changed any more: a host does not compare it with its source.
+    """
     content = Content()
     for package in _PACKAGES:
         _add_package(content, source, package)
@@ -97,7 +102,7 @@ def agent_content(source: Path, info: BuildInfo) -> Content:
 
 
 def _add_package(content: Content, source: Path, package: str) -> None:
-    """Add the modules of one of our packages; stubs, markers and byte code stay behind."""
+    """Add the modules of one of our packages; stubs, markers and byte code that lies around stay behind."""
     folder = source / package
     modules = sorted(folder.rglob("*.py"))
     if not modules:

@@ -1,7 +1,8 @@
 """Which files of which distributions an agent takes along: an allow-list, so that nothing reaches hosts by accident.
 
-What a distribution's own RECORD lists is taken, save what no running agent reads: byte code, stubs, sources of compiled
-parts, tests, scripts, and the installer's notes, which hold paths of the building machine. Licences and METADATA stay.
+What a distribution's own RECORD lists is taken, save what no running agent reads: an installer's byte code (the
+artefact has its own), stubs, sources of compiled parts, tests, scripts, and the installer's notes, which hold paths of
+the building machine. Licences and METADATA stay.
 """
 
 from __future__ import annotations

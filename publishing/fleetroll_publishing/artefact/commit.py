@@ -45,10 +45,16 @@ def _git(source: Path, *arguments: str) -> str:
         command = [git, "-C", str(source), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=True)  # noqa: S603 (fixed words)
     except subprocess.CalledProcessError as error:
-        raise _no_commit((error.stderr.strip().splitlines() or ["git failed"])[-1]) from error
+        raise _no_commit(_reason(error.stderr)) from error
     except subprocess.TimeoutExpired as error:
         raise _no_commit(f"git did not answer within {_TIMEOUT_SECONDS} s") from error
     return done.stdout.strip()
+
+
+def _reason(said: str) -> str:
+    """Return the line that says why git failed: what follows it may be a hint, as where a file system ends."""
+    lines = said.strip().splitlines() or ["git failed"]
+    return next((line for line in lines if line.startswith("fatal: ")), lines[-1])
 
 
 def _no_commit(reason: str) -> RequestError:
