@@ -29,7 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     except FleetrollError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
     except OSError as error:
-        print(f"{PROGRAM}: {error.filename or 'system'}: {error.strerror}", file=sys.stderr)
+        remedy = "see that it is there, of the right kind, and open to this user"
+        print(f"{PROGRAM}: {error.filename or 'system'}: {error.strerror or error}; {remedy}", file=sys.stderr)
     return 1
 
 

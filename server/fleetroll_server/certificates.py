@@ -17,9 +17,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from fleetroll_common.durable import write_durably
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from fleetroll_server.datafolder import DataFolder
     from fleetroll_server.secrets import Secrets
@@ -95,19 +98,52 @@ def current_leaf(folder: DataFolder, secrets: Secrets, hosts: Sequence[str], now
     """Return the server's certificate, made anew where there is none or it needs renewal.
 
     Raises:
-        StoreError: the CA's key can't be opened (operator's fault).
+        StoreError: a file of the CA is missing or damaged, or its key can't be opened (operator's fault).
         OSError: the folder can't be read or written.
     """
     certificate_path, key_path = folder.tls / "server.pem", folder.tls / "server.key.sealed"
     if certificate_path.exists() and key_path.exists():
-        leaf = Pair(certificate_path.read_bytes(), secrets.open(key_path.read_text("ascii")))
+        leaf = Pair(certificate_path.read_bytes(), secrets.open(key_path.read_text("ascii", "replace")))
         if _belong_together(leaf) and not needs_renewal(leaf.certificate, hosts, now):
             return leaf
-    ca = Pair((folder.tls / "ca.pem").read_bytes(), secrets.open((folder.tls / "ca.key.sealed").read_text("ascii")))
+    sealed = _read(folder.tls / "ca.key.sealed").decode("ascii", "replace")
+    ca = Pair(ca_certificate(folder), secrets.open(sealed))
     leaf = issue_leaf(ca, hosts, now)
     write_durably(key_path, secrets.seal(leaf.key).encode())
     write_durably(certificate_path, leaf.certificate, 0o644)
     return leaf
+
+
+def ca_certificate(folder: DataFolder) -> bytes:
+    """Return the CA's certificate as hosts and clients get it, PEM.
+
+    Raises:
+        StoreError: it is missing or damaged (operator's fault).
+    """
+    path = folder.tls / "ca.pem"
+    data = _read(path)
+    try:
+        x509.load_pem_x509_certificate(data)
+    except ValueError as error:
+        raise _unusable(path, "it holds no certificate") from error
+    return data
+
+
+def _read(path: Path) -> bytes:
+    """Return a file of the CA."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _unusable(path, error.strerror or str(error)) from error
+
+
+def _unusable(path: Path, why: str) -> StoreError:
+    """Return the operator's error. A new CA would shut every host out, so none is made."""
+    return StoreError(
+        f"tls: {path} can't be used: {why}",
+        code=Code.STORE_FAILED,
+        remedy="bring it back from a backup of the data folder",
+    )
 
 
 def host_of(address: str) -> str:
@@ -118,7 +154,11 @@ def host_of(address: str) -> str:
 def _belong_together(pair: Pair) -> bool:
     """Tell whether key and certificate are of one making: a crash between the two writes leaves them apart."""
     key = serialization.load_pem_private_key(pair.key, None)
-    return key.public_key() == x509.load_pem_x509_certificate(pair.certificate).public_key()
+    try:
+        certificate = x509.load_pem_x509_certificate(pair.certificate)
+    except ValueError:  # damaged: it is made anew
+        return False
+    return key.public_key() == certificate.public_key()
 
 
 def _builder(

@@ -97,11 +97,23 @@ def _passphrase(path: Path | None) -> Passphrase | None:
     """Read the passphrase's file; None without one."""
     if path is None:
         return None
-    lines = path.read_text("utf-8").splitlines()
-    if not lines or not lines[0]:
-        message = f"passphrase-file: the first line of {path.name} is empty"
-        raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="write the passphrase there", field="passphrase")
-    return Passphrase(lines[0])
+    try:
+        first = path.read_text("utf-8").partition("\n")[0].rstrip("\r")
+    except OSError as error:
+        raise _bad_passphrase(
+            f"{path} can't be read: {error.strerror}", "name a file that this user can read"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise _bad_passphrase(f"{path} is not UTF-8", "write the passphrase there as UTF-8") from error
+    if not first:
+        raise _bad_passphrase(f"the first line of {path} is empty", "write the passphrase there")
+    return Passphrase(first)
+
+
+def _bad_passphrase(what: str, remedy: str) -> RequestError:
+    """Return the operator's error."""
+    message = f"passphrase-file: {what}"
+    return RequestError(message, code=Code.INVALID_ARGUMENT, remedy=remedy, field="passphrase-file")
 
 
 def _say(line: str) -> None:

@@ -59,7 +59,7 @@ class DataFolder:
 
     @property
     def spool(self) -> Path:
-        """Uploads that are not accepted yet; emptied at start."""
+        """Uploads that are not accepted yet; those of an earlier process are deleted at start."""
         return self.path / "spool"
 
     def make(self) -> None:

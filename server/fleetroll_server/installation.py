@@ -12,8 +12,9 @@ from fleetroll_common.values.errors import StoreError
 from fleetroll_server.store.tables import MetaRow, table_of
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
     from fleetroll_server.secrets import Secrets
-    from fleetroll_server.store import Store
 
 _META = table_of(MetaRow)
 
@@ -33,16 +34,21 @@ class Installation:
     demo: bool
 
 
-async def load_installation(store: Store, secrets: Secrets) -> Installation:
-    """Read it.
+async def load_installation(connection: AsyncConnection, secrets: Secrets) -> Installation:
+    """Read it from a database of any schema, an empty one included: before anything is migrated or cleaned up.
 
     Raises:
         StoreError: the database was never initialised, or its secrets are another server's (operator's fault).
     """
-    async with store.read() as connection:
+    meta: dict[str, str] = {}
+    if await connection.run_sync(lambda plain: sa.inspect(plain).has_table(_META.name)):
         rows = await connection.execute(sa.select(_META.c.key, _META.c.value))
         meta = {row.key: row.value for row in rows}
     if "incarnation" not in meta or "server_key" not in meta:
         message = "the database was never initialised"
-        raise StoreError(message, code=Code.STORE_FAILED, remedy="run fleetroll-server init on a new folder")
+        raise StoreError(
+            message,
+            code=Code.STORE_FAILED,
+            remedy="bring the database back from a backup, or run fleetroll-server init on a new folder",
+        )
     return Installation(meta["incarnation"], secrets.open(meta["server_key"]), meta.get("demo") == "yes")

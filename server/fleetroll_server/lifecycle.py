@@ -23,7 +23,7 @@ from fleetroll_server.access.authorise import Authoriser
 from fleetroll_server.access.declared import declared_rules
 from fleetroll_server.catalogue.catalogue import Catalogue
 from fleetroll_server.catalogue.files import remove_leftovers
-from fleetroll_server.certificates import current_leaf, host_of
+from fleetroll_server.certificates import ca_certificate, current_leaf, host_of
 from fleetroll_server.gateway.registry import SessionRegistry
 from fleetroll_server.installation import load_installation
 from fleetroll_server.observe.health import Readiness
@@ -31,6 +31,7 @@ from fleetroll_server.parts import assemble
 from fleetroll_server.rpc.access import AccessInterceptor
 from fleetroll_server.rpc.contract import SERVICES
 from fleetroll_server.rpc.errors import ErrorInterceptor
+from fleetroll_server.rpc.texts import TextInterceptor
 from fleetroll_server.secrets import Secrets
 from fleetroll_server.services import Services
 from fleetroll_server.store import Store
@@ -77,10 +78,11 @@ async def running(folder: DataFolder, settings: Settings, clock: Clock, ids: IdS
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(_exclusive(folder))
         secrets = Secrets.load(folder.secret_key)
+        async with Store.peek(folder.database_url) as connection:
+            installation = await load_installation(connection, secrets)
         store = await Store.open(folder.database_url, clock)
         stack.push_async_callback(store.close)
         await remove_leftovers(folder, store)
-        installation = await load_installation(store, secrets)
         server = _make_server(store, clock, ids, installation)
         address = await _open_port(server, stack, folder, settings, secrets, clock)
         registry = SessionRegistry()
@@ -95,7 +97,7 @@ async def running(folder: DataFolder, settings: Settings, clock: Clock, ids: IdS
             server_id=ids.new("server"),
             incarnation=installation.incarnation,
             demo=installation.demo,
-            ca_pem=(folder.tls / "ca.pem").read_bytes(),
+            ca_pem=ca_certificate(folder),
             addresses=settings.addresses or (address,),
             catalogue=await Catalogue.load(store, registry),
             sessions=registry,
@@ -108,7 +110,7 @@ def _make_server(store: Store, clock: Clock, ids: IdSource, installation: Instal
     """Return the server with its door; raises where the contract leaves an RPC undeclared."""
     authoriser = Authoriser(store, clock, installation.server_key)
     door = AccessInterceptor(authoriser, declared_rules(SERVICES))
-    return grpc.aio.server(interceptors=[ErrorInterceptor(ids), door], options=SERVER_OPTIONS)
+    return grpc.aio.server(interceptors=[ErrorInterceptor(ids), door, TextInterceptor()], options=SERVER_OPTIONS)
 
 
 async def _open_port(
@@ -125,13 +127,21 @@ async def _open_port(
     leaf = current_leaf(folder, secrets, hosts, clock.now())
     credentials = grpc.ssl_server_credentials([(leaf.key, leaf.certificate)])
     stack.push_async_callback(server.stop, None)
+    host, _, asked = settings.listen.rpartition(":")
     try:
         port = server.add_secure_port(settings.listen, credentials)
     except RuntimeError as error:
-        message = f"listen: {settings.listen} can't be opened"
-        remedy = "choose another port, or end the program that has it"
-        raise RequestError(message, code=Code.UNAVAILABLE, remedy=remedy, field="listen") from error
-    return f"{settings.listen.rpartition(':')[0]}:{port}"
+        raise _not_opened(settings.listen) from error
+    if int(asked) not in {0, port}:
+        raise _not_opened(settings.listen)
+    return f"{host}:{port}"
+
+
+def _not_opened(listen: str) -> RequestError:
+    """Return the operator's error."""
+    message = f"listen: {listen} can't be opened"
+    remedy = "choose another port, or end the program that has it"
+    return RequestError(message, code=Code.UNAVAILABLE, remedy=remedy, field="listen")
 
 
 async def _start_parts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from fleetroll.v1 import (
@@ -18,6 +19,7 @@ from fleetroll.v1 import (
 )
 from fleetroll_server.catalogue.catalogue import Freshness
 from fleetroll_server.engine.engine import Engine
+from fleetroll_server.events.hub import Hub
 from fleetroll_server.gateway.gateway import Gateway
 from fleetroll_server.gateway.servicer import AgentStreamServicer
 from fleetroll_server.observe.lease import ServerLease
@@ -30,6 +32,7 @@ from fleetroll_server.rpc.repository import RepositoryServicer
 from fleetroll_server.rpc.rollouts import RolloutsServicer
 from fleetroll_server.rpc.server_info import ServerInfoServicer
 from fleetroll_server.rpc.tokens import TokensServicer
+from fleetroll_server.upkeep.retention import Retention
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,6 +62,8 @@ def assemble(services: Services, registry: SessionRegistry) -> Parts:
     """Build every part around ``services``. ``registry`` is what ``services.sessions`` is, as the gateway sees it."""
     engine = Engine(services)
     gateway = Gateway(services, registry, engine)
+    hub = Hub(services.store, services.clock)
+    settings = services.settings
     return Parts(
         registrations=(
             _adding(server_info_pb2_grpc.add_ServerInfoServiceServicer_to_server, ServerInfoServicer(services)),
@@ -69,12 +74,14 @@ def assemble(services: Services, registry: SessionRegistry) -> Parts:
             _adding(repository_pb2_grpc.add_RepositoryServiceServicer_to_server, RepositoryServicer(services)),
             _adding(rollouts_pb2_grpc.add_RolloutsServiceServicer_to_server, RolloutsServicer(services)),
             _adding(agent_stream_pb2_grpc.add_AgentStreamServiceServicer_to_server, AgentStreamServicer(gateway)),
-            _adding(events_pb2_grpc.add_EventsServiceServicer_to_server, EventsServicer()),
+            _adding(events_pb2_grpc.add_EventsServiceServicer_to_server, EventsServicer(services, hub)),
         ),
         background=(
             ServerLease(services),
             Freshness(services),
-            RootKeyWatch(services.settings.root_keys),
+            RootKeyWatch(settings.root_keys),
+            Retention(services.store, timedelta(days=settings.report_days), timedelta(days=settings.event_days)),
+            hub,
             engine,
             gateway,
         ),

@@ -52,9 +52,9 @@ class Secrets:
         try:
             key = bytes.fromhex(path.read_text("ascii").strip())
         except (OSError, ValueError) as error:
-            raise _unusable(path.name) from error
+            raise _unusable(path) from error
         if len(key) != KEY_BYTES:
-            raise _unusable(path.name)
+            raise _unusable(path)
         return cls(key)
 
     def seal(self, data: bytes) -> str:
@@ -75,10 +75,10 @@ class Secrets:
             raise StoreError(message, code=Code.STORE_FAILED, remedy=remedy) from error
 
 
-def _unusable(name: str) -> StoreError:
+def _unusable(path: Path) -> StoreError:
     """Return the error about the key file."""
     return StoreError(
-        f"{name} is missing or damaged: no secret of this server can be opened",
+        f"{path} is missing or damaged: no secret of this server can be opened",
         code=Code.STORE_FAILED,
         remedy="bring the file back from a backup of the data folder",
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+
+from fleetroll_server.door import Door
+from fleetroll_server.lookagain import LookAgain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +72,8 @@ class Services:
         addresses: "host:port" under which agents reach this fleet's servers, in order.
         catalogue: releases, artefacts, signed metadata.
         sessions: the open agent sessions of this process.
+        look_again: rollouts whose work goes on in the next transaction.
+        door: whether this process accepts hellos.
     """
 
     store: Store
@@ -85,3 +90,5 @@ class Services:
     addresses: tuple[str, ...]
     catalogue: Catalogue
     sessions: Sessions
+    look_again: LookAgain = field(default_factory=LookAgain)
+    door: Door = field(default_factory=Door)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints, ValidationError, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -20,7 +20,22 @@ from pydantic_settings import (
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 
-Address = Annotated[str, StringConstraints(pattern=r"^(\[[0-9a-fA-F:.]{2,64}\]|[A-Za-z0-9._-]{1,253}):[0-9]{1,5}$")]
+MAX_PORT = 65535
+"""gRPC takes what is above modulo 65536: another port than the one that was asked for."""
+
+
+def _check_port(address: str) -> str:
+    """Refuse a port that does not exist."""
+    if int(address.rpartition(":")[2]) > MAX_PORT:
+        raise ValueError(f"the port of {address!r} is not one of 0 to {MAX_PORT}")
+    return address
+
+
+Address = Annotated[
+    str,
+    StringConstraints(pattern=r"^(\[[0-9a-fA-F:.]{2,64}\]|[A-Za-z0-9._-]{1,253}):[0-9]{1,5}$"),
+    AfterValidator(_check_port),
+]
 
 
 class Settings(BaseSettings):
@@ -71,6 +86,20 @@ class Settings(BaseSettings):
         description="How long an upload of a release may stand still before it is ended, in seconds.",
     )
 
+    report_days: float = Field(
+        default=30.0,
+        ge=1,
+        le=3650,
+        description="How long reports of hosts are kept, in days; those of rollouts that have not ended, and the "
+        "newest one of each journal, longer.",
+    )
+    event_days: float = Field(
+        default=90.0,
+        ge=1,
+        le=3650,
+        description="How long events are kept, in days. Watchers that were away for longer start over.",
+    )
+
     @field_validator("addresses", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -109,8 +138,9 @@ def load_settings(path: Path, **given: Any) -> Settings:  # noqa: ANN401 (values
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        message = f"settings: {field}: {first['msg']}"
-        raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy=f"correct {path.name}", field=field) from error
+        message = f"settings: {field}: {first['msg'].removeprefix('Value error, ')}"
+        remedy = f"correct {path.name}, the environment or the command line, wherever it stands"
+        raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy=remedy, field=field) from error
     except ValueError as error:
         message = f"settings: {path.name} is no TOML: {error}"
         raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy=f"correct {path.name}") from error

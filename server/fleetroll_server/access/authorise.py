@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 import sqlalchemy as sa
 
@@ -17,6 +17,9 @@ from fleetroll_server.store.tables import ApiTokenRow, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
     from fleetroll_common.values.clock import Clock
     from fleetroll_server.store import Store
@@ -76,11 +79,31 @@ class Authoriser:
             row = (
                 await connection.execute(sa.select(_TOKEN).where(_TOKEN.c.secret_hash == hashed(secret)))
             ).one_or_none()
-        if row is None or row.revoked:
+        if row is None:
             raise _unknown_token()
-        if row.expires_at <= self._clock.now():
-            raise _unauthenticated(f"API token: it ended at {row.expires_at.isoformat()}", "ask an admin for a new one")
+        _check_valid(row, self._clock.now())
         return Caller("token", row.id, Role(row.role), frozenset(row.scopes), tuple(row.fleet_ids))
+
+
+async def check_standing(connection: AsyncConnection, caller: Caller, now: datetime) -> None:
+    """Look again at the token of a call that lasts: it may have ended since the call began.
+
+    Raises:
+        RequestError: UNAUTHENTICATED (an admin's decision, or its time).
+    """
+    query = sa.select(_TOKEN.c.revoked, _TOKEN.c.expires_at).where(_TOKEN.c.id == caller.actor_id)
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        raise _unknown_token()
+    _check_valid(row, now)
+
+
+def _check_valid(row: Any, now: datetime) -> None:  # noqa: ANN401 (a row)
+    """Refuse a token that has ended."""
+    if row.revoked:
+        raise _unknown_token()
+    if row.expires_at <= now:
+        raise _unauthenticated(f"API token: it ended at {row.expires_at.isoformat()}", "ask an admin for a new one")
 
 
 def _allowed(caller: Caller, rule: PeopleOnly) -> Caller:

@@ -91,3 +91,15 @@ def current_caller() -> Caller:
     if not isinstance(caller, Caller):
         raise RequestError("this call needs an API token", code=Code.UNAUTHENTICATED)
     return caller
+
+
+def current_agent() -> AgentCaller:
+    """Return the agent that calls an agents' RPC.
+
+    Raises:
+        RequestError: UNAUTHENTICATED: none does; only a wrong declaration in the contract could lead here.
+    """
+    caller = _current.get()
+    if not isinstance(caller, AgentCaller):
+        raise RequestError("this call needs a session", code=Code.UNAUTHENTICATED)
+    return caller

@@ -35,6 +35,8 @@ class Catalogue:
         """Start at the timestamp's ``version``; tell ``sessions`` about newer ones."""
         self._version = version
         self._sessions = sessions
+        self.signing = asyncio.Lock()
+        """Held from the reading of the newest metadata to the commit of what was signed from it, by whoever signs."""
 
     @classmethod
     async def load(cls, store: Store, sessions: Sessions) -> Catalogue:
@@ -96,6 +98,11 @@ class Freshness:
         Raises:
             FleetrollError: it could not be signed or stored.
         """
+        async with self._services.catalogue.signing:
+            return await self._sign_if_due()
+
+    async def _sign_if_due(self) -> float:
+        """Do it under the lock."""
         services = self._services
         async with services.store.read() as connection:
             old = await current_files(connection)

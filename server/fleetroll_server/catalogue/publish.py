@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from fleetroll_common.durable import sync_dir
 from fleetroll_common.trust.listing import role_name
 from fleetroll_common.values.codes import Code
-from fleetroll_common.values.errors import RequestError, StoreError
+from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.release import ReleaseCustom
 from fleetroll_common.wire.handshake import PROTOCOL
 from fleetroll_publishing.artefact.inspect import inspect_artefact
 from fleetroll_publishing.repository import TargetFile, publish_targets
 from fleetroll_publishing.roles import read_repository
 from fleetroll_server.catalogue import reads
+from fleetroll_server.catalogue.files import drop_unlisted, keep
 from fleetroll_server.catalogue.keys import load_signers
 from fleetroll_server.catalogue.metadata import add_files, current_files, timestamp_version
 from fleetroll_server.store import EventFact
@@ -33,7 +33,6 @@ from fleetroll_server.store.tables import ArtifactRow, ReleaseRow, table_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
-    from pathlib import Path
 
     from fleetroll_publishing.artefact.inspect import Inspected
     from fleetroll_server.access.caller import Caller
@@ -64,7 +63,6 @@ class Publisher:
         """Call ``announce`` with the timestamp's version after each commit."""
         self._services = services
         self._announce = announce
-        self._signing = asyncio.Lock()
 
     async def check(self, offer: Offer) -> None:
         """Refuse an offer that could not be listed whatever its bytes are.
@@ -103,41 +101,37 @@ class Publisher:
         _check_stamp(offer, inspected)
         now = self._services.clock.now().replace(microsecond=0)
         custom = _describe(offer, inspected, now)
-        kept = self._services.folder.artefacts / offer.sha256
-        try:
-            new_file = await asyncio.to_thread(_keep, upload.path, kept)
-        except OSError as error:
-            message = f"the artefact could not be stored: {error.strerror}"
-            raise StoreError(message, code=Code.STORE_FAILED, remedy="free space on the server") from error
-        try:
-            return await self._list(offer, custom, caller)
-        except RequestError:
-            if new_file:
-                await asyncio.to_thread(kept.unlink, missing_ok=True)
-            raise
+        # The file is part of it: whoever fails must not take away what somebody else has listed meanwhile.
+        async with self._services.catalogue.signing:
+            await self.check(offer)
+            try:
+                await keep(self._services.folder, offer.sha256, upload.path)
+                return await self._list(offer, custom, caller)
+            except RequestError:
+                await drop_unlisted(self._services.folder, self._services.store, offer.sha256)
+                raise
 
     async def _list(self, offer: Offer, custom: ReleaseCustom, caller: Caller) -> Published:
-        """Sign and commit; one at a time in this process, by compare-and-set between processes."""
+        """Sign and commit; one at a time in this process by the lock, by compare-and-set between processes."""
         services = self._services
-        async with self._signing:
-            async with services.store.read() as connection:
-                old = await current_files(connection)
-                signers = await load_signers(connection, services.secrets)
-            target = TargetFile(offer.length, offer.sha256, custom.to_json())
-            new = await asyncio.to_thread(
-                publish_targets, old, offer.product, {offer.path: target}, signers, services.clock.now()
-            )
-            role_version = read_repository({**old, **new}).products[offer.product].version
-            version = timestamp_version(new)
+        async with services.store.read() as connection:
+            old = await current_files(connection)
+            signers = await load_signers(connection, services.secrets)
+        target = TargetFile(offer.length, offer.sha256, custom.to_json())
+        new = await asyncio.to_thread(
+            publish_targets, old, offer.product, {offer.path: target}, signers, services.clock.now()
+        )
+        role_version = read_repository({**old, **new}).products[offer.product].version
+        version = timestamp_version(new)
 
-            async def job(tx: Tx) -> Release:
-                await add_files(tx, old, new)
-                release = await _insert(tx, offer, custom, caller, services.ids.new("release"))
-                tx.emit(_event(offer, caller, role_version))
-                tx.after_commit(lambda: self._announce(version))
-                return release
+        async def job(tx: Tx) -> Release:
+            await add_files(tx, old, new)
+            release = await _insert(tx, offer, custom, caller, services.ids.new("release"))
+            tx.emit(_event(offer, caller, role_version))
+            tx.after_commit(lambda: self._announce(version))
+            return release
 
-            return Published(await services.store.writer.command(job), role_version)
+        return Published(await services.store.writer.command(job), role_version)
 
 
 def _check_stamp(offer: Offer, inspected: Inspected) -> None:
@@ -175,14 +169,6 @@ def _describe(offer: Offer, inspected: Inspected, now: datetime) -> ReleaseCusto
         released_at=now,
         supported_from=offer.supported_from,
     )
-
-
-def _keep(spooled: Path, kept: Path) -> bool:
-    """Move the durable upload under its hash, durably; tell whether the name is new."""
-    new = not kept.exists()
-    spooled.replace(kept)
-    sync_dir(kept.parent)
-    return new
 
 
 async def _insert(tx: Tx, offer: Offer, custom: ReleaseCustom, caller: Caller, fresh_id: str) -> Release:

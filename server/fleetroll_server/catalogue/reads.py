@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from sqlalchemy import RowMapping
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+STABLE = "stable"
+"""The channel that is meant where nothing is said."""
 _RELEASE = table_of(ReleaseRow)
 _ARTIFACT = table_of(ArtifactRow)
 _COLUMNS = (
@@ -67,16 +69,18 @@ async def release(connection: AsyncConnection, product: str, version: str) -> Re
 
 
 async def newest_release(connection: AsyncConnection, product: str) -> Release:
-    """Return the listed release of the highest version.
+    """Return the listed release of the highest version in the stable channel; a pre-release is only ever named.
 
     Raises:
-        RequestError: NOT_FOUND: nothing of ``product`` is listed (caller's fault).
+        RequestError: NOT_FOUND: no such release of ``product`` is listed (caller's fault).
     """
-    listed = [found for found in await releases(connection, product) if found.listed]
-    if not listed:
-        message = f"product: no release of {product[:63]!r} is listed"
-        raise RequestError(message, code=Code.NOT_FOUND, remedy="publish one first", field="product")
-    return listed[0]
+    stable = [
+        found for found in await releases(connection, product, STABLE) if found.listed and not found.parsed_version.pre
+    ]
+    if not stable:
+        message = f"product: no release of {product[:63]!r} is listed as {STABLE}"
+        raise RequestError(message, code=Code.NOT_FOUND, remedy="publish one, or name a version", field="product")
+    return stable[0]
 
 
 async def artifact_at(connection: AsyncConnection, path: str) -> Artifact:

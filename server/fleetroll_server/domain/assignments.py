@@ -9,12 +9,10 @@ from fleetroll_server.domain.states import (
     ATTEMPT_TRANSITIONS,
     BEFORE_GO,
     FINAL,
+    PAST_GO,
     AttemptState,
     Trigger,
 )
-
-MAX_GENERATION_JUMP = 2**32
-"""A host that shows a generation further above the database's is not believed."""
 
 _REPORTED = {
     AttemptState.OFFERED: Trigger.DOWNLOAD,
@@ -77,18 +75,6 @@ class Rejected:
 Judgement = Step | History | Rejected
 
 
-def next_generation(stored: int, highest_on_host: int) -> int:
-    """Return the generation of the next assignment: above what either side has seen.
-
-    Args:
-        stored: the highest in the database for this host and product, >= 0.
-        highest_on_host: what the host's hello said, >= 0.
-    """
-    if highest_on_host > stored + MAX_GENERATION_JUMP:
-        return stored + 1
-    return max(stored, highest_on_host) + 1
-
-
 def judge_report(state: AttemptState, reported: AttemptState, *, code: Code | None, is_open: bool = True) -> Judgement:
     """Return what a journaled report does to the current attempt in ``state``.
 
@@ -126,6 +112,22 @@ def judge_hello(state: AttemptState, shown: AttemptState, *, code: Code | None, 
     if shown in BEFORE_GO and state not in BEFORE_GO | {AttemptState.GRANTED, AttemptState.LOST}:
         return Rejected(Code.REPORT_ILLEGAL)
     return _step(state, _killed(trigger, code, is_open=is_open))
+
+
+def judge_unheard(state: AttemptState, *, quarantined: bool = False) -> Trigger | None:
+    """Return what becomes of an attempt of which the host knows nothing: its hello has taken no such generation.
+
+    Before Go it is offered again. From Go on the host must have known it once: its state folder was lost, or another
+    machine took its place, perhaps since this very attempt broke it. Nobody will ever say what came of it, and that a
+    Go is unused is proved by the word STAGED alone, so it failed.
+
+    Args:
+        state: of the attempt.
+        quarantined: the host may be a copy with an older memory: its silence ends nothing that runs elsewhere.
+    """
+    if state in PAST_GO:
+        return None if quarantined else Trigger.FAIL
+    return Trigger.OFFER if state in {AttemptState.DOWNLOADING, AttemptState.STAGED} else None
 
 
 def _rank(state: AttemptState) -> int:

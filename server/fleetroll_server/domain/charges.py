@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum, auto
 from typing import TYPE_CHECKING
 
-from fleetroll_server.domain.states import BEFORE_GO, AttemptState
+from fleetroll_server.domain.states import BAD, BEFORE_GO, PAST_GO, AttemptState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +42,15 @@ _AFTER_GO: Mapping[AttemptState, Holding] = {
     AttemptState.SKIPPED: Holding.NOTHING,
     AttemptState.EXPIRED: Holding.NOTHING,
 }
+
+
+def stays_forgiven(state: AttemptState) -> bool:
+    """Tell whether a host that was bad when a person resumed its rollout after a halt is let off still in ``state``.
+
+    Whatever it turns into, the person knew of it: the rollout's own scope holds it as broken no more. That ends when it
+    is well, or back before Go: what goes wrong after that is news.
+    """
+    return state in BAD | PAST_GO
 
 
 def holding(state: AttemptState, *, attempted: bool) -> Holding:

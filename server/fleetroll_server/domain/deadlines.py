@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fleetroll_common.values.codes import Code
-from fleetroll_server.domain.states import AttemptState, Trigger
+from fleetroll_server.domain.states import ENDED_ROLLOUT, AttemptState, RolloutState, Trigger, WaveState
 
 OFFERED_SECONDS = 30.0
 """From delivery over a live session until the host says that it took the assignment."""
@@ -17,6 +17,8 @@ GRANTED_SECONDS = 90.0
 """From the end of the session: longer than a Go can be held (60 s)."""
 STEP_SECONDS = 600.0
 """A step after Go whose host announced no limit of its own."""
+OFFLINE_SECONDS = 60.0
+"""How long a host may be silent before it is offline: three missed heartbeats."""
 GRACE_SECONDS = 30.0
 """Beyond what a host announced: the way of its report."""
 
@@ -38,6 +40,7 @@ _EXPIRY = {
     AttemptState.TRIAL: Expiry(Trigger.LOSE, Code.NEVER_CAME_BACK, "no result of the trial in time"),
     AttemptState.PROMOTED: Expiry(Trigger.LOSE, Code.HOST_WENT_OFFLINE, "no word after the promotion"),
     AttemptState.SOAKING: Expiry(Trigger.LOSE, Code.HOST_WENT_OFFLINE, "no word while soaking"),
+    AttemptState.SUCCEEDED: Expiry(Trigger.LOSE, Code.HOST_WENT_OFFLINE, "it succeeded, then left without a goodbye"),
 }
 
 
@@ -46,13 +49,33 @@ def expiry(state: AttemptState) -> Expiry | None:
     return _EXPIRY.get(state)
 
 
+def returning_until(left_at: datetime | None, now: datetime) -> datetime | None:
+    """Return until when a host that left may be on its way back; nothing once it is offline.
+
+    Args:
+        left_at: when the last one left, or since when a server is there to be spoken to, whichever is later.
+        now: the server's clock.
+    """
+    until = left_at + timedelta(seconds=OFFLINE_SECONDS) if left_at is not None else now
+    return until if now < until else None
+
+
+def silence_counts(rollout: RolloutState, wave: WaveState) -> bool:
+    """Tell whether the silence of a host that succeeded is bad: while its wave may still be judged.
+
+    No passed wave is reopened by it, and a failed one has failed.
+    """
+    return rollout not in ENDED_ROLLOUT and wave in {WaveState.OPEN, WaveState.BAKING}
+
+
 def deadline(
     state: AttemptState, now: datetime, *, online: bool, size_bytes: int = 0, announced: timedelta | None = None
 ) -> datetime | None:
     """Return when the time of ``state``, entered now, is over.
 
     Before Go no deadline runs while the host is offline: the offline policy alone judges it. GRANTED has one only
-    while there is no session: until then its host may still use the Go.
+    while there is no session: until then its host may still use the Go. SUCCEEDED has one only while its host is away
+    without a goodbye and :func:`silence_counts`.
 
     Args:
         state: just entered.
@@ -68,6 +91,8 @@ def deadline(
         return now + timedelta(seconds=seconds) if online else None
     if state is AttemptState.GRANTED:
         return None if online else now + timedelta(seconds=GRANTED_SECONDS)
+    if state is AttemptState.SUCCEEDED:
+        return None if online else now + timedelta(seconds=OFFLINE_SECONDS)
     if state in {AttemptState.APPLYING, AttemptState.TRIAL, AttemptState.PROMOTED, AttemptState.SOAKING}:
         limit = announced if announced is not None and announced > timedelta() else timedelta(seconds=STEP_SECONDS)
         return now + limit + timedelta(seconds=GRACE_SECONDS)

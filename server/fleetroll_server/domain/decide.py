@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from fleetroll_common.values.codes import Code
 from fleetroll_server.domain.bake import Bake, done
 from fleetroll_server.domain.gates import CohortCounters, Counters, GateResult, Verdict, verdict
+from fleetroll_server.domain.late import LateHosts, OfferLate, StopLate, next_late
+from fleetroll_server.domain.limits import RolloutLimits, Unreadable
 from fleetroll_server.domain.states import RolloutState, WaveState
 
 if TYPE_CHECKING:
-    from fleetroll_server.domain.limits import RolloutLimits
     from fleetroll_server.domain.summary import WaveCounters
 
 STUCK = timedelta(hours=24)
@@ -41,19 +42,24 @@ class Summary:
     Attributes:
         state: of the rollout.
         manual_advance: every wave but the first waits for a person.
-        limits: in force.
+        limits: in force, or why they can't be read: then nothing spreads, and what stops a rollout still works.
         wave: the first wave that has not passed; nothing when all have.
         not_after: when waiting for Go ends.
         late_bad: hosts of passed waves that went bad after that, and that no person forgave: they hold the budget, so
             the gate of the current wave counts them. No passed wave is reopened by them.
+        returning_until: hosts that left may be on their way back until then, so no wave passes without those that wait;
+            nothing once who waits has been away for the offline limit.
+        late: the hosts of a completed rollout; nothing in any other state.
     """
 
     state: RolloutState
     manual_advance: bool
-    limits: RolloutLimits
+    limits: RolloutLimits | Unreadable
     wave: WaveSummary | None
     not_after: datetime
     late_bad: int = 0
+    returning_until: datetime | None = None
+    late: LateHosts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,14 @@ class FailWave:
 
 
 @dataclass(frozen=True, slots=True)
+class Halt:
+    """The rollout can't go on at all; no wave is judged by it."""
+
+    code: Code
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class PauseForPerson:
     """The gate can't tell: a person decides."""
 
@@ -135,7 +149,20 @@ class Complete:
     """Every wave passed."""
 
 
-Action = AwaitPerson | OpenWave | OfferHosts | ExpireHosts | StartBake | PassWave | FailWave | PauseForPerson | Complete
+Action = (
+    AwaitPerson
+    | OpenWave
+    | OfferHosts
+    | ExpireHosts
+    | StartBake
+    | PassWave
+    | FailWave
+    | Halt
+    | PauseForPerson
+    | Complete
+    | OfferLate
+    | StopLate
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +187,14 @@ _STOPPED = {
 def decide(summary: Summary, event: Event, now: datetime) -> Decision:
     """Return the next step. It reads counters only: its work is the same for 10 hosts and for 100,000."""
     if summary.state is not RolloutState.RUNNING:
-        return Decision(waits_for=_stopped(summary.state))
+        return _does_not_run(summary, now)
     wave = summary.wave
     if wave is None:
         return Decision((Complete(),))
+    limits = summary.limits
+    if isinstance(limits, Unreadable):
+        reason = f"its stored limits can't be read: {limits.reason}; cancel it"
+        return Decision((Halt(Code.THRESHOLD_MISSING, reason),))
     if wave.state is WaveState.PENDING:
         if summary.manual_advance and wave.number > 1:
             return Decision((AwaitPerson(wave.number),))
@@ -172,22 +203,25 @@ def decide(summary: Summary, event: Event, now: datetime) -> Decision:
         if isinstance(event, Advanced):
             return Decision((OpenWave(wave.number),))
         return Decision(waits_for=f"a person to advance it to wave {wave.number}")
-    return _judge(summary, wave, now)
+    return _judge(summary, limits, wave, now)
 
 
 def gate(summary: Summary) -> GateResult | None:
-    """Return the gate of the current wave against its limits; nothing before it opened."""
+    """Return the gate of the current wave against its limits; nothing before it opened, or without limits."""
+    if isinstance(summary.limits, Unreadable):
+        return None
     if summary.wave is None or summary.wave.state in {WaveState.PENDING, WaveState.AWAITING_APPROVAL}:
         return None
     counters = summary.wave.counters
-    cohorts = [CohortCounters(label, tried, bad) for label, (tried, bad) in counters.unforgiven_cohorts().items()]
-    result = verdict(_unforgiven(counters, summary.late_bad), cohorts, summary.limits)
+    found = counters.unforgiven_cohorts().items()
+    cohorts = [CohortCounters(label, tried, bad) for label, (tried, bad) in found if bad > 0]
+    result = verdict(_unforgiven(summary, counters), cohorts, summary.limits)
     if not summary.late_bad:
         return result
     return replace(result, evidence=f"{result.evidence} (with {summary.late_bad} of waves that had passed)")
 
 
-def _judge(summary: Summary, wave: WaveSummary, now: datetime) -> Decision:
+def _judge(summary: Summary, limits: RolloutLimits, wave: WaveSummary, now: datetime) -> Decision:
     """Go by the gate of an open or baking wave.
 
     A host that was away may come back while its wave bakes: then the gate is open again, and no bake passes the wave.
@@ -199,17 +233,15 @@ def _judge(summary: Summary, wave: WaveSummary, now: datetime) -> Decision:
     if result.verdict is Verdict.INCONCLUSIVE:
         return Decision((PauseForPerson(wave.number, result.evidence),))
     if result.verdict is not Verdict.PASS:
-        return _keep_going(summary, wave, now)
-    if wave.state is not WaveState.BAKING and summary.limits.bake_seconds > 0:
+        return _keep_going(summary, limits, wave, now)
+    if wave.state is not WaveState.BAKING and limits.bake_seconds > 0:
         return Decision((StartBake(wave.number),))
-    if done(wave.bake, summary.limits):
+    if done(wave.bake, limits):
         return Decision((PassWave(wave.number, result.evidence),))
-    return Decision(
-        waits_for=f"the bake of wave {wave.number}: {wave.bake.seconds:.0f} of {summary.limits.bake_seconds:.0f} s"
-    )
+    return Decision(waits_for=f"the bake of wave {wave.number}: {wave.bake.seconds:.0f} of {limits.bake_seconds:.0f} s")
 
 
-def _keep_going(summary: Summary, wave: WaveSummary, now: datetime) -> Decision:
+def _keep_going(summary: Summary, limits: RolloutLimits, wave: WaveSummary, now: datetime) -> Decision:
     """Offer more, expire, or say what the wave waits for."""
     counters = wave.counters
     if now >= summary.not_after:
@@ -218,26 +250,41 @@ def _keep_going(summary: Summary, wave: WaveSummary, now: datetime) -> Decision:
     if could_move and wave.moved_at is not None and now - wave.moved_at >= STUCK:
         evidence = f"nothing moved for {STUCK} although {could_move} hosts could"
         return Decision((FailWave(wave.number, Code.WAVE_NOT_PASSED, evidence),))
-    room = min(counters.pending, summary.limits.max_downloading - counters.downloading)
+    absent = f"{_hosts(counters.waiting)} of wave {wave.number}"
+    room = min(counters.pending, limits.max_downloading - counters.downloading)
     if room > 0:
         return Decision((OfferHosts(wave.number, room),))
+    if not could_move and summary.returning_until is not None:
+        until = f"{summary.returning_until:%H:%M:%S}Z"
+        return Decision(waits_for=f"{absent} that may come back until {until}")
     if not could_move:
-        return Decision(waits_for=f"{counters.waiting} hosts of wave {wave.number} that are offline or held")
-    return Decision(waits_for=f"{could_move} hosts of wave {wave.number}")
+        return Decision(waits_for=f"{absent} offline or held")
+    return Decision(waits_for=f"{_hosts(could_move)} of wave {wave.number}")
 
 
-def _unforgiven(counters: WaveCounters, late_bad: int) -> Counters:
-    """Return the counters without what a person forgave by resuming, and with what went bad behind the wave."""
+def _hosts(number: int) -> str:
+    return "1 host" if number == 1 else f"{number} hosts"
+
+
+def _unforgiven(summary: Summary, counters: WaveCounters) -> Counters:
+    """Return the counters without what a person forgave by resuming, and with what went bad behind the wave.
+
+    A host is out of the denominator once it is offline, not while it may be on its way back.
+    """
+    late_bad = summary.late_bad
     return Counters(
         planned=counters.planned,
         attempted=counters.attempted - counters.forgiven_bad + late_bad,
         bad=counters.bad - counters.forgiven_bad + late_bad,
         ended=counters.ended,
-        waiting=counters.waiting,
+        waiting=0 if summary.returning_until is not None else counters.waiting,
         succeeded=counters.succeeded,
     )
 
 
-def _stopped(state: RolloutState) -> str:
-    """Say what a rollout that does not run waits for; nothing when it has ended."""
-    return _STOPPED.get(state, "")
+def _does_not_run(summary: Summary, now: datetime) -> Decision:
+    """Go on with the late hosts of a completed rollout, or say what one that does not run waits for."""
+    if summary.late is None:
+        return Decision(waits_for=_STOPPED.get(summary.state, ""))
+    step = next_late(summary.late, summary.limits, summary.not_after, now)
+    return Decision((step.action,) if step.action is not None else (), step.waits_for)

@@ -30,6 +30,9 @@ class GoFacts:
         listed: the release is listed still.
         digest_matches: the host staged the release's artefact for its platform.
         not_after: when waiting for Go ends.
+        limits_readable: the stored limits of the rollout are: without them nothing spreads.
+        offers_late: the rollout is completed, and offers its late hosts still.
+        superseded: a newer rollout of the product means this late host.
     """
 
     state: AttemptState
@@ -40,6 +43,9 @@ class GoFacts:
     listed: bool
     digest_matches: bool
     not_after: datetime
+    limits_readable: bool
+    offers_late: bool = False
+    superseded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +62,26 @@ def judge_go(facts: GoFacts, now: datetime) -> Refuse | None:
 
     The order is the order of what a person wants to hear first.
     """
+    running = facts.rollout is RolloutState.RUNNING or (facts.rollout is RolloutState.COMPLETED and facts.offers_late)
     hurdles = (
         (facts.revoked, Code.IDENTITY_REVOKED, "the host is revoked"),
         (facts.suspended, Code.SUSPENDED, "the kill switch is pressed"),
         (facts.quarantined, Code.QUARANTINED, "the identity is quarantined"),
-        (facts.rollout is not RolloutState.RUNNING, Code.PAUSED, f"the rollout is {facts.rollout}"),
+        (facts.superseded, Code.SUPERSEDED, "a newer rollout means this host"),
+        (not running, Code.PAUSED, _does_not_run(facts.rollout)),
+        (not facts.limits_readable, Code.THRESHOLD_MISSING, "the rollout's stored limits can't be read"),
         (facts.state not in ASKABLE, Code.ROLLOUT_STATE, f"the attempt is {facts.state}"),
         (now >= facts.not_after, Code.EXPIRED, "the time to start is over"),
         (not facts.listed, Code.YANKED, "the release is not listed any more"),
         (not facts.digest_matches, Code.WRONG_HASH, "the host staged another artefact than the release's"),
     )
     return next((Refuse(code, message) for stands, code, message in hurdles if stands), None)
+
+
+def _does_not_run(rollout: RolloutState) -> str:
+    """Say that the rollout gives no Go now."""
+    late = " and offers no late host now" if rollout is RolloutState.COMPLETED else ""
+    return f"the rollout is {rollout}{late}"
 
 
 def no_budget(scope: str) -> Refuse:

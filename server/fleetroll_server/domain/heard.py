@@ -27,7 +27,7 @@ class Said:
         time_limit: what the host allows itself until its next word.
         running_version: what runs after this step; empty where it changes nothing.
         sha256: of the target artefact, hex; empty until known.
-        unproven: a way back that nobody proved to be the version's fault.
+        unproven: a way back, or a failure before the switch, that nobody proved to be the version's fault.
         retry_at: not before this time, by the host's own rules.
     """
 
@@ -114,3 +114,8 @@ class HostSaid:
     journal_id: str
     products: tuple[ProductSaid, ...]
     attempts: tuple[Said, ...]
+
+    @property
+    def is_visit(self) -> bool:
+        """Tell whether nothing runs there: ``enroll`` installs a first version, or repairs, and takes no assignment."""
+        return not any(product.version for product in self.products)

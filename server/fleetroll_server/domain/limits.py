@@ -13,17 +13,15 @@ The defaults are those of a rollout with nothing but a release: one host at a ti
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum, auto
-from typing import TYPE_CHECKING
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 _DAY_SECONDS = 86_400.0
+_START_AGAIN = "cancel this rollout and start it again with its limits"
 _MAX_HOSTS = 1_000_000
 """No fleet is larger: a number above it is a slip of the pen."""
 
@@ -84,6 +82,13 @@ _BOUNDS: dict[str, _Bound] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Stored limits that say too little or what no limit may say, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RolloutLimits:
     """The limits in force. Every instance is valid: building one checks it.
 
@@ -98,7 +103,7 @@ class RolloutLimits:
         not_after_seconds: how long from the start hosts may wait for Go, over 0 to 90 days.
         offline_policy: what happens to a host that is offline before Go.
         max_downloading: hosts that download at the same time, 1 to 1,000,000.
-        max_attempts: tries per host for transient failures before Go, 1 to 100.
+        max_attempts: tries per host for transient failures before Go, 1 to 100; told to the host, which keeps count.
         max_out: hosts past Go or broken at the same time, >= max_concurrent, at most 2,000,000. Left out:
             max_concurrent + max_failed - 1, so that the gate speaks before the budget starves. The 0 of the signature
             stands for "left out" alone; :meth:`from_request` refuses a said 0.
@@ -168,20 +173,23 @@ class RolloutLimits:
         return cls(**said)  # type: ignore[arg-type]  # each value was checked above, or is checked as the policy
 
     @classmethod
-    def from_stored(cls, stored: Mapping[str, object]) -> RolloutLimits:
+    def from_stored(cls, stored: object) -> RolloutLimits:
         """Read what :meth:`to_json` wrote.
 
         Raises:
             RequestError: a limit is absent (THRESHOLD_MISSING for a threshold, INVALID_ARGUMENT for another), or
                 outside its bounds as in :meth:`from_request`. The rollout must not start or go on.
         """
+        if not isinstance(stored, Mapping):
+            message = "limits: the stored plan has none"
+            raise RequestError(message, code=Code.THRESHOLD_MISSING, remedy=_START_AGAIN, field="limits")
         for name in _NAMES:
             if name not in stored:
                 threshold = name in _BOUNDS and _BOUNDS[name].threshold
                 raise RequestError(
                     f"limits.{name}: the stored plan does not say it",
                     code=Code.THRESHOLD_MISSING if threshold else Code.INVALID_ARGUMENT,
-                    remedy="cancel this rollout and start it again with its limits",
+                    remedy=_START_AGAIN,
                     field=name,
                 )
         return cls.from_request(stored)
@@ -189,6 +197,14 @@ class RolloutLimits:
     def to_json(self) -> dict[str, object]:
         """Return every limit by name, as JSON values."""
         return asdict(self) | {"offline_policy": self.offline_policy.value}
+
+
+def read_stored(stored: object) -> RolloutLimits | Unreadable:
+    """Read stored limits where a rollout must be handled with or without them; the first fault is told."""
+    try:
+        return RolloutLimits.from_stored(stored)
+    except RequestError as error:
+        return Unreadable(error.message)
 
 
 _NAMES = tuple(field.name for field in fields(RolloutLimits))

@@ -43,6 +43,7 @@ class HostFacts:
         version: what it runs of the product now; empty when it runs none.
         revoked: its identity was revoked.
         claimed_by: the rollout that holds the product on this host; empty when none does.
+        cohorts: groups that may fail together.
     """
 
     agent_id: str
@@ -52,6 +53,7 @@ class HostFacts:
     version: str
     revoked: bool
     claimed_by: str
+    cohorts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,8 @@ class Trigger(StrEnum):
     SKIP = auto()
     EXPIRE = auto()
     LOSE = auto()
+    RETURN = auto()
+    """Contact with a host that had succeeded before it was lost."""
 
 
 class WaveState(StrEnum):
@@ -134,7 +136,10 @@ FINAL = frozenset(
         AttemptState.EXPIRED,
     }
 )
-"""Exactly one of these ends an attempt. LOST is none: contact turns it into a result."""
+"""Exactly one of these ends an attempt. LOST is none: contact turns it into a result.
+
+A host that succeeded and falls silent while its wave is judged is LOST until its next word, and then SUCCEEDED again.
+"""
 BAD = frozenset({AttemptState.FAILED, AttemptState.ROLLED_BACK, AttemptState.ROLLBACK_FAILED, AttemptState.LOST})
 """What gates count."""
 ENDED_ROLLOUT = frozenset(
@@ -176,7 +181,6 @@ ATTEMPT_TRANSITIONS: Mapping[AttemptState, Mapping[Trigger, AttemptState]] = {
         **_BEFORE_GO_ENDS,
     },
     _A.GRANTED: {
-        _T.OFFER: _A.OFFERED,
         _T.DOWNLOAD: _A.DOWNLOADING,
         _T.STAGE: _A.STAGED,
         _T.GRANT: _A.GRANTED,
@@ -197,15 +201,15 @@ ATTEMPT_TRANSITIONS: Mapping[AttemptState, Mapping[Trigger, AttemptState]] = {
     _A.PROMOTED: {_T.TRY: _A.PROMOTED, _T.PROMOTE: _A.PROMOTED, _T.LOSE: _A.LOST, **_PAST_GO_ENDS},
     _A.SOAKING: {_T.SOAK: _A.SOAKING, _T.LOSE: _A.LOST, **_PAST_GO_ENDS},
     _A.LOST: {
-        _T.OFFER: _A.OFFERED,
         _T.DOWNLOAD: _A.DOWNLOADING,
         _T.STAGE: _A.STAGED,
         _T.APPLY: _A.APPLYING,
         _T.TRY: _A.TRIAL,
         _T.SOAK: _A.SOAKING,
+        _T.RETURN: _A.SUCCEEDED,
         **_PAST_GO_ENDS,
     },
-    _A.SUCCEEDED: {_T.ROLL_BACK: _A.ROLLED_BACK},
+    _A.SUCCEEDED: {_T.ROLL_BACK: _A.ROLLED_BACK, _T.LOSE: _A.LOST},
     _A.FAILED: {},
     _A.ROLLED_BACK: {},
     _A.ROLLBACK_FAILED: {},

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from fleetroll_server.domain.gates import COHORT_ALL_BAD_MIN_ATTEMPTED
 from fleetroll_server.domain.states import BAD, BEFORE_GO, FINAL, AttemptState
 
 if TYPE_CHECKING:
@@ -22,12 +25,14 @@ class HostView:
         waiting: before Go, and offline or held on the host: judged by the offline policy alone.
         attempted: it got Go at some time.
         cohorts: "os=linux", "site=ams" …: groups that may fail together.
+        had_succeeded: it was kept before it was lost: its next word makes it well, and it asks for no Go.
     """
 
     state: AttemptState
     waiting: bool = False
     attempted: bool = False
     cohorts: tuple[str, ...] = ()
+    had_succeeded: bool = False
 
     @property
     def is_bad(self) -> bool:
@@ -45,6 +50,11 @@ class HostView:
         return self.state in FINAL or self.state is AttemptState.LOST
 
     @property
+    def is_lost(self) -> bool:
+        """Tell whether it may come back with an unused Go, and ask for another one."""
+        return self.state is AttemptState.LOST and not self.had_succeeded
+
+    @property
     def is_waiting(self) -> bool:
         """Tell whether it is out of the wave's denominator for now."""
         return self.waiting and self.state in BEFORE_GO
@@ -57,6 +67,13 @@ class WaveCounters:
     ``forgiven_bad`` are the bad hosts that stood when a person resumed the wave after a halt. One that comes back well
     takes its forgiveness along, in its cohorts too: it must not hide the next bad host. Which of the bad ones came back
     isn't known here; a forgiven one is assumed, which never counts fewer bad hosts than there are.
+
+    With ``planned_cohorts`` the cohorts are those that :func:`shared_cohorts` found at planning, and no step adds one:
+    labels that are each one host's own would make every step as large as the wave. Without (an older row) each counts.
+
+    ``lost`` are those among the ended ones that may come back and ask for Go; rows of older versions don't count them.
+
+    ``left_at`` is no count: when a host before Go left last, or since when a server is there for those that had left.
     """
 
     planned: int = 0
@@ -68,6 +85,9 @@ class WaveCounters:
     pending: int = 0
     downloading: int = 0
     forgiven_bad: int = 0
+    lost: int = 0
+    left_at: datetime | None = None
+    planned_cohorts: bool = False
     cohorts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     forgiven_cohorts: Mapping[str, int] = field(default_factory=dict)
 
@@ -83,9 +103,13 @@ class WaveCounters:
 
         A pass does the same: what its gate let through is no reason to halt a later wave.
         """
-        return replace(
-            self, forgiven_bad=self.bad, forgiven_cohorts={name: bad for name, (_, bad) in self.cohorts.items()}
-        )
+        forgiven = {name: bad for name, (_, bad) in self.cohorts.items() if bad}
+        return replace(self, forgiven_bad=self.bad, forgiven_cohorts=forgiven)
+
+    def forgive_one(self, cohorts: Iterable[str]) -> WaveCounters:
+        """Return the counters with one more bad host, of these cohorts, that fails nothing."""
+        known = {name: self.forgiven_cohorts.get(name, 0) + 1 for name in cohorts if name in self.cohorts}
+        return replace(self, forgiven_bad=self.forgiven_bad + 1, forgiven_cohorts={**self.forgiven_cohorts, **known})
 
     @property
     def unforgiven_bad(self) -> int:
@@ -108,20 +132,36 @@ class WaveCounters:
         bad = after.is_bad - (before.is_bad if before else False)
         if not tried and not bad:
             return self.cohorts
-        changed = {name: self.cohorts.get(name, (0, 0)) for name in after.cohorts}
+        known = [name for name in after.cohorts if name in self.cohorts or not self.planned_cohorts]
+        changed = {name: self.cohorts.get(name, (0, 0)) for name in known}
         return {**self.cohorts, **{name: (max(0, a + tried), max(0, b + bad)) for name, (a, b) in changed.items()}}
 
     def to_json(self) -> dict[str, Any]:
         """Return what is stored."""
-        return {**asdict(self), "cohorts": {name: list(pair) for name, pair in self.cohorts.items()}}
+        cohorts = {name: list(pair) for name, pair in self.cohorts.items()}
+        left_at = self.left_at.isoformat() if self.left_at is not None else None
+        return {**asdict(self), "cohorts": cohorts, "left_at": left_at}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> WaveCounters:
         """Read what :meth:`to_json` wrote."""
         known = {name.name: stored[name.name] for name in fields(cls) if name.name in stored}
         known["cohorts"] = {name: (pair[0], pair[1]) for name, pair in stored.get("cohorts", {}).items()}
+        known["left_at"] = datetime.fromisoformat(stored["left_at"]) if stored.get("left_at") else None
         known["forgiven_cohorts"] = dict(stored.get("forgiven_cohorts", {}))
         return cls(**known)
+
+
+def cohorts_of(os: str, arch: str, abi: str, labels: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the groups that a host belongs to, such as ``os=linux`` and ``site=ams``."""
+    own = (f"os={os}", f"arch={arch}", f"abi={abi}")
+    return own + tuple(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
+def shared_cohorts(hosts: Iterable[Iterable[str]]) -> dict[str, tuple[int, int]]:
+    """Return the cohorts of a wave that the gate can judge, nothing counted: one host alone fails none by its rules."""
+    sizes = Counter(name for cohorts in hosts for name in set(cohorts))
+    return {name: (0, 0) for name, size in sorted(sizes.items()) if size >= COHORT_ALL_BAD_MIN_ATTEMPTED}
 
 
 def count(hosts: Iterable[HostView]) -> WaveCounters:
@@ -150,4 +190,5 @@ def _contribution(host: HostView) -> dict[str, int]:
         "succeeded": int(host.state is AttemptState.SUCCEEDED),
         "pending": int(host.state is AttemptState.PENDING and not host.is_waiting),
         "downloading": int(host.state in _DOWNLOADING and not host.is_waiting),
+        "lost": int(host.is_lost),
     }

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
-
 from fleetroll_common.values.codes import Code
 from fleetroll_server.domain.charges import Holding
 from fleetroll_server.domain.deadlines import deadline
 from fleetroll_server.domain.go import ASKABLE, GoFacts, Refuse, judge_go, no_budget
-from fleetroll_server.domain.states import AttemptState, Trigger
+from fleetroll_server.domain.limits import RolloutLimits
+from fleetroll_server.domain.states import AttemptState, RolloutState, Trigger
+from fleetroll_server.engine import late
 from fleetroll_server.engine.actor import DISPATCH, HOST
 from fleetroll_server.engine.advance import go_on
 from fleetroll_server.engine.book import Book, open_book
 from fleetroll_server.engine.holdings import hold
+from fleetroll_server.engine.listed import is_listed
 from fleetroll_server.engine.moves import host_of, move, note
 from fleetroll_server.engine.speaker import speaker_of
 from fleetroll_server.engine.suspended import is_suspended
 from fleetroll_server.gateway.convert_out import Message, go, no_go, reconnect
-from fleetroll_server.store.tables import ReleaseRow, table_of
 
 if TYPE_CHECKING:
     from sqlalchemy import RowMapping
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from fleetroll_server.services import Services
     from fleetroll_server.store.tx import Tx
 
-RELEASE = table_of(ReleaseRow)
 UNKNOWN = Refuse(Code.NOT_FOUND, "no such attempt is open")
 
 
@@ -49,6 +48,7 @@ async def answer(tx: Tx, services: Services, key: SessionKey, ask: Ask) -> Messa
     if refused is not None:
         if refused.code is not Code.CONFLICT and AttemptState(host["state"]) is AttemptState.STAGED:
             await note(tx, book, host, waiting=refused.code.value, session_epoch=key.epoch, last_ask=ask.ask)
+            await late.meet(tx, services, book, host)
         await go_on(tx, services, book)
         return no_go(ask, refused)
     await move(
@@ -81,18 +81,15 @@ async def _decide(
         suspended=await is_suspended(tx, key.fleet_id),
         quarantined=speaker["quarantined"],
         revoked=speaker["revoked"],
-        listed=await _is_listed(tx, book),
+        listed=await is_listed(tx, book),
         digest_matches=ask.sha256 == host["sha256"],
         not_after=book.row["not_after"],
+        limits_readable=isinstance(book.stored_limits, RolloutLimits),
+        offers_late=book.state is RolloutState.COMPLETED and book.late.stopped is None,
+        superseded=bool(await late.superseded(tx, book, [key.agent_id])),
     )
     refused = judge_go(facts, tx.now)
     if refused is not None:
         return refused
     full = await hold(tx, host, book.scopes, Holding.IN_USE, enforce=True)
     return no_budget(full) if full is not None else None
-
-
-async def _is_listed(tx: Tx, book: Book) -> bool:
-    """Tell whether the release is listed still."""
-    query = sa.select(RELEASE.c.listed).where(RELEASE.c.id == book.row["release_id"])
-    return bool((await tx.execute(query)).scalar_one_or_none())

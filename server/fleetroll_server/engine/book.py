@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from fleetroll_common.values.codes import Code
 from fleetroll_server.domain.bake import Bake
 from fleetroll_server.domain.budget import scopes_of
+from fleetroll_server.domain.deadlines import returning_until
 from fleetroll_server.domain.decide import Summary, WaveSummary, gate
-from fleetroll_server.domain.limits import RolloutLimits
+from fleetroll_server.domain.late import LateHosts
+from fleetroll_server.domain.limits import RolloutLimits, read_stored
 from fleetroll_server.domain.states import ENDED_ROLLOUT, RolloutState, WaveState
 from fleetroll_server.domain.summary import WaveCounters
 from fleetroll_server.store.tables import RolloutRow, WaveRow, table_of
@@ -18,7 +22,7 @@ from fleetroll_server.store.tx import EventFact
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from fleetroll_common.values.codes import Code
+    from fleetroll_server.domain.gates import GateResult
     from fleetroll_server.engine.actor import Actor
     from fleetroll_server.store.tx import Tx
 
@@ -61,18 +65,25 @@ class Wave:
         bake = Bake(self.row["baked_seconds"], self.row["bake_ticked_at"])
         return WaveSummary(self.number, self.state, self.counters, bake, self.row["moved_at"])
 
+    def left(self, now: datetime) -> None:
+        """Note that a host before Go left now: for a while it may be on its way back."""
+        self.counters = replace(self.counters, left_at=now)
+        self.set()
+
 
 class Book:
     """The open rollout. Made by :func:`open_book`; :meth:`write` ends its work in the same transaction."""
 
-    def __init__(self, rollout: dict[str, Any], waves: list[dict[str, Any]]) -> None:
-        """Take the locked rows."""
+    def __init__(self, rollout: dict[str, Any], waves: list[dict[str, Any]], now: datetime) -> None:
+        """Take the locked rows, and the time of the transaction."""
+        self._now = now
         self.row = rollout
         self.waves = [Wave(row) for row in waves]
-        self.limits = RolloutLimits.from_stored(rollout["limits"])
+        self.stored_limits = read_stored(rollout["limits"])
         self.scopes = scopes_of(rollout["fleet_id"], rollout["id"])
         self.room_made = False
-        self._seen = self._fingerprint()
+        self._read = dict(rollout)
+        self._seen = self._fingerprint(gate(self.summary()))
 
     @property
     def id(self) -> str:
@@ -92,9 +103,39 @@ class Book:
         return RolloutState(self.row["state"])
 
     @property
+    def limits(self) -> RolloutLimits:
+        """Return the limits in force. What only stops or shows a rollout must do without.
+
+        Raises:
+            RequestError: as :meth:`RolloutLimits.from_stored`, when they can't be read.
+        """
+        if isinstance(self.stored_limits, RolloutLimits):
+            return self.stored_limits
+        return RolloutLimits.from_stored(self.row["limits"])
+
+    @property
     def is_open(self) -> bool:
         """Tell whether the rollout has not ended."""
         return self.state not in ENDED_ROLLOUT
+
+    @property
+    def offers(self) -> bool:
+        """Tell whether this rollout offers and lets hosts past Go now, by its rows alone: no switch is read here."""
+        late = self.state is RolloutState.COMPLETED and self.late.stopped is None
+        return (self.state is RolloutState.RUNNING or late) and self._now < self.row["not_after"]
+
+    @property
+    def has_queue(self) -> bool:
+        """Tell whether a host whose attempt was stopped may get another one: it is open, or has late hosts to offer."""
+        return self.is_open or (self.state is RolloutState.COMPLETED and not self.late.is_over)
+
+    @property
+    def late(self) -> LateHosts:
+        """Return its late hosts, in numbers; only a completed rollout has any."""
+        moved = [wave.row["moved_at"] for wave in self.waves if wave.row["moved_at"] is not None]
+        stopped = Code(self.row["late_stop_code"]) if self.row["late_stop_code"] else None
+        counters = tuple(wave.counters for wave in self.waves)
+        return LateHosts(counters, max(moved, default=None), stopped, self.row["late_stop_reason"])
 
     def wave(self, number: int) -> Wave:
         """Return a wave by its number, from 1."""
@@ -107,13 +148,16 @@ class Book:
     def summary(self) -> Summary:
         """Return what decisions see."""
         wave = self.current()
+        left = [wave.counters.left_at for wave in self.waves if wave.counters.left_at is not None]
         return Summary(
             state=self.state,
             manual_advance=self.row["manual_advance"],
-            limits=self.limits,
+            limits=self.stored_limits,
             wave=wave.summary() if wave else None,
             not_after=self.row["not_after"],
+            returning_until=returning_until(max(left, default=None), self._now),
             late_bad=sum(w.counters.unforgiven_bad for w in self.waves if w.state is WaveState.PASSED),
+            late=self.late if self.state is RolloutState.COMPLETED else None,
         )
 
     def set_state(self, tx: Tx, state: RolloutState, actor: Actor, reason: str, code: Code | str = "") -> None:
@@ -159,10 +203,11 @@ class Book:
         current, result = self.current(), gate(self.summary())
         if current is not None and result is not None and current.row["gate"] != result.evidence:
             current.set(gate=result.evidence)
-        if self._fingerprint() != self._seen:
+        if self._fingerprint(result) != self._seen:
             self.row["revision"] += 1
-        mine = (ROLLOUT.c.id == self.id, ROLLOUT.c.fleet_id == self.fleet_id)
-        await tx.execute(sa.update(ROLLOUT).where(*mine).values(**_without(self.row, "id", "fleet_id")))
+        if self.row != self._read:
+            mine = (ROLLOUT.c.id == self.id, ROLLOUT.c.fleet_id == self.fleet_id)
+            await tx.execute(sa.update(ROLLOUT).where(*mine).values(**_without(self.row, "id", "fleet_id")))
         for wave in self.waves:
             if wave.changed:
                 wave.row["counters"] = wave.counters.to_json()
@@ -170,11 +215,10 @@ class Book:
                 values = _without(wave.row, "rollout_id", "number", "fleet_id")
                 await tx.execute(sa.update(WAVE).where(*which).values(**values))
 
-    def _fingerprint(self) -> tuple[object, ...]:
+    def _fingerprint(self, result: GateResult | None) -> tuple[object, ...]:
         """Return what decisions are drawn from: states, bad hosts, verdict."""
-        result = gate(self.summary())
         waves = tuple((wave.row["state"], wave.counters.bad) for wave in self.waves)
-        return (self.row["state"], waves, result.verdict if result else None)
+        return (self.row["state"], self.row["late_stop_code"], waves, result.verdict if result else None)
 
 
 async def open_book(tx: Tx, rollout_id: str, fleet_id: str) -> Book | None:
@@ -185,7 +229,7 @@ async def open_book(tx: Tx, rollout_id: str, fleet_id: str) -> Book | None:
         return None
     query = sa.select(WAVE).where(WAVE.c.rollout_id == rollout_id, WAVE.c.fleet_id == fleet_id).order_by(WAVE.c.number)
     waves = (await tx.execute(query)).mappings().all()
-    return Book(dict(found), [dict(row) for row in waves])
+    return Book(dict(found), [dict(row) for row in waves], tx.now)
 
 
 def _without(row: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from fleetroll_server.domain.assignments import next_generation
+from fleetroll_server.engine.counting import free_generation
+from fleetroll_server.engine.excusing import carried
 from fleetroll_server.gateway.convert_out import assignment
 from fleetroll_server.store.tables import AssignmentRow, HostProductRow, table_of
 
@@ -50,14 +51,15 @@ async def desire(
     if not version and known is not None and known["rollout_id"] != book.id:
         return int(known["generation"])
     highest = await _highest(tx, agent_id, book.fleet_id, product)
-    generation = next_generation(known["generation"] if known is not None else 0, highest)
+    stored = known["generation"] if known is not None else 0
+    generation = await free_generation(tx, agent_id, book.fleet_id, product, stored, highest)
     values: dict[str, Any] = {
         "version": version,
         "generation": generation,
         "rollout_id": book.id,
         "not_after": book.row["not_after"],
-        "soak_seconds": book.limits.soak_seconds,
-        "lease_seconds": book.limits.lease_seconds,
+        **_timing(book, version, known),
+        **carried(version, known),
         "recall": False,
         "retry_bad": book.row["retry_bad"],
         "actor_kind": actor.kind,
@@ -79,6 +81,14 @@ async def desire(
     message = assignment({"product": product, **values})
     tx.after_commit(lambda: sessions.send(agent_id, message))
     return generation
+
+
+def _timing(book: Book, version: str, known: RowMapping | None) -> dict[str, Any]:
+    """Return what a host is told of the limits. To desire nothing none must be read: what it was told stands."""
+    names = ("soak_seconds", "lease_seconds", "max_attempts")
+    if not version:
+        return {name: known[name] if known is not None else 0 for name in names}
+    return {name: getattr(book.limits, name) for name in names}
 
 
 async def assignment_of(tx: Tx, agent_id: str, fleet_id: str, product: str) -> RowMapping | None:

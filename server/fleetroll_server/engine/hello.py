@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from fleetroll_common.values.codes import Code
-from fleetroll_server.domain.assignments import Step, judge_hello
+from fleetroll_server.domain.assignments import Step, judge_hello, judge_unheard
 from fleetroll_server.domain.deadlines import deadline
-from fleetroll_server.domain.states import ATTEMPT_TRANSITIONS, BEFORE_GO, FINAL, AttemptState, RolloutState, Trigger
+from fleetroll_server.domain.states import BEFORE_GO, FINAL, AttemptState, RolloutState, Trigger
+from fleetroll_server.engine import late, silence
 from fleetroll_server.engine.actor import HOST as HOST_ACTOR
 from fleetroll_server.engine.advance import go_on
 from fleetroll_server.engine.book import Book, open_book
-from fleetroll_server.engine.desire import ASSIGNMENT
+from fleetroll_server.engine.counting import begin_anew
+from fleetroll_server.engine.desire import ASSIGNMENT, desire
 from fleetroll_server.engine.effects import is_over, take_step
+from fleetroll_server.engine.excusing import delivered
 from fleetroll_server.engine.holdings import release_broken
-from fleetroll_server.engine.inventory import write_inventory
+from fleetroll_server.engine.inventory import note_presence, write_inventory, write_visit
 from fleetroll_server.engine.moves import HOST, move, note
 from fleetroll_server.engine.promotion import promotion
 from fleetroll_server.engine.suspended import is_suspended
@@ -31,24 +34,34 @@ if TYPE_CHECKING:
 
 OFFLINE = Code.HOST_OFFLINE.value
 QUARANTINED = Code.QUARANTINED.value
+HELD = Code.HELD_LOCALLY.value
+FORGOTTEN = "had Go, and came back without any memory of it: what became of it is not known"
 
 
 async def greet(tx: Tx, services: Services, hello: Greeted) -> list[Message]:
     """Take in what the host says of itself; return what follows the welcome."""
     key, said_by_host = hello.key, hello.host
+    if said_by_host.is_visit:
+        await write_visit(tx, key)
+        await left(tx, services, key)  # whoever could take an offer has gone, or was never there
+        return []
     await write_inventory(tx, services.server_id, key, said_by_host, hello.held)
+    await silence.heard(tx, key.agent_id, key.fleet_id)
     answers: list[Message] = []
     highest = {product.product: product.highest_generation for product in said_by_host.products}
+    anew = frozenset() if hello.quarantined else await begin_anew(tx, key.agent_id, key.fleet_id, highest)
     for host in await _open_hosts(tx, key):
         book = await open_book(tx, host["rollout_id"], key.fleet_id)
         if book is None:
             continue
         here = (host["product"], host["generation"])
         mine = [said for said in said_by_host.attempts if (said.product, said.generation) == here]
-        await _reconcile(tx, services, book, host, mine, highest.get(host["product"], 0))
-        if hello.quarantined or not await _offers(tx, book):
-            await _take_back(tx, book, host, highest.get(host["product"], 0))
-        await _is_here(tx, book, host, quarantined=hello.quarantined)
+        taken = highest.get(host["product"], 0)
+        await _reconcile(tx, services, book, host, mine, taken, quarantined=hello.quarantined)
+        if hello.quarantined or host["product"] in anew or not await _offers(tx, book):
+            await _take_back(tx, services, book, host, taken)
+        await _is_here(tx, book, host, mine, quarantined=hello.quarantined)
+        await late.meet(tx, services, book, host)
         promote = await promotion(tx, book, host)
         answers.extend([promote] if promote is not None else [])
         await go_on(tx, services, book)
@@ -61,12 +74,17 @@ async def greet(tx: Tx, services: Services, hello: Greeted) -> list[Message]:
 
 async def left(tx: Tx, services: Services, key: SessionKey) -> None:
     """The session is over: what waited for it waits for the host now."""
+    note_presence(tx, key.agent_id, key.fleet_id, online=False)
     for host in await _open_hosts(tx, key):
         book = await open_book(tx, host["rollout_id"], key.fleet_id)
         if book is None:
             continue
         state = AttemptState(host["state"])
-        if state is AttemptState.OFFERED:
+        if state in BEFORE_GO:
+            book.wave(host["wave"]).left(tx.now)
+        if book.state is RolloutState.COMPLETED and state in BEFORE_GO - {AttemptState.PENDING}:
+            await late.let_go(tx, services, book, host, QUARANTINED if host["waiting"] == QUARANTINED else OFFLINE)
+        elif state is AttemptState.OFFERED:
             await move(tx, book, host, Trigger.WITHDRAW, HOST_ACTOR, waiting=OFFLINE)
         elif state in BEFORE_GO and host["waiting"] != QUARANTINED:
             await note(tx, book, host, waiting=OFFLINE, deadline=None)
@@ -90,42 +108,63 @@ async def _open_hosts(tx: Tx, key: SessionKey) -> list[dict[str, Any]]:
 
 
 async def _reconcile(
-    tx: Tx, services: Services, book: Book, host: dict[str, Any], shown: list[Said], highest: int
+    tx: Tx,
+    services: Services,
+    book: Book,
+    host: dict[str, Any],
+    shown: list[Said],
+    highest: int,
+    *,
+    quarantined: bool,
 ) -> None:
     """Bring the attempt to what the host shows."""
     moved = False
     for said in shown:
-        judgement = judge_hello(AttemptState(host["state"]), said.state, code=said.code, is_open=book.is_open)
+        judgement = judge_hello(AttemptState(host["state"]), said.state, code=said.code, is_open=book.has_queue)
         if isinstance(judgement, Step) and not is_over(book, host, said):
             await take_step(tx, services, book, host, said, judgement)
             moved = True
     if moved:
         return
-    state = AttemptState(host["state"])
-    unheard = host["generation"] is not None and highest < host["generation"]
-    if (
-        unheard
-        and state not in {AttemptState.PENDING, AttemptState.OFFERED}
-        and Trigger.OFFER in ATTEMPT_TRANSITIONS[state]
-    ):
+    if host["generation"] is not None and highest < host["generation"]:
+        await _forgotten(tx, services, book, host, quarantined=quarantined)
+    elif silence.had_succeeded(host):
+        await move(tx, book, host, Trigger.RETURN, HOST_ACTOR, code="", message="")
+
+
+async def _forgotten(tx: Tx, services: Services, book: Book, host: dict[str, Any], *, quarantined: bool) -> None:
+    """Offer an attempt again of which the host knows nothing; end it where it had Go, with nothing desired."""
+    trigger = judge_unheard(AttemptState(host["state"]), quarantined=quarantined)
+    if trigger is Trigger.OFFER:
         await move(tx, book, host, Trigger.OFFER, HOST_ACTOR, granted_at=None, attempted=False)
+    elif trigger is Trigger.FAIL:
+        code = Code.NEVER_CAME_BACK.value
+        await move(tx, book, host, Trigger.FAIL, HOST_ACTOR, code=code, message=FORGOTTEN)
+        await desire(tx, services.sessions, book, host["agent_id"], "", HOST_ACTOR, code=code)
 
 
-async def _take_back(tx: Tx, book: Book, host: dict[str, Any], highest: int) -> None:
-    """Queue an offer again that the host never heard and that may not be made now: it can't go unanswered."""
-    if host["state"] == AttemptState.OFFERED.value and host["generation"] > highest:
+async def _take_back(tx: Tx, services: Services, book: Book, host: dict[str, Any], highest: int) -> None:
+    """Queue an offer again that the host never heard and that may not be made so, or now: it can't go unanswered."""
+    if host["state"] != AttemptState.OFFERED.value or host["generation"] <= highest:
+        return
+    if book.state is RolloutState.COMPLETED:
+        await late.let_go(tx, services, book, host)
+    else:
         await move(tx, book, host, Trigger.WITHDRAW, HOST_ACTOR)
 
 
-async def _is_here(tx: Tx, book: Book, host: dict[str, Any], *, quarantined: bool) -> None:
-    """The host is online: it waits for it no longer, and deadlines run again."""
+async def _is_here(tx: Tx, book: Book, host: dict[str, Any], shown: list[Said], *, quarantined: bool) -> None:
+    """The host is online: it waits for it no longer, and deadlines run again. It says itself whether it is held."""
     state = AttemptState(host["state"])
     if state not in BEFORE_GO:
         if state is AttemptState.GRANTED and host["deadline"] is not None:
             await note(tx, book, host, deadline=None)
         return
-    waiting = QUARANTINED if quarantined else "" if host["waiting"] in {OFFLINE, QUARANTINED} else host["waiting"]
-    due = host["deadline"]
+    over = {OFFLINE, QUARANTINED} | ({HELD} if state is AttemptState.PENDING or shown else set())
+    waiting = QUARANTINED if quarantined else "" if host["waiting"] in over else host["waiting"]
+    if not quarantined and state is not AttemptState.PENDING and any(said.code is Code.HELD_LOCALLY for said in shown):
+        waiting = HELD
+    due = host["deadline"] if state is not AttemptState.PENDING else None
     if due is None and state in {AttemptState.OFFERED, AttemptState.DOWNLOADING}:
         due = deadline(state, tx.now, online=True)
     if (waiting, due) != (host["waiting"], host["deadline"]):
@@ -140,17 +179,17 @@ async def _desired(tx: Tx, key: SessionKey, highest: dict[str, int], *, quaranti
     answers = []
     for row in rows:
         if row["generation"] <= highest.get(row["product"], 0):
+            await delivered(tx, row)
             continue
         if not row["version"]:
             answers.append(assignment(row))
             continue
         book = None if stopped else await open_book(tx, row["rollout_id"], key.fleet_id)
-        if book is not None and book.state is RolloutState.RUNNING and tx.now < book.row["not_after"]:
+        if book is not None and book.offers:
             answers.append(assignment({**row, "not_after": book.row["not_after"]}))
     return answers
 
 
 async def _offers(tx: Tx, book: Book) -> bool:
     """Tell whether this rollout offers to this fleet now."""
-    running = book.state is RolloutState.RUNNING and tx.now < book.row["not_after"]
-    return running and not await is_suspended(tx, book.fleet_id)
+    return book.offers and not await is_suspended(tx, book.fleet_id)

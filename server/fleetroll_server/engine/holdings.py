@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from fleetroll_server.domain.budget import ScopeBudget, can_charge
+from fleetroll_server.domain.budget import GLOBAL_SCOPE, ScopeBudget, can_charge
 from fleetroll_server.domain.charges import Holding
+from fleetroll_server.store.fleets import every_fleet
 from fleetroll_server.store.tables import BudgetRow, ChargeRow, table_of
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 BUDGET = table_of(BudgetRow)
 CHARGE = table_of(ChargeRow)
+ONE_SCOPE = "a scope is one row, and the widest is of all"
 IN_USE, BROKEN = "in_use", "broken"
 
 
@@ -27,7 +30,7 @@ async def hold(
     holding: Holding,
     *,
     enforce: bool = False,
-    ended: bool = False,
+    let_off: bool = False,
 ) -> str | None:
     """Make the host's current attempt hold ``holding`` and nothing else.
 
@@ -37,7 +40,7 @@ async def hold(
         scopes: global, fleet, rollout: in the order in which they are locked.
         holding: what is to be held.
         enforce: True for a Go: refuse where a scope has no room.
-        ended: the rollout is over: its own scope holds no broken host any more.
+        let_off: the rollout's own scope holds it as broken no more: it is over, or a person resumed it after a halt.
 
     Returns:
         The scope without room; nothing was changed then. Nothing when it is held now.
@@ -51,7 +54,7 @@ async def hold(
             if not already and not can_charge(budgets[scope], BROKEN in mine.values()):
                 return scope
     for scope in scopes:
-        await _settle(tx, host, budgets[scope], own.get(scope, {}), _kind(scope, holding, ended=ended))
+        await _settle(tx, host, budgets[scope], own.get(scope, {}), _kind(scope, holding, let_off=let_off))
     return None
 
 
@@ -63,32 +66,42 @@ async def forgive(tx: Tx, scope: str, fleet_id: str) -> None:
     await tx.execute(sa.update(BUDGET).where(*mine).values(broken=0))
 
 
-async def release_broken(tx: Tx, agent_id: str, fleet_id: str, product: str) -> list[str]:
-    """Free what a host holds as broken of one product: it reported health, was revoked, or a person dismissed it.
+async def release_broken(tx: Tx, agent_id: str, fleet_id: str, product: str | None = None) -> tuple[str, ...]:
+    """Free what a host holds as broken.
 
-    Its place in the scope of a rollout that goes on stays: a person resumes that one.
+    Args:
+        tx: the transaction of what frees it.
+        agent_id: the host.
+        fleet_id: its fleet.
+        product: the one that reported health, or whose host is gone for good; its place in the scope of a rollout that
+            goes on stays, which a person resumes. None where a person revoked or dismissed the host: of every product,
+            and in every scope.
 
     Returns:
-        The scopes that were freed.
+        The scopes that were freed, the widest first, as all transactions lock them.
     """
-    which = (
-        CHARGE.c.agent_id == agent_id,
-        CHARGE.c.fleet_id == fleet_id,
-        CHARGE.c.product == product,
-        CHARGE.c.kind == BROKEN,
-        CHARGE.c.scope.not_like("rollout/%"),
-    )
-    freed = list((await tx.execute(sa.delete(CHARGE).where(*which).returning(CHARGE.c.scope))).scalars())
-    for scope in freed:
+    which = [CHARGE.c.agent_id == agent_id, CHARGE.c.fleet_id == fleet_id, CHARGE.c.kind == BROKEN]
+    if product is not None:
+        which += [CHARGE.c.product == product, CHARGE.c.scope.not_like("rollout/%")]
+    freed = Counter((await tx.execute(sa.delete(CHARGE).where(*which).returning(CHARGE.c.scope))).scalars())
+    scopes = sorted(freed, key=_width)
+    for scope in scopes:
         mine = (BUDGET.c.scope == scope, BUDGET.c.fleet_id.in_(("", fleet_id)))
-        await tx.execute(sa.update(BUDGET).where(*mine).values(broken=BUDGET.c.broken - 1))
-    return freed
+        await tx.execute(sa.update(BUDGET).where(*mine).values(broken=BUDGET.c.broken - freed[scope]))
+    return tuple(scopes)
 
 
-def _kind(scope: str, holding: Holding, *, ended: bool) -> str:
+def _width(scope: str) -> tuple[int, str]:
+    """Sort the widest scope first: global, fleet, rollout."""
+    if scope == GLOBAL_SCOPE:
+        return (0, scope)
+    return (1 if scope.startswith("fleet/") else 2, scope)
+
+
+def _kind(scope: str, holding: Holding, *, let_off: bool) -> str:
     """Return what is held in one scope: in_use, broken, or nothing."""
     own = scope.startswith("rollout/")
-    if own and ended and holding is not Holding.IN_USE:
+    if own and let_off and holding is not Holding.IN_USE:
         return ""
     if holding is Holding.BROKEN_IN_ROLLOUT:
         return BROKEN if own else ""
@@ -99,8 +112,8 @@ async def _lock_budgets(tx: Tx, scopes: Sequence[str]) -> dict[str, ScopeBudget]
     """Lock the rows of the scopes, one after the other in their fixed order."""
     budgets: dict[str, ScopeBudget] = {}
     for scope in scopes:
-        query = sa.select(BUDGET).where(BUDGET.c.scope == scope, BUDGET.c.fleet_id.is_not(None)).with_for_update()
-        row = (await tx.execute(query)).mappings().one()
+        query = sa.select(BUDGET).where(BUDGET.c.scope == scope).with_for_update()
+        row = (await tx.execute(every_fleet(query, ONE_SCOPE))).mappings().one()
         budgets[scope] = ScopeBudget(scope, row["max_in_use"], row["max_out"], row["in_use"], row["broken"])
     return budgets
 
@@ -139,5 +152,5 @@ async def _settle(tx: Tx, host: Mapping[str, Any], budget: ScopeBudget, own: Map
     if wanted:
         values = {name: host[name] for name in ("agent_id", "product", "generation", "fleet_id")}
         await tx.execute(sa.insert(CHARGE).values(**values, scope=budget.scope, kind=wanted))
-    mine = (BUDGET.c.scope == budget.scope, BUDGET.c.fleet_id.is_not(None))
-    await tx.execute(sa.update(BUDGET).where(*mine).values(in_use=in_use, broken=broken))
+    change = sa.update(BUDGET).where(BUDGET.c.scope == budget.scope).values(in_use=in_use, broken=broken)
+    await tx.execute(every_fleet(change, ONE_SCOPE))

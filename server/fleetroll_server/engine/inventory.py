@@ -6,15 +6,21 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from fleetroll_server.engine.actor import HOST
 from fleetroll_server.store.tables import AgentRow, HostProductRow, table_of
+from fleetroll_server.store.tx import EventFact
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fleetroll_server.domain.heard import HostSaid, ProductSaid
     from fleetroll_server.gateway.session import SessionKey
     from fleetroll_server.store.tx import Tx
 
 AGENT = table_of(AgentRow)
 PRODUCT = table_of(HostProductRow)
+MAX_PRODUCTS = 64
+"""Of one host, as many as a hello may name."""
 
 
 async def write_inventory(tx: Tx, server_id: str, key: SessionKey, host: HostSaid, held: int) -> None:
@@ -39,6 +45,28 @@ async def write_inventory(tx: Tx, server_id: str, key: SessionKey, host: HostSai
     await tx.execute(sa.update(AGENT).where(*mine).values(**values))
     for product in host.products:
         await _write_product(tx, key, product)
+    await _forget_products(tx, key, [product.product for product in host.products])
+    note_presence(tx, key.agent_id, key.fleet_id, online=True)
+
+
+def note_presence(tx: Tx, agent_id: str, fleet_id: str, *, online: bool) -> None:
+    """Record for watchers that a host came or went."""
+    kind = "agent.online" if online else "agent.offline"
+    tx.emit(EventFact(fleet_id=fleet_id, kind=kind, actor_kind=HOST.kind, actor_id="session", agent_id=agent_id))
+
+
+async def write_visit(tx: Tx, key: SessionKey) -> None:
+    """Write that the host was there. It stays offline: nobody is there who could take an offer."""
+    mine = (AGENT.c.id == key.agent_id, AGENT.c.fleet_id == key.fleet_id)
+    await tx.execute(sa.update(AGENT).where(*mine).values(last_seen_at=tx.now, server_id=""))
+
+
+async def _forget_products(tx: Tx, key: SessionKey, named: Sequence[str]) -> None:
+    """Drop products that the host does not name any more, once it has named more than a host may have."""
+    mine = (PRODUCT.c.agent_id == key.agent_id, PRODUCT.c.fleet_id == key.fleet_id)
+    count = (await tx.execute(sa.select(sa.func.count()).select_from(PRODUCT).where(*mine))).scalar_one()
+    if count > MAX_PRODUCTS:
+        await tx.execute(sa.delete(PRODUCT).where(*mine, PRODUCT.c.product.not_in(named)))
 
 
 async def _write_product(tx: Tx, key: SessionKey, product: ProductSaid) -> None:

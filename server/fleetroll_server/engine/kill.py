@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from fleetroll_common.values.codes import Code
-from fleetroll_server.domain.states import RolloutState
+from fleetroll_server.domain.states import BEFORE_GO, PAST_GO, AttemptState, RolloutState
+from fleetroll_server.engine import late
 from fleetroll_server.engine.advance import go_on
-from fleetroll_server.engine.book import ROLLOUT, open_book
+from fleetroll_server.engine.book import ROLLOUT, Book, open_book
+from fleetroll_server.engine.moves import HOST
 from fleetroll_server.gateway.convert_out import suspension
 from fleetroll_server.gateway.suspensions import GLOBAL_SCOPE, SUSPENSION, fleet_scope
+from fleetroll_server.store.fleets import every_fleet
 from fleetroll_server.store.tables import BudgetRow, table_of
 from fleetroll_server.store.tx import EventFact
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from fleetroll_server.engine.actor import Actor
     from fleetroll_server.services import Services
     from fleetroll_server.store.tx import Tx
@@ -24,14 +29,18 @@ BUDGET = table_of(BudgetRow)
 
 
 async def press(tx: Tx, services: Services, fleet_id: str, actor: Actor, reason: str) -> str:
-    """Suspend a fleet, or everything for an empty ``fleet_id``; return the scope. Pressing twice is no error."""
+    """Suspend a fleet, or everything for an empty ``fleet_id``; return the scope. Pressing twice is no error.
+
+    Locks are taken in the order of Go and hello: rollouts, then the switch. A rollout that was set running until the
+    switch was locked is found by the second look.
+    """
+    running = _running(fleet_id, tx.now)
+    await tx.execute(running.with_for_update())
     scope = await _switch(tx, services, fleet_id, actor, reason, active=True)
-    running = sa.select(ROLLOUT.c.id, ROLLOUT.c.fleet_id).where(ROLLOUT.c.state == RolloutState.RUNNING.value)
-    running = running.where(ROLLOUT.c.fleet_id == fleet_id) if fleet_id else running.where(ROLLOUT.c.fleet_id != "")
-    for row in (await tx.execute(running.order_by(ROLLOUT.c.id))).all():
+    for row in (await tx.execute(running)).all():
         book = await open_book(tx, row.id, row.fleet_id)
         if book is not None:
-            book.set_state(tx, RolloutState.PAUSED, actor, reason or "the kill switch was pressed", Code.SUSPENDED)
+            _hold(tx, book, actor, reason or "the kill switch was pressed")
             await go_on(tx, services, book)
     return scope
 
@@ -39,6 +48,35 @@ async def press(tx: Tx, services: Services, fleet_id: str, actor: Actor, reason:
 async def lift(tx: Tx, services: Services, fleet_id: str, actor: Actor, reason: str) -> str:
     """End a suspension; return the scope. Nothing starts by it."""
     return await _switch(tx, services, fleet_id, actor, reason, active=False)
+
+
+def _hold(tx: Tx, book: Book, actor: Actor, reason: str) -> None:
+    """Pause a rollout, or the late hosts of one that is completed."""
+    if book.state is RolloutState.RUNNING:
+        book.set_state(tx, RolloutState.PAUSED, actor, reason, Code.SUSPENDED)
+    elif book.late.stopped is None:
+        late.stop(tx, book, Code.SUSPENDED, actor, reason)
+
+
+def _running(fleet_id: str, now: datetime) -> sa.Select[tuple[str, str]]:
+    """Return the query for the rollouts of a scope that offer something, in the order in which they are locked.
+
+    A lost host may come back and ask for Go until not_after.
+    """
+    here = (HOST.c.rollout_id == ROLLOUT.c.id, HOST.c.fleet_id == ROLLOUT.c.fleet_id)
+    not_ended = sorted(state.value for state in (BEFORE_GO | PAST_GO) - {AttemptState.LOST})
+    lost = (HOST.c.state == AttemptState.LOST.value, HOST.c.ended_at.is_(None))
+    late_ones = sa.and_(
+        ROLLOUT.c.state == RolloutState.COMPLETED.value,
+        ROLLOUT.c.late_stop_code == "",
+        sa.or_(
+            sa.select(HOST.c.rollout_id).where(*here, HOST.c.state.in_(not_ended)).exists(),
+            sa.and_(ROLLOUT.c.not_after > now, sa.select(HOST.c.rollout_id).where(*here, *lost).exists()),
+        ),
+    )
+    offering = sa.or_(ROLLOUT.c.state == RolloutState.RUNNING.value, late_ones)
+    query = sa.select(ROLLOUT.c.id, ROLLOUT.c.fleet_id).where(offering).order_by(ROLLOUT.c.id)
+    return query.where(ROLLOUT.c.fleet_id == fleet_id) if fleet_id else every_fleet(query, "the switch of all fleets")
 
 
 async def _switch(tx: Tx, services: Services, fleet_id: str, actor: Actor, reason: str, *, active: bool) -> str:

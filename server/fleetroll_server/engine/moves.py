@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.ids import attempt_id
-from fleetroll_server.domain.charges import Holding, holding
+from fleetroll_server.domain.charges import Holding, holding, stays_forgiven
 from fleetroll_server.domain.states import ATTEMPT_TRANSITIONS, FINAL, PAST_GO, AttemptState, Trigger, transition
-from fleetroll_server.domain.summary import HostView
+from fleetroll_server.domain.summary import HostView, cohorts_of
 from fleetroll_server.engine.holdings import hold
 from fleetroll_server.store.tables import AgentRow, ClaimRow, RolloutHostRow, table_of
 
@@ -63,38 +63,46 @@ async def move(
     before_state = AttemptState(host["state"])
     state = transition(ATTEMPT_TRANSITIONS, before_state, trigger)
     counted = PAST_GO | FINAL
-    cohorts = await _cohorts(tx, host) if state in counted or before_state in counted else ()
-    before = _view(host, cohorts)
+    cohorts = await cohorts_here(tx, host) if state in counted or before_state in counted else ()
+    before = view(host, cohorts)
     host.update(values)
     host.update(state=state.value, changed_at=tx.now)
     if state in PAST_GO:
         host["attempted"] = True
+    host["forgiven"] = host["forgiven"] and stays_forgiven(state)
     if state is not before_state:
         host.setdefault("step", "")
         host["waiting"] = values.get("waiting", "")
         host["deadline"] = values.get("deadline")
     if state in FINAL:
-        host.update(ended_at=tx.now, waiting="", deadline=None)
+        ended_at = host["ended_at"] if trigger is Trigger.RETURN else tx.now
+        host.update(ended_at=ended_at, waiting="", deadline=None)
+    elif state is not AttemptState.LOST:
+        host["ended_at"] = None
     await _settle_budgets(tx, book, host, before_state, state)
     if state in FINAL or trigger is Trigger.REQUEUE:
         await _release_claim(tx, host)
     await _write(tx, host)
     wave = book.wave(host["wave"])
-    wave.counters = wave.counters.moved(before, _view(host, cohorts))
+    wave.counters = wave.counters.moved(before, view(host, cohorts))
     wave.set(moved_at=tx.now)
     if state is not before_state:
-        tx.emit(_event(book, host, actor))
+        tx.emit(step_event(book, host, actor))
 
 
 async def note(tx: Tx, book: Book, host: dict[str, Any], **values: Any) -> None:  # noqa: ANN401 (columns)
-    """Change columns of a host that stays where it is: why it waits, when its time is over."""
-    before = _view(host, ())
+    """Change columns of a host that stays where it is: why it waits, when its time is over.
+
+    A late host that comes back moves nothing by that: else it would hide that the one under way stands still.
+    """
+    before = view(host, ())
     host.update(values)
     await _write(tx, host)
     wave = book.wave(host["wave"])
-    after = _view(host, ())
+    after = view(host, ())
     wave.counters = wave.counters.moved(before, after)
-    wave.set(**({"moved_at": tx.now} if before.is_waiting and not after.is_waiting else {}))
+    moves = before.is_waiting and not after.is_waiting and (book.is_open or before.state is not AttemptState.PENDING)
+    wave.set(**({"moved_at": tx.now} if moves else {}))
 
 
 async def _settle_budgets(tx: Tx, book: Book, host: dict[str, Any], before: AttemptState, after: AttemptState) -> None:
@@ -104,7 +112,7 @@ async def _settle_budgets(tx: Tx, book: Book, host: dict[str, Any], before: Atte
     wanted = holding(after, attempted=host["attempted"])
     if before not in PAST_GO and after not in PAST_GO and not host["attempted"]:
         return
-    await hold(tx, host, book.scopes, wanted, ended=not book.is_open)
+    await hold(tx, host, book.scopes, wanted, let_off=not book.is_open or host["forgiven"])
     if wanted is not Holding.IN_USE:
         book.room_made = True
 
@@ -127,22 +135,22 @@ async def _write(tx: Tx, host: dict[str, Any]) -> None:
     await tx.execute(sa.update(HOST).where(*which).values(**{n: v for n, v in host.items() if n not in keys}))
 
 
-async def _cohorts(tx: Tx, host: dict[str, Any]) -> tuple[str, ...]:
+async def cohorts_here(tx: Tx, host: dict[str, Any]) -> tuple[str, ...]:
     """Return the groups that the host belongs to."""
     query = sa.select(AGENT.c.os, AGENT.c.arch, AGENT.c.abi, AGENT.c.labels).where(
         AGENT.c.id == host["agent_id"], AGENT.c.fleet_id == host["fleet_id"]
     )
     row = (await tx.execute(query)).one()
-    own = (f"os={row.os}", f"arch={row.arch}", f"abi={row.abi}")
-    return own + tuple(f"{key}={value}" for key, value in sorted(row.labels.items()))
+    return cohorts_of(row.os, row.arch, row.abi, row.labels)
 
 
-def _view(host: dict[str, Any], cohorts: tuple[str, ...]) -> HostView:
+def view(host: dict[str, Any], cohorts: tuple[str, ...]) -> HostView:
     """Return the host as its wave counts it."""
-    return HostView(AttemptState(host["state"]), host["waiting"] in OUT_OF_COUNT, host["attempted"], cohorts)
+    state, waits = AttemptState(host["state"]), host["waiting"] in OUT_OF_COUNT
+    return HostView(state, waits, host["attempted"], cohorts, had_succeeded=host["ended_at"] is not None)
 
 
-def _event(book: Book, host: dict[str, Any], actor: Actor) -> Any:  # noqa: ANN401
+def step_event(book: Book, host: dict[str, Any], actor: Actor) -> Any:  # noqa: ANN401
     """Return the fact of the step."""
     generation = host["generation"]
     return book.event(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert  # SQLite compiles its ON CONFLICT DO NOTHING alike
 
 from fleetroll_common.values.codes import Code
 from fleetroll_server.domain.deadlines import deadline
 from fleetroll_server.domain.limits import OfflinePolicy
-from fleetroll_server.domain.states import AttemptState, Trigger
+from fleetroll_server.domain.states import AttemptState, RolloutState, Trigger
+from fleetroll_server.engine import late
 from fleetroll_server.engine.actor import DISPATCH
+from fleetroll_server.engine.crowd import Room, end_all, wait_all
 from fleetroll_server.engine.desire import desire
+from fleetroll_server.engine.excusing import told_as
 from fleetroll_server.engine.moves import move, note
 from fleetroll_server.engine.suspended import is_suspended
 from fleetroll_server.store.tables import (
@@ -36,22 +41,70 @@ ARTIFACT = table_of(ArtifactRow)
 CLAIM = table_of(ClaimRow)
 HISTORY = table_of(AttemptHistoryRow)
 
-AT_ONCE = 200
-"""Hosts per transaction: a wave of 100,000 hosts must not hold the writer for longer than some milliseconds."""
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What a host's turn brings.
+
+    Attributes:
+        trigger: its step; none where it waits.
+        code: why it is skipped, fails or waits; none for an offer.
+        sha256: of the artefact that it is offered.
+    """
+
+    trigger: Trigger | None
+    code: Code | None = None
+    sha256: str = ""
+
+    def is_for_all(self, host: dict[str, Any]) -> bool:
+        """Tell whether one statement does it for many: no word to the host, and no bad end."""
+        no_word = self.trigger in {Trigger.SKIP, Trigger.CANCEL} and host["generation"] is None
+        return self.trigger is None or no_word
 
 
-async def offer_next(tx: Tx, services: Services, book: Book, wave: Wave, count: int) -> bool:
-    """Offer to at most ``count`` pending hosts in their stored order; False when none could be touched."""
+_OFFLINE = {
+    OfflinePolicy.SKIP: Fate(Trigger.SKIP, Code.HOST_OFFLINE),
+    OfflinePolicy.FAIL: Fate(Trigger.FAIL, Code.HOST_OFFLINE_AT_DISPATCH),
+    OfflinePolicy.WAIT: Fate(None, Code.HOST_OFFLINE),
+}
+"""The offline policy alone judges a host that is not there; late ones wait, whatever it says."""
+_MESSAGES = {Trigger.FAIL: "offline when its turn came", Trigger.CANCEL: late.NEWER}
+_SUPERSEDED = Fate(Trigger.CANCEL, Code.SUPERSEDED)
+
+
+async def offer_next(tx: Tx, services: Services, book: Book, wave: Wave | None, count: int, room: Room) -> bool:
+    """Go through pending hosts in their stored order until ``count`` have their offer; False when there was none.
+
+    Without a ``wave`` those of all waves: late ones.
+
+    Hosts that only wait, or never had an offer and are skipped, are noted by a statement for all of them: most of a
+    fleet may be offline.
+    """
     if await is_suspended(tx, book.fleet_id):
         return False
-    hosts = await _pending(tx, book, wave, min(count, AT_ONCE))
-    artifacts = await _artifacts(tx, book)
-    for host in hosts:
-        await _offer(tx, services, book, host, artifacts)
-    return bool(hosts)
+    rows = await _pending(tx, book, wave, min(room.crowd, max(count, room.reach)))
+    room.reach = 2 * len(rows)
+    artifacts, held = await _artifacts(tx, book), await _held(tx, book, rows)
+    elsewhere = await late.superseded(tx, book, [row["agent_id"] for row in rows])
+    crowds: dict[Fate, list[dict[str, Any]]] = {}
+    left = min(count, room.single)
+    for row in rows:
+        fate = _SUPERSEDED if row["agent_id"] in elsewhere else _fate(book, row, artifacts, held)
+        host = {column.name: row[column.name] for column in HOST.columns}
+        if fate.is_for_all(host):
+            crowds.setdefault(fate, []).append(host)
+        elif left:
+            await _one(tx, services, book, row, host, fate)
+            left, room.single = left - 1, room.single - 1
+        else:
+            break
+        room.crowd -= 1
+    for fate, hosts in crowds.items():
+        await _all(tx, book, hosts, fate)
+    return bool(rows)
 
 
-async def _pending(tx: Tx, book: Book, wave: Wave, count: int) -> list[dict[str, Any]]:
+async def _pending(tx: Tx, book: Book, wave: Wave | None, count: int) -> list[dict[str, Any]]:
     """Return the next pending hosts that do not wait, each with what decides about its offer."""
     agent_here = sa.and_(AGENT.c.id == HOST.c.agent_id, AGENT.c.fleet_id == HOST.c.fleet_id)
     product_here = sa.and_(
@@ -74,48 +127,67 @@ async def _pending(tx: Tx, book: Book, wave: Wave, count: int) -> list[dict[str,
         .where(
             HOST.c.rollout_id == book.id,
             HOST.c.fleet_id == book.fleet_id,
-            HOST.c.wave == wave.number,
             HOST.c.state == AttemptState.PENDING.value,
             HOST.c.waiting == "",
+            *(() if wave is None else (HOST.c.wave == wave.number,)),
         )
-        .order_by(HOST.c.position)
+        .order_by(HOST.c.wave, HOST.c.position)
         .limit(count)
     )
     return [dict(row) for row in (await tx.execute(query)).mappings()]
 
 
-async def _offer(
-    tx: Tx, services: Services, book: Book, row: dict[str, Any], artifacts: dict[tuple[str, str, str], tuple[str, int]]
-) -> None:
-    """Offer to one host, skip it by name, or let it wait."""
-    host = {column.name: row[column.name] for column in HOST.columns}
-    artifact = artifacts.get((row["os"], row["arch"], row["abi"]))
+async def _held(tx: Tx, book: Book, rows: list[dict[str, Any]]) -> frozenset[str]:
+    """Return which of these hosts another rollout holds."""
+    query = sa.select(CLAIM.c.agent_id).where(
+        CLAIM.c.agent_id.in_([row["agent_id"] for row in rows]),
+        CLAIM.c.product == book.row["product"],
+        CLAIM.c.fleet_id == book.fleet_id,
+        CLAIM.c.rollout_id != book.id,
+    )
+    return frozenset((await tx.execute(query)).scalars())
+
+
+def _fate(
+    book: Book, row: dict[str, Any], artifacts: dict[tuple[str, str, str], tuple[str, int]], held: frozenset[str]
+) -> Fate:
+    """Return what a host's turn brings: an offer, an end by name, or the reason to wait."""
     if row["revoked"]:
-        await _end(tx, services, book, host, Trigger.SKIP, Code.HOST_REVOKED)
-    elif row["running"] == book.row["version"]:
-        await _end(tx, services, book, host, Trigger.SKIP, Code.ALREADY_AT_TARGET)
-    elif artifact is None:
-        await _end(tx, services, book, host, Trigger.SKIP, Code.NO_ARTIFACT)
-    elif row["quarantined"]:
-        await note(tx, book, host, waiting=Code.QUARANTINED.value)
-    elif not row["server_id"]:
-        await _offline(tx, services, book, host)
-    elif not await _claim(tx, book, host):
+        return Fate(Trigger.SKIP, Code.HOST_REVOKED)
+    if row["running"] == book.row["version"]:
+        return Fate(Trigger.SKIP, Code.ALREADY_AT_TARGET)
+    artifact = artifacts.get((row["os"], row["arch"], row["abi"]))
+    if artifact is None:
+        return Fate(Trigger.SKIP, Code.NO_ARTIFACT)
+    if row["quarantined"]:
+        return Fate(None, Code.QUARANTINED)
+    if not row["server_id"]:
+        late_one = book.state is RolloutState.COMPLETED
+        return _OFFLINE[OfflinePolicy.WAIT if late_one else book.limits.offline_policy]
+    if row["agent_id"] in held:
+        return Fate(None, Code.UPDATE_IN_PROGRESS)
+    return Fate(Trigger.OFFER, sha256=artifact[0])
+
+
+async def _all(tx: Tx, book: Book, hosts: list[dict[str, Any]], fate: Fate) -> None:
+    """Let hosts wait, or skip them, by one statement."""
+    assert fate.code is not None  # noqa: S101 (an offer is made to one host)
+    if fate.trigger is None:
+        await wait_all(tx, book, hosts, fate.code.value)
+    else:
+        message = _MESSAGES.get(fate.trigger, "")
+        await end_all(tx, book, hosts, fate.trigger, DISPATCH, code=fate.code.value, message=message)
+
+
+async def _one(tx: Tx, services: Services, book: Book, row: dict[str, Any], host: dict[str, Any], fate: Fate) -> None:
+    """Offer to one host, or end its turn."""
+    if fate.code is not None and fate.trigger is not None:
+        message = _MESSAGES.get(fate.trigger, "")
+        await _end(tx, services, book, host, fate.trigger, fate.code, message)
+    elif await _claim(tx, book, host):
+        await _assign(tx, services, book, host, from_version=row["running"] or "", sha256=fate.sha256)
+    else:
         await note(tx, book, host, waiting=Code.UPDATE_IN_PROGRESS.value)
-    else:
-        await _assign(tx, services, book, host, from_version=row["running"] or "", sha256=artifact[0])
-
-
-async def _offline(tx: Tx, services: Services, book: Book, host: dict[str, Any]) -> None:
-    """Let the offline policy alone judge a host that is not there."""
-    policy = book.limits.offline_policy
-    if policy is OfflinePolicy.SKIP:
-        await _end(tx, services, book, host, Trigger.SKIP, Code.HOST_OFFLINE)
-    elif policy is OfflinePolicy.FAIL:
-        code, message = Code.HOST_OFFLINE_AT_DISPATCH, "offline when its turn came"
-        await _end(tx, services, book, host, Trigger.FAIL, code, message)
-    else:
-        await note(tx, book, host, waiting=Code.HOST_OFFLINE.value)
 
 
 async def _end(
@@ -158,24 +230,22 @@ async def _assign(
 
 
 async def _claim(tx: Tx, book: Book, host: dict[str, Any]) -> bool:
-    """Take the product on this host for this rollout; False when another one has it."""
+    """Take the product on this host for this rollout; False when another one has it, or takes it at this moment."""
     which = (
         CLAIM.c.agent_id == host["agent_id"],
         CLAIM.c.product == host["product"],
         CLAIM.c.fleet_id == host["fleet_id"],
     )
-    holder = (await tx.execute(sa.select(CLAIM.c.rollout_id).where(*which))).scalar_one_or_none()
-    if holder is not None:
-        return bool(holder == book.id)
     values = {name: host[name] for name in ("agent_id", "product", "fleet_id")}
-    await tx.execute(sa.insert(CLAIM).values(**values, rollout_id=book.id))
-    return True
+    await tx.execute(insert(CLAIM).values(**values, rollout_id=book.id).on_conflict_do_nothing())
+    holder = (await tx.execute(sa.select(CLAIM.c.rollout_id).where(*which))).scalar_one_or_none()
+    return bool(holder == book.id)
 
 
 async def _archive(tx: Tx, book: Book, host: dict[str, Any]) -> None:
     """Keep the attempt that a new generation replaces."""
-    names = ("agent_id", "product", "generation", "fleet_id", "rollout_id", "state", "code", "message", "from_version")
-    values = {name: host[name] for name in (*names, "offered_at", "granted_at")}
+    names = ("agent_id", "product", "generation", "fleet_id", "rollout_id", "code", "message", "from_version")
+    values = {name: host[name] for name in (*names, "offered_at", "granted_at")} | {"state": told_as(host)}
     await tx.execute(sa.insert(HISTORY).values(**values, to_version=book.row["version"], ended_at=tx.now))
 
 

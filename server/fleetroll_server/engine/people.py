@@ -9,26 +9,28 @@ import sqlalchemy as sa
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
+from fleetroll_server.domain import late as late_rules
 from fleetroll_server.domain import people
+from fleetroll_server.domain.limits import RolloutLimits
 from fleetroll_server.domain.states import (
-    BEFORE_GO,
-    PAST_GO,
+    BAD,
     WAVE_TRANSITIONS,
     AttemptState,
     RolloutState,
     RolloutTrigger,
-    Trigger,
     WaveState,
     WaveTrigger,
     transition,
 )
+from fleetroll_server.engine import late
 from fleetroll_server.engine.advance import advance_by_person, go_on
 from fleetroll_server.engine.book import Book, open_book
-from fleetroll_server.engine.desire import ASSIGNMENT, desire
+from fleetroll_server.engine.desire import ASSIGNMENT
 from fleetroll_server.engine.holdings import forgive
-from fleetroll_server.engine.moves import HOST, move
+from fleetroll_server.engine.moves import HOST
 from fleetroll_server.engine.suspended import is_suspended
 from fleetroll_server.engine.wake import wake_staged
+from fleetroll_server.engine.winding import wind_up
 from fleetroll_server.gateway.convert_out import assignment
 
 if TYPE_CHECKING:
@@ -40,11 +42,16 @@ if TYPE_CHECKING:
 async def pause(tx: Tx, services: Services, rollout_id: str, fleet_id: str, actor: Actor, reason: str) -> None:
     """Stop at once: after this commit there is no offer and no Go. Pausing twice is no error.
 
+    A completed rollout stays that; what stops are its late hosts.
+
     Raises:
-        RequestError: NOT_FOUND, or it is neither running nor paused (caller's fault).
+        RequestError: NOT_FOUND, or it is neither running nor paused, nor has late hosts (caller's fault).
     """
     book = await require_book(tx, rollout_id, fleet_id)
-    if book.state is not RolloutState.PAUSED:
+    if book.state is RolloutState.COMPLETED:
+        if late_rules.pause(book.late):
+            late.stop(tx, book, Code.PAUSED, actor, reason)
+    elif book.state is not RolloutState.PAUSED:
         book.set_state(tx, people.stop(book.state, RolloutTrigger.PAUSE), actor, reason)
     await go_on(tx, services, book)
 
@@ -54,22 +61,31 @@ async def resume(
 ) -> None:
     """Continue a paused or halted rollout. After a halt what was bad until now fails its wave no more.
 
+    Of a completed one the late hosts continue that a pause, the kill switch or a fault of the server stopped.
+
     Raises:
-        RequestError: NOT_FOUND, SUSPENDED, STALE_DECISION or ROLLOUT_STATE (caller's fault).
+        RequestError: NOT_FOUND, SUSPENDED, STALE_DECISION or ROLLOUT_STATE; its stored limits can't be read (caller's
+            fault).
     """
     book = await require_book(tx, rollout_id, fleet_id)
     _require_revision(book, revision)
+    if book.state is RolloutState.COMPLETED:
+        late_rules.resume(book.late)
+        await _refuse_while_suspended(tx, fleet_id)
+        RolloutLimits.from_stored(book.row["limits"])  # else its late hosts would be cancelled for good
+        late.go_again(tx, book, actor, reason)
+        await _on_again(tx, services, book)
+        return
     state = people.resume(book.state)
     await _refuse_while_suspended(tx, fleet_id)
+    RolloutLimits.from_stored(book.row["limits"])  # refused without every limit, before a state has changed
     if book.state is RolloutState.HALTED or _stands_failed(book):
         await _forgive(tx, book)
     book.resume_clock(tx.now)
     if (wave := book.current()) is not None:
         wave.set(moved_at=tx.now)
     book.set_state(tx, state, actor, reason)
-    await _send_again(tx, services, book)
-    await go_on(tx, services, book)
-    await wake_staged(tx, services.sessions, book)
+    await _on_again(tx, services, book)
 
 
 async def advance(
@@ -98,18 +114,35 @@ async def cancel(
 ) -> None:
     """End the rollout. Before Go hosts stop for free; after it they go back before their switch, or finish.
 
+    From this commit on there is no offer and no Go; hosts that are too many for one transaction are told after it.
+    A completed rollout stays that; its late hosts are cancelled.
+
     Raises:
-        RequestError: NOT_FOUND, or it has ended in another way (caller's fault).
+        RequestError: NOT_FOUND, or it has ended in another way and has no late hosts (caller's fault).
     """
     book = await require_book(tx, rollout_id, fleet_id)
+    if book.state is RolloutState.COMPLETED:
+        if late_rules.cancel(book.late):
+            book.row["let_finish"] = let_finish
+            late.stop(tx, book, Code.CANCELLED_BY, actor, reason)
+            await wind_up(tx, services, book)
+            await go_on(tx, services, book)
+        return
     if book.state is RolloutState.CANCELLED:
         return
     state = people.stop(book.state, RolloutTrigger.CANCEL)
     book.row["let_finish"] = let_finish
     book.set_state(tx, state, actor, reason, Code.CANCELLED_BY)
     await forgive(tx, book.scopes[-1], book.fleet_id)
-    await _cancel_hosts(tx, services, book, actor, reason, let_finish=let_finish)
+    await wind_up(tx, services, book)
     await go_on(tx, services, book)
+
+
+async def _on_again(tx: Tx, services: Services, book: Book) -> None:
+    """Let hosts go on that stood while the rollout did."""
+    await _send_again(tx, services, book)
+    await go_on(tx, services, book)
+    await wake_staged(tx, services.sessions, book)
 
 
 async def _refuse_while_suspended(tx: Tx, fleet_id: str) -> None:
@@ -136,28 +169,14 @@ async def require_book(tx: Tx, rollout_id: str, fleet_id: str) -> Book:
     return book
 
 
-async def _cancel_hosts(tx: Tx, services: Services, book: Book, actor: Actor, reason: str, *, let_finish: bool) -> None:
-    """Tell every host that had an offer that nothing is desired; end those before Go in the same transaction."""
-    states = [state.value for state in BEFORE_GO | PAST_GO]
-    query = sa.select(HOST).where(
-        HOST.c.rollout_id == book.id, HOST.c.fleet_id == book.fleet_id, HOST.c.state.in_(states)
-    )
-    for row in (await tx.execute(query)).mappings().all():
-        host = dict(row)
-        state = AttemptState(host["state"])
-        if state in BEFORE_GO:
-            await move(tx, book, host, Trigger.CANCEL, actor, code=Code.CANCELLED_BY.value, message=reason)
-        if host["generation"] is not None:
-            code = "" if let_finish and state in PAST_GO else Code.CANCELLED_BY.value
-            await desire(tx, services.sessions, book, host["agent_id"], "", actor, reason=reason, code=code)
-
-
 async def _forgive(tx: Tx, book: Book) -> None:
     """Reopen the failed wave; what was bad until now, in every wave, counts no more."""
     await forgive(tx, book.scopes[-1], book.fleet_id)
     for wave in book.waves:
         wave.counters = wave.counters.forgive()
         wave.set()
+    bad = (HOST.c.rollout_id == book.id, HOST.c.fleet_id == book.fleet_id, HOST.c.state.in_([s.value for s in BAD]))
+    await tx.execute(sa.update(HOST).where(*bad).values(forgiven=True))
     current = book.current()
     if current is not None and current.state is WaveState.FAILED:
         current.set(state=transition(WAVE_TRANSITIONS, current.state, WaveTrigger.REOPEN).value, ended_at=None)
@@ -187,7 +206,8 @@ async def _send_again(tx: Tx, services: Services, book: Book) -> None:
         )
     )
     for row in (await tx.execute(query)).mappings().all():
-        tx.after_commit(partial(services.sessions.send, row["agent_id"], assignment(row)))
+        message = assignment(row)
+        tx.after_commit(partial(services.sessions.send, row["agent_id"], message))
 
 
 def _require_revision(book: Book, given: int) -> None:

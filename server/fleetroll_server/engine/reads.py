@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from fleetroll_server.domain.decide import Moved, decide
+from fleetroll_server.domain.late import at_rest, next_late
 from fleetroll_server.domain.states import ENDED_ROLLOUT
 from fleetroll_server.engine.book import ROLLOUT, WAVE, Book
 from fleetroll_server.engine.moves import AGENT, HOST
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from sqlalchemy import RowMapping
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from fleetroll_server.domain.decide import Summary
+    from fleetroll_server.domain.late import LateHosts
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -30,12 +34,14 @@ class Shown:
         waves: in order.
         counts: hosts by state, by number of the wave.
         waits_for: what it waits for, in words.
+        late: its late hosts, in numbers; nothing while it is not completed.
     """
 
     row: RowMapping
     waves: Sequence[RowMapping]
     counts: Mapping[int, Mapping[str, int]]
     waits_for: str
+    late: LateHosts | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +116,40 @@ async def hosts(
     return list((await connection.execute(query)).mappings().all())
 
 
+async def members(
+    connection: AsyncConnection,
+    rollouts: Sequence[str],
+    fleets: Sequence[str],
+    *,
+    agents: Sequence[str] | None = None,
+    after: str = "",
+    limit: int | None = None,
+) -> list[tuple[str, RowMapping]]:
+    """Return hosts of rollouts, each behind the version that it is to reach, in the order of their ids.
+
+    Args:
+        connection: a snapshot.
+        rollouts: ids.
+        fleets: of the caller.
+        agents: only these; all where it is left out.
+        after: the id of the last page's last host.
+        limit: at most so many.
+    """
+    here = sa.and_(AGENT.c.id == HOST.c.agent_id, AGENT.c.fleet_id == HOST.c.fleet_id)
+    its = sa.and_(ROLLOUT.c.id == HOST.c.rollout_id, ROLLOUT.c.fleet_id == HOST.c.fleet_id)
+    query = (
+        sa.select(HOST, AGENT.c.server_id, ROLLOUT.c.version.label("to_version"))
+        .select_from(HOST.join(AGENT, here).join(ROLLOUT, its))
+        .where(HOST.c.rollout_id.in_(rollouts), HOST.c.fleet_id.in_(fleets), HOST.c.agent_id > after)
+        .order_by(HOST.c.agent_id)
+        .limit(limit)
+    )
+    if agents is not None:
+        query = query.where(HOST.c.agent_id.in_(agents))
+    rows = (await connection.execute(query)).mappings().all()
+    return [(row["to_version"], row) for row in rows]
+
+
 async def switches(connection: AsyncConnection, fleets: Sequence[str]) -> list[RowMapping]:
     """Return every suspension that concerns these fleets."""
     pressed = (SUSPENSION.c.fleet_id.in_(("", *fleets)), SUSPENSION.c.epoch > 0)
@@ -130,5 +170,13 @@ async def _shown(connection: AsyncConnection, row: RowMapping, now: datetime) ->
     counts: dict[int, dict[str, int]] = {}
     for found in (await connection.execute(count_query)).mappings():
         counts.setdefault(found["wave"], {})[found["state"]] = found["hosts"]
-    book = Book(dict(row), [dict(wave) for wave in waves])
-    return Shown(row, waves, counts, decide(book.summary(), Moved(), now).waits_for)
+    book = Book(dict(row), [dict(wave) for wave in waves], now)
+    summary = book.summary()
+    return Shown(row, waves, counts, _waits_for(summary, now), summary.late)
+
+
+def _waits_for(summary: Summary, now: datetime) -> str:
+    """Return what a rollout waits for whose due steps have been taken."""
+    if summary.late is None:
+        return decide(summary, Moved(), now).waits_for
+    return at_rest(summary.late, next_late(summary.late, summary.limits, summary.not_after, now))

@@ -10,6 +10,7 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_server.domain.assignments import Rejected, Step, judge_report
 from fleetroll_server.domain.states import FINAL, AttemptState
+from fleetroll_server.engine import late
 from fleetroll_server.engine.advance import go_on
 from fleetroll_server.engine.book import open_book
 from fleetroll_server.engine.effects import is_over, take_step
@@ -97,7 +98,7 @@ async def _effect(tx: Tx, services: Services, key: SessionKey, said: Said) -> tu
         return "history", ""
     if is_over(book, host, said):
         return "history", ""
-    judgement = judge_report(AttemptState(host["state"]), said.state, code=said.code, is_open=book.is_open)
+    judgement = judge_report(AttemptState(host["state"]), said.state, code=said.code, is_open=book.has_queue)
     if isinstance(judgement, Rejected):
         return "rejected", judgement.code.value
     if not isinstance(judgement, Step):
@@ -105,6 +106,7 @@ async def _effect(tx: Tx, services: Services, key: SessionKey, said: Said) -> tu
         return "history", ""
     await take_step(tx, services, book, host, said, judgement)
     await _note_waiting(tx, book, host, said)
+    await late.meet(tx, services, book, host)
     await promote_if_due(tx, services, book, host)
     await go_on(tx, services, book)
     return "accepted", ""
@@ -120,5 +122,9 @@ async def _fill_in(tx: Tx, book: Book, host: dict[str, Any], said: Said) -> None
 
 async def _note_waiting(tx: Tx, book: Book, host: dict[str, Any], said: Said) -> None:
     """Keep why a staged host waits by its own rules."""
-    if said.state is AttemptState.STAGED and said.code is not None:
+    if said.state is not AttemptState.STAGED:
+        return
+    if said.code is not None:
         await note(tx, book, host, waiting=said.code.value, retry_at=said.retry_at)
+    elif host["waiting"] == Code.HELD_LOCALLY.value:  # the hold has ended
+        await note(tx, book, host, waiting="", retry_at=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +11,26 @@ import sqlalchemy as sa
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_server.catalogue.reads import newest_release, release
-from fleetroll_server.domain.plan import Exclusion, HostFacts, Plan, ReleaseFacts, Selection, WaveSpec, plan
-from fleetroll_server.domain.states import ENDED_ROLLOUT, FINAL, AttemptState, RolloutState, WaveState
-from fleetroll_server.domain.summary import HostView, WaveCounters, count
+from fleetroll_server.domain.plan import (
+    Exclusion,
+    HostFacts,
+    Plan,
+    PlannedWave,
+    ReleaseFacts,
+    Selection,
+    WaveSpec,
+    plan,
+)
+from fleetroll_server.domain.states import BEFORE_GO, ENDED_ROLLOUT, FINAL, AttemptState, RolloutState, WaveState
+from fleetroll_server.domain.summary import HostView, WaveCounters, cohorts_of, count, shared_cohorts
 from fleetroll_server.engine.advance import go_on
 from fleetroll_server.engine.book import open_book
+from fleetroll_server.engine.late import tell_older
 from fleetroll_server.engine.suspended import is_suspended
 from fleetroll_server.store.tables import (
     AgentRow,
     BudgetRow,
+    ExclusionsRow,
     HostProductRow,
     RolloutHostRow,
     RolloutRow,
@@ -36,10 +47,13 @@ if TYPE_CHECKING:
 
 AGENT = table_of(AgentRow)
 BUDGET = table_of(BudgetRow)
+EXCLUSIONS = table_of(ExclusionsRow)
 HOST = table_of(RolloutHostRow)
 PRODUCT = table_of(HostProductRow)
 ROLLOUT = table_of(RolloutRow)
 WAVE = table_of(WaveRow)
+MAX_EXCLUSIONS = 1000
+"""As many hosts that are left out are named in an answer, by the contract."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +89,27 @@ class Order:
     retry_bad: bool
 
 
-async def start(tx: Tx, services: Services, order: Order, actor: Actor) -> tuple[str, tuple[Exclusion, ...]]:
-    """Plan and start; return the rollout's id and who is left out.
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A selected host that the rollout does not mean, and why: as it is answered, and stored for a repetition."""
+
+    agent_id: str
+    name: str
+    code: str
+    message: str
+
+
+async def start(tx: Tx, services: Services, order: Order, actor: Actor) -> tuple[str, tuple[LeftOut, ...]]:
+    """Plan and start; return the rollout's id and who is left out, at most :data:`MAX_EXCLUSIONS`.
+
+    The same idempotency key answers with the same again, whatever became of those hosts meanwhile.
 
     Raises:
         RequestError: the plan can't be made, there is no such release, or the kill switch is pressed (caller's fault).
     """
     known = await _known(tx, order)
     if known is not None:
-        return known, ()
+        return known, await _known_exclusions(tx, order, known)
     if await is_suspended(tx, order.fleet_id):
         message = "the kill switch is pressed for this fleet"
         raise RequestError(message, code=Code.SUSPENDED, remedy="lift it, then start the rollout")
@@ -91,11 +117,28 @@ async def start(tx: Tx, services: Services, order: Order, actor: Actor) -> tuple
     planned = plan(order.selection, order.waves, await _fleet(tx, order), _facts(chosen))
     rollout_id = services.ids.new("rollout")
     await _write(tx, order, actor, chosen, rollout_id, planned)
+    left_out = tuple(_left_out(found) for found in planned.exclusions[:MAX_EXCLUSIONS])
+    if order.idempotency_key and left_out:
+        hosts = [asdict(found) for found in left_out]
+        await tx.execute(sa.insert(EXCLUSIONS).values(rollout_id=rollout_id, fleet_id=order.fleet_id, hosts=hosts))
     book = await open_book(tx, rollout_id, order.fleet_id)
     if book is not None:
         tx.emit(book.event("rollout.state", actor, order.reason, message=RolloutState.RUNNING.value))
         await go_on(tx, services, book)
-    return rollout_id, planned.exclusions
+        await tell_older(tx, services, book)
+    return rollout_id, left_out
+
+
+def _left_out(found: Exclusion) -> LeftOut:
+    """Return what is said of an excluded host."""
+    return LeftOut(found.host.agent_id, found.host.name, found.code.value, found.message)
+
+
+async def _known_exclusions(tx: Tx, order: Order, rollout_id: str) -> tuple[LeftOut, ...]:
+    """Return whom the start left out that this request repeats."""
+    mine = (EXCLUSIONS.c.rollout_id == rollout_id, EXCLUSIONS.c.fleet_id == order.fleet_id)
+    stored = (await tx.execute(sa.select(EXCLUSIONS.c.hosts).where(*mine))).scalar_one_or_none()
+    return tuple(LeftOut(**host) for host in stored or ())
 
 
 async def _known(tx: Tx, order: Order) -> str | None:
@@ -157,6 +200,7 @@ async def _fleet(tx: Tx, order: Order) -> list[HostFacts]:
             version=row["version"] or "",
             revoked=row["revoked"],
             claimed_by=claims.get(row["id"], ""),
+            cohorts=cohorts_of(row["os"], row["arch"], row["abi"], row["labels"]),
         )
         for row in (await tx.execute(query)).mappings()
     ]
@@ -173,9 +217,10 @@ async def _claims(tx: Tx, order: Order) -> dict[str, str]:
             HOST.c.fleet_id == order.fleet_id,
             HOST.c.product == order.product,
             HOST.c.state.not_in([state.value for state in FINAL]),
+            HOST.c.ended_at.is_(None),
             sa.or_(
                 ROLLOUT.c.state.not_in([state.value for state in ENDED_ROLLOUT]),
-                HOST.c.state.not_in([AttemptState.PENDING.value]),
+                HOST.c.state.not_in([state.value for state in BEFORE_GO]),
             ),
         )
     )
@@ -224,19 +269,20 @@ async def _write(tx: Tx, order: Order, actor: Actor, chosen: Release, rollout_id
             broken=0,
         )
     )
-    await tx.execute(
-        sa.insert(WAVE), [_wave(order, rollout_id, wave.number, len(wave.hosts)) for wave in planned.waves]
-    )
+    await tx.execute(sa.insert(WAVE), [_wave(order, rollout_id, wave) for wave in planned.waves])
     members = [(wave.number, place, host) for wave in planned.waves for place, host in enumerate(wave.hosts)]
     await tx.execute(sa.insert(HOST), [_host(tx, order, rollout_id, *member) for member in members])
 
 
-def _wave(order: Order, rollout_id: str, number: int, hosts: int) -> dict[str, Any]:
+def _wave(order: Order, rollout_id: str, wave: PlannedWave) -> dict[str, Any]:
     """Return the row of a wave whose hosts are all pending."""
+    hosts = len(wave.hosts)
     counters: WaveCounters = count(HostView(AttemptState.PENDING) for _ in range(hosts))
+    cohorts = shared_cohorts(host.cohorts for host in wave.hosts)
+    counters = replace(counters, planned_cohorts=True, cohorts=cohorts)
     return {
         "rollout_id": rollout_id,
-        "number": number,
+        "number": wave.number,
         "fleet_id": order.fleet_id,
         "state": WaveState.PENDING.value,
         "planned": hosts,
@@ -272,6 +318,7 @@ def _host(tx: Tx, order: Order, rollout_id: str, wave: int, position: int, host:
         "attempted": False,
         "unproven": False,
         "late": False,
+        "forgiven": False,
         "changed_at": tx.now,
     }
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from fleetroll_server.domain.late import MAX_UNDER_WAY
 from fleetroll_server.domain.states import AttemptState, RolloutState, WaveState
 from fleetroll_server.gateway.convert_out import ask_again
 from fleetroll_server.store.tables import RolloutHostRow, table_of
@@ -20,20 +21,23 @@ HOST = table_of(RolloutHostRow)
 
 
 async def wake_staged(tx: Tx, sessions: Sessions, book: Book) -> None:
-    """Push AskAgain to as many staged hosts of the open wave as may be past Go at once, in the stored order."""
-    wave = book.current()
-    if wave is None or wave.state is not WaveState.OPEN or book.state is not RolloutState.RUNNING:
+    """Push AskAgain to as many staged hosts of the open wave as may be past Go at once, in the stored order.
+
+    A completed rollout has no open wave: there the late host under way is meant.
+    """
+    wave, late = book.current(), book.state is RolloutState.COMPLETED and book.offers
+    if not late and (wave is None or wave.state is not WaveState.OPEN or book.state is not RolloutState.RUNNING):
         return
     query = (
         sa.select(HOST.c.agent_id, HOST.c.product, HOST.c.generation)
         .where(
             HOST.c.rollout_id == book.id,
             HOST.c.fleet_id == book.fleet_id,
-            HOST.c.wave == wave.number,
             HOST.c.state == AttemptState.STAGED.value,
+            *(() if wave is None else (HOST.c.wave == wave.number,)),
         )
-        .order_by(HOST.c.position)
-        .limit(book.limits.max_concurrent)
+        .order_by(HOST.c.wave, HOST.c.position)
+        .limit(MAX_UNDER_WAY if late else book.limits.max_concurrent)
     )
     for row in (await tx.execute(query)).all():
         tx.after_commit(partial(sessions.send, row.agent_id, ask_again(row.product, row.generation)))

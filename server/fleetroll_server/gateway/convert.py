@@ -41,10 +41,11 @@ def wire_state(state: str) -> types_pb2.AttemptState.ValueType:
 
 
 def read_state(value: types_pb2.AttemptState.ValueType) -> AttemptState | None:
-    """Return the state of a wire value; nothing for UNSPECIFIED and for values of a newer contract."""
+    """Return the state of a wire value; nothing for UNSPECIFIED, for what no host stands in, and for unknown ones."""
     if not value or value not in types_pb2.AttemptState.values():
         return None
-    return AttemptState(types_pb2.AttemptState.Name(value).removeprefix(_STATE_PREFIX).lower())
+    name = types_pb2.AttemptState.Name(value).removeprefix(_STATE_PREFIX)
+    return AttemptState[name] if name in AttemptState.__members__ else None
 
 
 def wire_decision(kind: str, actor: str, reason: str, code: str, at: datetime) -> types_pb2.Decision:

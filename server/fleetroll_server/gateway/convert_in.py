@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
+from fleetroll_common.values.platform import is_platform_part
+from fleetroll_common.values.release import is_product
 from fleetroll_server.domain.heard import Ask, Batch, HostSaid, ProductSaid, ReportLine, Said
 from fleetroll_server.gateway.convert import read_code, read_state
 
@@ -24,9 +26,12 @@ MAX_MESSAGE_CHARS = 2000
 MAX_TAIL_CHARS = 4000
 MAX_STEP_CHARS = 64
 MAX_TEXT = 253
-MAX_PART = 24
 MAX_PRODUCTS = 64
 MAX_ATTEMPTS = 200
+MAX_REPORT_BYTES = 64 * 1024
+"""All texts of a report at their longest need half of it. Of a longer one it is stored that it came, and no more."""
+UNKNOWN_PART = "unknown"
+"""For a part of a platform that none can be: it would stand in the way of whoever reads the inventory."""
 MAX_COUNT = 2**63 - 1
 """What the database's largest numbers hold; counts of the wire go up to twice as far."""
 MAX_TIME_LIMIT = timedelta(days=3)
@@ -52,9 +57,9 @@ def read_host(payload: stream_pb2.HelloPayload) -> HostSaid:
     """Read what a hello says of the host; attempts in unknown states are left out."""
     shown = (_shown(attempt) for attempt in payload.attempts[:MAX_ATTEMPTS])
     return HostSaid(
-        os=_text(payload.platform.os, MAX_PART),
-        arch=_text(payload.platform.arch, MAX_PART),
-        abi=_text(payload.platform.abi, MAX_PART),
+        os=_part(payload.platform.os),
+        arch=_part(payload.platform.arch),
+        abi=_part(payload.platform.abi),
         time_zone=_text(payload.time_zone, MAX_TEXT),
         disk_free_bytes=max(0, payload.disk_free_bytes),
         container_marker=_text(payload.container_marker, MAX_TEXT),
@@ -62,20 +67,26 @@ def read_host(payload: stream_pb2.HelloPayload) -> HostSaid:
         agent_version=_text(payload.agent_version, MAX_TEXT),
         launcher_version=_text(payload.launcher_version, MAX_TEXT),
         journal_id=_text(payload.journal_id, MAX_TEXT),
-        products=tuple(_product(product) for product in payload.products[:MAX_PRODUCTS]),
+        products=tuple(_product(one) for one in payload.products[:MAX_PRODUCTS] if is_product(one.product)),
         attempts=tuple(said for said in shown if said is not None),
     )
 
 
+def _part(text: str) -> str:
+    """Read a part of a platform."""
+    return text if is_platform_part(text) else UNKNOWN_PART
+
+
 def _line(report: stream_pb2.Report) -> ReportLine:
-    """Read a report."""
+    """Read a report; one that is longer than any can be says nothing."""
+    fits = report.ByteSize() <= MAX_REPORT_BYTES
     return ReportLine(
         sequence=report.sequence,
         product=_text(report.product, MAX_TEXT),
         generation=report.generation,
-        said=_reported(report),
+        said=_reported(report) if fits else None,
         code=str(read_code(report.code) or ""),
-        payload=report.SerializeToString(),
+        payload=report.SerializeToString() if fits else b"",
     )
 
 
@@ -113,6 +124,7 @@ def _shown(attempt: stream_pb2.AttemptReport) -> Said | None:
         message=_text(attempt.message, MAX_MESSAGE_CHARS),
         time_limit=_wait(attempt.time_left) if attempt.HasField("time_left") else None,
         sha256=attempt.sha256.hex(),
+        unproven=attempt.unproven,
     )
 
 

@@ -28,9 +28,12 @@ def assignment(row: Mapping[Any, Any]) -> Message:
         rollout_id=row["rollout_id"],
         recall=row["recall"],
         retry_bad=row["retry_bad"],
+        excused=row["excused"],
         stop_before_switch=not row["version"] and row["code"] == Code.CANCELLED_BY.value,
         decision=wire_decision(row["actor_kind"], row["actor_id"], row["reason"], row["code"], row["decided_at"]),
     )
+    if row["max_attempts"]:
+        wire.max_attempts = row["max_attempts"]
     if row["not_after"] is not None:
         wire.not_after.FromDatetime(row["not_after"])
     wire.soak.FromTimedelta(timedelta(seconds=row["soak_seconds"]))

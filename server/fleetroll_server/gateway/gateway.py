@@ -15,14 +15,19 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import FleetrollError
 from fleetroll_common.wire.handshake import HEARTBEAT_SECONDS, MISSED_HEARTBEATS, SESSION_TOKEN_SECONDS
 from fleetroll_server.gateway.admission import Admission
+from fleetroll_server.gateway.anteroom import Anteroom
 from fleetroll_server.gateway.convert_in import read_ask, read_batch
 from fleetroll_server.gateway.handshake import Handshake, new_session_token
+from fleetroll_server.gateway.openings import Openings
+from fleetroll_server.gateway.outages import or_no_go, until_stored
+from fleetroll_server.gateway.pace import Pace
 from fleetroll_server.gateway.presence import Presence
 from fleetroll_server.gateway.rotation import rotate_key
 from fleetroll_server.gateway.session import refusal
+from fleetroll_server.gateway.trials import is_on_trial
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
 
     from fleetroll_server.gateway.registry import SessionRegistry
     from fleetroll_server.gateway.rules import StreamRules
@@ -49,8 +54,11 @@ class Gateway:
         self._services = services
         self._registry = registry
         self._rules = rules
-        self.admission = Admission(services.clock)
+        self.admission = Admission(services.clock, services.door)
+        self.door = services.door
+        self.anteroom = Anteroom(services.door)
         self.handshake = Handshake(services, registry, rules)
+        self.openings = Openings(self.handshake, self._begin)
         self._presence = Presence(services, registry, rules)
         self._readers: set[asyncio.Task[None]] = set()
         self._background: list[asyncio.Task[None]] = []
@@ -73,35 +81,35 @@ class Gateway:
             session.end()
 
     async def stop(self) -> None:
-        """End every session and wait for what the server owns of it."""
+        """End every session, also one that opens just now, and wait for what the server owns of it."""
+        self.admission.close()
+        self.openings.close()
+        await _settled(self.openings.tasks)
         await self.drain()
-        if self._readers:
-            _done, late = await asyncio.wait(self._readers, timeout=STOP_SECONDS)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await _settled(self._readers)
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
 
-    async def serve(
-        self,
-        session: Session,
-        requests: AsyncIterator[stream_pb2.ConnectRequest],
-        context: grpc.aio.ServicerContext[Any, Any],
-    ) -> None:
+    async def is_on_trial(self, agent_id: str) -> bool:
+        """Tell whether the agent gets in where others wait."""
+        return await is_on_trial(self._services.store, agent_id)
+
+    async def serve(self, session: Session, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         """Write what is queued until the session ends; a task of the gateway reads and cleans up.
 
         gRPC may cancel this coroutine at any await once the peer is gone: nothing here must be relied on to run.
         """
-        reader = asyncio.create_task(self._read(session, requests), name=f"session-{session.key.agent_id}")
-        self._readers.add(reader)
-        reader.add_done_callback(self._readers.discard)
         try:
             await self._write(session, context)
         finally:
-            session.end()
-            session.gone.set()
+            session.abandon()
+
+    def _begin(self, session: Session, requests: AsyncIterator[stream_pb2.ConnectRequest]) -> None:
+        """Start reading."""
+        reader = asyncio.create_task(self._read(session, requests), name=f"session-{session.key.agent_id}")
+        self._readers.add(reader)
+        reader.add_done_callback(self._readers.discard)
 
     async def _write(self, session: Session, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         """Write until the session has ended; cut off a peer that does not read its last words.
@@ -141,7 +149,7 @@ class Gateway:
 
     async def _take_all(self, session: Session, requests: AsyncIterator[stream_pb2.ConnectRequest]) -> None:
         """Handle one message after the other."""
-        gone = asyncio.ensure_future(session.gone.wait())
+        gone, pace = asyncio.ensure_future(session.gone.wait()), Pace(self._services.clock)
         try:
             while not session.ended:
                 request = await self._next(session, requests, gone)
@@ -149,6 +157,8 @@ class Gateway:
                     return
                 self._presence.heard(session)
                 await self._take(session, request)
+                if count := len(request.reports.reports):
+                    await session.rest(pace.charge(count))
         finally:
             gone.cancel()
 
@@ -156,7 +166,7 @@ class Gateway:
         self, session: Session, requests: AsyncIterator[stream_pb2.ConnectRequest], gone: asyncio.Future[Any]
     ) -> stream_pb2.ConnectRequest | None:
         """Return the next message; nothing at the end of the stream, of the session, or after too long a silence."""
-        coming = asyncio.ensure_future(anext(requests, None))
+        coming = asyncio.create_task(_read(requests))
         done, _ = await asyncio.wait({coming, gone}, timeout=SILENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if coming in done:
             with contextlib.suppress(asyncio.CancelledError, grpc.RpcError, grpc.aio.BaseError):
@@ -178,9 +188,13 @@ class Gateway:
             case "heartbeat":
                 session.healthy = request.heartbeat.healthy
             case "reports":
-                session.send(await self._rules.reports(session.key, read_batch(request.reports)))
+                batch = read_batch(request.reports)
+                answer = await until_stored(session, lambda: self._rules.reports(session.key, batch))
+                if answer is not None:
+                    session.send(answer)
             case "request_go":
-                session.send(await self._rules.request_go(session.key, read_ask(request.request_go)))
+                ask = read_ask(request.request_go)
+                session.send(await or_no_go(ask, lambda: self._rules.request_go(session.key, ask)))
             case "goodbye":
                 session.said_goodbye = True
                 session.end()
@@ -200,3 +214,18 @@ class Gateway:
             for session in self._registry:
                 token = new_session_token(self._services, session.key)
                 session.send(stream_pb2.ConnectResponse(session_token=token))
+
+
+async def _settled(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Wait until all have ended; cancel what takes too long."""
+    if not tasks:
+        return
+    _done, late = await asyncio.wait(tuple(tasks), timeout=STOP_SECONDS)
+    for task in late:
+        task.cancel()
+    await asyncio.gather(*late, return_exceptions=True)
+
+
+async def _read(requests: AsyncIterator[stream_pb2.ConnectRequest]) -> stream_pb2.ConnectRequest | None:
+    """Return the next message, nothing at the end; a read that is cancelled before it began has asked for nothing."""
+    return await anext(requests, None)

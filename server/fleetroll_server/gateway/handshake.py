@@ -28,16 +28,20 @@ from fleetroll_server.gateway.session import Session, SessionKey
 from fleetroll_server.gateway.suspensions import suspensions_of
 from fleetroll_server.identity.ratchet import Accept, Fork, HelloFacts, Refused, Stale, judge
 from fleetroll_server.identity.rows import identity_of, retirement_of, write_identity
+from fleetroll_server.store.fleets import every_fleet
 from fleetroll_server.store.tables import AgentRow, table_of
 from fleetroll_server.store.tx import EventFact
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fleetroll_server.gateway.registry import SessionRegistry
     from fleetroll_server.gateway.rules import StreamRules
     from fleetroll_server.services import Services
     from fleetroll_server.store.tx import Tx
 
 AGENT = table_of(AgentRow)
+WHOSE = "the agent's fleet is what is found out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +70,8 @@ class Handshake:
         """
         protocol = sizes.choose_protocol(identify.protocol_min, identify.protocol_max)
         async with self._services.store.read() as connection:
-            found = await connection.execute(
-                sa.select(AGENT.c.epoch, AGENT.c.revoked).where(AGENT.c.id == identify.agent_id)
-            )
-            row = found.one_or_none()
+            query = sa.select(AGENT.c.epoch, AGENT.c.revoked).where(AGENT.c.id == identify.agent_id)
+            row = (await connection.execute(every_fleet(query, WHOSE))).one_or_none()
         if row is None:
             raise _refused(Code.IDENTITY_UNKNOWN)
         if row.revoked:
@@ -84,8 +86,14 @@ class Handshake:
         answer.time.FromDatetime(self._services.clock.now())
         return Challenged(identify.agent_id, nonce, row.epoch), stream_pb2.ConnectResponse(challenge=answer)
 
-    async def open(self, challenged: Challenged, hello: stream_pb2.Hello) -> Session:
+    async def open(self, challenged: Challenged, hello: stream_pb2.Hello, wanted: Callable[[], bool]) -> Session:
         """Verify the hello and commit it; the session that is returned is registered, its welcome queued.
+
+        Args:
+            challenged: the stream.
+            hello: what it said.
+            wanted: asked when the store's turn comes. A hello whose peer is gone by then is not committed: where hellos
+                wait, it would only make the next one of the same agent stale.
 
         Raises:
             RequestError: no proof, or the ratchet says STALE_HELLO, IDENTITY_FORKED … (the agent's fault).
@@ -97,7 +105,11 @@ class Handshake:
         except DecodeError as error:
             message = "hello.payload: it can't be read"
             raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="update the agent") from error
-        outcome = await self._services.store.writer.command(lambda tx: self._commit(tx, challenged, hello, payload))
+
+        async def job(tx: Tx) -> Session | Code:
+            return await self._commit(tx, challenged, hello, payload) if wanted() else Code.RECONNECT
+
+        outcome = await self._services.store.writer.command(job)
         if isinstance(outcome, Code):
             raise _refused(outcome)
         return outcome
@@ -124,7 +136,8 @@ class Handshake:
     ) -> Session | Code:
         """Judge and write in one transaction; a code says why the stream is refused."""
         agent_id = challenged.agent_id
-        row = (await tx.execute(sa.select(AGENT).where(AGENT.c.id == agent_id).with_for_update())).mappings().one()
+        query = sa.select(AGENT).where(AGENT.c.id == agent_id).with_for_update()
+        row = (await tx.execute(every_fleet(query, WHOSE))).mappings().one()
         facts = HelloFacts(
             nonce_epoch=challenged.nonce_epoch,
             key=hello.key,
@@ -191,6 +204,7 @@ _REMEDIES = {
     Code.IDENTITY_REVOKED: "an admin decided so; enroll the host again if it shall come back",
     Code.IDENTITY_FORKED: "readmit the right host",
     Code.STALE_HELLO: "say hello again",
+    Code.RECONNECT: "connect again",
 }
 
 

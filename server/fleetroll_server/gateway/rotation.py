@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 from fleetroll_common.values.codes import Code
-from fleetroll_common.values.errors import RequestError
+from fleetroll_common.values.errors import FleetrollError, RequestError
 from fleetroll_common.wire.signing import rotate_bytes, verify
 from fleetroll_server.gateway.convert import wire_code
 from fleetroll_server.identity.keys import offer_key
@@ -24,7 +24,10 @@ AGENT = table_of(AgentRow)
 
 
 async def rotate_key(services: Services, key: SessionKey, request: stream_pb2.RotateKey) -> stream_pb2.ConnectResponse:
-    """Hold the new key durably and say so; refuse it when either signature does not hold."""
+    """Hold the new key durably and say so; refuse it when either signature does not hold.
+
+    The stream stays in every case: the agent speaks with the key that it has, and may ask again.
+    """
 
     async def job(tx: Tx) -> None:
         mine = (AGENT.c.id == key.agent_id, AGENT.c.fleet_id == key.fleet_id, AGENT.c.epoch == key.epoch)
@@ -40,7 +43,7 @@ async def rotate_key(services: Services, key: SessionKey, request: stream_pb2.Ro
 
     try:
         await services.store.writer.command(job)
-    except RequestError as error:
+    except FleetrollError as error:
         result = stream_pb2.RotateKeyResult(code=wire_code(error.code))
     else:
         result = stream_pb2.RotateKeyResult(accepted_key=request.new_key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
@@ -82,6 +83,19 @@ class Session:
         self._queue.put_nowait(_End.END)
         if self._when_ended is not None:
             self._when_ended()
+
+    def abandon(self) -> None:
+        """End a session whose stream is gone: what is queued is written to nobody."""
+        self.end()
+        self.gone.set()
+
+    async def rest(self, seconds: float) -> None:
+        """Return after ``seconds``, sooner when the session is over."""
+        if seconds <= 0:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.gone.wait()
 
     def when_ended(self, action: Callable[[], None] | None) -> None:
         """Call ``action`` once the session takes no more messages: now, if it has ended. None takes the call back."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
-from fleetroll_server.domain.budget import GLOBAL_SCOPE, ChargeKind
+from fleetroll_server.engine.actor import Actor
+from fleetroll_server.engine.holdings import release_broken
+from fleetroll_server.engine.revoked import skip_revoked
 from fleetroll_server.hosts.inventory import host_not_found
 from fleetroll_server.identity.keys import revoke
 from fleetroll_server.identity.rows import identity_of, write_identity
 from fleetroll_server.store import EventFact
-from fleetroll_server.store.tables import AgentRow, BudgetRow, ChargeRow, table_of
+from fleetroll_server.store.tables import AgentRow, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,17 +23,18 @@ if TYPE_CHECKING:
     from sqlalchemy import RowMapping
 
     from fleetroll_server.access.caller import Caller
+    from fleetroll_server.services import Services
     from fleetroll_server.store import Tx
 
 _AGENT = table_of(AgentRow)
-_BUDGET = table_of(BudgetRow)
-_CHARGE = table_of(ChargeRow)
 
 
-async def revoke_host(tx: Tx, agent_id: str, fleets: Sequence[str], caller: Caller, reason: str) -> None:
+async def revoke_host(
+    tx: Tx, services: Services, agent_id: str, fleets: Sequence[str], caller: Caller, reason: str
+) -> None:
     """Refuse this identity for good: its epoch rises, so its tokens die; what it holds as broken is given back.
 
-    Revoking twice changes nothing more.
+    Attempts before Go are skipped, and their rollouts go on without it. Revoking twice changes nothing more.
 
     Raises:
         RequestError: HOST_NOT_FOUND (caller's fault).
@@ -41,6 +43,7 @@ async def revoke_host(tx: Tx, agent_id: str, fleets: Sequence[str], caller: Call
     if row["revoked"]:
         return
     await write_identity(tx, agent_id, row["fleet_id"], revoke(identity_of(row)))
+    await skip_revoked(tx, services, agent_id, row["fleet_id"], Actor(caller.actor_kind, caller.actor_id), reason)
     scopes = await release_broken(tx, agent_id, row["fleet_id"])
     tx.emit(_event("agent.revoked", row, caller, reason, scopes))
 
@@ -72,25 +75,6 @@ async def locked_host(tx: Tx, agent_id: str, fleets: Sequence[str]) -> RowMappin
     if row is None:
         raise host_not_found(agent_id)
     return row
-
-
-async def release_broken(tx: Tx, agent_id: str, fleet_id: str) -> tuple[str, ...]:
-    """Give back every broken charge of a host, scope by scope in the order in which all transactions lock them."""
-    mine = (_CHARGE.c.agent_id == agent_id, _CHARGE.c.fleet_id == fleet_id, _CHARGE.c.kind == ChargeKind.BROKEN.value)
-    charges = (await tx.execute(sa.select(_CHARGE.c.scope).where(*mine))).scalars().all()
-    held = Counter(charges)
-    for scope in sorted(held, key=_width):
-        budget = (_BUDGET.c.scope == scope, _BUDGET.c.fleet_id.in_((fleet_id, "")))
-        await tx.execute(sa.update(_BUDGET).where(*budget).values(broken=_BUDGET.c.broken - held[scope]))
-    await tx.execute(sa.delete(_CHARGE).where(*mine))
-    return tuple(sorted(held, key=_width))
-
-
-def _width(scope: str) -> tuple[int, str]:
-    """Sort the widest scope first: global, fleet, rollout."""
-    if scope == GLOBAL_SCOPE:
-        return (0, scope)
-    return (1 if scope.startswith("fleet/") else 2, scope)
 
 
 def _event(kind: str, row: RowMapping, caller: Caller, reason: str, scopes: Sequence[str]) -> EventFact:

@@ -9,15 +9,17 @@ import sqlalchemy as sa
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
-from fleetroll_server.hosts.attempts import Attempt, newest_attempts
+from fleetroll_server.hosts.attempts import Attempt, last_attempts, newest_attempts
 from fleetroll_server.store.tables import AgentRow, AssignmentRow, HostProductRow, ServerRow, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import RowMapping
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+    Attempts = Callable[[AsyncConnection, Sequence[str], Sequence[str]], Awaitable[dict[str, tuple[Attempt, ...]]]]
 
 _AGENT = table_of(AgentRow)
 _PRODUCT = table_of(HostProductRow)
@@ -70,6 +72,21 @@ async def list_hosts(connection: AsyncConnection, selection: Selection, now: dat
     return await _filled(connection, rows, selection.fleets)
 
 
+async def hosts_by_id(
+    connection: AsyncConnection, ids: Sequence[str], fleets: Sequence[str], now: datetime
+) -> list[Host]:
+    """Return the hosts of these fleets that have one of ``ids``, each with no more than its last attempts."""
+    query = _hosts(now).where(_AGENT.c.id.in_(ids), _AGENT.c.fleet_id.in_(fleets)).order_by(_AGENT.c.name, _AGENT.c.id)
+    rows = (await connection.execute(query)).mappings().all()
+    return await _filled(connection, rows, fleets, last_attempts)
+
+
+async def host_ids(connection: AsyncConnection, fleet: str, after: str, limit: int) -> list[str]:
+    """Return ids of hosts of one fleet, revoked ones too, in order, after ``after``."""
+    query = sa.select(_AGENT.c.id).where(_AGENT.c.fleet_id == fleet, _AGENT.c.id > after)
+    return list((await connection.scalars(query.order_by(_AGENT.c.id).limit(limit))).all())
+
+
 async def find_host(connection: AsyncConnection, fleets: Sequence[str], id_or_name: str, now: datetime) -> Host:
     """Return one host by its id or its name.
 
@@ -106,12 +123,17 @@ def _hosts(now: datetime) -> sa.Select[Any]:
     return sa.select(_AGENT, sa.and_(_AGENT.c.server_id != "", live).label("online"))
 
 
-async def _filled(connection: AsyncConnection, rows: Sequence[RowMapping], fleets: Sequence[str]) -> list[Host]:
+async def _filled(
+    connection: AsyncConnection,
+    rows: Sequence[RowMapping],
+    fleets: Sequence[str],
+    read_attempts: Attempts = newest_attempts,
+) -> list[Host]:
     """Add products, desired states and attempts."""
     ids = [row["id"] for row in rows]
     running = await _by_agent(connection, _PRODUCT, ids, fleets)
     desired = await _by_agent(connection, _ASSIGNMENT, ids, fleets)
-    attempts = await newest_attempts(connection, ids, fleets)
+    attempts = await read_attempts(connection, ids, fleets)
     return [
         _host(row, running.get(row["id"], {}), desired.get(row["id"], {}), attempts.get(row["id"], ())) for row in rows
     ]

@@ -1,10 +1,13 @@
 """Enrolment: a token and a key become an identity, in one transaction.
 
 1. Sizes, then the proof: the key signs token and key, so nobody can enrol a key that he does not hold.
-2. The pair (token, key) is known: the same answer again, whatever has become of the token since. A lost answer burns
-   no token.
+2. The pair (token, key) is known: the same answer again, whatever has become of the token since, and whatever the host
+   says of itself now. A lost answer burns no token.
 3. Otherwise the token must exist, be neither revoked nor over, and have a use left.
-4. A join token makes an agent; a readmission token gives its agent's identity to the new key, and to no other.
+4. It must be for this host: a readmission token for the agent that the host says it is, a join token for a new host.
+5. A join token makes an agent; a readmission token gives its agent's identity to the new key, and to no other.
+
+Labels are the agent's row's: written when it is made, token before host, and answered from there ever after.
 """
 
 from __future__ import annotations
@@ -19,10 +22,12 @@ from fleetroll_common.values.errors import RequestError
 from fleetroll_common.wire.handshake import RATCHET_BYTES, require_size
 from fleetroll_common.wire.signing import KEY_BYTES, enroll_bytes, verify
 from fleetroll_server.access.secretwords import MAX_SECRET_CHARS, hashed
+from fleetroll_server.identity.addressee import check_addressee
 from fleetroll_server.identity.jointokens import TokenKind
 from fleetroll_server.identity.keys import enrolled
 from fleetroll_server.identity.readmission import readmit_agent
 from fleetroll_server.store import EventFact
+from fleetroll_server.store.fleets import every_fleet
 from fleetroll_server.store.tables import AgentRow, EnrolmentRow, JoinTokenRow, table_of
 
 if TYPE_CHECKING:
@@ -41,7 +46,10 @@ _ASK = "ask an admin for a new join string"
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a host says of itself when it joins; checked for form by whoever made it."""
+    """What a host says of itself when it joins; checked for form by whoever made it.
+
+    ``agent_id`` is the agent that it is and would be again; empty: it is new.
+    """
 
     token: str = field(repr=False)
     public_key: bytes
@@ -50,6 +58,7 @@ class Claim:
     platform: Platform
     labels: Mapping[str, str]
     ratchet: bytes
+    agent_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +94,14 @@ async def enroll(tx: Tx, claim: Claim, fresh_id: str, close: Callable[[str], Non
 
     Raises:
         RequestError: TOKEN_UNKNOWN, TOKEN_REVOKED, TOKEN_EXPIRED, TOKEN_USED_UP; ALREADY_EXISTS: the key is another
-            agent's; IDENTITY_REVOKED (host's or admin's fault).
+            agent's; IDENTITY_REVOKED; INVALID_ARGUMENT: the token is not for this host (host's or admin's fault).
     """
     token = await _token(tx, claim.token)
-    labels = {**claim.labels, **token["labels"]}
     known = await _known(tx, token, claim.public_key)
     if known is not None:
-        return Identity(known, token["fleet_id"], labels)
+        return await _identity(tx, known, token["fleet_id"])
     _check_usable(token, tx)
+    check_addressee(token["agent_id"], claim.agent_id)
     await _check_key_is_new(tx, claim.public_key)
     if token["kind"] == TokenKind.READMIT.value:
         agent_id = token["agent_id"]
@@ -100,15 +109,23 @@ async def enroll(tx: Tx, claim: Claim, fresh_id: str, close: Callable[[str], Non
         tx.after_commit(lambda: close(agent_id))
     else:
         agent_id = fresh_id
+        labels = {**claim.labels, **token["labels"]}
         await tx.execute(sa.insert(_AGENT).values(_agent_row(tx, claim, agent_id, token["fleet_id"], labels)))
     await _spend(tx, token, claim.public_key, agent_id)
-    return Identity(agent_id, token["fleet_id"], labels)
+    return await _identity(tx, agent_id, token["fleet_id"])
+
+
+async def _identity(tx: Tx, agent_id: str, fleet_id: str) -> Identity:
+    """Return what the agent is. A host that asks again may call itself otherwise by now: that changes no answer."""
+    mine = (_AGENT.c.id == agent_id, _AGENT.c.fleet_id == fleet_id)
+    labels = (await tx.execute(sa.select(_AGENT.c.labels).where(*mine))).scalar_one()
+    return Identity(agent_id, fleet_id, labels)
 
 
 async def _token(tx: Tx, secret: str) -> RowMapping:
     """Return the token's row, locked. The fleet is what is found out here."""
     query = sa.select(_TOKEN).where(_TOKEN.c.secret_hash == hashed(secret)).with_for_update()
-    row = (await tx.execute(query)).mappings().one_or_none()
+    row = (await tx.execute(every_fleet(query, "the fleet is what is found out"))).mappings().one_or_none()
     if row is None:
         raise _no(Code.TOKEN_UNKNOWN, "it is unknown")
     return row
@@ -144,7 +161,7 @@ def _check_usable(token: RowMapping, tx: Tx) -> None:
 async def _check_key_is_new(tx: Tx, public_key: bytes) -> None:
     """Refuse the key of another agent, of whatever fleet: one key is one host."""
     query = sa.select(_AGENT.c.id).where(sa.or_(_AGENT.c.public_key == public_key, _AGENT.c.next_key == public_key))
-    if (await tx.execute(query)).first() is not None:
+    if (await tx.execute(every_fleet(query, "one key is one host, of whatever fleet"))).first() is not None:
         message = "public_key: it is an agent's already"
         remedy = "remove the host's identity folder, or repeat with the join string that it was enrolled with"
         raise RequestError(message, code=Code.ALREADY_EXISTS, remedy=remedy, field="public_key")

@@ -10,6 +10,7 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_common.wire.macs import read_session_token, require_epoch
 from fleetroll_server.access.caller import AgentCaller
+from fleetroll_server.store.fleets import every_fleet
 from fleetroll_server.store.tables import AgentRow, table_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ async def agent_of(connection: AsyncConnection, server_key: bytes, token: bytes,
     """
     claims = read_session_token(server_key, token, now)
     query = sa.select(_AGENT.c.fleet_id, _AGENT.c.epoch, _AGENT.c.revoked).where(_AGENT.c.id == claims.agent_id)
-    row = (await connection.execute(query)).one_or_none()
+    row = (await connection.execute(every_fleet(query, "its agent's fleet is what is found out"))).one_or_none()
     if row is None or row.revoked:
         message = "session token: its agent is not known any more"
         raise RequestError(message, code=Code.UNAUTHENTICATED, remedy="enroll the host again")

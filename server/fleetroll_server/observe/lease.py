@@ -64,11 +64,8 @@ class ServerLease:
                 _log.warning("lease.not_renewed", reason=error.message)
 
     async def _enter(self, tx: Tx) -> None:
-        """Insert this process, forget those that are long gone; the last of them says since when nobody served."""
-        last = (await tx.execute(sa.select(sa.func.max(_SERVER.c.lease_until)))).scalar_one_or_none()
-        if last is not None:
-            forgotten = min(last, tx.now - FORGOTTEN)
-            await tx.execute(sa.delete(_SERVER).where(_SERVER.c.lease_until < forgotten))
+        """Insert this process, forget those that are long gone."""
+        await tx.execute(sa.delete(_SERVER).where(_SERVER.c.lease_until < tx.now - FORGOTTEN))
         await tx.execute(
             sa.insert(_SERVER).values(id=self._services.server_id, started_at=tx.now, lease_until=tx.now + self._life)
         )
@@ -79,6 +76,6 @@ class ServerLease:
         await tx.execute(sa.update(_SERVER).where(mine).values(lease_until=tx.now + self._life))
 
     async def _leave(self, tx: Tx) -> None:
-        """End the lease now; the row stays for a while: it says since when nobody served."""
+        """End the lease now."""
         mine = _SERVER.c.id == self._services.server_id
         await tx.execute(sa.update(_SERVER).where(mine).values(lease_until=tx.now))

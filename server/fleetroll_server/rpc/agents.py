@@ -75,7 +75,7 @@ class AgentsServicer(agents_pb2_grpc.AgentsServiceServicer):
         refusal = stream_pb2.Refusal(code=reasons_pb2.REASON_CODE_IDENTITY_REVOKED, message="this agent was revoked")
 
         async def job(tx: Tx) -> None:
-            await decisions.revoke_host(tx, request.agent_id, fleets, caller, reason)
+            await decisions.revoke_host(tx, services, request.agent_id, fleets, caller, reason)
             last = stream_pb2.ConnectResponse(refusal=refusal)
             tx.after_commit(lambda: services.sessions.close(request.agent_id, last))
 

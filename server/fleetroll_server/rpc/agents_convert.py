@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fleetroll.v1 import agents_pb2, types_pb2
-from fleetroll_common.values.platform import Platform
 from fleetroll_server.rpc import convert
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ def agent_to_wire(host: Host) -> agents_pb2.Agent:
         id=row["id"],
         fleet_id=row["fleet_id"],
         name=row["name"],
-        platform=convert.platform(Platform(row["os"], row["arch"], row["abi"])),
+        platform=types_pb2.Platform(os=row["os"], arch=row["arch"], abi=row["abi"]),  # as it was said
         labels=row["labels"],
         online=host.online,
         products=[product_to_wire(product) for product in host.products],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +18,14 @@ from fleetroll_server.rpc import requests
 from fleetroll_server.rpc.convert import attempt_state, decision, reason_code, set_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from google.protobuf.duration_pb2 import Duration
     from sqlalchemy import RowMapping
 
-    from fleetroll_server.domain.plan import Exclusion
+    from fleetroll_server.domain.late import LateHosts
     from fleetroll_server.engine.reads import Shown
+    from fleetroll_server.engine.starting import LeftOut
 
 MAX_PRODUCT_CHARS = 63
 MAX_KEY_CHARS = 64
@@ -48,21 +51,34 @@ def set_seconds(target: Duration, seconds: float) -> None:
     target.FromTimedelta(timedelta(seconds=seconds))
 
 
-def limits_to_wire(stored: Mapping[str, Any]) -> rollouts_pb2.RolloutLimits:
-    """Return limits as they are stored, defaults filled in."""
-    wire = rollouts_pb2.RolloutLimits(**{name: stored[name] for name in _NUMBERS})
+def limits_to_wire(stored: object) -> rollouts_pb2.RolloutLimits:
+    """Return stored limits; one that can't be read stays unset, so that its rollout is shown all the same."""
+    wire = rollouts_pb2.RolloutLimits()
+    if not isinstance(stored, Mapping):
+        return wire
+    for name in _NUMBERS:
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            setattr(wire, name, stored[name])
     for field, name in _DURATIONS.items():
-        set_seconds(getattr(wire, field), stored[name])
-    wire.offline_policy = rollouts_pb2.OfflinePolicy.Value(f"OFFLINE_POLICY_{stored['offline_policy'].upper()}")
+        with contextlib.suppress(KeyError, TypeError, ValueError, OverflowError):
+            set_seconds(getattr(wire, field), stored[name])
+    with contextlib.suppress(KeyError, AttributeError, ValueError):
+        wire.offline_policy = rollouts_pb2.OfflinePolicy.Value(f"OFFLINE_POLICY_{stored['offline_policy'].upper()}")
     return wire
 
 
 def limits_from_wire(wire: rollouts_pb2.RolloutLimits) -> dict[str, Any]:
-    """Return what the request said, by stored name; what it left out is not in it."""
+    """Return what the request said, by stored name; what it left out is not in it.
+
+    Raises:
+        RequestError: a duration or the policy is of no use here (caller's fault).
+    """
     said: dict[str, Any] = {name: getattr(wire, name) for name in _NUMBERS if wire.HasField(name)}  # type: ignore[arg-type]  # names of optional fields
     for field, name in _DURATIONS.items():
         if wire.HasField(field):  # type: ignore[arg-type]  # names of message fields
-            said[name] = getattr(wire, field).ToTimedelta().total_seconds()
+            said[name] = requests.span(f"limits.{field}", getattr(wire, field)).total_seconds()
+    if wire.offline_policy not in rollouts_pb2.OfflinePolicy.values():
+        raise requests.invalid("limits.offline_policy", f"{wire.offline_policy} is not wait, skip or fail")
     if wire.offline_policy:
         policy = rollouts_pb2.OfflinePolicy.Name(wire.offline_policy)
         said["offline_policy"] = policy.removeprefix("OFFLINE_POLICY_").lower()
@@ -102,7 +118,20 @@ def rollout_to_wire(shown: Shown) -> rollouts_pb2.Rollout:
     for by_state in shown.counts.values():
         totals.update(by_state)
     wire.counts.extend(state_counts(totals))
+    if shown.late is not None and (shown.late.stoppable > 0 or row["late_stop_code"]):
+        wire.late.CopyFrom(late_to_wire(shown.late, row))
     set_instant(wire.ended_at, row["ended_at"])
+    return wire
+
+
+def late_to_wire(late: LateHosts, row: RowMapping) -> rollouts_pb2.LateHosts:
+    """Return the late hosts of a completed rollout, and why they are offered no more."""
+    wire = rollouts_pb2.LateHosts(
+        left=late.stoppable, waiting=late.waiting, under_way=max(0, late.under_way), bad=late.bad
+    )
+    if late.stopped is not None:
+        actor = (row["late_stop_actor_kind"], row["late_stop_actor_id"])
+        wire.stopped.CopyFrom(decision(*actor, row["late_stopped_at"], late.reason, late.stopped.value))
     return wire
 
 
@@ -197,11 +226,10 @@ def order_from_wire(request: rollouts_pb2.StartRolloutRequest, fleet_id: str) ->
     )
 
 
-def exclusion_to_wire(left_out: Exclusion) -> rollouts_pb2.Exclusion:
+def exclusion_to_wire(left_out: LeftOut) -> rollouts_pb2.Exclusion:
     """Return a host that is left out."""
-    host = left_out.host
     return rollouts_pb2.Exclusion(
-        agent_id=host.agent_id, name=host.name, code=reason_code(left_out.code.value), message=left_out.message
+        agent_id=left_out.agent_id, name=left_out.name, code=reason_code(left_out.code), message=left_out.message
     )
 
 

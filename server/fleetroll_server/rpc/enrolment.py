@@ -1,4 +1,4 @@
-"""EnrolmentService: how a host becomes an agent."""
+"""EnrolmentService: how a host becomes an agent, and what it begins with."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 from fleetroll.v1 import enrolment_pb2 as pb
 from fleetroll.v1 import enrolment_pb2_grpc, reasons_pb2
 from fleetroll_common.wire.macs import enrolment_mac
+from fleetroll_server.access.caller import current_agent
+from fleetroll_server.catalogue.first import name_first
 from fleetroll_server.catalogue.metadata import current_files
+from fleetroll_server.identity.addressee import MAX_AGENT_ID_CHARS
 from fleetroll_server.identity.enrolment import Claim, check_claim, enroll
 from fleetroll_server.identity.joinstrings import root_of
 from fleetroll_server.rpc import requests
+from fleetroll_server.rpc.convert_first import first_version_to_wire, wanted_of
 
 if TYPE_CHECKING:
     import grpc
@@ -43,6 +47,7 @@ class EnrolmentServicer(enrolment_pb2_grpc.EnrolmentServiceServicer):
             platform=requests.platform(request.platform),
             labels=requests.labels(request.labels),
             ratchet=request.ratchet,
+            agent_id=requests.text("agent_id", request.agent_id, at_most=MAX_AGENT_ID_CHARS),
         )
         check_claim(claim)
         services = self._services
@@ -53,6 +58,17 @@ class EnrolmentServicer(enrolment_pb2_grpc.EnrolmentServiceServicer):
         fresh_id = services.ids.new("agent")
         identity = await services.store.writer.command(lambda tx: enroll(tx, claim, fresh_id, self._end_session))
         return self._answer(identity, claim, root)
+
+    async def NameFirstVersion(
+        self,
+        request: pb.NameFirstVersionRequest,
+        context: grpc.aio.ServicerContext[Any, Any],  # noqa: ARG002
+    ) -> pb.NameFirstVersionResponse:
+        """Name what the calling host begins with. Nothing is stored: who asks again gets what holds by then."""
+        wanted = wanted_of(request)
+        async with self._services.store.read() as connection:
+            found = await name_first(connection, current_agent().fleet_id, wanted)
+        return first_version_to_wire(found)
 
     def _answer(self, identity: Identity, claim: Claim, root: bytes) -> pb.EnrollResponse:
         """Return the answer; for the same pair it is the same again, byte for byte."""

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterable, AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
+
+    from google.protobuf.message import Message
 
     Context = grpc.aio.ServicerContext[Any, Any]
     Around = Callable[[Context], AbstractAsyncContextManager[None]]
@@ -38,6 +40,57 @@ def wrapped(handler: Handler[Any, Any], around: Around) -> Handler[Any, Any]:
             return await behaviour(request, context)
 
     return _like(handler, call)
+
+
+def reading(handler: Handler[Any, Any], check: Callable[[Message], None]) -> Handler[Any, Any]:
+    """Return ``handler`` with ``check`` called on each message that comes in, before the servicer has it.
+
+    What ``check`` raises ends a call that carries one request. Where requests stream, it is raised to the servicer in
+    the message's place.
+    """
+    behaviour: Any = _behaviour(handler)
+
+    def seen(request: Any) -> Any:  # noqa: ANN401
+        if handler.request_streaming:
+            return _Checked(request, check)
+        check(request)
+        return request
+
+    if inspect.isasyncgenfunction(behaviour):
+
+        async def generate(request: Any, context: Context) -> AsyncIterator[Any]:  # noqa: ANN401
+            async for answer in behaviour(seen(request), context):
+                yield answer
+
+        return _like(handler, generate)
+
+    async def call(request: Any, context: Context) -> Any:  # noqa: ANN401
+        return await behaviour(seen(request), context)
+
+    return _like(handler, call)
+
+
+class _Checked:
+    """Messages of a stream, each of them checked. No generator: a read that is cancelled must not end the stream.
+
+    gRPC's own generator is made by the first read: one that nobody reads complains when it is collected.
+    """
+
+    def __init__(self, source: AsyncIterable[Message], check: Callable[[Message], None]) -> None:
+        """Read from ``source``."""
+        self._source = source
+        self._messages: AsyncIterator[Message] | None = None
+        self._check = check
+
+    def __aiter__(self) -> _Checked:
+        return self
+
+    async def __anext__(self) -> Message:
+        if self._messages is None:
+            self._messages = aiter(self._source)
+        message = await anext(self._messages)
+        self._check(message)
+        return message
 
 
 def refusing(handler: Handler[Any, Any], error: Exception) -> Handler[Any, Any]:

@@ -12,6 +12,7 @@ from fleetroll_common.values.errors import RequestError, StoreError
 from fleetroll_server.access.caller import current_caller
 from fleetroll_server.access.fleets import require_all_fleets
 from fleetroll_server.catalogue import reads
+from fleetroll_server.catalogue.files import upload_name
 from fleetroll_server.catalogue.publish import Publisher
 from fleetroll_server.catalogue.upload import Upload
 from fleetroll_server.rpc import requests
@@ -51,7 +52,7 @@ class ReleasesServicer(releases_pb2_grpc.ReleasesServiceServicer):
             raise requests.invalid("header", "the first message has to be the header")
         offer = offer_from_wire(first.header)
         await self._publisher.check(offer)
-        spooled = self._services.folder.spool / self._services.ids.new("upload")
+        spooled = self._services.folder.spool / upload_name(self._services.ids)
         try:
             with Upload(spooled, offer.length, offer.sha256) as upload:
                 while (message := await self._next(messages)) is not None:

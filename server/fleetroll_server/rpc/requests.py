@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import unicodedata
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from fleetroll_common.values.codes import Code
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 MAX_REASON_CHARS = 500
 DEFAULT_PAGE = 100
 MAX_PAGE = 1000
+MAX_CURSOR_BYTES = 2048
+"""More than any that is given out: the longest holds a host's name of 253 letters, of four bytes each."""
+MAX_CURSOR_DIGITS = 9
 MAX_LABELS = 64
 MAX_LABEL_KEY_CHARS = 63
 MAX_LABEL_VALUE_CHARS = 255
@@ -67,10 +71,22 @@ def lifetime(field: str, wire: Duration, *, present: bool, default: timedelta, l
     """
     if not present:
         return default
-    value = wire.ToTimedelta()
+    value = span(field, wire)
     if not timedelta(minutes=1) <= value <= longest:
         raise invalid(field, f"{value} is not between 1 minute and {longest.days} days")
     return value
+
+
+def span(field: str, wire: Duration) -> timedelta:
+    """Return a duration of the wire, which holds more than a ``timedelta`` does.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT (caller's fault).
+    """
+    try:
+        return wire.ToTimedelta()
+    except (OverflowError, ValueError):
+        raise invalid(field, f"{wire.seconds} seconds are more than any calendar holds") from None
 
 
 def page_size(page: types_pb2.Page) -> int:
@@ -92,19 +108,48 @@ def read_cursor(page: types_pb2.Page, kind: str, parts: int) -> tuple[str, ...] 
     """
     if not page.cursor:
         return None
-    try:
-        found = json.loads(page.cursor)
-    except ValueError:
-        found = None
-    whole = isinstance(found, list) and len(found) == parts + 1 and all(isinstance(part, str) for part in found)
-    if not whole or found[0] != kind:
-        raise invalid("page.cursor", "it was not given out by this listing")
+    found: object = None
+    if len(page.cursor) <= MAX_CURSOR_BYTES:
+        with contextlib.suppress(ValueError, RecursionError):
+            found = json.loads(page.cursor)
+    if not isinstance(found, list) or len(found) != parts + 1 or not all(_is_part(part) for part in found):
+        raise _no_cursor()
+    if found[0] != kind:
+        raise _no_cursor()
     return tuple(found[1:])
+
+
+def cursor_instant(part: str) -> datetime:
+    """Return the instant that a part of a cursor is; raises as :func:`read_cursor`."""
+    try:
+        value = datetime.fromisoformat(part)
+        if value.tzinfo is None:
+            raise _no_cursor()
+        return value.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise _no_cursor() from None
+
+
+def cursor_number(part: str, *, digits: int = MAX_CURSOR_DIGITS) -> int:
+    """Return the number of at most ``digits`` digits that a part of a cursor is; raises as :func:`read_cursor`."""
+    if not (part.isascii() and part.isdigit() and len(part) <= digits):
+        raise _no_cursor()
+    return int(part)
 
 
 def make_cursor(kind: str, parts: Sequence[str]) -> bytes:
     """Return the cursor behind a row of a listing. Opaque to clients: only :func:`read_cursor` reads it."""
-    return json.dumps([kind, *parts]).encode()
+    return json.dumps([kind, *parts], ensure_ascii=False).encode()
+
+
+def _is_part(value: object) -> bool:
+    """Tell whether ``value`` is text that a database takes: no control character, no half of a surrogate pair."""
+    return isinstance(value, str) and not any(unicodedata.category(char) in {"Cc", "Cs"} for char in value)
+
+
+def _no_cursor() -> RequestError:
+    """Return the error for a cursor of somebody else's making."""
+    return invalid("page.cursor", "it was not given out by this listing")
 
 
 def invalid(field: str, what: str) -> RequestError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from fleetroll.v1 import rollouts_pb2 as pb
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
 
 MAX_ID_CHARS = 80
-MAX_EXCLUSIONS = 1000
 DEFAULT_FLEET = "default"
 _ROLLOUTS, _HOSTS = "rollouts", "rollout-hosts"
 
@@ -54,7 +52,7 @@ class RolloutsServicer(rollouts_pb2_grpc.RolloutsServiceServicer):
         )
         return pb.StartRolloutResponse(
             rollout=await self._rollout(rollout_id),
-            exclusions=[exclusion_to_wire(item) for item in left_out[:MAX_EXCLUSIONS]],
+            exclusions=[exclusion_to_wire(item) for item in left_out],
         )
 
     async def GetRollout(self, request: pb.GetRolloutRequest, context: Context) -> pb.GetRolloutResponse:  # noqa: ARG002
@@ -65,7 +63,7 @@ class RolloutsServicer(rollouts_pb2_grpc.RolloutsServiceServicer):
         """List rollouts, newest first."""
         size = requests.page_size(request.page)
         cursor = requests.read_cursor(request.page, _ROLLOUTS, 2)
-        after = None if cursor is None else reads.After(_instant(cursor[0]), cursor[1])
+        after = None if cursor is None else reads.After(requests.cursor_instant(cursor[0]), cursor[1])
         now = self._services.clock.now()
         async with self._services.store.read() as connection:
             fleets = await visible_fleets(connection, current_caller(), request.fleet_id)
@@ -86,7 +84,7 @@ class RolloutsServicer(rollouts_pb2_grpc.RolloutsServiceServicer):
         """List a rollout's hosts in their stored order."""
         size = requests.page_size(request.page)
         cursor = requests.read_cursor(request.page, _HOSTS, 2)
-        after = None if cursor is None else (_number(cursor[0]), _number(cursor[1]))
+        after = None if cursor is None else (requests.cursor_number(cursor[0]), requests.cursor_number(cursor[1]))
         rollout = await self._rollout(request.rollout_id)
         async with self._services.store.read() as connection:
             fleets = await visible_fleets(connection, current_caller())
@@ -105,6 +103,7 @@ class RolloutsServicer(rollouts_pb2_grpc.RolloutsServiceServicer):
         rollout = await self._decide(
             request.rollout_id,
             lambda tx, fleet: people.pause(tx, self._services, request.rollout_id, fleet, actor, reason),
+            urgent=True,
         )
         return pb.PauseRolloutResponse(rollout=rollout)
 
@@ -151,7 +150,7 @@ class RolloutsServicer(rollouts_pb2_grpc.RolloutsServiceServicer):
         """Suspend a scope at once."""
         reason, actor = requests.reason(request.reason), _actor()
         await self._check_scope(request.fleet_id)
-        scope = await self._services.store.writer.command(
+        scope = await self._services.store.writer.urgent(
             lambda tx: kill.press(tx, self._services, request.fleet_id, actor, reason)
         )
         return pb.PressKillSwitchResponse(kill_switch=await self._switch(scope))
@@ -182,10 +181,13 @@ class RolloutsServicer(rollouts_pb2_grpc.RolloutsServiceServicer):
             (fleet_id,) = await visible_fleets(connection, current_caller(), wanted)
         return order_from_wire(request, fleet_id)
 
-    async def _decide(self, rollout_id: str, job: Callable[[Tx, str], Awaitable[None]]) -> pb.Rollout:
-        """Run a person's decision in the rollout's fleet; return the rollout afterwards."""
+    async def _decide(
+        self, rollout_id: str, job: Callable[[Tx, str], Awaitable[None]], *, urgent: bool = False
+    ) -> pb.Rollout:
+        """Run a person's decision in the rollout's fleet, before all others if ``urgent``; return the rollout then."""
         fleet_id = (await self._shown(rollout_id)).row["fleet_id"]
-        await self._services.store.writer.command(lambda tx: job(tx, fleet_id))
+        writer = self._services.store.writer
+        await (writer.urgent if urgent else writer.command)(lambda tx: job(tx, fleet_id))
         return await self._rollout(rollout_id)
 
     async def _rollout(self, rollout_id: str) -> pb.Rollout:
@@ -231,26 +233,3 @@ def _actor() -> Actor:
     """Return who calls."""
     caller = current_caller()
     return Actor(caller.actor_kind, caller.actor_id)
-
-
-def _instant(text: str) -> datetime:
-    """Read the instant of a cursor.
-
-    Raises:
-        RequestError: INVALID_ARGUMENT (caller's fault).
-    """
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise requests.invalid("page.cursor", "it was not given out by this listing") from None
-
-
-def _number(text: str) -> int:
-    """Read a number of a cursor.
-
-    Raises:
-        RequestError: INVALID_ARGUMENT (caller's fault).
-    """
-    if not text.isascii() or not text.isdigit():
-        raise requests.invalid("page.cursor", "it was not given out by this listing")
-    return int(text)

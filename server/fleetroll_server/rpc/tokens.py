@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from fleetroll.v1 import tokens_pb2 as pb
@@ -74,7 +74,7 @@ class TokensServicer(tokens_pb2_grpc.TokensServiceServicer):
         """List tokens, newest first."""
         size = requests.page_size(request.page)
         cursor = requests.read_cursor(request.page, _JOIN, 2)
-        after = None if cursor is None else (_instant(cursor[0]), cursor[1])
+        after = None if cursor is None else (requests.cursor_instant(cursor[0]), cursor[1])
         async with self._services.store.read() as connection:
             fleets = await visible_fleets(connection, current_caller(), request.fleet_id)
             found = await jointokens.join_tokens(connection, fleets, after, size + 1)
@@ -130,7 +130,7 @@ class TokensServicer(tokens_pb2_grpc.TokensServiceServicer):
         async with self._services.store.read() as connection:
             rows = await apitokens.api_tokens(connection, current_caller())
         if cursor is not None:
-            last_seen = (_instant(cursor[0]), cursor[1])
+            last_seen = (requests.cursor_instant(cursor[0]), cursor[1])
             rows = [row for row in rows if (row["created_at"], row["id"]) < last_seen]
         answer = pb.ListApiTokensResponse(tokens=[api_token_to_wire(row) for row in rows[:size]])
         if len(rows) > size:
@@ -146,11 +146,3 @@ class TokensServicer(tokens_pb2_grpc.TokensServiceServicer):
             lambda tx: apitokens.revoke_api_token(tx, request.token_id, caller, reason)
         )
         return pb.RevokeApiTokenResponse(token=api_token_to_wire(row))
-
-
-def _instant(text: str) -> datetime:
-    """Read an instant of a cursor."""
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError as error:
-        raise requests.invalid("page.cursor", "it was not given out by this listing") from error

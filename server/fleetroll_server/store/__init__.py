@@ -1,4 +1,4 @@
-"""Where the server keeps its truth: tables, the one writer with its two lanes, reads, migrations."""
+"""Where the server keeps its truth: tables, the one writer with its three lanes, reads, migrations."""
 
 from fleetroll_server.store.database import Store
 from fleetroll_server.store.tx import EventFact, Tx

@@ -1,4 +1,7 @@
-"""The two waiting lines in front of the writer: commands overtake reports, and reports are grouped."""
+"""The three waiting lines in front of the writer: stops overtake commands, and these overtake reports.
+
+Commands and reports are grouped; a stop (pause, kill switch) has a transaction of its own.
+"""
 
 from __future__ import annotations
 
@@ -26,22 +29,28 @@ class Request:
     job: Callable[[Tx], Awaitable[Any]]
     answer: asyncio.Future[Any]
     lane: Lane
+    collisions: int = 0
+    alone: bool = False
+    """Not to be grouped again: its group met another server's, and what a group locks is only freed at its end."""
 
 
 @dataclass(slots=True, eq=False)
 class Lane:
-    """One waiting line."""
+    """One waiting line; ``group_jobs`` of it share a transaction at most."""
 
+    group_jobs: int = GROUP_JOBS
     waiting: deque[Request] = field(default_factory=deque)
 
 
 class Lanes:
-    """Both lines. Lives on one event loop."""
+    """All lines. Lives on one event loop."""
 
     def __init__(self, group_seconds: float = GROUP_SECONDS) -> None:
-        """Open both."""
+        """Open them."""
+        self.stops = Lane(group_jobs=1)
         self.commands = Lane()
         self.reports = Lane()
+        self._order = (self.stops, self.commands, self.reports)
         self._group_seconds = group_seconds
         self._wake = asyncio.Event()
         self._closed = False
@@ -50,28 +59,33 @@ class Lanes:
     def add(self, lane: Lane, request: Request) -> None:
         """Put ``request`` at the end of ``lane``; wake the writer where it could do something about it now."""
         lane.waiting.append(request)
-        if lane is self.commands or len(lane.waiting) in {1, GROUP_JOBS}:
+        if lane is not self.reports or len(lane.waiting) in {1, GROUP_JOBS}:
             self._wake.set()
 
     def put_back(self, requests: list[Request]) -> None:
-        """Return reports that a command overtook to the head of their line, in their order."""
-        self.reports.waiting.extendleft(reversed(requests))
+        """Return what was taken but not done to the head of its line, in its order."""
+        for request in reversed(requests):
+            request.lane.waiting.appendleft(request)
+
+    def overtaken(self, lane: Lane) -> bool:
+        """Tell whether something waits that goes before ``lane``."""
+        return any(ahead.waiting for ahead in self._order[: self._order.index(lane)])
 
     def close(self) -> None:
-        """Let the writer see the end once both lines are empty."""
+        """Let the writer see the end once the lines are empty."""
         self._closed = True
         self._wake.set()
 
     def drain(self) -> list[Request]:
         """Take everything that waits."""
-        taken = [*self.commands.waiting, *self.reports.waiting]
-        self.commands.waiting.clear()
-        self.reports.waiting.clear()
+        taken = [request for lane in self._order for request in lane.waiting]
+        for lane in self._order:
+            lane.waiting.clear()
         return taken
 
     async def next_group(self) -> list[Request]:
-        """Return what the next transaction carries: commands if any wait, else a batch of reports; empty at the end."""
-        while not self.commands.waiting:
+        """Return what the next transaction carries: a stop, else commands, else reports; empty at the end."""
+        while not self.overtaken(self.reports):
             pause = self._pause()
             if pause is not None and pause <= 0:
                 break
@@ -81,10 +95,10 @@ class Lanes:
                     await self._wake.wait()
             except TimeoutError:
                 break
-        lane = self.commands if self.commands.waiting else self.reports
+        lane = next(lane for lane in self._order if lane.waiting or lane is self.reports)
         if lane is self.reports:
             self._batch_began = asyncio.get_running_loop().time()
-        return [lane.waiting.popleft() for _ in range(min(GROUP_JOBS, len(lane.waiting)))]
+        return _take(lane)
 
     def _pause(self) -> float | None:
         """Return seconds until the reports' turn (0 or less: now), or None when there is nothing to do."""
@@ -93,3 +107,13 @@ class Lanes:
         if self._closed or len(self.reports.waiting) >= GROUP_JOBS:
             return 0.0
         return self._batch_began + self._group_seconds - asyncio.get_running_loop().time()
+
+
+def _take(lane: Lane) -> list[Request]:
+    """Take from the head of a line what may share a transaction."""
+    taken: list[Request] = []
+    while lane.waiting and len(taken) < lane.group_jobs:
+        if taken and (taken[0].alone or lane.waiting[0].alone):
+            break
+        taken.append(lane.waiting.popleft())
+    return taken

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy.engine import Connection
     from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -47,12 +50,12 @@ async def migrate(engine: AsyncEngine, scripts: Path = SCRIPTS) -> list[Step]:
         StoreError: the database has a schema that this program does not know (operator's fault: an older program).
         Exception: what a migration raised; its transaction is rolled back, the ones before it stand.
     """
-    config = Config()
+    config, known = Config(), _read(scripts)
     config.set_main_option("script_location", str(scripts).replace("%", "%%"))
     steps: list[Step] = []
     while True:
         async with engine.begin() as connection:
-            step = await connection.run_sync(_next_step, config)
+            step = await connection.run_sync(_next_step, config, known)
         if step is None:
             return steps
         _log.info("store.migrated", revision=step.revision, summary=step.summary, seconds=round(step.seconds, 3))
@@ -61,17 +64,29 @@ async def migrate(engine: AsyncEngine, scripts: Path = SCRIPTS) -> list[Step]:
 
 def newest_revision(scripts: Path = SCRIPTS) -> str:
     """Return the schema revision that this program writes."""
-    config = Config()
-    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
-    return ScriptDirectory.from_config(config).get_current_head() or ""
+    return next(reversed(_read(scripts)), "")
 
 
-def _next_step(connection: Connection, config: Config) -> Step | None:
+@cache
+def _read(scripts: Path) -> dict[str, str]:
+    """Return the revisions of a folder, oldest first, each with its summary.
+
+    Read once in a process: the files belong to the program, and reading them compiles each.
+
+    Raises:
+        CommandError: they do not stand in one line.
+    """
+    folder = ScriptDirectory(str(scripts))
+    folder.get_current_head()
+    revisions = list(folder.walk_revisions())
+    return {script.revision: script.doc for script in reversed(revisions)}
+
+
+def _next_step(connection: Connection, config: Config, known: Mapping[str, str]) -> Step | None:
     """Carry out the one migration that follows; nothing when there is none."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
-    script = ScriptDirectory.from_config(config)
-    order = [revision.revision for revision in reversed(list(script.walk_revisions()))]
+    order = list(known)
     current = MigrationContext.configure(connection).get_current_revision()
     if current is not None and current not in order:
         raise StoreError(
@@ -85,4 +100,4 @@ def _next_step(connection: Connection, config: Config) -> Step | None:
     config.attributes["connection"] = connection
     began = time.monotonic()
     command.upgrade(config, target)
-    return Step(target, script.get_revision(target).doc, time.monotonic() - began)
+    return Step(target, known[target], time.monotonic() - began)

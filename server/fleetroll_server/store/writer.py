@@ -2,14 +2,16 @@
 
 Rules:
 
-1. Commands (pause, kill, Go, offers) go before any waiting batch of reports; a batch that is being worked off is cut
-   short by them.
-2. Each job runs in a savepoint: one that raises goes back alone, and its caller gets the error.
+1. Stops (pause, kill switch) go before commands (Go, offers), and these before any waiting batch of reports; a group
+   that is being worked off is cut short by what goes before it. A stop shares its transaction with nothing.
+2. Each job runs in a savepoint: one that raises goes back alone, and its caller gets the error. Where servers collide,
+   the group ends: what is done is committed, which frees its locks, and the rest runs one by one.
 3. Events get their sequences as one block by the last lock before COMMIT; nothing but their inserts follows.
 4. What a job put into ``after_commit`` runs after the durable commit, in order; callers are told afterwards.
 5. When storage fails (full disk, I/O error, lost connection) nobody of the group is told success: all get STORE_FAILED
    and no action runs. The writer is unhealthy, and refuses, until a probe that needs space was committed.
-6. No job holds the writer for longer than ``JOB_SECONDS``.
+6. No job holds the writer for longer than ``JOB_SECONDS``. One that does fails alone; the others of its group run
+   again, and the storage counts as healthy.
 
 The outcome of a COMMIT that failed is unknown to a database's client; after a crash it may turn out to have worked.
 Callers therefore repeat under the same id, and every job is idempotent by its id.
@@ -18,30 +20,33 @@ Callers therefore repeat under the same id, and every job is idempotent by its i
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import sqlalchemy as sa
 import structlog
 
-from fleetroll_server.store.faults import Fault, classify, store_failed
+from fleetroll_server.store.faults import store_failed
 from fleetroll_server.store.lanes import Lane, Lanes, Request
-from fleetroll_server.store.outcomes import Outcome, act, going_down, refuse, store_events, tell
+from fleetroll_server.store.outcomes import act, going_down, refuse, tell
 from fleetroll_server.store.tables import MetaRow, table_of
-from fleetroll_server.store.tx import Tx
+from fleetroll_server.store.transaction import Transactions
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
     from fleetroll_common.values.clock import Clock
+    from fleetroll_server.store.transaction import Done
+    from fleetroll_server.store.tx import Tx
 
 T = TypeVar("T")
 
 JOB_SECONDS = 30.0
 """Three times what SQLite waits for a lock; a job's statements take milliseconds."""
-COLLISION_TRIES = 4
-"""Runs of one job when two servers collide: the other side is through after one of them."""
+COLLISION_PAUSE_SECONDS = 0.02
+"""Times the collisions of a job, before its next run: the other server first has to notice that the lock is free."""
 PROBE_SECONDS = 0.5
 """Between two probes of failing storage."""
 PROBE_BYTES = 64 * 1024
@@ -64,13 +69,14 @@ class Writer:
     ) -> None:
         """Write through ``engine``, which MUST have one connection."""
         self._engine = engine
-        self._clock = clock
         self._job_seconds = job_seconds
         self._probe_seconds = probe_seconds
         self._lanes = Lanes()
+        self._transactions = Transactions(engine, clock, self._lanes)
         self._healthy = True
         self._closing = asyncio.Event()
         self._listeners: list[Callable[[bool], None]] = []
+        self._watchers: list[Callable[[], None]] = []
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -81,6 +87,10 @@ class Writer:
     def on_health_change(self, listener: Callable[[bool], None]) -> None:
         """Call ``listener`` with the new health at each change, from the event loop."""
         self._listeners.append(listener)
+
+    def on_events(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` after each commit that brought events, from the event loop; it must not block."""
+        self._watchers.append(listener)
 
     def start(self) -> None:
         """Begin to work off the lanes."""
@@ -93,17 +103,27 @@ class Writer:
         if self._task is not None:
             await self._task
 
-    async def command(self, job: Callable[[Tx], Awaitable[T]]) -> T:
-        """Run ``job`` in the first lane; return its result once it is durable.
+    async def urgent(self, job: Callable[[Tx], Awaitable[T]]) -> T:
+        """Run ``job``, which stops something, in the first lane and in a transaction of its own.
 
         Raises:
-            StoreError: STORE_FAILED: not durable (our fault); UNAVAILABLE: the server goes down.
+            StoreError: as :meth:`command`.
+            Exception: what the job raised; nothing of it was stored.
+        """
+        return await self._submit(self._lanes.stops, job)
+
+    async def command(self, job: Callable[[Tx], Awaitable[T]]) -> T:
+        """Run ``job`` in the second lane, in a group; return its result once it is durable.
+
+        Raises:
+            StoreError: STORE_FAILED: not durable (our fault); UNAVAILABLE: the server goes down, or the job's time is
+                over.
             Exception: what the job raised; nothing of it was stored.
         """
         return await self._submit(self._lanes.commands, job)
 
     async def report(self, job: Callable[[Tx], Awaitable[T]]) -> T:
-        """Run ``job`` in the second lane, in a group; return its result once it is durable.
+        """Run ``job`` in the last lane, in a group; return its result once it is durable.
 
         Raises:
             StoreError: as :meth:`command`.
@@ -139,7 +159,7 @@ class Writer:
     async def _work(self, group: list[Request]) -> None:
         """Carry one group through its transaction and tell everybody."""
         try:
-            outcomes = await self._transact(group)
+            done = await self._transact(group)
         except asyncio.CancelledError:
             refuse(group, going_down)
             raise
@@ -149,64 +169,19 @@ class Writer:
             why = type(error).__name__
             refuse([*group, *self._lanes.drain()], lambda: store_failed(why))
             return
-        for outcome in outcomes:
+        self._lanes.put_back(done.again)
+        for outcome in done.outcomes:
             act(outcome)
-        for outcome in outcomes:
+        for outcome in done.outcomes:
             tell(outcome)
+        if any(outcome.tx.events for outcome in done.outcomes):
+            self._call(self._watchers)
+        if done.collided and done.again:
+            await asyncio.sleep(COLLISION_PAUSE_SECONDS * done.again[0].collisions)
 
-    async def _transact(self, group: list[Request]) -> list[Outcome]:
-        """Run a group and commit it. Any error that leaves here means: nothing of it is durable."""
-        async with self._engine.connect() as connection:
-            try:
-                await connection.begin()
-                outcomes = await self._run_jobs(connection, group)
-                await store_events(connection, outcomes)
-                await connection.commit()
-            except BaseException:
-                await connection.invalidate()
-                raise
-        return outcomes
-
-    async def _run_jobs(self, connection: AsyncConnection, group: list[Request]) -> list[Outcome]:
-        """Run each job; put reports back when a command has come meanwhile."""
-        outcomes: list[Outcome] = []
-        for position, request in enumerate(group):
-            if position and request.lane is self._lanes.reports and self._lanes.commands.waiting:
-                self._lanes.put_back(group[position:])
-                del group[position:]
-                break
-            if not request.answer.cancelled():
-                outcomes.append(await self._run_job(connection, request))
-        return outcomes
-
-    async def _run_job(self, connection: AsyncConnection, request: Request) -> Outcome:
-        """Run one job in a savepoint, again where servers collided."""
-        for left in reversed(range(COLLISION_TRIES)):
-            tx = Tx(connection, self._clock.now())
-            savepoint = await connection.begin_nested()
-            try:
-                async with asyncio.timeout(self._job_seconds):
-                    result = await request.job(tx)
-                await savepoint.commit()
-            except asyncio.CancelledError:
-                if (task := asyncio.current_task()) is None or task.cancelling():
-                    raise
-                await savepoint.rollback()  # the job awaited something that was cancelled: its own failure
-                return Outcome(request, Tx(connection, tx.now), error=store_failed("the job was cancelled"))
-            except Exception as error:
-                fault = classify(error)
-                if fault is Fault.STORAGE:
-                    raise
-                await savepoint.rollback()
-                if fault is Fault.JOB:
-                    return Outcome(request, Tx(connection, tx.now), error=error)
-                if not left:
-                    failure = store_failed("servers collided again and again")
-                    failure.__cause__ = error
-                    return Outcome(request, Tx(connection, tx.now), error=failure)
-            else:
-                return Outcome(request, tx, result=result)
-        raise AssertionError  # pragma: no cover (the last try returns)
+    async def _transact(self, group: list[Request]) -> Done:
+        """Carry a group through one transaction."""
+        return await self._transactions.run(group, self._job_seconds)
 
     async def _recover(self) -> None:
         """Probe once; wait a little where that failed."""
@@ -243,8 +218,13 @@ class Writer:
         if self._healthy == healthy:
             return
         self._healthy = healthy
-        for listener in self._listeners:
+        self._call(partial(listener, healthy) for listener in self._listeners)
+
+    @staticmethod
+    def _call(listeners: Iterable[Callable[[], None]]) -> None:
+        """Tell everybody."""
+        for listener in listeners:
             try:
-                listener(healthy)
+                listener()
             except Exception:  # noqa: BLE001 (logged with its trace; a listener's defect must not end the writer)
                 _log.exception("store.listener_failed")

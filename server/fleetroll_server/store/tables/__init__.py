@@ -9,6 +9,7 @@ from fleetroll_server.store.tables.identity import (
     JoinTokenRow,
     RetiredKeyRow,
     ServerRow,
+    SpellRow,
 )
 from fleetroll_server.store.tables.rollouts import (
     AssignmentRow,
@@ -16,6 +17,7 @@ from fleetroll_server.store.tables.rollouts import (
     BudgetRow,
     ChargeRow,
     ClaimRow,
+    ExclusionsRow,
     HostProductRow,
     ReportRow,
     RolloutHostRow,
@@ -36,6 +38,7 @@ __all__ = [
     "CounterRow",
     "EnrolmentRow",
     "EventRow",
+    "ExclusionsRow",
     "FleetRow",
     "HostProductRow",
     "JoinTokenRow",
@@ -47,6 +50,7 @@ __all__ = [
     "RolloutHostRow",
     "RolloutRow",
     "ServerRow",
+    "SpellRow",
     "SuspensionRow",
     "TableModel",
     "WaveRow",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime  # noqa: TC003 (SQLModel reads the annotations)
 
+from sqlalchemy import Index
 from sqlmodel import Field
 
 from fleetroll_server.store.tables.types import TableModel, big_integer, instant, json_column, long_text
@@ -30,15 +31,20 @@ class EventRow(TableModel, table=True):
     """One committed fact. ``sequence`` comes from :class:`CounterRow` in the same transaction, without gaps."""
 
     __tablename__ = "event"
+    __table_args__ = (
+        Index("event_of_rollout", "rollout_id", "sequence"),
+        Index("event_of_agent", "agent_id", "sequence"),
+        Index("event_of_fleet", "fleet_id", "sequence"),
+    )
     sequence: int = big_integer(primary_key=True, sa_column_kwargs={"autoincrement": False})
-    fleet_id: str = Field(index=True)
+    fleet_id: str
     occurred_at: datetime = instant()
     kind: str
     actor_kind: str
     actor_id: str
     reason: str = long_text()
     code: str = ""
-    rollout_id: str = Field(default="", index=True)
+    rollout_id: str = ""
     agent_id: str = ""
     attempt_id: str = ""
     attempt_state: str = ""
@@ -59,7 +65,7 @@ class SuspensionRow(TableModel, table=True):
 
     __tablename__ = "suspension"
     scope: str = Field(primary_key=True)
-    fleet_id: str = ""
+    fleet_id: str
     epoch: int = big_integer()
     active: bool = False
     actor_kind: str = ""

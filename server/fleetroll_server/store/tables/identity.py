@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime  # noqa: TC003 (SQLModel reads the annotations)
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field
 
 from fleetroll_server.store.tables.types import TableModel, big_integer, instant, json_column, long_text, maybe_instant
@@ -14,8 +14,9 @@ class AgentRow(TableModel, table=True):
     """One host. Identity columns change only by the rules of the ratchet; the others are what the host last said."""
 
     __tablename__ = "agent"
+    __table_args__ = (Index("agent_of_fleet", "fleet_id", "id"),)
     id: str = Field(primary_key=True)
-    fleet_id: str = Field(index=True)
+    fleet_id: str
     name: str = Field(index=True)
     os: str
     arch: str
@@ -113,3 +114,13 @@ class ServerRow(TableModel, table=True):
     id: str = Field(primary_key=True)
     started_at: datetime = instant()
     lease_until: datetime = instant()
+
+
+class SpellRow(TableModel, table=True):
+    """A stretch of time in which a server accepted every hello: the record of availability is all of them."""
+
+    __tablename__ = "spell"
+    server_id: str = Field(primary_key=True)
+    began_at: datetime = instant(primary_key=True)
+    ticked_at: datetime = instant(index=True)
+    over: bool = False

@@ -12,10 +12,17 @@ from fleetroll_server.store.tables.types import TableModel, big_integer, instant
 
 
 class RolloutRow(TableModel, table=True):
-    """One rollout. ``revision`` is what a decision to spread must carry."""
+    """One rollout. ``revision`` is what a decision to spread must carry.
+
+    ``late_stop_…`` say why a completed one offers no late host any more, who decided it and when; no code: it does.
+    """
 
     __tablename__ = "rollout"
-    __table_args__ = (UniqueConstraint("fleet_id", "idempotency_key"), Index("rollout_by_state", "state"))
+    __table_args__ = (
+        UniqueConstraint("fleet_id", "idempotency_key"),
+        Index("rollout_by_state", "state"),
+        Index("rollout_of_version", "fleet_id", "product", "version", "created_at", "id"),
+    )
     id: str = Field(primary_key=True)
     fleet_id: str = Field(index=True)
     product: str
@@ -42,6 +49,23 @@ class RolloutRow(TableModel, table=True):
     stopped_at: datetime | None = maybe_instant()
     ended_at: datetime | None = maybe_instant()
     let_finish: bool = False
+    late_stop_code: str = ""
+    late_stop_reason: str = long_text()
+    late_stop_actor_kind: str = ""
+    late_stop_actor_id: str = ""
+    late_stopped_at: datetime | None = maybe_instant()
+
+
+class ExclusionsRow(TableModel, table=True):
+    """Whom a start with an idempotency key left out, as it was answered: the same key answers with the same.
+
+    Apart from the rollout's row, which every step of it reads.
+    """
+
+    __tablename__ = "exclusions"
+    rollout_id: str = Field(primary_key=True, foreign_key="rollout.id")
+    fleet_id: str
+    hosts: list[dict[str, str]] = json_column([])
 
 
 class WaveRow(TableModel, table=True):
@@ -63,13 +87,20 @@ class WaveRow(TableModel, table=True):
 
 
 class RolloutHostRow(TableModel, table=True):
-    """One host in a rollout: its place and its newest attempt. The only truth about where it stands."""
+    """One host in a rollout: its place and its newest attempt. The only truth about where it stands.
+
+    ``tries`` counts its attempts that did not count, because their ways back were the server's fault.
+    """
 
     __tablename__ = "rollout_host"
     __table_args__ = (
         Index("rollout_host_order", "rollout_id", "wave", "state", "position"),
+        Index("rollout_host_by_state", "rollout_id", "state", "generation"),
+        Index("rollout_host_of_wave", "rollout_id", "wave", "state", "generation"),
+        Index("rollout_host_turn", "rollout_id", "state", "waiting", "wave", "position"),
         Index("rollout_host_deadline", "deadline"),
         Index("rollout_host_attempt", "agent_id", "product", "generation"),
+        Index("rollout_host_by_time", "agent_id", "product", "offered_at"),
     )
     rollout_id: str = Field(primary_key=True, foreign_key="rollout.id")
     agent_id: str = Field(primary_key=True)
@@ -94,6 +125,7 @@ class RolloutHostRow(TableModel, table=True):
     attempted: bool = False
     unproven: bool = False
     late: bool = False
+    forgiven: bool = False
     offered_at: datetime | None = maybe_instant()
     granted_at: datetime | None = maybe_instant()
     ended_at: datetime | None = maybe_instant()
@@ -105,6 +137,7 @@ class AttemptHistoryRow(TableModel, table=True):
     """An attempt that a newer generation of the same rollout replaced (a retry)."""
 
     __tablename__ = "attempt_history"
+    __table_args__ = (Index("attempt_history_by_time", "agent_id", "product", "offered_at"),)
     agent_id: str = Field(primary_key=True)
     product: str = Field(primary_key=True)
     generation: int = big_integer(primary_key=True, sa_column_kwargs={"autoincrement": False})
@@ -138,7 +171,11 @@ class HostProductRow(TableModel, table=True):
 
 
 class AssignmentRow(TableModel, table=True):
-    """The desired state of one product on one host; an empty version means none."""
+    """The desired state of one product on one host; an empty version means none. 0 ``max_attempts``: none was said.
+
+    ``excuse_owed`` is a version whose unproven way back was the servers' fault: the next assignment of it is
+    ``excused``, and so are its repeats until the host took one.
+    """
 
     __tablename__ = "assignment"
     agent_id: str = Field(primary_key=True)
@@ -150,8 +187,11 @@ class AssignmentRow(TableModel, table=True):
     not_after: datetime | None = maybe_instant()
     soak_seconds: float = 0.0
     lease_seconds: float = 0.0
+    max_attempts: int = 0
     recall: bool = False
     retry_bad: bool = False
+    excused: bool = False
+    excuse_owed: str = ""
     actor_kind: str
     actor_id: str
     reason: str = long_text()
@@ -174,7 +214,7 @@ class BudgetRow(TableModel, table=True):
 
     __tablename__ = "budget"
     scope: str = Field(primary_key=True)
-    fleet_id: str = ""
+    fleet_id: str
     max_in_use: int
     max_out: int
     in_use: int = 0

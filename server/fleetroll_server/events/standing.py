@@ -1,0 +1,86 @@
+"""What stands, for a watcher that begins or goes on: pages of a snapshot, and what came since a place in the log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fleetroll_server.engine import reads
+from fleetroll_server.events import log
+from fleetroll_server.events.inbox import Batch
+from fleetroll_server.events.touched import Interest, State, read_touched
+from fleetroll_server.events.watched import Subject
+from fleetroll_server.hosts import inventory
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from datetime import datetime
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from fleetroll_server.engine.reads import Shown
+    from fleetroll_server.events.watched import Watched
+
+PAGE_HOSTS = 500
+"""Hosts of one page: about 200 kB."""
+ENDED_ROLLOUTS = 100
+"""The newest rollouts that have ended, in a snapshot."""
+ACTIVE_ROLLOUTS = 1000
+"""More go on at the same time in no fleet that is known."""
+CATCH_UP_EVENTS = 2000
+"""In one batch for a watcher that goes on."""
+
+
+async def pages(connection: AsyncConnection, watched: Watched, now: datetime) -> AsyncIterator[State]:
+    """Yield what stands in the snapshot of ``connection``; the work grows with the hosts that are watched."""
+    fleets = sorted(watched.fleets)
+    if Subject.ROLLOUTS in watched.subjects:
+        yield State(
+            rollouts=await _rollouts(connection, watched, now), switches=await reads.switches(connection, fleets)
+        )
+    for fleet in fleets if Subject.AGENTS in watched.subjects else ():
+        last = ""
+        while ids := await inventory.host_ids(connection, fleet, last, PAGE_HOSTS):
+            yield State(hosts=await inventory.hosts_by_id(connection, ids, [fleet], now))
+            last = ids[-1]
+    if Subject.ROLLOUT_HOSTS in watched.subjects:
+        last = ""
+        while rows := await reads.members(connection, [watched.rollout_id], fleets, after=last, limit=PAGE_HOSTS):
+            yield State(rollout_hosts=rows)
+            last = rows[-1][1]["agent_id"]
+
+
+async def since(connection: AsyncConnection, watched: Watched, after: int, now: datetime) -> Batch:
+    """Return the next events after a place, what they touched, and the rollouts that go on, which change without."""
+    fleets = sorted(watched.fleets)
+    events = await log.after(connection, after, CATCH_UP_EVENTS)
+    interest = Interest(
+        hosts=Subject.AGENTS in watched.subjects,
+        rollouts=Subject.ROLLOUTS in watched.subjects,
+        members_of=frozenset([watched.rollout_id] if Subject.ROLLOUT_HOSTS in watched.subjects else ()),
+    )
+    state = await read_touched(connection, events, interest, now)
+    if interest.rollouts and len(events) < CATCH_UP_EVENTS:
+        known = {shown.row["id"] for shown in state.rollouts}
+        going_on = await _active(connection, watched, now)
+        rollouts = [*state.rollouts, *(shown for shown in going_on if shown.row["id"] not in known)]
+        state = State(rollouts, await reads.switches(connection, fleets), state.hosts, state.rollout_hosts)
+    return Batch(after, events[-1]["sequence"] if events else after, events, state)
+
+
+async def _rollouts(connection: AsyncConnection, watched: Watched, now: datetime) -> list[Shown]:
+    """Return the rollouts of a snapshot."""
+    if watched.rollout_id:
+        one = await reads.one(connection, watched.rollout_id, sorted(watched.fleets), now)
+        return [] if one is None else [one]
+    active = await _active(connection, watched, now)
+    known = {shown.row["id"] for shown in active}
+    newest = await reads.newest(
+        connection, sorted(watched.fleets), now, active_only=False, after=None, limit=ENDED_ROLLOUTS
+    )
+    return [*active, *(shown for shown in newest if shown.row["id"] not in known)]
+
+
+async def _active(connection: AsyncConnection, watched: Watched, now: datetime) -> list[Shown]:
+    """Return the rollouts that have not ended."""
+    fleets = sorted(watched.fleets)
+    return await reads.newest(connection, fleets, now, active_only=True, after=None, limit=ACTIVE_ROLLOUTS)
