@@ -14,6 +14,7 @@ from fleetroll_agent.launcher.main import add_options, run_with
 from fleetroll_common.buildinfo import build_info
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError, FleetrollError
+from fleetroll_common.values.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,7 +24,18 @@ if TYPE_CHECKING:
 EXIT_FAILED = 1
 EXIT_UNREACHABLE = 20
 EXIT_REFUSED = 21
-"""Exit codes of names.md; 2 is wrong usage, by argparse."""
+EXIT_INTERRUPTED = 130
+"""Exit codes of names.md; 2 is wrong usage, by argparse.
+
+An agent that its launcher runs has three more: 0 and 75 for ends on purpose (75: start what your record says), and 78
+(``pipe.HOST_REFUSES_EXIT``) when the host's own state keeps it from starting, which counts against no version.
+"""
+
+
+_NO_SERVER = frozenset({Code.UNAVAILABLE, Code.DOWNLOAD_FAILED})
+"""No server answered, or it went away in the middle."""
+_LINE_CHARS = 2000
+"""What a terminal is shown of one sentence: servers have their words in some."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(str(error), EXIT_REFUSED)
     except OSError as error:
         return _complain(f"the host refused: {error}", EXIT_FAILED)
+    except KeyboardInterrupt:
+        return _complain("interrupted; nothing is lost: run it again to go on where it stopped", EXIT_INTERRUPTED)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,10 +63,14 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     enroll = commands.add_parser("enroll", help="make this host an agent of the server that the join string names")
     _add_wish(enroll)
-    enroll.add_argument("--channel", default="stable", help="install the newest release of this channel (stable)")
+    enroll.add_argument("--channel", default="stable", help="begin with a release of this channel (stable)")
+    again = "take up this agent again, with its readmission string, on a machine that lost its state folder"
+    enroll.add_argument("--agent-id", default="", metavar="ID", help=again)
     enroll.set_defaults(run=_enroll)
     readmit = commands.add_parser("readmit", help="give this agent a new key, after a copy of it was seen")
     _add_wish(readmit)
+    damaged = "the agent that this host is; needed only where its damaged files don't say it"
+    readmit.add_argument("--agent-id", default="", metavar="ID", help=damaged)
     readmit.set_defaults(run=_readmit, channel="stable")
     run = commands.add_parser("run", help="run the launcher, which runs the agent, until SIGTERM")
     add_options(run)
@@ -102,6 +120,7 @@ def _wish(options: argparse.Namespace) -> Wish:
         channel=options.channel,
         interpreter=options.interpreter,
         labels=dict(options.label),
+        agent_id=options.agent_id,
     )
 
 
@@ -111,7 +130,7 @@ def _enroll(options: argparse.Namespace) -> int:
     from fleetroll_agent.enrol import enroll  # noqa: PLC0415 (see the module)
 
     _log_to_stderr()
-    print(asyncio.run(enroll(_wish(options))))
+    print(plain(asyncio.run(enroll(_wish(options))), _LINE_CHARS))
     return 0
 
 
@@ -121,7 +140,7 @@ def _readmit(options: argparse.Namespace) -> int:
     from fleetroll_agent.enrol import readmit  # noqa: PLC0415 (see the module)
 
     _log_to_stderr()
-    print(asyncio.run(readmit(_wish(options))))
+    print(plain(asyncio.run(readmit(_wish(options))), _LINE_CHARS))
     return 0
 
 
@@ -173,12 +192,12 @@ def _log_to_stderr() -> None:
 
 def _exit_code(error: FleetrollError) -> int:
     if isinstance(error, AgentError):
-        return EXIT_UNREACHABLE if error.code is Code.UNAVAILABLE else EXIT_FAILED
+        return EXIT_UNREACHABLE if error.code in _NO_SERVER else EXIT_FAILED
     return EXIT_REFUSED
 
 
 def _complain(sentence: str, exit_code: int) -> int:
-    sys.stderr.write(f"fleetroll-agent: {sentence}\n")
+    sys.stderr.write(f"fleetroll-agent: {plain(sentence, _LINE_CHARS)}\n")
     return exit_code
 
 

@@ -14,6 +14,8 @@ from fleetroll_common.values.codes import Code
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from google.protobuf import duration_pb2
+
     from fleetroll.v1 import enrolment_pb2
     from fleetroll_agent.jobs.journal import Entry
     from fleetroll_agent.jobs.summary import AttemptFact
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
 
 DEFAULT_LEASE_SECONDS = 300.0
 """For an assignment that names none (names.md)."""
+
+MOST_ATTEMPTS = 100
+"""The contract's bound: no server makes a host try for ever."""
+
+MAX_REASON_CHARS = 2000
+"""Of what a server says in words: it is logged and kept."""
 
 _CODE = "REASON_CODE_"
 _STATE = "ATTEMPT_STATE_"
@@ -51,24 +59,37 @@ def wire_platform(platform: Platform) -> types_pb2.Platform:
     return types_pb2.Platform(os=platform.os, arch=platform.arch, abi=platform.abi)
 
 
+def seconds_of(duration: duration_pb2.Duration) -> float:
+    """Return a duration in seconds, whatever it is: no ``timedelta`` holds all that the wire does."""
+    return duration.seconds + duration.nanos / 1e9
+
+
+def reason_of(text: str) -> str:
+    """Return a server's words, cut at 2000 characters."""
+    return text[:MAX_REASON_CHARS]
+
+
 def assigned(message: stream_pb2.Assignment) -> events.Assigned:
-    """Return the event of an assignment."""
-    lease = message.lease.ToTimedelta().total_seconds() if message.HasField("lease") else DEFAULT_LEASE_SECONDS
+    """Return the event of an assignment; whether it is taken is for the rules, its times for the launcher."""
+    lease = seconds_of(message.lease) if message.HasField("lease") else DEFAULT_LEASE_SECONDS
     return events.Assigned(
         generation=message.generation,
         version=message.version,
-        soak_seconds=message.soak.ToTimedelta().total_seconds(),
+        soak_seconds=seconds_of(message.soak),
         lease_seconds=lease,
         recall=message.recall,
         stop_before_switch=message.stop_before_switch,
         retry_bad=message.retry_bad,
+        excused=message.excused,
+        max_attempts=min(max(0, message.max_attempts), MOST_ATTEMPTS),
     )
 
 
 def refused_go(session: int, message: stream_pb2.NoGo) -> events.GoRefused:
     """Return the event of a Go that was refused in ``session``."""
-    wait = message.retry_after.ToTimedelta().total_seconds() if message.HasField("retry_after") else None
-    return events.GoRefused(session, message.generation, message.ask, read_code(message.code), message.message, wait)
+    wait = seconds_of(message.retry_after) if message.HasField("retry_after") else None
+    text = reason_of(message.message)
+    return events.GoRefused(session, message.generation, message.ask, read_code(message.code), text, wait)
 
 
 def request_go(ask: events.AskGo, product: str) -> stream_pb2.ConnectRequest:
@@ -116,6 +137,7 @@ def wire_attempt(fact: AttemptFact, product: str) -> stream_pb2.AttemptReport:
         sha256=bytes.fromhex(fact.sha256),
         code=wire_code(fact.code),
         message=fact.message,
+        unproven=fact.unproven,
     )
     if fact.time_left_seconds is not None:
         message.time_left.FromTimedelta(timedelta(seconds=fact.time_left_seconds))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from fleetroll_agent import convert, host
-from fleetroll_agent.jobs import events, machine
+from fleetroll_agent.jobs import assigning, events, machine
 from fleetroll_agent.jobs.hands import Hands
 from fleetroll_agent.jobs.summary import attempt_facts
 from fleetroll_agent.launcher import pipe
@@ -22,9 +22,10 @@ from fleetroll_agent.launcher.values import Origin, Record
 from fleetroll_agent.parts import assemble
 from fleetroll_agent.session.facts import HostFacts
 from fleetroll_agent.session.link import Link
+from fleetroll_agent.session.rotation import Rotation
 from fleetroll_agent.waiting import within
 from fleetroll_common.values.codes import Code
-from fleetroll_common.values.errors import AgentError
+from fleetroll_common.values.errors import AgentError, FleetrollError
 from fleetroll_common.values.platform import Platform
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ log = structlog.get_logger(__name__)
 
 RESTART_EXIT = 75
 """Tells the launcher: start what your record says."""
+DEFECT_EXIT = 1
+"""A defect of this program's own: the launcher starts it again, after a wait that grows."""
 RECORD_SECONDS = 30.0
 """The launcher's first message comes with the start."""
 
@@ -57,7 +60,8 @@ class Daemon:
         self._welcomed = False
         self._listening = True
         self._leaving: asyncio.Task[None] | None = None
-        self._link = Link(parts.store, parts.identity, self, parts.journal, parts.settings, parts.clock)
+        rotation = Rotation(parts.store, parts.identity, parts.settings, parts.clock, parts.boot_id)
+        self._link = Link(parts.store, rotation, self, parts.journal, parts.settings, parts.clock)
         parts.line.link = self._link
         self._hands = Hands(self, self._link, parts.update, parts.lock, parts.slot.path.name)
 
@@ -70,11 +74,7 @@ class Daemon:
         beats = asyncio.create_task(self._beat())
         work = asyncio.create_task(self._work())
         try:
-            ends: set[asyncio.Future[Any]] = {work, self._exit}
-            done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            if work in done:
-                work.result()
-            return await self._exit
+            return await self._first_end(work, beats)
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
@@ -99,6 +99,12 @@ class Daemon:
         """Tell whether this version is on trial."""
         trial = self.state.launcher.trial
         return trial is not None and trial.slot.digest == self._parts.slot.sha256
+
+    @property
+    def idle(self) -> bool:
+        """Tell whether no attempt is going on: a trial is one."""
+        record = self.state.record
+        return record.attempt is None and record.waiting is None and self.state.launcher.trial is None
 
     async def before_hello(self, receipt: WelcomeReceipt | None) -> HostFacts:
         """Void every permit of an older session, then return the state of the host."""
@@ -127,6 +133,8 @@ class Daemon:
 
     async def tell(self, event: events.Event) -> None:
         """Bring an event to the rules and wait until it has happened: so a stream never runs ahead of the disk."""
+        if isinstance(event, events.Assigned) and (why := assigning.why_refused(self.state.record, event)):
+            log.warning("assignment_refused", generation=event.generation, reason=why)
         await self._told(event)
 
     async def acked(self, journal_id: str, sequence: int) -> None:
@@ -158,6 +166,25 @@ class Daemon:
         """Begin to leave so that the launcher starts what its record says."""
         self._begin_leaving(reason, RESTART_EXIT)
 
+    async def _first_end(self, work: asyncio.Task[None], beats: asyncio.Task[None]) -> int:
+        """Return the exit code of whatever ends first; neither task ever ends by itself.
+
+        Raises:
+            FleetrollError, LauncherError, OSError: the host's or the server's fault; its sentence says what to do.
+        """
+        ends: set[asyncio.Future[Any]] = {work, beats, self._exit}
+        done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if self._exit in done:
+            return self._exit.result()
+        failed = next(iter(done))
+        try:
+            failed.result()
+        except (FleetrollError, LauncherError, OSError):
+            raise
+        except (Exception, asyncio.CancelledError):  # nobody here cancels one of them
+            log.exception("agent_defect")
+        return DEFECT_EXIT
+
     async def _told(self, event: events.Event) -> State:
         if not self._listening:
             return self.state
@@ -172,22 +199,26 @@ class Daemon:
             boot = await within(RECORD_SECONDS, self._first_record)
         except asyncio.TimeoutError as error:
             text = f"the launcher said nothing for {RECORD_SECONDS:g} s"
-            raise AgentError(text, code=Code.UNAVAILABLE, remedy="it starts the agent again") from error
+            raise AgentError(text, code=Code.INTERNAL, remedy="it starts the agent again") from error
         self._hands.do(await keeper.begin(boot, self._parts.running, self._parts.rules))
-        link = asyncio.create_task(self._link.run())
+        together = [asyncio.create_task(self._turns()), asyncio.create_task(self._link.run())]
         try:
-            while True:
-                event, happened = await self._next()
-                self._hands.do(await keeper.step(event))
-                self._link.reports_ready()
-                if happened is not None and not happened.done():
-                    happened.set_result(keeper.state)
-                if link.done():
-                    link.result()
+            # The first of them that fails ends the other: an agent without a link would be silent for ever.
+            await asyncio.gather(*together)
         finally:
             self._stop_listening()
-            link.cancel()
-            await asyncio.gather(link, return_exceptions=True)
+            for task in together:
+                task.cancel()
+            await asyncio.gather(*together, return_exceptions=True)
+
+    async def _turns(self) -> None:
+        """Let one event after the other happen; never returns."""
+        while True:
+            event, happened = await self._next()
+            self._hands.do(await self._parts.keeper.step(event))
+            self._link.reports_ready()
+            if happened is not None and not happened.done():
+                happened.set_result(self.state)
 
     def _stop_listening(self) -> None:
         """Let nobody wait for an event that will not happen any more."""
@@ -271,9 +302,13 @@ async def run_daemon(folder: Path, pipe_option: str) -> int:
     """Run the agent of the state folder under the launcher that gave it ``pipe_option``; return the exit code.
 
     Raises:
-        FleetrollError, LauncherError: it can't start, or can't go on.
+        FleetrollError, LauncherError: the option is wrong, or it can't go on.
     """
     fds = ChildEnd.parse_option(pipe_option)
-    parts = await asyncio.to_thread(assemble, folder)
+    try:
+        parts = await asyncio.to_thread(assemble, folder)
+    except (FleetrollError, LauncherError, OSError) as error:
+        log.error("host_refuses", reason=str(error))  # noqa: TRY400 (its sentence is for a person at the host)
+        return pipe.HOST_REFUSES_EXIT
     log.info("started", version=parts.running.version, agent=parts.identity.enrolment.agent_id)
     return await Daemon(parts, fds).run()

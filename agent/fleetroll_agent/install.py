@@ -1,97 +1,96 @@
-"""The first slot of a host: the newest listed release of a channel, through the same checks as every later one."""
+"""The first installation of a host: the slot that was chosen, and the boot record that names it."""
 
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetroll_agent import host
-from fleetroll_agent.fetch import fetch_target
-from fleetroll_agent.fetch.values import SourceFailed
-from fleetroll_agent.jobs.agent_update import Found, described, fill_slot
+from fleetroll_agent.first_slot import known_record, working_slot
 from fleetroll_agent.jobs.values import PRODUCT
+from fleetroll_agent.launcher import files
 from fleetroll_agent.launcher.bootid import read_boot_id
 from fleetroll_agent.launcher.install import first_record
+from fleetroll_agent.launcher.record import encode
+from fleetroll_agent.launcher.values import SlotRef
 from fleetroll_agent.session.facts import HostFacts
 from fleetroll_agent.session.visit import visiting
-from fleetroll_agent.slots import Slot, SlotStore
 from fleetroll_agent.slots.disk import typed_disk_errors
-from fleetroll_common.buildinfo import build_info
-from fleetroll_common.trust import TrustClient
+from fleetroll_common.durable import effects, free_name, sync_dir
 from fleetroll_common.values.clock import SystemClock
 from fleetroll_common.values.codes import Code
-from fleetroll_common.values.errors import AgentError, RequestError, TrustError
+from fleetroll_common.values.errors import AgentError
 from fleetroll_common.values.platform import Platform
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from fleetroll_agent.enrol import Wish
+    from fleetroll_agent.first_slot import Chosen
     from fleetroll_agent.identity.facts import Identity
     from fleetroll_agent.identity.store import IdentityStore
-    from fleetroll_agent.session.repository import Repository
-    from fleetroll_common.trust import ListedTarget
+    from fleetroll_agent.launcher.values import Record
+    from fleetroll_agent.session.visit import Visit
+    from fleetroll_agent.slots import Slot
 
 
 async def install_first(store: IdentityStore, identity: Identity, wish: Wish) -> str:
-    """Install and write the first boot record; return the version.
+    """Install and write the boot record; return what was done, as the middle of a sentence for people.
 
     Raises:
-        FleetrollError: no server, nothing listed for this host, or the bytes are not the signed ones.
+        AgentError: UNAVAILABLE or DOWNLOAD_FAILED: no server, or it went away; what was fetched is kept.
+        FleetrollError: no release named that works here, a name that is refused, or the bytes are not the
+            signed ones.
         LauncherError: the boot record can't be written.
     """
-    async with visiting(store, identity, _facts(identity, wish), SystemClock()) as repository:
-        slot = await _slot(repository, identity, wish)
-    await asyncio.to_thread(
-        first_record,
-        str(wish.folder),
-        slot.path.name,
-        str(slot.version),
-        slot.sha256,
-        wish.interpreter,
-        slot.interpreter_abi,
-    )
-    return str(slot.version)
+    async with visiting(store, identity, _facts(identity, wish), SystemClock()) as visit:
+        chosen = await _chosen(visit, identity, wish)
+    await asyncio.to_thread(_begin_with, wish, chosen.slot)
+    passed_over = f" (passed over: {'; '.join(chosen.failed)})" if chosen.failed else ""
+    return f"agent {chosen.slot.version} is installed, {chosen.ground}{passed_over}; "
 
 
-def choose(targets: Sequence[ListedTarget], channel: str, platform: Platform) -> Found:
-    """Return the newest release of ``channel`` for ``platform`` among ``targets`` (newest first). Pure.
-
-    Raises:
-        RequestError: NO_ARTIFACT: there is none.
-    """
-    for target in targets:
-        if target.custom and target.path.endswith(f"/{platform}.tar.zst"):
-            found = described(target)
-            if channel in found.custom.channels:
-                return found
-    text = f"no release in channel {channel!r} is listed for {platform}"
-    raise RequestError(text, code=Code.NO_ARTIFACT, remedy="publish one, or name another channel", channel=channel)
-
-
-async def _slot(repository: Repository, identity: Identity, wish: Wish) -> Slot:
-    """Return the complete slot of the chosen release."""
-    slots, clock = SlotStore(wish.folder), SystemClock()
-    root, built_at = identity.enrolment.root, build_info().built_at
-    trust = TrustClient(wish.folder / "trust", root, repository, clock, built_at)
-    await asyncio.to_thread(trust.refresh)
-    found = choose(await asyncio.to_thread(trust.targets, PRODUCT), wish.channel, Platform.current())
-    slot = slots.find(found.custom.version, found.target.sha256)
-    if slot is not None and (await asyncio.to_thread(slots.check, slot.path)).is_clean:
-        return slot
-    if slot is not None:
-        text = f"the slot {slot.path.name} is not as it was signed"
-        raise TrustError(text, code=Code.WRONG_HASH, remedy=f"remove {slot.path} and enroll again")
-    cache = wish.folder / "cache"
-    with typed_disk_errors("making the cache"):
-        cache.mkdir(mode=0o700, exist_ok=True)
-    archive = cache / f"{found.target.sha256}.tar.zst"
+async def _chosen(visit: Visit, identity: Identity, wish: Wish) -> Chosen:
+    """Return the slot to begin with. Nothing here tries a broken line again: the person who asked does."""
     try:
-        await fetch_target(repository, found.target, archive, clock)
-    except SourceFailed as error:
-        raise AgentError(str(error), code=Code.DOWNLOAD_FAILED, remedy="run enroll again: it goes on") from error
-    return await asyncio.to_thread(partial(fill_slot, slots, found, archive))
+        return await working_slot(visit, identity, wish)
+    except AgentError as error:
+        if error.code is not Code.DOWNLOAD_FAILED:
+            raise
+        remedy = "check that the server is reachable, then run enroll again: it goes on where it stopped"
+        raise AgentError(error.message, code=error.code, remedy=remedy, **error.details) from error
+
+
+def _begin_with(wish: Wish, slot: Slot) -> None:
+    """Make ``slot`` what the launcher starts. What a record that can be read still knows is kept."""
+    state, path = str(wish.folder), Path(files.record_path(str(wish.folder)))
+    with typed_disk_errors("writing the boot record"):
+        known = known_record(wish.folder)
+        if known is not None:
+            _go_on(state, known, slot, wish.interpreter)
+            return
+        for damaged in (path, path.with_name(f"{path.name}.new")):
+            if os.path.lexists(damaged):
+                effects.rename(damaged, free_name(damaged.with_name(f"{damaged.name}.damaged")))
+        sync_dir(wish.folder)
+        reference = (slot.path.name, str(slot.version), slot.sha256, wish.interpreter, slot.interpreter_abi)
+        first_record(state, *reference)
+
+
+def _go_on(state: str, known: Record, slot: Slot, interpreter: str) -> None:
+    """Put ``slot`` into a record whose own slots are lost. An armed attempt ends, as after a rebuilt record."""
+    python = str(Path(interpreter).absolute())
+    record = known._replace(
+        seq=known.seq + 1,
+        current=SlotRef(slot.path.name, str(slot.version), slot.sha256, python, slot.interpreter_abi),
+        previous=None,
+        trial=None,
+        boot_id=read_boot_id(),
+        crashes=(),
+        recovered=True,
+    )
+    files.replace_file(files.record_path(state), encode(record))
+    files.mark_good(state, slot.path.name, record.seq)
 
 
 def _facts(identity: Identity, wish: Wish) -> HostFacts:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 import fleetroll_agent
 from fleetroll_agent import host
 from fleetroll_agent.fetch.values import SourceFailed
@@ -29,6 +31,9 @@ from fleetroll_common.values.ids import SystemIds
 if TYPE_CHECKING:
     from fleetroll_agent.identity.facts import Identity
     from fleetroll_agent.session.link import Link
+
+
+log = structlog.get_logger(__name__)
 
 
 class LinkedMetadata:
@@ -92,14 +97,17 @@ def assemble(folder: Path, slot: Slot | None = None) -> Parts:
     trust = TrustClient(folder / "trust", identity.enrolment.root, line, clock, build_info().built_at)
     with typed_disk_errors("opening the journal"):
         journal = Journal(folder / "journal", ids)
-        journal.prune(clock.now().timestamp())
+    _prune(journal, clock)
+    products = ProductFile(folder)
+    # Read again when the work begins; what can't be read is the host's refusal, and known before anything starts.
+    products.read()
     return Parts(
         folder=folder,
         slot=slot or own_slot(slots, folder),
         store=store,
         identity=identity,
         journal=journal,
-        keeper=Keeper(ProductFile(folder), journal, clock),
+        keeper=Keeper(products, journal, clock),
         update=AgentUpdate(folder, trust, slots, clock),
         trust=trust,
         lock=JobLock(folder),
@@ -107,6 +115,14 @@ def assemble(folder: Path, slot: Slot | None = None) -> Parts:
         clock=clock,
         line=line,
     )
+
+
+def _prune(journal: Journal, clock: Clock) -> None:
+    """Remove what is old, where the disk lets that happen: writing the head needs room, and a full disk has none."""
+    try:
+        journal.prune(clock.now().timestamp())
+    except OSError as error:
+        log.warning("journal_not_pruned", reason=error.strerror)
 
 
 def own_slot(slots: SlotStore, folder: Path, program: Path | None = None) -> Slot:

@@ -1,4 +1,4 @@
-"""``agent.toml`` in the state folder: the host's own waiting times. Everything has a default; the file may be absent.
+"""``agent.toml`` in the state folder: what the host decides for itself. All has a default; the file may be absent.
 
 ```toml
 [reconnect]
@@ -7,6 +7,9 @@ cap_seconds = 60.0           # ceiling of every wait; the jitter comes after it
 
 [go]
 ask_interval_seconds = 60.0  # between two requests for Go, give or take a fifth
+
+[identity]
+rotate_after_days = 180      # the age at which this host replaces its key, 1 to 3650
 ```
 
 The file is read by rules that are a part of TOML's: tables, numbers, comments. Python 3.10 brings no reader for more.
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 
 SETTINGS_NAME = "agent.toml"
 MAX_SECONDS = 86400.0
+MIN_ROTATE_DAYS, MAX_ROTATE_DAYS = 1.0, 3650.0
+"""A day: no host rotates more often in any case. Ten years: as good as never, but said."""
 
 _TABLE = re.compile(r"\[([a-z_]+)\]", re.ASCII)
 _NUMBER = re.compile(r"([a-z_]+)\s*=\s*([0-9]+(?:\.[0-9]+)?)", re.ASCII)
@@ -33,11 +38,12 @@ _NUMBER = re.compile(r"([a-z_]+)\s*=\s*([0-9]+(?:\.[0-9]+)?)", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the host decides for itself, in seconds, each above 0 and at most a day."""
+    """What the host decides for itself: seconds above 0 and at most a day, and days within their own bounds."""
 
     reconnect_base_seconds: float = 1.0
     reconnect_cap_seconds: float = 60.0
     go_ask_interval_seconds: float = 60.0
+    identity_rotate_after_days: float = 180.0
 
 
 def read_settings(state: Path) -> Settings:
@@ -70,7 +76,8 @@ def parse_settings(text: str) -> Settings:
         if header is not None:
             table = header.group(1)
         elif pair is not None:
-            found[_field(table, pair.group(1), number, found)] = _seconds(pair.group(2), number)
+            field = _field(table, pair.group(1), number, found)
+            found[field] = _days(pair.group(2), number) if field.endswith("_days") else _seconds(pair.group(2), number)
         elif line:
             raise _refused(number, f"{line[:80]!r} is neither a table nor a number")
     settings = Settings(**found)
@@ -93,6 +100,13 @@ def _seconds(text: str, number: int) -> float:
     if not 0 < seconds <= MAX_SECONDS:
         raise _refused(number, f"{text} is not between 0 and {MAX_SECONDS:g} seconds")
     return seconds
+
+
+def _days(text: str, number: int) -> float:
+    days = float(text)
+    if not MIN_ROTATE_DAYS <= days <= MAX_ROTATE_DAYS:
+        raise _refused(number, f"{text} is not between {MIN_ROTATE_DAYS:g} and {MAX_ROTATE_DAYS:g} days")
+    return days
 
 
 def _refused(number: int, fault: str) -> RequestError:

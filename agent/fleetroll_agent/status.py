@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 from dataclasses import asdict
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -12,11 +15,19 @@ from fleetroll_agent.launcher import files
 from fleetroll_agent.launcher.errors import RecordDamagedError
 from fleetroll_agent.launcher.record import decode
 from fleetroll_common.values.ids import SystemIds
+from fleetroll_common.values.plain import plain
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from fleetroll_agent.launcher.values import Record
+
+_TAIL_BYTES = 128 * 1024
+"""Of the log: a host that is refused writes a line or two in minutes."""
+_LINE_CHARS = 1000
+"""What a line for people shows at most."""
+_CALM = frozenset({"running", "starting", "stopped", "ending", None})
+"""What a launcher says that has no trouble."""
 
 
 def read_status(folder: Path) -> dict[str, Any]:
@@ -29,6 +40,7 @@ def read_status(folder: Path) -> dict[str, Any]:
     record = ProductFile(folder).read()
     boot = _boot(folder)
     last = record.outcomes[-1] if record.outcomes else None
+    told = _told(folder)
     return {
         "agent_id": enrolment.agent_id,
         "fleet_id": enrolment.fleet_id,
@@ -40,11 +52,30 @@ def read_status(folder: Path) -> dict[str, Any]:
         "attempt": None if record.attempt is None else _plain(asdict(record.attempt)),
         "waiting": None if record.waiting is None else _plain(asdict(record.waiting)),
         "last_outcome": None if last is None else _plain(asdict(last)),
+        "launcher": None if told is None else {"status": told.get("status"), "detail": told.get("detail")},
+        "connection": last_word(folder / files.LOG_NAME),
     }
 
 
+def last_word(log: Path) -> dict[str, Any] | None:
+    """Return how the agent's last session ended: ``how``, ``code``, ``reason``, ``at``; None when one is open since.
+
+    It stands in the agent's own log and nowhere else; a log that is gone, or was begun anew since, says nothing.
+    """
+    found = None
+    for line in _tail(log).splitlines():
+        with contextlib.suppress(ValueError):
+            said = json.loads(line)
+            event = said.get("event") if isinstance(said, dict) else None
+            if event == "stream_ended":
+                found = {name: said.get(name) for name in ("how", "code", "reason")} | {"at": said.get("timestamp")}
+            elif event == "session_open":
+                found = None
+    return found
+
+
 def sentences(status: dict[str, Any]) -> list[str]:
-    """Return the status as lines for people."""
+    """Return the status as lines for people. Servers have their words in some: nothing that a terminal obeys."""
     lines = [f"agent     {status['agent_id']} in fleet {status['fleet_id']}", f"version   {_versions(status)}"]
     attempt, last = status["attempt"], status["last_outcome"]
     if attempt is not None:
@@ -53,6 +84,18 @@ def sentences(status: dict[str, Any]) -> list[str]:
     if last is not None:
         why = f": {last['code']} {last['message']}".rstrip() if last["code"] else ""
         lines.append(f"last      {last['generation']} to {last['version']} {last['said'].lower()}{why}")
+    return [plain(line, _LINE_CHARS) for line in (*lines, *_troubles(status))]
+
+
+def _troubles(status: dict[str, Any]) -> list[str]:
+    """Return what keeps the agent from running, and from its server, where its files say that."""
+    launcher, connection = status["launcher"], status["connection"]
+    lines = []
+    if launcher is not None and launcher["status"] not in _CALM:
+        lines.append(f"launcher  {launcher['status']}: {launcher['detail']}".rstrip(": "))
+    if connection is not None:
+        code = f" {connection['code']}" if connection["code"] else ""
+        lines.append(f"server    {connection['how']}{code}: {connection['reason']} ({connection['at']})")
     return lines
 
 
@@ -71,6 +114,24 @@ def _boot(folder: Path) -> Record | None:
         return None if data is None else decode(data)
     except (OSError, RecordDamagedError):
         return None
+
+
+def _told(folder: Path) -> dict[str, Any] | None:
+    """Return what the launcher wrote about itself last; None when there is nothing that can be read."""
+    try:
+        told = json.loads(files.read_small(str(folder / files.STATUS_NAME)) or b"null")
+    except (OSError, ValueError):
+        return None
+    return told if isinstance(told, dict) else None
+
+
+def _tail(log: Path) -> bytes:
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            return stream.read(_TAIL_BYTES)
+    except OSError:
+        return b""
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 (plain JSON)

@@ -8,9 +8,8 @@ Rules:
    other Welcome changes nothing.
 4. When the disk refuses that write, the session is used and the old pair is sent again: the server takes the repeat.
 5. A new key is on disk before the server hears of it. The agent speaks with the new key first, and with the old one
-   only
-   after the server has *said* that it does not know the new one: a lost answer is no reason, since the old key may have
-   been ended by it, and a hello with an ended key is a fork.
+   only after the server has *said* that it does not know the new one: a lost answer is no reason, since the old key may
+   have been ended by it, and a hello with an ended key is a fork.
 """
 
 from __future__ import annotations
@@ -49,6 +48,14 @@ def on_welcome(ratchet: Ratchet, acknowledged_next: bytes, fresh: bytes) -> Ratc
 
 
 @dataclass(frozen=True, slots=True)
+class Began:
+    """When the latest rotation began: a boot, and its second on the clock that counts suspend."""
+
+    boot_id: str
+    boot_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Keys:
     """Private keys (seeds of 32 bytes) as they are on disk; never shown.
 
@@ -56,11 +63,15 @@ class Keys:
         current: the key that the server knows.
         pending: the one that shall follow; None outside a rotation.
         pending_unknown: the server said that it does not know the pending one; kept in memory alone.
+        since: the current one's age counts from here, in Unix seconds; None = not written down yet.
+        began: the latest rotation; None = there was none.
     """
 
     current: bytes
     pending: bytes | None = None
     pending_unknown: bool = False
+    since: float | None = None
+    began: Began | None = None
 
     def __repr__(self) -> str:
         """Say which keys there are and nothing about them."""
@@ -80,15 +91,17 @@ def on_refusal(keys: Keys, code: Code) -> Keys:
 
 def on_key_welcomed(keys: Keys) -> Keys:
     """Return the keys after a Welcome: a pending key that was spoken with is the current one now; write them."""
-    return Keys(current=keys.pending) if keys.pending is not None and keys.speaking == keys.pending else keys
+    if keys.pending is None or keys.speaking != keys.pending:
+        return keys
+    return Keys(current=keys.pending, began=keys.began)
 
 
-def propose(keys: Keys, fresh: bytes) -> Keys:
+def propose(keys: Keys, fresh: bytes, began: Began | None = None) -> Keys:
     """Return the keys with a pending one to write before the server hears of it.
 
     One that is pending already is proposed again: the server may know it.
     """
-    return Keys(current=keys.current, pending=keys.pending or fresh)
+    return replace(keys, pending=keys.pending or fresh, pending_unknown=False, began=began or keys.began)
 
 
 def on_key_accepted(keys: Keys) -> Keys:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fleetroll_agent.identity.damage import READMIT, DamagedIdentity
 from fleetroll_agent.identity.facts import Candidate, Enrolment, WelcomeReceipt
-from fleetroll_agent.identity.ratchet import Keys, Ratchet
+from fleetroll_agent.identity.ratchet import Began, Keys, Ratchet
 from fleetroll_common.values.codes import Code
-from fleetroll_common.values.errors import AgentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,15 +28,22 @@ def read_candidate(record: Record) -> Candidate:
 
 def keys_record(keys: Keys) -> Record:
     """Return the private keys; what the server said about the pending one is not kept."""
-    return {"current": keys.current.hex(), "pending": None if keys.pending is None else keys.pending.hex()}
+    began = None if keys.began is None else {"boot_id": keys.began.boot_id, "boot_seconds": keys.began.boot_seconds}
+    pending = None if keys.pending is None else keys.pending.hex()
+    return {"current": keys.current.hex(), "pending": pending, "since": keys.since, "began": began}
 
 
 def read_keys(record: Record) -> Keys:
-    """Read :func:`keys_record`."""
+    """Read :func:`keys_record`; an earlier version wrote neither age nor rotation."""
 
     def read() -> Keys:
-        pending = record["pending"]
-        return Keys(bytes.fromhex(record["current"]), None if pending is None else bytes.fromhex(pending))
+        pending, since, began = record["pending"], record.get("since"), record.get("began")
+        return Keys(
+            current=bytes.fromhex(record["current"]),
+            pending=None if pending is None else bytes.fromhex(pending),
+            since=None if since is None else float(since),
+            began=None if began is None else Began(str(began["boot_id"]), float(began["boot_seconds"])),
+        )
 
     return _checked(read)
 
@@ -120,10 +127,10 @@ def _checked(read: Callable[[], _T]) -> _T:
     """Turn a field that is missing or of another kind into an error that says so.
 
     Raises:
-        AgentError: INTERNAL (the file was written by something else).
+        DamagedIdentity: the file was written by something else.
     """
     try:
         return read()
     except (KeyError, TypeError, ValueError) as error:
         message = f"identity: a record has a wrong or missing field: {error}"
-        raise AgentError(message, code=Code.INTERNAL, remedy="readmit this host") from error
+        raise DamagedIdentity(message, code=Code.INTERNAL, remedy=READMIT) from error

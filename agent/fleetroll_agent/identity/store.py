@@ -1,6 +1,6 @@
 """The identity folder: what is written when, so that a power cut at any point leaves one whole identity.
 
-- ``key``: private keys: the current one and, during a rotation, the pending one.
+- ``key``: private keys: the current one with its age and, during a rotation, the pending one.
 - ``ratchet.json``: the pair, how often it moved on, and the last Welcome's receipt (one write per Welcome).
 - ``agent.json``: agent id, fleet, addresses, incarnation, labels. ``receipt``: the enrolment's, as received.
 - ``ca.pem``, ``root.json``: what the join string pinned.
@@ -9,7 +9,9 @@
 
 Rules:
 
-- A candidate is on disk before anybody hears of it: an answer that got lost is asked for again with the same key.
+- A candidate is on disk before anybody hears of it: an answer that got lost is asked for again with the same key. One
+  that can't be believed is put aside as ``candidate.json.damaged``, and a new one asks in its place. One that was made
+  for a string of another host goes again, and nothing else changes.
 - The answer is written into the candidate in one step; that is the enrolment. Spreading it over the files is repeated
   after a crash, so that no mixture of two identities is ever loaded, in a readmission either.
 - All files are 0600 in a folder of 0700, records carry a checksum, and fields that this version does not know are kept.
@@ -23,10 +25,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fleetroll_agent.identity import records
+from fleetroll_agent.identity.damage import ENROLL, READMIT, DamagedIdentity, check_ca, damaged
 from fleetroll_agent.identity.facts import Candidate, Identity
-from fleetroll_agent.identity.ratchet import Keys, Ratchet, on_key_welcomed, on_welcome
+from fleetroll_agent.identity.ratchet import Keys, Ratchet, on_key_welcomed, on_welcome, propose
 from fleetroll_agent.slots.disk import typed_disk_errors
-from fleetroll_common.durable import DamagedRecord, dump_record, load_record, sync_dir, write_durably
+from fleetroll_common.durable import DamagedRecord, dump_record, free_name, load_record, sync_dir, write_durably
 from fleetroll_common.durable import effects as durable_effects
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fleetroll_agent.identity.facts import Enrolment, WelcomeReceipt
+    from fleetroll_agent.identity.ratchet import Began
     from fleetroll_common.values.ids import IdSource
 
 KEY, RATCHET, AGENT, RECEIPT = "key", "ratchet.json", "agent.json", "receipt"
@@ -63,6 +67,7 @@ class IdentityStore:
         """Use ``folder``; it is made by the first candidate."""
         self._folder = folder
         self._ids = ids
+        self._made = False
 
     def candidate(self) -> Candidate:
         """Return the key and ratchet to enroll with: those of an unfinished enrolment, else new ones, written first.
@@ -72,11 +77,27 @@ class IdentityStore:
         """
         with typed_disk_errors("making this host's key"):
             self._make_folder()
-            if not (self._folder / CANDIDATE).exists():
+            if not self._has_candidate():
                 ratchet = Ratchet(self._ids.token(RATCHET_BYTES), self._ids.token(RATCHET_BYTES))
                 fresh = Candidate(self._ids.token(KEY_BYTES), ratchet)
                 self._write(CANDIDATE, records.candidate_record(fresh))
+                self._made = True
         return records.read_candidate(self._read(CANDIDATE))
+
+    def give_up(self) -> None:
+        """Remove the candidate that this object made: it was refused, and nobody knows its key. No more changes.
+
+        One that was there before is kept: an answer to it may have got lost, and then it is who this host is.
+
+        Raises:
+            AgentError: DISK_FULL or INTERNAL: it is still there, and does no harm.
+        """
+        if not self._made:
+            return
+        with typed_disk_errors("removing a key that was refused"):
+            durable_effects.unlink(self._folder / CANDIDATE)
+            sync_dir(self._folder)
+        self._made = False
 
     def enrol(self, answer: Enrolment) -> Identity:
         """Take the server's answer to the candidate: from here on this host is that agent.
@@ -87,13 +108,43 @@ class IdentityStore:
         if not (self._folder / CANDIDATE).exists():
             raise AgentError("enrolment: no key asked for it", code=Code.NOT_FOUND, remedy="run enroll again")
         asked = self._read(CANDIDATE)
+        self._made = False
         with typed_disk_errors("writing this host's identity"):
             self._write(CANDIDATE, {**asked, "answer": records.enrolment_record(answer)})
         return self.load()
 
     def is_enrolled(self) -> bool:
-        """Tell whether :meth:`load` has something to load."""
-        return (self._folder / AGENT).exists() or self._has_answer()
+        """Tell whether :meth:`load` has something to load, be it damaged.
+
+        A damaged candidate alone makes no agent: nobody can say whether it was ever answered.
+
+        Raises:
+            AgentError: INTERNAL: the host can't read its folder.
+        """
+        if (self._folder / AGENT).exists():
+            return True
+        try:
+            return self._has_answer()
+        except DamagedIdentity:
+            return False
+
+    def known_agent_id(self) -> str:
+        """Return who this host is, for a readmission: from the records that can be believed, empty when none says it.
+
+        An answered enrolment is finished first, where that can be done.
+
+        Raises:
+            AgentError: IDENTITY_UNKNOWN: this host was never enrolled; INTERNAL: the disk, not what stands on it.
+        """
+        try:
+            return self.load().enrolment.agent_id
+        except DamagedIdentity:
+            if not self.is_enrolled():
+                raise
+        try:
+            return str(self._read(AGENT)["agent_id"])
+        except (DamagedIdentity, KeyError):
+            return ""
 
     def load(self) -> Identity:
         """Return the identity, after finishing an enrolment that a crash cut short.
@@ -126,6 +177,14 @@ class IdentityStore:
             return Kept(replace(identity, receipt=receipt), error)
         return Kept(replace(identity, ratchet=ratchet, receipt=receipt, keys=keys), None)
 
+    def begin_rotation(self, identity: Identity, began: Began) -> Identity:
+        """Write a new key beside the current one, unless one is pending already. Errors as for :meth:`write_keys`."""
+        return self.write_keys(identity, propose(identity.keys, self._ids.token(KEY_BYTES), began))
+
+    def stamp_key(self, identity: Identity, unix_seconds: float) -> Identity:
+        """Write down that the current key's age counts from now. Errors as for :meth:`write_keys`."""
+        return self.write_keys(identity, replace(identity.keys, since=unix_seconds))
+
     def write_keys(self, identity: Identity, keys: Keys) -> Identity:
         """Write ``keys`` and return the identity with them; a new key MUST be written before it is sent.
 
@@ -135,6 +194,25 @@ class IdentityStore:
         with typed_disk_errors("writing this host's key"):
             self._update(KEY, records.keys_record(keys))
         return replace(identity, keys=keys)
+
+    def _has_candidate(self) -> bool:
+        """Tell whether a candidate may ask; one that is damaged is put aside.
+
+        So is one that was answered: it is asked for here only when that answer could not be taken up, and its key is
+        the one to be replaced.
+        """
+        if not (self._folder / CANDIDATE).exists():
+            return False
+        try:
+            found = self._read(CANDIDATE)
+            records.read_candidate(found)
+            if "answer" not in found:
+                return True
+        except DamagedIdentity:
+            pass
+        durable_effects.rename(self._folder / CANDIDATE, free_name(self._folder / f"{CANDIDATE}.damaged"))
+        sync_dir(self._folder)
+        return False
 
     def _has_answer(self) -> bool:
         """Tell whether an enrolment was answered and not yet spread over the files."""
@@ -162,8 +240,8 @@ class IdentityStore:
     def _loaded(self) -> Identity:
         """Return what the files say."""
         ratchet, receipt = records.read_ratchet(self._read(RATCHET))
-        with typed_disk_errors("reading this host's identity"):
-            pinned = ((self._folder / CA).read_bytes(), (self._folder / ROOT).read_bytes())
+        pinned = (self._bytes(CA), self._bytes(ROOT))
+        check_ca(CA, pinned[0])
         enrolment = records.read_agent(self._read(AGENT), self._read(RECEIPT), *pinned)
         return Identity(enrolment, records.read_keys(self._read(KEY)), ratchet, receipt)
 
@@ -171,15 +249,25 @@ class IdentityStore:
         """Return the record ``name``.
 
         Raises:
-            AgentError: INTERNAL: it is damaged or can't be read.
+            DamagedIdentity: it is damaged or lost, with the way out.
+            AgentError: INTERNAL: it can't be read.
         """
+        data = self._bytes(name)
+        try:
+            return load_record(data)
+        except DamagedRecord as error:
+            alone = name == CANDIDATE and not (self._folder / AGENT).exists()
+            raise damaged(name, remedy=ENROLL if alone else READMIT) from error
+
+    def _bytes(self, name: str) -> bytes:
+        """Return what stands in the file ``name``. Errors as for :meth:`_read`."""
         try:
             with typed_disk_errors(f"reading identity/{name}"):
-                return load_record((self._folder / name).read_bytes())
-        except DamagedRecord as error:
-            message = f"identity/{name}: the file is damaged"
-            remedy = "readmit this host: its agent id stays, its key is made anew"
-            raise AgentError(message, code=Code.INTERNAL, remedy=remedy, file=name) from error
+                return (self._folder / name).read_bytes()
+        except AgentError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise damaged(name, "the file is lost") from error
+            raise
 
     def _write(self, name: str, record: dict[str, Any]) -> None:
         """Write the record ``name`` durably."""

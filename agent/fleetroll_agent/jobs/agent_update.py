@@ -111,7 +111,7 @@ class AgentUpdate:
         except FleetrollError as error:
             return SelfTested(effect.job, error.code, error.message)
         verdict = await run_self_test(python, slot.path / slot.entry, self._state, effect.version)
-        return SelfTested(effect.job, verdict.code, verdict.message, verdict.output_tail)
+        return SelfTested(effect.job, verdict.code, verdict.message, verdict.output_tail, verdict.by_itself)
 
     def slot(self, version: str, sha256: str) -> Slot:
         """Return the complete slot of this artefact.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fleetroll_agent.jobs.events import Arm, ArmDropped, Armed, Leave, PassRecall, SelfTested
+from fleetroll_agent.jobs.staging import pass_excuse
 from fleetroll_agent.jobs.state import (
     Result,
     State,
@@ -20,6 +21,9 @@ from fleetroll_common.values.codes import Code
 RESTART = "restart into the trial"
 NO_ANSWER = "the launcher did not answer; its record decides"
 
+_PROVES = frozenset({Code.SELF_TEST_FAILED, Code.VERSION_MISMATCH})
+"""What the program itself has shown. A disk, a slot that changed, or a defect of this program say nothing about it."""
+
 
 def on_self_tested(state: State, event: SelfTested, moment: Moment) -> Result:
     """Go on to arming, or end with nothing changed."""
@@ -28,14 +32,16 @@ def on_self_tested(state: State, event: SelfTested, moment: Moment) -> Result:
     state = replace(state, job=None)
     attempt = running_attempt(state)
     if event.code is not None:
-        state = remember_bad(state, attempt.sha256)
+        proven = event.by_itself and event.code in _PROVES
+        state = remember_bad(state, attempt.sha256) if proven else state
         facts = {"code": event.code, "message": event.message, "output_tail": event.output_tail}
-        return end_attempt(state, moment, Said.FAILED, **facts)
+        return end_attempt(state, moment, Said.FAILED, unproven=not proven, **facts)
     if attempt.stop is not Stop.NOTHING:
         return _stopped(state, attempt, moment)
     state = with_attempt(state, step=Step.ARM)
     state = replace(say_stage(state, moment), arm_until=moment.boot_seconds + state.rules.arm)
     return state, (
+        *pass_excuse(state),
         Arm(
             attempt.generation,
             attempt.version,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from fleetroll_agent.jobs.events import Acked, Assigned, Effects, PassRecall, Suspended
 from fleetroll_agent.jobs.state import (
@@ -21,15 +22,26 @@ from fleetroll_agent.jobs.state import (
 )
 from fleetroll_agent.jobs.values import Attempt, Moment, Outcome, Said, Stage, Step, Stop
 from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
+from fleetroll_common.values.generations import MAX_JUMP
+from fleetroll_common.values.version import Version
+
+if TYPE_CHECKING:
+    from fleetroll_agent.jobs.values import ProductRecord
 
 
 def on_assigned(state: State, event: Assigned, moment: Moment) -> Result:
-    """Take a generation above the highest, once; say again what became of the highest; pass over lower ones."""
+    """Take a generation above the highest, once; say again what became of the highest; pass over lower ones.
+
+    What :func:`why_refused` refuses changes nothing, is not written down, and gets no answer.
+    """
     record = state.record
     if event.generation < record.highest:
         return state, ()
     if event.generation == record.highest:
         return _say_again(state, moment), ()
+    if why_refused(record, event):
+        return state, ()
     state = replace(state, record=replace(record, highest=event.generation))
     fresh = _attempt(event) if event.version else None
     attempt = record.attempt
@@ -45,6 +57,20 @@ def on_assigned(state: State, event: Assigned, moment: Moment) -> Result:
     if state.suspended:
         return join((*effects, *more), _killed(state, moment))
     return state, (*effects, *more)
+
+
+def why_refused(record: ProductRecord, event: Assigned) -> str:
+    """Return why no host takes an assignment, in words; empty when it may be taken, or is no newer than the highest."""
+    if event.generation <= record.highest:
+        return ""
+    if event.generation > record.highest + MAX_JUMP:
+        return f"its generation is more than {MAX_JUMP} above the highest one here, {record.highest}"
+    try:
+        if event.version:
+            Version.parse(event.version)
+    except RequestError as error:
+        return error.message
+    return ""
 
 
 def on_suspended(state: State, event: Suspended, moment: Moment) -> Result:
@@ -150,7 +176,15 @@ def _say_waiting(state: State, moment: Moment, waiting: Attempt) -> State:
 
 
 def _attempt(event: Assigned) -> Attempt:
-    return Attempt(event.generation, event.version, event.soak_seconds, event.lease_seconds, event.retry_bad)
+    return Attempt(
+        event.generation,
+        event.version,
+        event.soak_seconds,
+        event.lease_seconds,
+        event.retry_bad,
+        excused=event.excused,
+        max_attempts=event.max_attempts,
+    )
 
 
 def _ended_by(event: Assigned) -> str:

@@ -21,6 +21,8 @@ class Assigned:
     recall: bool = False
     stop_before_switch: bool = False
     retry_bad: bool = False
+    excused: bool = False
+    max_attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +148,16 @@ class StagingFailed:
 
 @dataclass(frozen=True, slots=True)
 class SelfTested:
-    """The new program was run once; ``code`` None = it is what its release says."""
+    """The new program was run once; ``code`` None = it is what its release says.
+
+    ``by_itself``: it ran and ended by itself; False where the host may be to blame for ``code``.
+    """
 
     job: int
     code: Code | None = None
     message: str = ""
     output_tail: str = ""
+    by_itself: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +291,14 @@ class PassRecall:
 
 
 @dataclass(frozen=True, slots=True)
+class PassExcuse:
+    """Ask the launcher not to count the last unproven way back of this digest before ``generation``."""
+
+    generation: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class ExtendLease:
     """Ask the launcher for more time."""
 
@@ -313,6 +327,7 @@ Effect = (
     | Arm
     | PassPromote
     | PassRecall
+    | PassExcuse
     | ExtendLease
     | Leave
     | Tidy

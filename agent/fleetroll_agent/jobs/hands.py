@@ -127,6 +127,10 @@ class Hands:
         """Ask for the way back."""
         self._outside.launcher(pipe.recall(_attempt(effect.generation)))
 
+    def excuse(self, effect: events.PassExcuse) -> None:
+        """Ask for one way back not to be counted."""
+        self._outside.launcher(pipe.excuse(_attempt(effect.generation), effect.sha256))
+
     def extend(self, effect: events.ExtendLease) -> None:
         """Ask for more time."""
         self._outside.launcher(pipe.extend(effect.seconds))
@@ -214,6 +218,7 @@ _DO: dict[type, Callable[[Hands, Any], None]] = {
     events.Arm: Hands.arm,
     events.PassPromote: Hands.promote,
     events.PassRecall: Hands.recall,
+    events.PassExcuse: Hands.excuse,
     events.ExtendLease: Hands.extend,
     events.Leave: Hands.leave,
     events.Tidy: Hands.tidy,

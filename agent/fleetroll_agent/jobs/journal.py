@@ -26,7 +26,15 @@ from typing import TYPE_CHECKING, Any
 
 from fleetroll_agent.jobs.record import read_value, value_json
 from fleetroll_agent.jobs.values import KEEP_ACKED_SECONDS, Report
-from fleetroll_common.durable import DamagedRecord, dump_record, effects, load_record, sync_dir, write_durably
+from fleetroll_common.durable import (
+    DamagedRecord,
+    dump_record,
+    effects,
+    free_name,
+    load_record,
+    sync_dir,
+    write_durably,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -183,7 +191,7 @@ class Journal:
         self._newest = {}
         self._write_head()
         for path in self._segments():
-            effects.rename(path, path.with_suffix(".damaged"))
+            effects.rename(path, free_name(path.with_suffix(".damaged")))
         sync_dir(self._folder)
 
     def _write_head(self) -> None:

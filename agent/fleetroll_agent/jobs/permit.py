@@ -38,6 +38,10 @@ from fleetroll_agent.jobs.state import (
 from fleetroll_agent.jobs.values import Moment, Stage, Step
 from fleetroll_common.values.codes import Code
 
+SOONEST_ASK_SECONDS = 1.0
+"""After a refusal: a server that names no time, or one in the past, would be asked in a tight loop. The interval bounds
+the other side."""
+
 
 def on_hello_built(state: State, _event: HelloBuilt, _moment: Moment) -> Result:
     """Void every Go of the older session: the hello says STAGED, and the server frees the charge for that word."""
@@ -96,7 +100,7 @@ def on_no_go(state: State, event: GoRefused, moment: Moment) -> Result:
         return state, ()
     at = _next_ask(state, moment)
     if event.retry_after_seconds is not None:
-        at = min(at, moment.boot_seconds + event.retry_after_seconds)
+        at = min(at, moment.boot_seconds + max(SOONEST_ASK_SECONDS, event.retry_after_seconds))
     return replace(state, ask=None, ask_at=at), (ReleaseLock(),)
 
 

@@ -29,7 +29,7 @@ _KINDS: dict[str, Callable[[Any], object]] = {
 }
 """A code of a newer version is no reason to forget what it was about."""
 
-_NUMBERS = frozenset({"generation", "highest", "number", "reports", "tries"})
+_NUMBERS = frozenset({"generation", "highest", "max_attempts", "number", "reports", "tries"})
 _PLAIN_STEP = frozenset({Report})
 """In a report the step is text: another product has other steps."""
 

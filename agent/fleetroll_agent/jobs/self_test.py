@@ -21,14 +21,21 @@ OUTPUT_BYTES = 16 * 1024
 """Of what the program writes; more is read and dropped."""
 TAIL_CHARS = 2000
 
+_FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+"""A host without memory kills, and one that is shut down asks to end; a program that crashes gets other signals."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of it; ``code`` None = the program is what its release says."""
+    """What came of it; ``code`` None = the program is what its release says.
+
+    ``by_itself``: the program ran and ended by itself. Otherwise the host may be to blame, and nothing is proven.
+    """
 
     code: Code | None = None
     message: str = ""
     output_tail: str = ""
+    by_itself: bool = True
 
 
 async def run_self_test(python: str, entry: Path, state: Path, version: str, limit: float = LIMIT_SECONDS) -> Verdict:
@@ -48,11 +55,13 @@ async def run_self_test(python: str, entry: Path, state: Path, version: str, lim
             *command, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True
         )
     except OSError as error:
-        return Verdict(Code.SELF_TEST_FAILED, f"the self-test could not be started: {error.strerror}")
+        text = f"the self-test could not be started: {error.strerror}"
+        return Verdict(Code.SELF_TEST_FAILED, text, by_itself=False)
     try:
         said, noise = await within(limit, _listen(child))
     except asyncio.TimeoutError:
-        return Verdict(Code.SELF_TEST_FAILED, f"the self-test did not end within {limit:g} s")
+        text = f"the self-test did not end within {limit:g} s"
+        return Verdict(Code.SELF_TEST_FAILED, text, by_itself=False)
     finally:
         await _end(child)
     return judge(said, noise, child.returncode or 0, version)
@@ -62,7 +71,8 @@ def judge(said: bytes, noise: bytes, exit_code: int, version: str) -> Verdict:
     """Return what the program's words and its exit mean."""
     tail = noise.decode("utf-8", "replace")[-TAIL_CHARS:]
     if exit_code != 0:
-        return Verdict(Code.SELF_TEST_FAILED, f"the self-test ended with {exit_code}", tail)
+        by_itself = -exit_code not in _FROM_OUTSIDE
+        return Verdict(Code.SELF_TEST_FAILED, f"the self-test ended with {exit_code}", tail, by_itself)
     try:
         reported = json.loads(said)["version"]
     except (ValueError, KeyError, TypeError):

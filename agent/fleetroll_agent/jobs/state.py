@@ -55,6 +55,7 @@ class Rules:
         arm: for the launcher's answer.
         staging: what a host allows itself before it knows how much there is to download.
         applying: what the steps between Go and the switch may take.
+        max_attempts: tries of the staging, for an assignment that says nothing about them.
         way_back: from the end of a trial to the word of the version before.
     """
 

@@ -25,13 +25,22 @@ class AttemptFact:
     code: Code | None = None
     message: str = ""
     time_left_seconds: float | None = None
+    unproven: bool = False
 
 
 def attempt_facts(state: State, moment: Moment) -> tuple[AttemptFact, ...]:
     """Return every unfinished attempt, and every finished one that the server has not acknowledged."""
     record = state.record
     facts = [
-        AttemptFact(known.generation, known.said, known.version, known.sha256, known.code, known.message)
+        AttemptFact(
+            known.generation,
+            known.said,
+            known.version,
+            known.sha256,
+            known.code,
+            known.message,
+            unproven=known.unproven,
+        )
         for known in record.outcomes
         if known.acked_at is None
     ]

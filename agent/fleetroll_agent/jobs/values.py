@@ -97,6 +97,8 @@ class Attempt:
         soak_seconds: health that the new version must hold, on the launcher's clock.
         lease_seconds: how long a trial may wait for contact and promotion.
         retry_bad: a digest that failed here before may be tried again.
+        excused: the last unproven way back of this digest was the server's fault.
+        max_attempts: tries before Go that the rollout allows; 0 = the host's default.
         stage: where it stands.
         step: within APPLYING; None elsewhere.
         sha256: of the artefact, hex; empty until the signed metadata was read.
@@ -111,6 +113,8 @@ class Attempt:
     soak_seconds: float = 60.0
     lease_seconds: float = 300.0
     retry_bad: bool = False
+    excused: bool = False
+    max_attempts: int = 0
     stage: Stage = Stage.ACCEPTED
     step: Step | None = None
     sha256: str = ""

@@ -1,8 +1,9 @@
-"""What the child asks for: arm, promote, recall. Each request is compared with the record, never believed."""
+"""What the child asks for: arm, promote, recall, excuse. Each request is compared with the record, never believed."""
 
 from typing import Optional
 
-from fleetroll_agent.launcher.events import Arm, Moment, Promote, Purpose, Recall, Send
+from fleetroll_agent.launcher.events import Arm, Excuse, Moment, Promote, Purpose, Recall, Send
+from fleetroll_agent.launcher.excusing import excuse, is_bad
 from fleetroll_agent.launcher.limits import MAX_LEASE_SECONDS, TRIES
 from fleetroll_agent.launcher.record import attempt_to_json
 from fleetroll_agent.launcher.state import Phase, State, Step, join, persist, tell_record
@@ -45,7 +46,7 @@ def refusal(state: State, arm: Arm) -> Optional[str]:
         (record.trial is not None, "UPDATE_IN_PROGRESS"),
         (arm.attempt.origin is Origin.SERVER and arm.authority is not Authority.SERVER, "NOT_ALLOWED"),
         (not 0 <= arm.soak_seconds <= arm.lease_seconds <= MAX_LEASE_SECONDS, "INVALID_ARGUMENT"),
-        (arm.slot.digest in record.bad and not arm.retry_bad, "BAD_DIGEST"),
+        (is_bad(record, arm.slot.digest) and not arm.retry_bad, "BAD_DIGEST"),
         (arm.slot.digest == record.current.digest, "ALREADY_AT_TARGET"),
         (arm.obstacle != "", arm.obstacle),
     ):
@@ -87,6 +88,15 @@ def on_recall(state: State, recall: Recall, moment: Moment) -> Step:
     if trial is None or trial.attempt != recall.attempt:
         return state, (dropped("recall", recall.attempt, "CONFLICT"),)
     return back(state, moment, Reason.RECALLED, "RECALLED", "a newer generation asked for the way back")
+
+
+def on_excuse(state: State, request: Excuse, _moment: Moment) -> Step:
+    """Take one unproven way back from the count; a request that comes again, or means none, changes nothing."""
+    record = excuse(state.record, request.attempt, request.digest)
+    if record is state.record:
+        return state, ()
+    state, write = persist(state, record, Purpose.NOTE)
+    return state, (write, *tell_record(state))
 
 
 def dropped(request: str, attempt: Attempt, code: str) -> Send:

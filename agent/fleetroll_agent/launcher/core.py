@@ -13,13 +13,14 @@ Not done here: time, files, processes, randomness. The shell brings them in as e
 
 from typing import Any, Callable, Dict
 
-from fleetroll_agent.launcher.arming import arm_failed, on_arm, on_promote, on_recall
+from fleetroll_agent.launcher.arming import arm_failed, on_arm, on_excuse, on_promote, on_recall
 from fleetroll_agent.launcher.events import (
     Actions,
     Arm,
     Beat,
     ChildExited,
     Event,
+    Excuse,
     Exit,
     Extend,
     Goodbye,
@@ -37,13 +38,13 @@ from fleetroll_agent.launcher.events import (
     Tick,
 )
 from fleetroll_agent.launcher.limits import MAX_GIVES
-from fleetroll_agent.launcher.state import After, Phase, State, Step, end_child, join, persist, wait
-from fleetroll_agent.launcher.steady import crashed, ended_politely, spawn_failed
+from fleetroll_agent.launcher.state import After, Phase, State, Step, end_child, join, persist, tell_record, wait
+from fleetroll_agent.launcher.steady import crashed, ended_politely, host_refused, spawn_failed
 from fleetroll_agent.launcher.timers import on_tick
 from fleetroll_agent.launcher.trial import back, commit_if_due, expire, extend, launch, on_beat, on_exit
 from fleetroll_agent.launcher.values import Reason
 
-_MESSAGES = (Beat, Hello, Arm, Promote, Recall, Extend, Goodbye)
+_MESSAGES = (Beat, Hello, Arm, Promote, Recall, Extend, Excuse, Goodbye)
 
 
 def step(state: State, event: Event, moment: Moment) -> Step:
@@ -99,6 +100,8 @@ def _exited(state: State, event: ChildExited, moment: Moment) -> Step:
         return launch(gone, moment)
     if state.goodbye:
         return ended_politely(gone, moment)
+    if event.host_refuses:
+        return host_refused(gone, event.detail, moment)
     return crashed(gone, event.detail, moment)
 
 
@@ -140,6 +143,8 @@ def _persist_failed(state: State, event: PersistFailed, moment: Moment) -> Step:
     if event.purpose is Purpose.COMMIT:
         record = state.fallback._replace(seq=state.record.seq)
         return state._replace(record=record, on_trial=True), ()
+    if event.purpose is Purpose.BACK:
+        state = state._replace(back_pending=True)
     return state, _what_was_dropped(state)
 
 
@@ -149,7 +154,7 @@ def _what_was_dropped(state: State) -> Actions:
     if state.phase is Phase.ENDING:
         return (Send({"type": "stop"}), Terminate())
     if state.to_spawn is not None:
-        return (Spawn(state.to_spawn),)
+        return (Spawn(state.to_spawn), *tell_record(state))
     return ()
 
 
@@ -160,6 +165,7 @@ HANDLERS: Dict[type, Callable[[State, Any, Moment], Step]] = {
     Promote: on_promote,
     Recall: on_recall,
     Extend: _extend,
+    Excuse: on_excuse,
     Goodbye: _goodbye,
     ChildExited: _exited,
     SpawnFailed: spawn_failed,

@@ -79,14 +79,25 @@ class Extend(NamedTuple):
     seconds: float
 
 
+class Excuse(NamedTuple):
+    """The server could not be reached when this digest went back unproven before ``attempt``: that does not count."""
+
+    attempt: Attempt
+    digest: str
+
+
 class Goodbye(NamedTuple):
     """The child ends on purpose."""
 
 
 class ChildExited(NamedTuple):
-    """The child and everything it started are gone. ``detail`` says how, for people."""
+    """The child and everything it started are gone.
+
+    ``detail`` says how, for people. ``host_refuses``: it ended with ``pipe.HOST_REFUSES_EXIT``.
+    """
 
     detail: str
+    host_refuses: bool = False
 
 
 class SpawnFailed(NamedTuple):
@@ -181,6 +192,7 @@ Event = Union[
     Promote,
     Recall,
     Extend,
+    Excuse,
     Goodbye,
     ChildExited,
     SpawnFailed,

@@ -6,10 +6,9 @@ import stat
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from fleetroll_agent.launcher import calls
-from fleetroll_agent.launcher.record import MAX_BYTES
+from fleetroll_agent.launcher.record import DIGEST, MAX_BYTES, SLOT_NAME
 
 RECORD_NAME = "boot.json"
-LOCK_NAME = "launcher.lock"
 STATUS_NAME = "launcher.status"
 LOG_NAME = "agent.log"
 SLOTS_PATH = os.path.join("slots", "agent")
@@ -17,6 +16,8 @@ _COMPLETE = "COMPLETE"
 _GOOD = "GOOD"
 _BAD = "BAD"
 _COMPLETE_BYTES = 64 * 1024
+_NOT_OURS = (ValueError, KeyError, TypeError, RecursionError)
+"""What reading JSON that nobody of this project wrote may raise; deep nesting is the last one."""
 
 
 class SlotFacts(NamedTuple):
@@ -100,7 +101,10 @@ def read_small(path: str, limit_bytes: int = MAX_BYTES) -> Optional[bytes]:
 
 
 def read_slot(state: str, name: str) -> Optional[SlotFacts]:
-    """Return the complete slot ``name``; None when it is not one: no COMPLETE, a damaged one, no entry, a link."""
+    """Return the complete slot ``name``; None when it is not one: no COMPLETE, a damaged one, no entry, a link.
+
+    Nor is one with a name or digest that no record may hold: a record made of it could be read by nobody.
+    """
     folder = slot_path(state, name)
     data = _read_or_none(os.path.join(folder, _COMPLETE))
     if data is None or not _is(folder, stat.S_ISDIR):
@@ -108,9 +112,11 @@ def read_slot(state: str, name: str) -> Optional[SlotFacts]:
     try:
         body = json.loads(data.decode())
         version, digest, entry, abi = (body[key] for key in ("version", "sha256", "entry", "interpreter_abi"))
-    except (ValueError, KeyError, TypeError):
+    except _NOT_OURS:
         return None
     if not all(isinstance(value, str) for value in (version, digest, entry, abi)):
+        return None
+    if not (SLOT_NAME.match(name) and DIGEST.match(digest)):
         return None
     if entry.startswith("/") or ".." in entry.split("/") or not _is(os.path.join(folder, entry), stat.S_ISREG):
         return None
@@ -189,7 +195,7 @@ def _good_number(folder: str) -> int:
         return -1
     try:
         seq = json.loads(data.decode())["seq"]
-    except (ValueError, KeyError, TypeError):
+    except _NOT_OURS:
         return 0
     return seq if isinstance(seq, int) and seq > 0 else 0
 
@@ -206,5 +212,5 @@ def _read_or_none(path: str) -> Optional[bytes]:
 def _is(path: str, kind: Callable[[int], bool]) -> bool:
     try:
         return kind(os.lstat(path).st_mode)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a NUL, or what the file system's encoding does not have
         return False

@@ -12,8 +12,8 @@ from fleetroll_agent.launcher.events import Actions, Arm, ChildExited, Event, Mo
 from fleetroll_agent.launcher.executor import Executor
 from fleetroll_agent.launcher.limits import Limits
 from fleetroll_agent.launcher.output import Output
-from fleetroll_agent.launcher.pipe import Lines, parse, to_event
-from fleetroll_agent.launcher.posix import PosixFamily
+from fleetroll_agent.launcher.pipe import HOST_REFUSES_EXIT, Lines, parse, to_event
+from fleetroll_agent.launcher.posix import PosixFamily, how_it_ended
 from fleetroll_agent.launcher.signals import Signals
 from fleetroll_agent.launcher.state import Phase, State
 from fleetroll_agent.launcher.status import StatusFile, describe
@@ -133,13 +133,14 @@ class Loop:
         state = self._drain(state)
         now = time.monotonic()
         self._ended_at = now if self._ended_at is None else self._ended_at
-        how = self._family.gone(give_up=now - self._ended_at > state.limits.grace)
-        if how is None:
+        code = self._family.gone(give_up=now - self._ended_at > state.limits.grace)
+        if code is None:
             return state
         self._ended_at = None
         self._watch()
+        how = how_it_ended(code)
         self._note("the agent ended: {}".format(how))
-        return self._step(state, ChildExited(how))
+        return self._step(state, ChildExited(how, host_refuses=code == HOST_REFUSES_EXIT))
 
     def _drain(self, state: State) -> State:
         while True:

@@ -1,7 +1,9 @@
 """The launcher's command line: ``python3 -m fleetroll_agent.launcher run --state DIR``."""
 
 import argparse
+import contextlib
 import os
+import select
 import sys
 from typing import List, Optional
 
@@ -63,9 +65,19 @@ def load(state: str, pythons: Pythons) -> Recovery:
 
 
 def note(text: str) -> None:
-    """Write one line for the service's log."""
-    sys.stderr.write("fleetroll-launcher: {}\n".format(text))
-    sys.stderr.flush()
+    """Write one line for the service's log, or drop it: no line is worth an agent, nor waiting for its reader.
+
+    It is written only when there is room now: that a descriptor does not block would hold for all who share it.
+    """
+    line = "fleetroll-launcher: {}\n".format(text)
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        try:
+            handle = sys.stderr.fileno()
+        except (OSError, ValueError):  # no file of the system is behind it
+            sys.stderr.write(line)
+            return
+        if select.select([], [handle], [], 0)[1]:
+            os.write(handle, line.encode("utf-8", "backslashreplace")[: select.PIPE_BUF])
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

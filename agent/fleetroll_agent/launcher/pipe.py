@@ -1,15 +1,15 @@
 """The pipe between launcher and agent: one JSON object per line, both ends' codec.
 
 Launcher to agent: ``record``, ``armed``, ``dropped``, ``committed``, ``stop``. Agent to launcher: ``beat``, ``hello``,
-``arm``, ``promote``, ``recall``, ``extend``, ``goodbye``. Unknown types are passed over by both: they are of a newer
-version of the other end.
+``arm``, ``promote``, ``recall``, ``extend``, ``excuse``, ``goodbye``. Unknown types are passed over by both: they are
+of a newer version of the other end.
 """
 
 import json
 from typing import Any, Callable, Dict, List, Optional
 
 from fleetroll_agent.launcher.errors import PipeError
-from fleetroll_agent.launcher.events import Arm, Beat, Event, Extend, Goodbye, Hello, Promote, Recall
+from fleetroll_agent.launcher.events import Arm, Beat, Event, Excuse, Extend, Goodbye, Hello, Promote, Recall
 from fleetroll_agent.launcher.fields import Fields
 from fleetroll_agent.launcher.record import attempt_from_json, attempt_to_json, slot_from_json
 from fleetroll_agent.launcher.values import Attempt, Authority, SlotRef
@@ -20,6 +20,8 @@ LINE_BYTES = 64 * 1024
 """Longest line, newline included."""
 BEAT_SECONDS = 2.0
 """Between two beats of the agent."""
+HOST_REFUSES_EXIT = 78
+"""Exit code of an agent that the host's own state keeps from starting: no crash of a version that was committed."""
 
 
 def encode(message: Message) -> bytes:
@@ -63,7 +65,7 @@ def parse(line: bytes) -> Message:
     """
     try:
         message = json.loads(line.decode())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _refused("a line is not JSON") from error
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise _refused("a line has no type")
@@ -128,6 +130,11 @@ def extend(seconds: float) -> Message:
     return {"type": "extend", "seconds": seconds}
 
 
+def excuse(attempt: Attempt, digest: str) -> Message:
+    """Ask that the last unproven way back of ``digest`` before ``attempt`` does not count; answered by ``record``."""
+    return {"type": "excuse", "attempt": attempt_to_json(attempt), "digest": digest}
+
+
 def goodbye() -> Message:
     """Say that the end which follows is on purpose."""
     return {"type": "goodbye"}
@@ -165,6 +172,7 @@ _READERS: Dict[str, Callable[[Fields], Event]] = {
     "promote": lambda fields: Promote(attempt_from_json(fields.inner("attempt")), fields.text("digest")),
     "recall": lambda fields: Recall(attempt_from_json(fields.inner("attempt"))),
     "extend": lambda fields: Extend(fields.number("seconds", 0)),
+    "excuse": lambda fields: Excuse(attempt_from_json(fields.inner("attempt")), fields.text("digest")),
     "goodbye": lambda _fields: Goodbye(),
 }
 

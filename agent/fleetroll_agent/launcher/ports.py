@@ -34,8 +34,10 @@ class Family(ABC):
         """Return whether the child itself has ended; some of what it started may live."""
 
     @abstractmethod
-    def gone(self, *, give_up: bool) -> Optional[str]:
-        """Return how the child ended once nothing of its tree lives; None until then. Ends what it left behind.
+    def gone(self, *, give_up: bool) -> Optional[int]:
+        """Return the child's exit code, or its signal below zero, once nothing of its tree lives; None until then.
+
+        Ends what it left behind.
 
         Args:
             give_up: don't wait for what can't be killed: a process stuck in the kernel must not keep the agent down.

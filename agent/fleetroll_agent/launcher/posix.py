@@ -146,7 +146,7 @@ class PosixFamily(Family):
             return True
         return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
-    def gone(self, *, give_up: bool) -> Optional[str]:
+    def gone(self, *, give_up: bool) -> Optional[int]:
         """End what the child left behind; return how it ended once that is gone."""
         child = self._child
         if child is None or not self.ended():
@@ -156,7 +156,7 @@ class PosixFamily(Family):
         if _reap_orphans() and not give_up:
             return None
         self._close()
-        return _how(child.returncode)
+        return child.returncode
 
     def _cut_off(self) -> None:
         os.close(self.outgoing)
@@ -172,7 +172,7 @@ class PosixFamily(Family):
         self._child = None
 
 
-def _how(code: int) -> str:
+def how_it_ended(code: int) -> str:
     """Return the end of a process as people say it."""
     if code >= 0:
         return "exit code {}".format(code)

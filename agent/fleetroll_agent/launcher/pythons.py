@@ -16,7 +16,10 @@ _Identity = Tuple[str, int, int, int, int]
 
 
 class Pythons:
-    """Finds interpreters and asks each file once for its abi."""
+    """Finds interpreters and asks each file for its abi until it answers.
+
+    No answer is never remembered: a busy boot, no room for a process or a library that is replaced pass.
+    """
 
     def __init__(self, folders: Iterable[str] = ()) -> None:
         """Look into ``folders``, or into those of PATH, of this interpreter, and the usual ones."""
@@ -32,9 +35,10 @@ class Pythons:
         except (OSError, ValueError):
             return ""
         identity = (path, facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size)
-        if identity not in self._known:
-            self._known[identity] = _ask(path)
-        return self._known[identity]
+        abi = self._known.get(identity) or _ask(path)
+        if abi:
+            self._known[identity] = abi
+        return abi
 
     def by_abi(self) -> Dict[str, str]:
         """Return the path of one interpreter per abi; the first found counts."""

@@ -24,8 +24,8 @@ FORMAT = 1
 MAX_BYTES = 48 * 1024
 """No record is larger: the lists are bounded, and one pipe message (64 KB) holds it."""
 
-_SLOT_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,127}\Z")
-_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+SLOT_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,127}\Z")
+DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _KNOWN = frozenset(
     [
         "format",
@@ -61,12 +61,15 @@ def decode(data: bytes) -> Record:
         raise _damaged("it is larger than {} bytes".format(MAX_BYTES))
     try:
         outer = json.loads(data.decode())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged("it is not JSON: {}".format(error)) from error
     if not isinstance(outer, dict) or not isinstance(outer.get("record"), dict):
         raise _damaged("it is not an object with a record")
     body = outer["record"]
-    crc = "{:08x}".format(zlib.crc32(_canonical(body).encode()) & 0xFFFFFFFF)
+    try:
+        crc = "{:08x}".format(zlib.crc32(_canonical(body).encode()) & 0xFFFFFFFF)
+    except (ValueError, RecursionError) as error:
+        raise _damaged("it holds what no record holds: {}".format(error)) from error
     if outer.get("crc32") != crc:
         raise _damaged("its CRC is {}, not {}".format(crc, outer.get("crc32")))
     return record_from_json(body)
@@ -148,9 +151,9 @@ def slot_from_json(fields: Fields) -> SlotRef:
     """Return the slot that ``fields`` describe; its name MUST be a plain folder name."""
     interpreter = fields.inner("interpreter")
     return SlotRef(
-        name=fields.matching("slot", _SLOT_NAME),
+        name=fields.matching("slot", SLOT_NAME),
         version=fields.text("version"),
-        digest=fields.matching("digest", _DIGEST),
+        digest=fields.matching("digest", DIGEST),
         python=interpreter.text("path"),
         abi=interpreter.text("abi"),
         attempt=_optional_attempt(fields),
@@ -200,7 +203,7 @@ def _outcome_from_json(fields: Fields) -> Outcome:
     return Outcome(
         attempt=_optional_attempt(fields),
         version=fields.text("version"),
-        digest=fields.matching("digest", _DIGEST),
+        digest=fields.matching("digest", DIGEST),
         ended=fields.choice("ended", Ended),
         reason=fields.choice("reason", Reason),
         code=fields.text("code"),

@@ -57,6 +57,7 @@ class State(NamedTuple):
         kill_at: SIGKILL is due.
         restart_at: the next start is due (phase WAITING).
         rewrite_at: the record is not durable; the next attempt to write it.
+        back_pending: a way back was decided that is not known to be durable.
         to_spawn: the slot whose Spawn was the latest thing asked for; None once anything else happened.
         trouble: code of what keeps the agent from running; empty = nothing.
     """
@@ -79,6 +80,7 @@ class State(NamedTuple):
     kill_at: float = 0.0
     restart_at: float = 0.0
     rewrite_at: Optional[float] = None
+    back_pending: bool = False
     to_spawn: Optional[SlotRef] = None
     trouble: str = ""
 
@@ -94,13 +96,18 @@ Step = Tuple[State, Actions]
 def persist(state: State, record: Record, purpose: Purpose) -> Tuple[State, Persist]:
     """Return the state with ``record`` as the wanted one, and its write. At most one write per step."""
     record = record._replace(seq=state.record.seq + 1)
-    state = state._replace(record=record, fallback=state.record, rewrite_at=None)
+    pending = state.back_pending and state.rewrite_at is not None
+    state = state._replace(record=record, fallback=state.record, rewrite_at=None, back_pending=pending)
     return state, Persist(record, purpose)
 
 
 def tell_record(state: State) -> Actions:
-    """Return the message that shows the record to the child; none while it is not durable."""
-    if state.rewrite_at is not None:
+    """Return the message that shows the record to the child; none while that would promise what may be lost.
+
+    What a child may build on, trials and ways back, it hears when it is durable. Without them the record says nothing
+    that a power failure could make untrue for it, and a child that hears no record ends: a full disk must not stop it.
+    """
+    if state.rewrite_at is not None and (state.back_pending or state.record.trial is not None):
         return ()
     return (Send({"type": "record", "record": record_to_json(state.record)}),)
 

@@ -11,7 +11,12 @@ from fleetroll_agent.launcher.versions import VersionKey, version_key
 
 
 def crashed(state: State, detail: str, moment: Moment) -> Step:
-    """Count an end that nobody asked for; too many, with a version to go back to, lead back, once."""
+    """Count an end that nobody asked for; too many, with a version to go back to, lead back, once.
+
+    Nothing is counted while the host takes no record: what fails here is the disk, which fails the agent as well.
+    """
+    if state.rewrite_at is not None:
+        return _retry_later(state, "STORE_FAILED", detail, moment)
     since = moment.at - CRASH_WINDOW_SECONDS
     crashes = (*(at for at in state.record.crashes if at > since), moment.at)[-2 * CRASH_LIMIT :]
     record = state.record._replace(crashes=crashes)
@@ -21,6 +26,14 @@ def crashed(state: State, detail: str, moment: Moment) -> Step:
     seconds = full_jitter(len(crashes) - 1, state.limits, moment.random01)
     state, write = persist(state, record, Purpose.NOTE)
     return wait(state, moment, seconds), (write,)
+
+
+def host_refused(state: State, detail: str, moment: Moment) -> Step:
+    """Wait with an agent that its host's state keeps from starting: the version before would be refused just the same.
+
+    In a trial it is a failed start as any other: a new version may be the one that can't read what is there.
+    """
+    return _retry_later(state, "HOST_REFUSES", "{}; agent.log says what it refuses".format(detail), moment)
 
 
 def ended_politely(state: State, moment: Moment) -> Step:
@@ -59,7 +72,7 @@ def spawn_failed(state: State, event: SpawnFailed, moment: Moment) -> Step:
         return wait(state, moment, state.limits.backoff_base), ()
     choice = choose(event.candidates, state.record)
     if event.code == "START_FAILED" or choice is None or _is_current(choice.slot, state.record):
-        return _retry_later(state, event, moment)
+        return _retry_later(state, event.code, event.detail, moment)
     state, write = persist(state, _with_current(state.record, choice.slot), Purpose.BEGIN)
     return join((write,), spawn(state, state.record.current, moment, on_trial=False))
 
@@ -78,10 +91,10 @@ def _with_current(record: Record, slot: SlotRef) -> Record:
     return record._replace(current=slot)
 
 
-def _retry_later(state: State, event: SpawnFailed, moment: Moment) -> Step:
-    """Stay alive with the trouble in the status: the interpreter or the room for a process may come back."""
+def _retry_later(state: State, code: str, detail: str, moment: Moment) -> Step:
+    """Stay alive with the trouble in the status: the interpreter, or room for a process or a file, may come back."""
     seconds = max(state.limits.backoff_base, state.limits.backoff_cap * moment.random01)
-    return wait(state, moment, seconds)._replace(trouble=event.code, detail=event.detail), ()
+    return wait(state, moment, seconds)._replace(trouble=code, detail=detail), ()
 
 
 def choose(candidates: Sequence[Candidate], record: Record) -> Optional[Candidate]:

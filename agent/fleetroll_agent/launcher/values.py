@@ -150,7 +150,7 @@ class Record(NamedTuple):
         highest_local: the same for attempts of the host itself.
         boot_id: of the boot in which the record's instants are meant.
         bad: digests that are never armed again.
-        unproven: digest to number of counted unproven trials.
+        unproven: digest to number of counted unproven trials; see ``excusing``.
         crashes: instants of the latest crashes outside of a trial.
         recovered: rebuilt from slots; attempts armed before are ended by the agent and never armed again.
         extra: fields of a newer launcher, kept as they are.

@@ -11,6 +11,7 @@ from fleetroll_agent.convert import enrolment_of, wire_platform
 from fleetroll_agent.identity.facts import Enrolment
 from fleetroll_agent.session.channel import connected
 from fleetroll_agent.session.faults import call_error, unreachable
+from fleetroll_agent.session.meaning import BROKEN_CALL, understood
 from fleetroll_common.values.platform import Platform
 from fleetroll_common.wire import signing
 
@@ -21,12 +22,17 @@ if TYPE_CHECKING:
 CALL_SECONDS = 30.0
 
 
-async def ask_to_enrol(join: JoinString, candidate: Candidate, host_name: str, labels: dict[str, str]) -> Enrolment:
+async def ask_to_enrol(
+    join: JoinString, candidate: Candidate, host_name: str, labels: dict[str, str], agent_id: str = ""
+) -> Enrolment:
     """Prove the key and spend the token at the first address that answers; asking again spends nothing more.
+
+    ``agent_id`` is the agent that this host is and would be again; empty: it is new.
 
     Raises:
         AgentError: UNAVAILABLE: no server answered; ask again, with the same key.
-        RequestError: the server refused, with its reason.
+        RequestError: the server refused, with its reason and the field at fault; INVALID_ARGUMENT without a field: what
+            it sent is no answer.
     """
     key = signing.public_key(candidate.private_key)
     request = enrolment_pb2.EnrollRequest(
@@ -38,6 +44,7 @@ async def ask_to_enrol(join: JoinString, candidate: Candidate, host_name: str, l
         labels=labels,
         root_sha256=join.root_sha256,
         ratchet=candidate.ratchet.current,
+        agent_id=agent_id,
     )
     last: Exception | None = None
     for address in join.addresses:
@@ -53,10 +60,10 @@ async def _ask(address: str, ca_pem: bytes, request: enrolment_pb2.EnrollRequest
     try:
         async with connected(address, ca_pem) as channel:
             stub = enrolment_pb2_grpc.EnrolmentServiceStub(channel)
-            return enrolment_of(await stub.Enroll(request, timeout=CALL_SECONDS))
+            return understood(await stub.Enroll(request, timeout=CALL_SECONDS), enrolment_of)
     except grpc.aio.AioRpcError as error:
         if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
             raise call_error(error) from error
         return error
-    except OSError as error:
+    except (OSError, *BROKEN_CALL) as error:
         return error

@@ -47,6 +47,8 @@ class End(str, Enum):
     """An open session broke off."""
     DRAINED = "drained"
     """The server asked this host to come back later."""
+    RENEWED = "renewed"
+    """This host ends the stream to speak with its new key on the next one."""
     LEFT = "left"
     """This host said goodbye."""
 

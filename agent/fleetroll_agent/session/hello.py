@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
 import grpc
 
 from fleetroll.v1 import agent_stream_pb2 as stream_pb2
-from fleetroll_agent.convert import hello_payload, read_code, receipt_of
+from fleetroll_agent.convert import hello_payload, read_code, reason_of, receipt_of, seconds_of
 from fleetroll_agent.session.facts import End, Ended
+from fleetroll_agent.session.meaning import BROKEN_CALL, understood
+from fleetroll_agent.session.waits import named_wait_seconds
 from fleetroll_agent.waiting import within
+from fleetroll_common.values.codes import Code
 from fleetroll_common.wire import handshake, signing
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ async def open_session(call: Call, identity: Identity, store: IdentityStore, hos
 
     Raises:
         EndedError: the server refused, went away, or said nothing within its time.
-        RequestError: the server's challenge is not of this protocol.
+        RequestError: the server's challenge is not of this protocol, or what it sent is no message.
     """
     identify = stream_pb2.Identify(
         agent_id=identity.enrolment.agent_id,
@@ -67,12 +69,11 @@ async def open_session(call: Call, identity: Identity, store: IdentityStore, hos
     await write(call, stream_pb2.ConnectRequest(identify=identify))
     challenge = (await _expect(call, "challenge")).challenge
     handshake.require_size("challenge.nonce", challenge.nonce, handshake.NONCE_BYTES)
-    theirs = challenge.time.ToDatetime(tzinfo=timezone.utc)
-    skewed = abs((clock.now() - theirs).total_seconds()) > MAX_SKEW_SECONDS
+    skewed = abs(clock.now().timestamp() - challenge.time.seconds) > MAX_SKEW_SECONDS
     facts = await host.before_hello(identity.receipt)
     await write(call, stream_pb2.ConnectRequest(hello=_hello(identity, challenge, hello_payload(facts))))
     welcome = (await _expect(call, "welcome")).welcome
-    receipt = receipt_of(welcome.receipt)
+    receipt = understood(welcome.receipt, receipt_of)
     kept = await asyncio.to_thread(store.welcomed, identity, welcome.acknowledged_next, receipt)
     return Opened(welcome, kept, skewed)
 
@@ -82,16 +83,18 @@ async def read(call: Call) -> stream_pb2.ConnectResponse:
 
     Raises:
         EndedError: there is none, or it is a refusal.
+        NoMessageError: what came is no message.
     """
     try:
         message = await call.read()
-    except grpc.RpcError as error:
+    except BROKEN_CALL as error:
         raise EndedError(lost(error)) from error
     if message is grpc.aio.EOF:
         code = await call.code()
         raise EndedError(Ended(End.LOST, message=f"the server ended the stream ({code.name})"))
-    if message.WhichOneof("message") == "refusal":
-        raise EndedError(_refused(message.refusal))
+    refused = understood(message, _refusal_in)
+    if refused is not None:
+        raise EndedError(refused)
     return message  # type: ignore[no-any-return]  # the call is untyped
 
 
@@ -105,7 +108,7 @@ async def write(call: Call, message: stream_pb2.ConnectRequest) -> None:
         await within(WRITE_SECONDS, call.write(message))
     except asyncio.TimeoutError as error:
         raise EndedError(Ended(End.LOST, message=f"the stream took nothing for {WRITE_SECONDS:g} s")) from error
-    except (grpc.RpcError, asyncio.InvalidStateError) as error:
+    except BROKEN_CALL as error:
         raise EndedError(lost(error)) from error
 
 
@@ -115,8 +118,11 @@ WRITE_SECONDS = 60.0
 
 def lost(error: Exception) -> Ended:
     """Return the end that a broken call means."""
-    detail = error.details() if isinstance(error, grpc.aio.AioRpcError) else str(error)
-    return Ended(End.LOST, message=detail or type(error).__name__)
+    if not isinstance(error, grpc.aio.AioRpcError):
+        return Ended(End.LOST, message=str(error) or type(error).__name__)
+    # The library itself refuses with this status when a server has all the streams that it takes.
+    busy = error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    return Ended(End.LOST, Code.TOO_MANY_HANDSHAKES if busy else None, error.details() or type(error).__name__)
 
 
 async def _expect(call: Call, kind: str) -> stream_pb2.ConnectResponse:
@@ -156,7 +162,12 @@ def _hello(identity: Identity, challenge: stream_pb2.Challenge, payload: bytes) 
     )
 
 
+def _refusal_in(message: stream_pb2.ConnectResponse) -> Ended | None:
+    """Return the end that a message means; None when it is no refusal."""
+    return _refused(message.refusal) if message.WhichOneof("message") == "refusal" else None
+
+
 def _refused(refusal: stream_pb2.Refusal) -> Ended:
     """Return the end that a refusal means."""
-    wait = refusal.retry_after.ToTimedelta().total_seconds() if refusal.HasField("retry_after") else None
-    return Ended(End.REFUSED, read_code(refusal.code), refusal.message, wait or None)
+    wait = named_wait_seconds(seconds_of(refusal.retry_after))
+    return Ended(End.REFUSED, read_code(refusal.code), reason_of(refusal.message), wait or None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from fleetroll_agent.identity.store import IdentityStore
     from fleetroll_agent.jobs.journal import Journal
     from fleetroll_agent.session.ports import SessionHost
+    from fleetroll_agent.session.rotation import Rotation
     from fleetroll_agent.settings import Settings
     from fleetroll_common.values.clock import Clock
 
@@ -39,7 +39,8 @@ log = structlog.get_logger(__name__)
 
 STEADY_BASES = 10.0
 """A session that lasted so many times the first wait ends the back-off; one that breaks at once does not."""
-_BUSY = frozenset({Code.TOO_MANY_HANDSHAKES, Code.UNAVAILABLE, Code.DRAINING, Code.RECOVERY})
+_BUSY = frozenset({Code.UNAVAILABLE, Code.DRAINING, Code.RECOVERY, Code.STORE_FAILED})
+"""With a time to come back they are a server's own word that a trial is not to blame; too many hellos always are."""
 
 
 class Link:
@@ -48,7 +49,7 @@ class Link:
     def __init__(
         self,
         store: IdentityStore,
-        identity: Identity,
+        rotation: Rotation,
         host: SessionHost,
         journal: Journal,
         settings: Settings,
@@ -56,7 +57,7 @@ class Link:
     ) -> None:
         """Keep the parts; :meth:`run` connects."""
         self._store = store
-        self._identity = identity
+        self._rotation = rotation
         self._host = host
         self._journal = journal
         self._settings = settings
@@ -66,6 +67,10 @@ class Link:
         self._stream: Stream | None = None
         self._repository: Repository | None = None
         self._closed = asyncio.Event()
+
+    @property
+    def _identity(self) -> Identity:
+        return self._rotation.identity
 
     async def run(self) -> None:
         """Hold a stream until this host says goodbye."""
@@ -153,10 +158,10 @@ class Link:
         call = agent_stream_pb2_grpc.AgentStreamServiceStub(channel).Connect()
         try:
             opened = await open_session(call, self._identity, self._store, self._host, self._clock)
-            self._identity = opened.kept.identity
+            self._rotation.identity = opened.kept.identity
             if opened.kept.error is not None:
                 log.error("ratchet_not_written", reason=opened.kept.error.strerror)
-            stream = Stream(call, opened, self._host, self._journal, self._identity.enrolment.fleet_id)
+            stream = Stream(call, opened, self._host, self._journal, self._rotation)
             self._opened_at = self._clock.monotonic()
             self._repository = Repository(channel, lambda: stream.token)
             self._closed.clear()
@@ -172,11 +177,12 @@ class Link:
 
     async def _after(self, ended: Ended) -> bool:
         """Let the end have its effects; True when the next stream begins at once."""
-        if ended.code in _BUSY and ended.retry_after_seconds is not None:
-            await self._host.tell(events.ServerBusy(ended.retry_after_seconds + DRAIN_EXTENSION_SECONDS))
+        if ended.code is Code.TOO_MANY_HANDSHAKES or (ended.code in _BUSY and ended.retry_after_seconds is not None):
+            named = ended.retry_after_seconds or 0.0
+            await self._host.tell(events.ServerBusy(named + DRAIN_EXTENSION_SECONDS))
         if ended.kind is End.REFUSED and ended.code is not None:
             keys = on_refusal(self._identity.keys, ended.code)
             if keys != self._identity.keys:
-                self._identity = replace(self._identity, keys=keys)
+                self._rotation.take(keys)
                 return True
         return False

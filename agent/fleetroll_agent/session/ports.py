@@ -28,6 +28,10 @@ class SessionHost(Greeter, Protocol):
     def on_trial(self) -> bool:
         """Tell whether this version is on trial."""
 
+    @property
+    def idle(self) -> bool:
+        """Tell whether nothing is going on that a renewed stream would disturb, and this version is not on trial."""
+
     async def tell(self, event: Event) -> None:
         """Bring an event to the rules, in order; waits while too many are on their way."""
 

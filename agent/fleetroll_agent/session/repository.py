@@ -10,6 +10,7 @@ import grpc
 
 from fleetroll.v1 import repository_pb2, repository_pb2_grpc
 from fleetroll_agent.fetch.values import SourceFailed
+from fleetroll_agent.session.meaning import BROKEN_CALL, NoMessageError, understood
 from fleetroll_common.trust import MetadataAbsent
 from fleetroll_common.wire.handshake import SESSION_TOKEN_KEY
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 METADATA_SECONDS = 30.0
 """For one file of metadata, 4 MiB at most."""
+_CLOSED = "the session ended"
+"""The connection closes between a job's decision to fetch and its call: gRPC says so by an untyped exception."""
 
 
 class Repository:
@@ -43,7 +46,7 @@ class Repository:
             future.cancel()
             raise SourceFailed(f"{name} did not come within {METADATA_SECONDS:g} s") from error
         except concurrent.futures.CancelledError as error:
-            raise SourceFailed("the session ended") from error
+            raise SourceFailed(_CLOSED) from error
         return data[: max_bytes + 1]
 
     async def open(self, path: str, offset: int) -> AsyncIterator[bytes]:
@@ -53,12 +56,19 @@ class Repository:
             SourceFailed: the server can't, or can't go on.
         """
         request = repository_pb2.FetchTargetRequest(path=path, offset=offset)
-        call = self._stub.FetchTarget(request, metadata=self._metadata())
+        try:
+            call = self._stub.FetchTarget(request, metadata=self._metadata())
+        except BROKEN_CALL as error:
+            raise SourceFailed(_CLOSED) from error
         try:
             async for piece in call:
-                yield piece.chunk
+                yield understood(piece, lambda sent: bytes(sent.chunk))
+        except NoMessageError as error:
+            raise SourceFailed(error.message) from error
         except grpc.aio.AioRpcError as error:
             raise SourceFailed(_words(error)) from error
+        except BROKEN_CALL as error:
+            raise SourceFailed(_CLOSED) from error
         finally:
             call.cancel()
 
@@ -70,7 +80,12 @@ class Repository:
             if error.code() is grpc.StatusCode.NOT_FOUND:
                 raise MetadataAbsent(name) from error
             raise SourceFailed(_words(error)) from error
-        return bytes(answer.payload)
+        except BROKEN_CALL as error:
+            raise SourceFailed(_CLOSED) from error
+        try:
+            return understood(answer, lambda sent: bytes(sent.payload))
+        except NoMessageError as error:
+            raise SourceFailed(error.message) from error
 
     def _metadata(self) -> tuple[tuple[str, bytes], ...]:
         return ((SESSION_TOKEN_KEY, self._token()),)

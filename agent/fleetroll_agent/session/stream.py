@@ -18,7 +18,9 @@ from fleetroll_agent import convert
 from fleetroll_agent.jobs import events
 from fleetroll_agent.jobs.values import PRODUCT
 from fleetroll_agent.session.facts import End, Ended
-from fleetroll_agent.session.hello import Call, EndedError, Opened, read, write
+from fleetroll_agent.session.hello import Call, EndedError, Opened, lost, read, write
+from fleetroll_agent.session.meaning import BROKEN_CALL, understood
+from fleetroll_agent.session.waits import named_wait_seconds
 from fleetroll_agent.waiting import within
 
 if TYPE_CHECKING:
@@ -26,10 +28,13 @@ if TYPE_CHECKING:
 
     from fleetroll_agent.jobs.journal import Journal
     from fleetroll_agent.session.ports import SessionHost
+    from fleetroll_agent.session.rotation import Rotation
 
 log = structlog.get_logger(__name__)
 
 QUEUE_MESSAGES = 64
+MAX_HEARTBEAT_SECONDS = 300.0
+"""A server that names more would see this host as offline, and a dead line would be found too late."""
 BATCH_REPORTS = 100
 """The contract's bound of one batch."""
 UNACKED_REPORTS = 1000
@@ -43,16 +48,19 @@ DRAIN_EXTENSION_SECONDS = 60.0
 class Stream:
     """One session. Use :meth:`run` once."""
 
-    def __init__(self, call: Call, opened: Opened, host: SessionHost, journal: Journal, fleet_id: str) -> None:
-        """Take over a call whose handshake is done; kill switches of other fleets than ``fleet_id`` are not ours."""
-        self._scopes = frozenset({"global", f"fleet/{fleet_id}"})
+    def __init__(self, call: Call, opened: Opened, host: SessionHost, journal: Journal, rotation: Rotation) -> None:
+        """Take over a call whose handshake is done; kill switches of other fleets are not ours."""
+        self._scopes = frozenset({"global", f"fleet/{rotation.identity.enrolment.fleet_id}"})
+        self._rotation = rotation
+        self._agreed = not opened.skewed
         self._call = call
         self._host = host
         self._journal = journal
         self._sent = 0
         self._wake = asyncio.Event()
         self._queue: asyncio.Queue[stream_pb2.ConnectRequest] = asyncio.Queue(QUEUE_MESSAGES)
-        self._interval = max(1.0, opened.welcome.heartbeat_interval.ToTimedelta().total_seconds())
+        named = convert.seconds_of(opened.welcome.heartbeat_interval)
+        self._interval = min(max(1.0, named), MAX_HEARTBEAT_SECONDS)
         self._ack_heard = asyncio.Event()
         self._leaving = False
         self.session = int(opened.welcome.epoch)
@@ -117,10 +125,12 @@ class Stream:
             self.reports_ready()
         elif kind == "session_token":
             self.token = bytes(message.session_token.token)
+        elif kind == "rotate_key_result":
+            self._key_answered(message.rotate_key_result)
         elif kind == "drain":
-            await self._drain(message.drain.slot.ToTimedelta().total_seconds())
+            await self._drain(named_wait_seconds(understood(message.drain.slot, convert.seconds_of)))
         else:
-            event = self._event(message)
+            event = understood(message, self._event)
             if event is not None:
                 await self._host.tell(event)
 
@@ -135,6 +145,11 @@ class Stream:
         await self._host.tell(events.ServerBusy(slot_seconds + DRAIN_EXTENSION_SECONDS))
         raise EndedError(Ended(End.DRAINED, retry_after_seconds=slot_seconds, opened=True))
 
+    def _key_answered(self, answer: stream_pb2.RotateKeyResult) -> None:
+        """Renew the stream when the server holds the new key: only a hello with it ends the old one."""
+        if self._rotation.heard(answer):
+            raise EndedError(Ended(End.RENEWED, message="the next stream speaks with the new key", opened=True))
+
     async def _ack(self, ack: stream_pb2.Ack) -> None:
         await self._host.acked(ack.journal_id, int(ack.sequence))
         self._ack_heard.set()
@@ -148,7 +163,18 @@ class Stream:
                 message = self._queue.get_nowait()
                 await write(self._call, message)
                 if message.WhichOneof("message") == "goodbye":
-                    await self._call.done_writing()
+                    await self._done_writing()
+
+    async def _done_writing(self) -> None:
+        """Say that nothing follows.
+
+        Raises:
+            EndedError: the call is over already.
+        """
+        try:
+            await self._call.done_writing()
+        except BROKEN_CALL as error:
+            raise EndedError(lost(error)) from error
 
     async def _write_reports(self) -> None:
         """Send what the journal holds and was not sent in this session."""
@@ -163,6 +189,9 @@ class Stream:
         while True:
             await asyncio.sleep(self._interval * random.uniform(0.8, 1.0))  # noqa: S311 (spreads the fleet)
             self.send(stream_pb2.ConnectRequest(heartbeat=stream_pb2.Heartbeat(healthy=self._host.healthy)))
+            wish = await self._rotation.wish(agreed=self._agreed, idle=self._host.idle)
+            if wish is not None:
+                self.send(stream_pb2.ConnectRequest(rotate_key=wish))
 
 
 def _of_product(session: int, message: stream_pb2.ConnectResponse) -> events.Event | None:
@@ -174,6 +203,9 @@ def _of_product(session: int, message: stream_pb2.ConnectResponse) -> events.Eve
     if product != PRODUCT:
         log.warning("product_not_kept_here", kind=kind, product=product)
         return None
+    if kind == "go":
+        # On record before the rules judge it: a Go that they find void leaves no other trace on the host.
+        log.info("go_received", generation=message.go.generation, ask=message.go.ask)
     return _ABOUT_PRODUCTS[kind](session, message)
 
 
