@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,11 +10,16 @@ from fleetroll.v1 import agents_pb2, types_pb2
 from fleetroll_cli.context import CALL_SECONDS, JsonOption, connected
 from fleetroll_cli.names import attempt_state, code_name, local_time
 from fleetroll_cli.output import plain, print_json, print_table, say
+from fleetroll_client import ServerRefusedError, translate
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
+
+if TYPE_CHECKING:
+    from fleetroll_client import AdminClient
 
 app = typer.Typer(no_args_is_help=True)
 
 AgentArgument = Annotated[str, typer.Argument(help="Id or name of the host.")]
-AgentIdArgument = Annotated[str, typer.Argument(help="Id of the agent.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept with the decision.")]
 
 
@@ -64,30 +69,56 @@ def show(context: typer.Context, agent: AgentArgument, json: JsonOption = False)
 
 
 @app.command()
-def revoke(context: typer.Context, agent_id: AgentIdArgument, reason: ReasonOption, json: JsonOption = False) -> None:
+def revoke(context: typer.Context, agent: AgentArgument, reason: ReasonOption, json: JsonOption = False) -> None:
     """Cut a host off, for good; what runs on it is not touched."""
     with connected(context) as client:
-        request = agents_pb2.RevokeAgentRequest(agent_id=agent_id, reason=reason)
+        request = agents_pb2.RevokeAgentRequest(agent_id=id_of(client, agent), reason=reason)
         answer = client.agents.RevokeAgent(request, timeout=CALL_SECONDS)
     print_json(answer) if json else say(f"{plain(answer.agent.name)} is revoked")
 
 
 @app.command()
-def readmit(context: typer.Context, agent_id: AgentIdArgument, reason: ReasonOption, json: JsonOption = False) -> None:
-    """Print the one-use string with which local root gives this host a new key."""
+def readmit(context: typer.Context, agent: AgentArgument, reason: ReasonOption, json: JsonOption = False) -> None:
+    """Print the one-use string with which local root gives this host a new key; elsewhere it changes nothing."""
     with connected(context) as client:
-        request = agents_pb2.ReadmitAgentRequest(agent_id=agent_id, reason=reason)
+        request = agents_pb2.ReadmitAgentRequest(agent_id=id_of(client, agent), reason=reason)
         answer = client.agents.ReadmitAgent(request, timeout=CALL_SECONDS)
     print_json(answer) if json else say(answer.join_string)
 
 
 @app.command()
-def dismiss(context: typer.Context, agent_id: AgentIdArgument, reason: ReasonOption, json: JsonOption = False) -> None:
+def dismiss(context: typer.Context, agent: AgentArgument, reason: ReasonOption, json: JsonOption = False) -> None:
     """Take a broken host out of the budgets that it holds."""
     with connected(context) as client:
-        request = agents_pb2.DismissAgentRequest(agent_id=agent_id, reason=reason)
+        request = agents_pb2.DismissAgentRequest(agent_id=id_of(client, agent), reason=reason)
         answer = client.agents.DismissAgent(request, timeout=CALL_SECONDS)
     print_json(answer) if json else say(f"freed: {', '.join(answer.scopes) or 'nothing'}")
+
+
+def id_of(client: AdminClient, agent: str) -> str:
+    """Return the id of the host that ``show`` shows; decisions go by ids alone.
+
+    Raises:
+        RequestError: several hosts have the name: each is named by its id (caller's fault).
+    """
+    try:
+        with translate():
+            return client.agents.GetAgent(agents_pb2.GetAgentRequest(agent=agent), timeout=CALL_SECONDS).agent.id
+    except ServerRefusedError as error:
+        if error.code is not Code.INVALID_ARGUMENT:
+            raise
+        ids = ", ".join(found.id for found in _called(client, agent))
+        if not ids:
+            raise
+        message = f"agent: several hosts are called {agent[:80]!r}"
+        raise RequestError(message, code=error.code, remedy=f"name one by its id: {ids}", field="agent") from error
+
+
+def _called(client: AdminClient, name: str) -> list[agents_pb2.Agent]:
+    """Return the hosts of exactly this name, revoked ones too."""
+    request = agents_pb2.ListAgentsRequest(name_contains=name, include_revoked=True, page=types_pb2.Page(size=1000))
+    answer = client.agents.ListAgents(request, timeout=CALL_SECONDS)
+    return [found for found in answer.agents if found.name == name]
 
 
 def _row(agent: agents_pb2.Agent) -> tuple[str, ...]:

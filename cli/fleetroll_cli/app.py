@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 import typer.exceptions
 
-from fleetroll_cli import agents, kill, release, rollout, tokens
-from fleetroll_cli.context import CaOption, ServerOption, Target, TokenOption
-from fleetroll_cli.exits import Exit
+from fleetroll_cli import agents, console, contexts, events, kill, release, rollout, tokens
+from fleetroll_cli.context import CaOption, ContextOption, ServerOption, TokenOption, keep
+from fleetroll_cli.exits import Exit, explained
 from fleetroll_cli.output import plain, say
+from fleetroll_client import Wanted
 from fleetroll_common.buildinfo import build_info
 from fleetroll_common.values.errors import FleetrollError
 
@@ -26,6 +29,9 @@ app.add_typer(release.app, name="release", help="Build and publish releases.")
 app.add_typer(rollout.app, name="rollout", help="Bring a release to hosts, wave by wave.")
 app.add_typer(kill.app, name="kill", help="The kill switch: stop everything at once.")
 app.add_typer(tokens.app, name="tokens", help="Tokens of hosts and programs.")
+app.add_typer(contexts.app, name="context", help="The servers that you steer, by name.")
+app.command("events")(events.events)
+app.command("console", context_settings=console.SETTINGS)(console.console)
 
 
 def _version(wanted: bool) -> None:
@@ -42,26 +48,42 @@ def _options(
     server: ServerOption = "",
     ca: CaOption = None,
     token_file: TokenOption = None,
+    named: ContextOption = "",
     version: Annotated[  # noqa: ARG001 (its callback does the work)
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
     ] = False,
 ) -> None:
     """Keep the global options for the command."""
-    context.obj = Target(server, ca, token_file)
+    keep(context, Wanted(server, ca, token_file, named))
 
 
 def main() -> None:
     """Run the program; every error is one line on standard error and a documented exit code."""
+    code: object = Exit.OK
     try:
         code = app(standalone_mode=False)
+        sys.stdout.flush()  # here a full disk still is an error of ours
     except typer.exceptions.TyperException as error:
-        if error.format_message():
-            sys.stderr.write(f"fleetroll: {plain(error.format_message(), 2000)}\n")
-        sys.exit(error.exit_code)
+        _end(error.format_message(), error.exit_code)
     except FleetrollError as error:
-        sys.stderr.write(f"fleetroll: {plain(str(error), 2000)}\n")
-        sys.exit(Exit.ERROR)
+        _end(str(error), Exit.ERROR)
     except (KeyboardInterrupt, typer.Abort):
-        sys.stderr.write("fleetroll: interrupted; what the server was told goes on\n")
-        sys.exit(Exit.ERROR)
+        _end("interrupted; what the server was told goes on", Exit.ERROR)
+    except BrokenPipeError:  # whoever read has seen enough
+        _end("", Exit.ERROR)
+    except (ValueError, OSError) as error:
+        _end(*explained(error, sys.argv[1:]))
     sys.exit(code if isinstance(code, int) else Exit.OK)
+
+
+def _end(sentence: str, code: int) -> NoReturn:
+    """Say why and end; what could not be printed is given up, so that the interpreter's end does not try it again."""
+    if sentence:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"fleetroll: {plain(sentence, 2000)}\n")
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)

@@ -1,17 +1,14 @@
-"""Which server a command means, and with whose right: options, else environment."""
+"""Which server a command means, and with whose right: options, else environment, else a context."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fleetroll_client import AdminClient, Endpoint, translate
-from fleetroll_common.values.codes import Code
-from fleetroll_common.values.errors import RequestError
+from fleetroll_client import AdminClient, Resolved, Wanted, resolve, translate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,16 +23,36 @@ CaOption = Annotated[
 TokenOption = Annotated[
     Path | None, typer.Option("--token-file", envvar="FLEETROLL_TOKEN_FILE", help="File with the API token.")
 ]
+ContextOption = Annotated[
+    str,
+    typer.Option("--context", envvar="FLEETROLL_CONTEXT", help="Name of the context to use; default: the current one."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 
-@dataclass(frozen=True)
-class Target:
-    """What the global options said."""
+def keep(context: typer.Context, wanted: Wanted) -> None:
+    """Keep what the global options said, for the command."""
+    context.obj = wanted
 
-    server: str
-    ca: Path | None
-    token_file: Path | None
+
+def kept(context: typer.Context) -> Wanted:
+    """Return what the global options said."""
+    wanted: Wanted = context.obj
+    return wanted
+
+
+def meant(context: typer.Context) -> Resolved:
+    """Return what the global options mean.
+
+    Raises:
+        RequestError: an option is missing, or a file can't be read (caller's fault).
+    """
+    return resolve(kept(context))
+
+
+def fleet_of(context: typer.Context, given: str) -> str:
+    """Return the fleet that is given, else the context's; empty for the server's default."""
+    return given or meant(context).fleet
 
 
 @contextmanager
@@ -45,29 +62,5 @@ def connected(context: typer.Context) -> Iterator[AdminClient]:
     Raises:
         RequestError: an option is missing, a file can't be read, or the server refused (caller's fault).
     """
-    target: Target = context.obj
-    if not target.server:
-        message = "server: not given"
-        raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="give --server or set FLEETROLL_SERVER")
-    ca = read_file(target.ca, "ca", "FLEETROLL_CA")
-    token = read_file(target.token_file, "token-file", "FLEETROLL_TOKEN_FILE").decode("ascii", "replace").strip()
-    with AdminClient(Endpoint(target.server, ca, token)) as client, translate():
+    with AdminClient(meant(context).endpoint) as client, translate():
         yield client
-
-
-def read_file(path: Path | None, option: str, variable: str) -> bytes:
-    """Return the bytes of the file that an option names.
-
-    Raises:
-        RequestError: not given or not readable (caller's fault).
-    """
-    if path is None:
-        message = f"{option}: not given"
-        raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy=f"give --{option} or set {variable}")
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        message = f"{option}: {path} can't be read: {error.strerror}"
-        raise RequestError(
-            message, code=Code.INVALID_ARGUMENT, remedy=f"name a readable file with --{option}"
-        ) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fleetroll.v1 import options_pb2, reasons_pb2, rollouts_pb2, types_pb2
 
@@ -12,28 +12,28 @@ if TYPE_CHECKING:
 
 def attempt_state(value: types_pb2.AttemptState.ValueType) -> str:
     """Return "rolled_back" for ATTEMPT_STATE_ROLLED_BACK; "-" for none."""
-    name = types_pb2.AttemptState.Name(value).removeprefix("ATTEMPT_STATE_").lower()
+    name = _name(types_pb2.AttemptState, value, "ATTEMPT_STATE_").lower()
     return "-" if name == "unspecified" else name
 
 
 def rollout_state(value: rollouts_pb2.RolloutState.ValueType) -> str:
     """Return "running" for ROLLOUT_STATE_RUNNING."""
-    return rollouts_pb2.RolloutState.Name(value).removeprefix("ROLLOUT_STATE_").lower()
+    return _name(rollouts_pb2.RolloutState, value, "ROLLOUT_STATE_").lower()
 
 
 def wave_state(value: rollouts_pb2.WaveState.ValueType) -> str:
     """Return "baking" for WAVE_STATE_BAKING."""
-    return rollouts_pb2.WaveState.Name(value).removeprefix("WAVE_STATE_").lower()
+    return _name(rollouts_pb2.WaveState, value, "WAVE_STATE_").lower()
 
 
 def role_name(value: options_pb2.Role.ValueType) -> str:
     """Return "operator" for ROLE_OPERATOR."""
-    return options_pb2.Role.Name(value).removeprefix("ROLE_").lower()
+    return _name(options_pb2.Role, value, "ROLE_").lower()
 
 
 def code_name(value: reasons_pb2.ReasonCode.ValueType) -> str:
     """Return "EXITED" for REASON_CODE_EXITED; empty for none."""
-    name = reasons_pb2.ReasonCode.Name(value).removeprefix("REASON_CODE_")
+    name = _name(reasons_pb2.ReasonCode, value, "REASON_CODE_")
     return "" if name == "UNSPECIFIED" else name
 
 
@@ -42,3 +42,9 @@ def local_time(message: Message, field: str) -> str:
     if not message.HasField(field):
         return "-"
     return f"{getattr(message, field).ToDatetime():%Y-%m-%d %H:%M:%SZ}"
+
+
+def _name(enum: Any, value: int, prefix: str) -> str:  # noqa: ANN401 (the wrapper that generated code has)
+    """Return a value's name, or its number where only a newer version knows it."""
+    name: str = enum.Name(value) if value in enum.values() else str(value)
+    return name.removeprefix(prefix)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from fleetroll.v1 import rollouts_pb2
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_DAYS = 3650
+"""Beyond any bound of the server, within what the wire's durations hold."""
+INT32_MAX = 2**31 - 1
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([smhd])", re.ASCII)
 
@@ -17,13 +24,32 @@ def duration(text: str, field: str = "duration") -> timedelta:
     """Read ``90s``, ``1.5h``, ``7d``; ``0s`` is allowed.
 
     Raises:
-        RequestError: not a number with a unit (caller's fault).
+        RequestError: not a number with a unit, or longer than ten years (caller's fault).
     """
     match = _DURATION.fullmatch(text)
     if match is None:
         message = f"{field}: {text[:40]!r} is not a duration"
         raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="write it like 90s, 15m, 24h or 7d", field=field)
-    return timedelta(seconds=float(match.group(1)) * _UNITS[match.group(2)])
+    seconds = float(match.group(1)) * _UNITS[match.group(2)]
+    if seconds > MAX_DAYS * _UNITS["d"]:
+        message = f"{field}: {text} is longer than {MAX_DAYS} days"
+        raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="write a shorter one", field=field)
+    return timedelta(seconds=seconds)
+
+
+def between(low: int, high: int, field: str) -> Callable[[int | None], int | None]:
+    """Return the check of the number for ``field`` of the contract; absent is fine.
+
+    Where the server says more about a number than we could, the bounds are those of what can be sent.
+    """
+
+    def check(value: int | None) -> int | None:
+        if value is not None and not low <= value <= high:
+            message = f"{field}: {value} is not between {low} and {high}"
+            raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="give a number between them", field=field)
+        return value
+
+    return check
 
 
 def labels(pairs: list[str], field: str = "label") -> dict[str, str]:

@@ -13,6 +13,7 @@ from fleetroll_cli.building import build_release, read_description
 from fleetroll_cli.context import JsonOption, connected
 from fleetroll_cli.names import local_time
 from fleetroll_cli.output import plain, print_json, print_table, say
+from fleetroll_cli.parse import between
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.platform import Platform
@@ -36,7 +37,9 @@ def build(
     out: Annotated[Path, typer.Option("--out", help="Folder for the artefact and its description.")],
     platform: PlatformOption = "",
     source: Annotated[Path, typer.Option("--source", help="Root of the source tree.")] = Path(),
-    level: Annotated[int, typer.Option("--level", help="Compression, 1 (quick) to 19 (small).")] = 19,
+    level: Annotated[
+        int, typer.Option("--level", callback=between(1, 19, "level"), help="Compression, 1 (quick) to 19 (small).")
+    ] = 19,
 ) -> None:
     """Make the deterministic artefact of the agent: the same source gives the same bytes."""
     wanted = Platform.parse(platform) if platform else Platform.current()

@@ -2,51 +2,65 @@
 
 from __future__ import annotations
 
-import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fleetroll.v1 import rollouts_pb2, types_pb2
-from fleetroll_cli.context import CALL_SECONDS, JsonOption, connected
-from fleetroll_cli.exits import Exit, of_rollout
+from fleetroll_cli import asking, following
+from fleetroll_cli.context import CALL_SECONDS, JsonOption, connected, fleet_of
 from fleetroll_cli.limits import limits_of
 from fleetroll_cli.names import attempt_state, code_name, rollout_state
-from fleetroll_cli.output import print_json, print_table, say
-from fleetroll_cli.parse import labels, waves
-from fleetroll_cli.watch import lines_of
-from fleetroll_client import AdminClient, ServerRefusedError, translate
-from fleetroll_common.values.codes import Code
+from fleetroll_cli.output import note, plain, print_json, print_table, say
+from fleetroll_cli.parse import INT32_MAX, between, labels, waves
+from fleetroll_cli.watch import head_of, lines_of, next_for, why_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 app = typer.Typer(no_args_is_help=True)
-ASK_SECONDS = 0.5
-"""How often ``watch`` asks."""
-PATIENCE_SECONDS = 120.0
-"""How long ``watch`` goes on asking a server that does not answer: longer than a restart takes."""
 
 RolloutArgument = Annotated[str, typer.Argument(help="Id of the rollout.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept with the decision.")]
 RevisionOption = Annotated[
-    int | None, typer.Option("--revision", help="The decision revision that you saw; default: the newest, shown first.")
+    int | None,
+    typer.Option(
+        "--revision",
+        callback=between(0, 2**63 - 1, "decision_revision"),
+        help="The decision revision that you saw; default: the newest, shown first.",
+    ),
 ]
 
 
 @app.command()
 def start(  # noqa: PLR0913, PLR0917 (one parameter per option)
     context: typer.Context,
-    version: Annotated[str, typer.Option("--version", help="The version; default: the newest published.")] = "",
+    version: Annotated[str, typer.Option("--version", help="The version; default: the newest stable one.")] = "",
     product: Annotated[str, typer.Option("--product", help="The product.")] = "agent",
-    fleet: Annotated[str, typer.Option("--fleet", help="The fleet; default: the default fleet.")] = "",
+    fleet: Annotated[
+        str, typer.Option("--fleet", help="The fleet; default: the context's, else the default fleet.")
+    ] = "",
     host: Annotated[list[str] | None, typer.Option("--host", help="Only this host; may be repeated.")] = None,
     label: Annotated[
         list[str] | None, typer.Option("--label", help="Only hosts with key=value; may be repeated.")
     ] = None,
     exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Not this host; may be repeated.")] = None,
     wave: Annotated[str, typer.Option("--waves", help="Waves in order, such as 1,10%,rest.")] = "",
-    max_concurrent: Annotated[int | None, typer.Option(help="Hosts past Go at once [1].")] = None,
-    max_failed: Annotated[int | None, typer.Option(help="Bad hosts that stop a wave [1].")] = None,
+    max_concurrent: Annotated[
+        int | None,
+        typer.Option(callback=between(-INT32_MAX, INT32_MAX, "max_concurrent"), help="Hosts past Go at once [1]."),
+    ] = None,
+    max_failed: Annotated[
+        int | None,
+        typer.Option(callback=between(-INT32_MAX, INT32_MAX, "max_failed"), help="Bad hosts that stop a wave [1]."),
+    ] = None,
     failure_limit: Annotated[float | None, typer.Option(help="Share of failures that stops a wave [0.02].")] = None,
-    min_sample: Annotated[int | None, typer.Option(help="Hosts that must have been tried per wave [1].")] = None,
+    min_sample: Annotated[
+        int | None,
+        typer.Option(
+            callback=between(-INT32_MAX, INT32_MAX, "min_sample"), help="Hosts that must have been tried per wave [1]."
+        ),
+    ] = None,
     bake: Annotated[str, typer.Option(help="Watch a wave for so long after its last host [0s].")] = "",
     soak: Annotated[str, typer.Option(help="A host must hold its health for so long [60s].")] = "",
     lease: Annotated[str, typer.Option(help="A trial may wait so long for contact and promotion [5m].")] = "",
@@ -65,7 +79,7 @@ def start(  # noqa: PLR0913, PLR0917 (one parameter per option)
         product=product,
         version=version,
         selection=rollouts_pb2.Selection(
-            fleet_id=fleet, hosts=host or [], labels=labels(label or []), exclude=exclude or []
+            fleet_id=fleet_of(context, fleet), hosts=host or [], labels=labels(label or []), exclude=exclude or []
         ),
         waves=waves(wave),
         limits=limits_of(
@@ -86,30 +100,30 @@ def start(  # noqa: PLR0913, PLR0917 (one parameter per option)
     )
     with connected(context) as client:
         answer = client.rollouts.StartRollout(request, timeout=CALL_SECONDS)
-        if json:
-            print_json(answer)
-        else:
+        if not json:
             for line in lines_of(answer.rollout):
                 say(line)
             for left_out in answer.exclusions:
-                say(f"leaves out {left_out.name}: {code_name(left_out.code)}")
+                say(f"leaves out {plain(left_out.name)}: {code_name(left_out.code)}")
+        elif not watching:  # a watcher's one document is the outcome
+            print_json(answer)
         if watching:
-            raise typer.Exit(_watch(client, answer.rollout.id, json=json))
+            raise typer.Exit(following.follow(client, answer.rollout.id, json=json))
 
 
 @app.command()
 def watch(context: typer.Context, rollout_id: RolloutArgument, json: JsonOption = False) -> None:
-    """Show a rollout live, until its outcome, which is the exit code."""
+    """Show a rollout live, until its outcome, which is the exit code; one that is paused goes on being watched."""
     with connected(context) as client:
-        raise typer.Exit(_watch(client, rollout_id, json=json))
+        raise typer.Exit(following.follow(client, rollout_id, json=json))
 
 
 @app.command()
 def show(context: typer.Context, rollout_id: RolloutArgument, json: JsonOption = False) -> None:
     """Show a rollout, its waves and its hosts."""
     with connected(context) as client:
-        answer = _get(client, rollout_id)
-        hosts = _hosts(client, rollout_id)
+        answer = asking.get(client, rollout_id)
+        hosts = asking.hosts_of(client, rollout_id)
     if json:
         print_json(answer)
         return
@@ -126,13 +140,14 @@ def show(context: typer.Context, rollout_id: RolloutArgument, json: JsonOption =
         for host in hosts
     ]
     print_table(("HOST", "WAVE", "STATE", "CODE", "MESSAGE"), rows)
+    _say_next(hosts)
 
 
 @app.command()
 def hosts(context: typer.Context, rollout_id: RolloutArgument, json: JsonOption = False) -> None:
     """List the hosts of a rollout in their stored order."""
     with connected(context) as client:
-        rows = _hosts(client, rollout_id)
+        rows = asking.hosts_of(client, rollout_id)
     if json:
         print_json(rollouts_pb2.ListRolloutHostsResponse(hosts=rows))
         return
@@ -140,6 +155,7 @@ def hosts(context: typer.Context, rollout_id: RolloutArgument, json: JsonOption 
         ("HOST", "WAVE", "STATE", "CODE"),
         [(h.name, str(h.wave), attempt_state(h.attempt.state), code_name(h.attempt.code)) for h in rows],
     )
+    _say_next(rows)
 
 
 @app.command("list")
@@ -155,19 +171,21 @@ def list_rollouts(
     if json:
         print_json(answer)
         return
-    rows = [(r.id, r.product, r.version, rollout_state(r.state), r.state_decision.reason) for r in answer.rollouts]
+    rows = [(r.id, r.product, r.version, rollout_state(r.state), why_of(r)) for r in answer.rollouts]
     print_table(("ID", "PRODUCT", "VERSION", "STATE", "WHY"), rows)
+    if answer.next_cursor:
+        note(f"there are more: these are the newest {len(rows)}")
 
 
 @app.command()
 def pause(
     context: typer.Context, rollout_id: RolloutArgument, reason: ReasonOption = "", json: JsonOption = False
 ) -> None:
-    """Stop at once: no host starts any more; those past Go finish."""
+    """Stop at once: no host starts any more; those past Go finish. Of a completed rollout: its late hosts."""
     with connected(context) as client:
         request = rollouts_pb2.PauseRolloutRequest(rollout_id=rollout_id, reason=reason)
         answer = client.rollouts.PauseRollout(request, timeout=CALL_SECONDS)
-    print_json(answer) if json else say(lines_of(answer.rollout)[0])
+    print_json(answer) if json else _decided(answer.rollout)
 
 
 @app.command()
@@ -178,13 +196,13 @@ def resume(
     reason: ReasonOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Continue a paused or halted rollout."""
+    """Continue a paused or halted rollout, or the late hosts of a completed one."""
     with connected(context) as client:
         request = rollouts_pb2.ResumeRolloutRequest(
-            rollout_id=rollout_id, decision_revision=_revision(client, rollout_id, revision), reason=reason
+            rollout_id=rollout_id, decision_revision=asking.revision_of(client, rollout_id, revision), reason=reason
         )
         answer = client.rollouts.ResumeRollout(request, timeout=CALL_SECONDS)
-    print_json(answer) if json else say(lines_of(answer.rollout)[0])
+    print_json(answer) if json else _decided(answer.rollout)
 
 
 @app.command()
@@ -198,10 +216,10 @@ def advance(
     """Open the next wave of a rollout that waits for a person."""
     with connected(context) as client:
         request = rollouts_pb2.AdvanceRolloutRequest(
-            rollout_id=rollout_id, decision_revision=_revision(client, rollout_id, revision), reason=reason
+            rollout_id=rollout_id, decision_revision=asking.revision_of(client, rollout_id, revision), reason=reason
         )
         answer = client.rollouts.AdvanceRollout(request, timeout=CALL_SECONDS)
-    print_json(answer) if json else say(lines_of(answer.rollout)[0])
+    print_json(answer) if json else _decided(answer.rollout)
 
 
 @app.command()
@@ -214,66 +232,21 @@ def cancel(
     reason: ReasonOption = "",
     json: JsonOption = False,
 ) -> None:
-    """End a rollout: hosts before Go stop for free, hosts past Go go back or finish."""
+    """End a rollout, or the late hosts of a completed one: before Go they stop for free, past Go go back or finish."""
     with connected(context) as client:
         request = rollouts_pb2.CancelRolloutRequest(rollout_id=rollout_id, let_finish=let_finish, reason=reason)
         answer = client.rollouts.CancelRollout(request, timeout=CALL_SECONDS)
-    print_json(answer) if json else say(lines_of(answer.rollout)[0])
+    print_json(answer) if json else _decided(answer.rollout)
 
 
-def _get(client: AdminClient, rollout_id: str) -> rollouts_pb2.GetRolloutResponse:
-    """Ask for one rollout."""
-    return client.rollouts.GetRollout(rollouts_pb2.GetRolloutRequest(rollout_id=rollout_id), timeout=CALL_SECONDS)
-
-
-def _hosts(client: AdminClient, rollout_id: str) -> list[rollouts_pb2.RolloutHost]:
-    """Ask for all hosts of a rollout, page by page."""
-    found: list[rollouts_pb2.RolloutHost] = []
-    cursor = b""
-    while True:
-        request = rollouts_pb2.ListRolloutHostsRequest(
-            rollout_id=rollout_id, page=types_pb2.Page(size=1000, cursor=cursor)
-        )
-        page = client.rollouts.ListRolloutHosts(request, timeout=CALL_SECONDS)
-        found.extend(page.hosts)
-        cursor = page.next_cursor
-        if not cursor:
-            return found
-
-
-def _revision(client: AdminClient, rollout_id: str, given: int | None) -> int:
-    """Return the revision to decide on; without one, show what the decision is drawn from."""
-    if given is not None:
-        return given
-    rollout = _get(client, rollout_id).rollout
-    for line in lines_of(rollout):
+def _decided(rollout: rollouts_pb2.Rollout) -> None:
+    """Print where a decision left a rollout, and its late hosts: a completed one stays so, whatever stops them."""
+    for line in head_of(rollout):
         say(line)
-    return rollout.decision_revision
 
 
-def _watch(client: AdminClient, rollout_id: str, *, json: bool) -> Exit:
-    """Ask until the outcome; survive a server that is away for a while."""
-    shown: list[str] = []
-    silent_since: float | None = None
-    while True:
-        try:
-            with translate():
-                answer = _get(client, rollout_id)
-        except ServerRefusedError as error:
-            silent_since = silent_since or time.monotonic()
-            if error.code is not Code.UNAVAILABLE or time.monotonic() - silent_since > PATIENCE_SECONDS:
-                raise
-            time.sleep(ASK_SECONDS)
-            continue
-        silent_since = None
-        lines = lines_of(answer.rollout)
-        if lines != shown and not json:
-            for line in lines:
-                say(line)
-        shown = lines
-        outcome = of_rollout(answer.rollout.state)
-        if outcome is not None:
-            if json:
-                print_json(answer)
-            return outcome
-        time.sleep(ASK_SECONDS)
+def _say_next(hosts: Iterable[rollouts_pb2.RolloutHost]) -> None:
+    """Print what to do about these hosts, where the table alone does not say it."""
+    line = next_for(hosts)
+    if line:
+        say(line)

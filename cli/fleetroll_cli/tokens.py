@@ -8,10 +8,10 @@ import typer
 from google.protobuf.duration_pb2 import Duration
 
 from fleetroll.v1 import options_pb2, tokens_pb2, types_pb2
-from fleetroll_cli.context import CALL_SECONDS, JsonOption, connected
+from fleetroll_cli.context import CALL_SECONDS, JsonOption, connected, fleet_of
 from fleetroll_cli.names import local_time, role_name
 from fleetroll_cli.output import print_json, print_table, say
-from fleetroll_cli.parse import duration, labels
+from fleetroll_cli.parse import between, duration, labels
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 
@@ -33,8 +33,8 @@ _ALL = types_pb2.Page(size=1000)
 @join_app.command("create")
 def create_join(
     context: typer.Context,
-    fleet: Annotated[str, typer.Option(help="The fleet; default: the default fleet.")] = "",
-    uses: Annotated[int, typer.Option(help="Hosts that may use it.")] = 1,
+    fleet: Annotated[str, typer.Option(help="The fleet; default: the context's, else the default fleet.")] = "",
+    uses: Annotated[int, typer.Option(callback=between(1, 100_000, "max_uses"), help="Hosts that may use it.")] = 1,
     valid_for: Annotated[str, typer.Option(help="How long it is valid, such as 30m, 24h, 7d.")] = "24h",
     label: LabelsOption = None,
     reason: ReasonOption = "",
@@ -42,7 +42,11 @@ def create_join(
 ) -> None:
     """Make a token and print its join string; the secret is shown this once."""
     request = tokens_pb2.CreateJoinTokenRequest(
-        fleet_id=fleet, max_uses=uses, labels=labels(label or []), valid_for=_wire(duration(valid_for)), reason=reason
+        fleet_id=fleet_of(context, fleet),
+        max_uses=uses,
+        labels=labels(label or []),
+        valid_for=_wire(duration(valid_for)),
+        reason=reason,
     )
     with connected(context) as client:
         answer = client.tokens.CreateJoinToken(request, timeout=CALL_SECONDS)

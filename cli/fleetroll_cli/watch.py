@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from fleetroll.v1 import rollouts_pb2, types_pb2
+from typing import TYPE_CHECKING
+
+from fleetroll.v1 import reasons_pb2, rollouts_pb2, types_pb2
 from fleetroll_cli.names import attempt_state, code_name, rollout_state, wave_state
 from fleetroll_cli.output import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 BAR_CELLS = 30
 _DONE = (types_pb2.ATTEMPT_STATE_SUCCEEDED,)
@@ -14,34 +19,102 @@ _BAD = (
     types_pb2.ATTEMPT_STATE_ROLLBACK_FAILED,
     types_pb2.ATTEMPT_STATE_LOST,
 )
-_WAITING = (types_pb2.ATTEMPT_STATE_PENDING, types_pb2.ATTEMPT_STATE_UNSPECIFIED)
+_WAITING = (
+    types_pb2.ATTEMPT_STATE_PENDING,
+    types_pb2.ATTEMPT_STATE_EXCUSED,  # of an earlier attempt alone: its host waits for another one
+    types_pb2.ATTEMPT_STATE_UNSPECIFIED,
+)
+_LEFT_OUT = (
+    types_pb2.ATTEMPT_STATE_CANCELLED,
+    types_pb2.ATTEMPT_STATE_SKIPPED,
+    types_pb2.ATTEMPT_STATE_EXPIRED,
+)
+_MARKS = (
+    dict.fromkeys(_DONE, "#") | dict.fromkeys(_BAD, "!") | dict.fromkeys(_LEFT_OUT, "-") | dict.fromkeys(_WAITING, ".")
+)
+_PAUSED = (reasons_pb2.REASON_CODE_PAUSED, reasons_pb2.REASON_CODE_SUSPENDED, reasons_pb2.REASON_CODE_INTERNAL)
+"""Stops of late hosts that end when a person resumes; the contract says which."""
+_STOPPED = {"paused": "paused", "stopped": "not offered any more"}
+_AT_ITS_END = {rollouts_pb2.WAVE_STATE_PASSED: "passed with ", rollouts_pb2.WAVE_STATE_FAILED: "failed with "}
 
 
 def lines_of(rollout: rollouts_pb2.Rollout) -> list[str]:
     """Return what ``show`` and ``watch`` print."""
+    return [*head_of(rollout), *(_wave(wave) for wave in rollout.waves)]
+
+
+def head_of(rollout: rollouts_pb2.Rollout) -> list[str]:
+    """Return the same without the waves: what a decision prints."""
     head = f"{rollout.id}  {plain(rollout.product)} {plain(rollout.version)}  {rollout_state(rollout.state).upper()}"
-    why = rollout.state_decision
-    words = [word for word in (code_name(why.code), plain(why.reason, 500)) if word]
-    lines = [head if not words else f"{head}  {': '.join(words)}"]
+    words = _words(rollout.state_decision)
+    lines = [f"{head}  {words}" if words else head]
     if rollout.waiting_for:
         lines.append(f"waits for {plain(rollout.waiting_for)}")
-    lines.extend(_wave(wave) for wave in rollout.waves)
+    if rollout.HasField("late"):
+        lines.append(_late(rollout.late))
+    if rollout.late.HasField("stopped"):
+        lines.extend(_after_late_stop(rollout))
     return lines
 
 
+def why_of(rollout: rollouts_pb2.Rollout) -> str:
+    """Return one cell of a list: why the rollout is in its state; once completed, why its late hosts are stopped."""
+    if rollout.late.HasField("stopped"):
+        return f"late hosts {_stop_word(rollout.late)}: {_words(rollout.late.stopped)}".removesuffix(": ")
+    return rollout.state_decision.reason
+
+
+def next_for(hosts: Iterable[rollouts_pb2.RolloutHost]) -> str:
+    """Return what to do about hosts that refuse the artefact itself, on one line; empty when there is none."""
+    bad = sum(host.attempt.code == reasons_pb2.REASON_CODE_BAD_DIGEST for host in hosts)
+    if not bad:
+        return ""
+    many = "1 host" if bad == 1 else f"{bad} hosts"
+    return f"next: BAD_DIGEST: {many} went back from this artefact before: publish a mended version, or use --retry-bad"
+
+
+def _words(why: types_pb2.Decision) -> str:
+    """Return code and reason of a decision."""
+    return ": ".join(word for word in (code_name(why.code), plain(why.reason, 500)) if word)
+
+
+def _stop_word(late: rollouts_pb2.LateHosts) -> str:
+    """Return whether a stop is for a person to end, or for good."""
+    return "paused" if late.stopped.code in _PAUSED else "stopped"
+
+
+def _after_late_stop(rollout: rollouts_pb2.Rollout) -> list[str]:
+    """Return what a person may do about late hosts that are offered no more; nothing after a person's cancel."""
+    late, name = rollout.late, plain(rollout.id)
+    if late.stopped.code in _PAUSED:
+        lift = "lift the kill switch, then " if late.stopped.code == reasons_pb2.REASON_CODE_SUSPENDED else ""
+        return [f"next: {lift}fleetroll rollout resume {name}, or cancel it"] if late.left else []
+    if late.stopped.code == reasons_pb2.REASON_CODE_CANCELLED_BY:
+        return []
+    return ["next: start a new rollout, of a mended release if this one is to blame: it takes these hosts along"]
+
+
+def _late(late: rollouts_pb2.LateHosts) -> str:
+    """Return one line of the late hosts: how many, what they wait for, or why they are offered no more."""
+    if late.HasField("stopped"):
+        why = _words(late.stopped)
+        line = f"late hosts  {late.left} left, {_STOPPED[_stop_word(late)]}"
+        return f"{line}  {why}" if why else line
+    return f"late hosts  {late.left} left, one by one: {late.waiting} offline or held, {late.under_way} under way"
+
+
 def _wave(wave: rollouts_pb2.Wave) -> str:
-    """Return one line of a wave."""
+    """Return one line of a wave. Its gate was judged once: beside counts that move on, it says of when it is."""
     counts = ", ".join(f"{count.hosts} {attempt_state(count.state)}" for count in wave.counts if count.hosts)
-    gate = f"  {plain(wave.gate)}" if wave.gate else ""
+    gate = f"  {_AT_ITS_END.get(wave.state, '')}{plain(wave.gate)}" if wave.gate else ""
     return f"wave {wave.number}  {wave_state(wave.state):8}  {_bar(wave)}  {counts or 'no hosts'}{gate}"
 
 
 def _bar(wave: rollouts_pb2.Wave) -> str:
-    """Return a bar: # succeeded, ! bad, > on its way, . waiting; every state of at least one host is seen."""
-    shares = {"#": 0, "!": 0, ">": 0, ".": 0}
+    """Return a bar: # succeeded, ! bad, - ended without it, > on its way, . waiting; each with a host is seen."""
+    shares = {"#": 0, "!": 0, "-": 0, ">": 0, ".": 0}
     for count in wave.counts:
-        mark = "#" if count.state in _DONE else "!" if count.state in _BAD else "." if count.state in _WAITING else ">"
-        shares[mark] += count.hosts
+        shares[_MARKS.get(count.state, ">")] += count.hosts
     cells = _cells(shares)
     return f"[{''.join(mark * cells[mark] for mark in shares).ljust(BAR_CELLS, '.')}]"
 

@@ -1,6 +1,34 @@
-"""The admin's side of the contract: how to reach a server, its services as typed stubs, its errors as typed errors."""
+"""The admin's side of the contract, for programs with and without asyncio.
 
-from fleetroll_client.connection import AdminClient, Endpoint
+How to reach a server (:class:`Endpoint`, :func:`resolve`), its services as typed stubs
+(:class:`AdminClient`, :class:`AsyncAdminClient`), its errors as typed errors (:func:`translate`), and what happens
+there, as it happens (:func:`follow`, :func:`follow_blocking`).
+"""
+
+from fleetroll_client.connection import AdminClient, AsyncAdminClient
+from fleetroll_client.course import Patience
+from fleetroll_client.endpoint import Endpoint
 from fleetroll_client.errors import ServerRefusedError, translate
+from fleetroll_client.following import follow, follow_blocking
+from fleetroll_client.resolving import Resolved, Wanted, resolve
+from fleetroll_client.updates import Changed, Connection, Link, Resynced, Snapshot, Update
 
-__all__ = ["AdminClient", "Endpoint", "ServerRefusedError", "translate"]
+__all__ = [
+    "AdminClient",
+    "AsyncAdminClient",
+    "Changed",
+    "Connection",
+    "Endpoint",
+    "Link",
+    "Patience",
+    "Resolved",
+    "Resynced",
+    "ServerRefusedError",
+    "Snapshot",
+    "Update",
+    "Wanted",
+    "follow",
+    "follow_blocking",
+    "resolve",
+    "translate",
+]

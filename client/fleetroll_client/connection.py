@@ -1,9 +1,14 @@
-"""How to reach a server: address, CA, token; and the services behind it as typed stubs."""
+"""The services behind an endpoint as typed stubs, for programs with and without asyncio.
+
+Calls that only read, and calls that carry an idempotency key, are repeated when the connection was refused or broke
+before an answer; nothing else is (:mod:`fleetroll_client.repeating`). A call without a ``timeout`` may wait for ever:
+give one.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+import asyncio
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -15,64 +20,53 @@ from fleetroll.v1 import (
     server_info_pb2_grpc,
     tokens_pb2_grpc,
 )
-from fleetroll_common.values.codes import Code
-from fleetroll_common.values.errors import RequestError
-from fleetroll_common.wire.channel import ADMIN_OPTIONS
+from fleetroll_client.dialling import dial, dial_async
+from fleetroll_client.repeating import AsyncRepeating, repeating
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    import grpc.aio
 
-@dataclass(frozen=True)
-class Endpoint:
-    """One server as an admin knows it.
+    from fleetroll_client.endpoint import Endpoint
 
-    Attributes:
-        address: ``host:port``.
-        ca_pem: the CA certificates that vouch for the server. There is no way around them.
-        token: the API token; empty for the public calls alone.
-    """
-
-    address: str
-    ca_pem: bytes
-    token: str = field(default="", repr=False)
-
-    def __post_init__(self) -> None:
-        """Refuse what could not work.
-
-        Raises:
-            RequestError: the address has no port, or there is no certificate in ``ca_pem`` (caller's fault).
-        """
-        host, colon, port = self.address.rpartition(":")
-        if not colon or not host or not port.isdigit():
-            message = f"server: {self.address!r} is not host:port"
-            raise RequestError(
-                message, code=Code.INVALID_ARGUMENT, remedy="write it like fleet.example:8443", field="server"
-            )
-        if b"-----BEGIN CERTIFICATE-----" not in self.ca_pem:
-            message = "ca: there is no certificate in it"
-            raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="name the server's ca.pem", field="ca")
+LEFT_SECONDS = 60.0
+"""How long calls may go on over a connection that was left: longer than any that a person waits for."""
 
 
 class AdminClient:
-    """A connection with one stub per admin service. A context manager; may be used from several threads."""
+    """A connection with one stub per admin service. A context manager; may be used from several threads.
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        """Prepare the channel; nothing is sent before the first call."""
-        credentials = grpc.ssl_channel_credentials(root_certificates=endpoint.ca_pem)
-        if endpoint.token:
-            credentials = grpc.composite_channel_credentials(
-                credentials, grpc.access_token_call_credentials(endpoint.token)
-            )
-        self._channel = grpc.secure_channel(endpoint.address, credentials, options=ADMIN_OPTIONS)
-        self.agents = agents_pb2_grpc.AgentsServiceStub(self._channel)
-        self.events = events_pb2_grpc.EventsServiceStub(self._channel)
-        self.releases = releases_pb2_grpc.ReleasesServiceStub(self._channel)
-        self.rollouts = rollouts_pb2_grpc.RolloutsServiceStub(self._channel)
-        self.server_info = server_info_pb2_grpc.ServerInfoServiceStub(self._channel)
-        self.tokens = tokens_pb2_grpc.TokensServiceStub(self._channel)
+    Errors of calls are gRPC's; inside ``with translate():`` they are typed. What is repeated: see the module.
+    """
 
-    def __enter__(self) -> Self:
+    def __init__(self, endpoint: Endpoint, channel: grpc.Channel | None = None) -> None:
+        """Prepare the channel; nothing is sent before the first call.
+
+        Args:
+            endpoint: the server.
+            channel: speak over this one instead, such as a double of ``grpc_testing``; it is closed with the client.
+        """
+        self.endpoint = endpoint
+        self._given = channel
+        self._channel = channel or dial(endpoint)
+        self.agents = repeating(agents_pb2_grpc.AgentsServiceStub(self._channel))
+        self.events = repeating(events_pb2_grpc.EventsServiceStub(self._channel))
+        self.releases = repeating(releases_pb2_grpc.ReleasesServiceStub(self._channel))
+        self.rollouts = repeating(rollouts_pb2_grpc.RolloutsServiceStub(self._channel))
+        self.server_info = repeating(server_info_pb2_grpc.ServerInfoServiceStub(self._channel))
+        self.tokens = repeating(tokens_pb2_grpc.TokensServiceStub(self._channel))
+
+    def dial(self) -> grpc.Channel:
+        """Return a channel for one long stream, a new one each time, to be given back to :meth:`hang_up`."""
+        return self._given or dial(self.endpoint, watching=True)
+
+    def hang_up(self, channel: grpc.Channel) -> None:
+        """Close a channel of :meth:`dial`; one that the caller of the client gave stays open until the client's end."""
+        if channel is not self._given:
+            channel.close()
+
+    def __enter__(self) -> AdminClient:  # noqa: PYI034 (Self came with 3.11)
         """Return the client itself."""
         return self
 
@@ -81,3 +75,60 @@ class AdminClient:
     ) -> None:
         """Close the channel."""
         self._channel.close()
+
+
+class AsyncAdminClient:
+    """The same for asyncio: one stub per admin service, over ``grpc.aio``. An async context manager of one loop.
+
+    Errors of calls are gRPC's; inside ``with translate():`` they are typed. What is repeated: see the module. Stubs are
+    replaced by :meth:`renew`: take them from the client for each call.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        """Prepare the channel, in the running loop; nothing is sent before the first call."""
+        self.endpoint = endpoint
+        self._left: dict[asyncio.Task[None], grpc.aio.Channel] = {}
+        self._open()
+
+    def _open(self) -> None:
+        """Let calls go over a new channel from now on."""
+        self._channel = dial_async(self.endpoint, [AsyncRepeating()])
+        self.agents = agents_pb2_grpc.AgentsServiceStub(self._channel)
+        self.events = events_pb2_grpc.EventsServiceStub(self._channel)
+        self.releases = releases_pb2_grpc.ReleasesServiceStub(self._channel)
+        self.rollouts = rollouts_pb2_grpc.RolloutsServiceStub(self._channel)
+        self.server_info = server_info_pb2_grpc.ServerInfoServiceStub(self._channel)
+        self.tokens = tokens_pb2_grpc.TokensServiceStub(self._channel)
+
+    def dial(self) -> grpc.aio.Channel:
+        """Return a channel for one long stream, a new one each time; whoever asked for it closes it."""
+        return dial_async(self.endpoint, watching=True)
+
+    def renew(self) -> None:
+        """Let calls go over a new connection from now on; those under way have :data:`LEFT_SECONDS` on the old one.
+
+        A follower calls this when it has heard nothing on a line that looked open: a pause must not wait there as well.
+        """
+        task = asyncio.get_running_loop().create_task(self._channel.close(LEFT_SECONDS))
+        self._left[task] = self._channel
+        task.add_done_callback(self._left.pop)
+        self._open()
+
+    async def close(self) -> None:
+        """Close the connections; calls under way are cancelled."""
+        left = dict(self._left)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        for channel in (*left.values(), self._channel):
+            await channel.close()
+
+    async def __aenter__(self) -> AsyncAdminClient:  # noqa: PYI034 (Self came with 3.11)
+        """Return the client itself."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the channel."""
+        await self.close()

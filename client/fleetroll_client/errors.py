@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 import grpc
-from google.rpc import error_details_pb2
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from fleetroll_common.values.codes import Code
@@ -39,11 +40,22 @@ class ServerRefusedError(RequestError):
         self.status = status
 
 
+def words_of(call: grpc.Call) -> status_pb2.Status | None:
+    """Return what the server said of the end of a call; None where no server said anything.
+
+    What can't be read, or contradicts the status, is an answer without words: it is not the client that is at fault.
+    """
+    try:
+        return cast("status_pb2.Status | None", rpc_status.from_call(call))
+    except (ValueError, DecodeError):
+        return status_pb2.Status()
+
+
 def from_rpc_error(error: grpc.RpcError) -> ServerRefusedError:
     """Read the error's google.rpc details; without them, name the status."""
     call = cast("grpc.Call", error)  # an error of a synchronous call is the call itself
     status = call.code()
-    rich = rpc_status.from_call(call)
+    rich = words_of(call)
     info, remedy = error_details_pb2.ErrorInfo(), ""
     for packed in rich.details if rich is not None else ():
         if packed.Unpack(info):
