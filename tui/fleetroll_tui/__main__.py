@@ -1,0 +1,5 @@
+"""``python -m fleetroll_tui``."""
+
+from fleetroll_tui.program import main
+
+raise SystemExit(main())

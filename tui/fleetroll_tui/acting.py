@@ -1,0 +1,122 @@
+"""Decisions: what is sent to the server, and what it answers. Nothing is painted that the server has not reported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from textual.content import Content
+
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import FleetrollError
+from fleetroll_tui.model.decisions import name_of
+from fleetroll_tui.screens.dialogs import Confirm, Refused, TypeName
+from fleetroll_tui.screens.evidence import advance_lines, cancel_lines, continue_lines
+from fleetroll_tui.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from fleetroll_tui.app import ConsoleApp
+    from fleetroll_tui.model.values import Rollout
+
+ARMED_SECONDS = 3.0
+"""Within this time the second press of the kill switch counts."""
+REASON = "console"
+
+
+class Acting:
+    """The deciding part of the app."""
+
+    armed_at: float | None = None
+    armed_scope: str = ""
+
+    @property
+    def _app(self) -> ConsoleApp:
+        return cast("ConsoleApp", self)
+
+    def pause(self, rollout: Rollout) -> None:
+        """Pause at once: no dialog."""
+        self._send(f"pause of {name_of(rollout)}", lambda: self._app.server.pause(rollout.id, REASON))
+
+    def ask_continue(self, rollout: Rollout) -> None:
+        """Show the evidence and ask."""
+        self._ask(
+            rollout,
+            f"Continue {name_of(rollout)}?",
+            continue_lines(rollout),
+            lambda: self._app.server.resume(rollout.id, rollout.revision, REASON),
+        )
+
+    def ask_advance(self, rollout: Rollout) -> None:
+        """Show the evidence and ask."""
+        self._ask(
+            rollout,
+            f"Open the next wave of {name_of(rollout)}?",
+            advance_lines(rollout),
+            lambda: self._app.server.advance(rollout.id, rollout.revision, REASON),
+        )
+
+    def ask_cancel(self, rollout: Rollout) -> None:
+        """Ask for the rollout's name."""
+
+        def answered(typed: bool | None) -> None:  # noqa: FBT001 (the framework calls it so)
+            if typed:
+                self._send(f"cancelling of {name_of(rollout)}", lambda: self._app.server.cancel(rollout.id, REASON))
+
+        dialog = TypeName(f"Cancel {name_of(rollout)}", cancel_lines(rollout), name_of(rollout))
+        self._app.push_screen(dialog, answered)
+
+    def _ask(
+        self, drawn: Rollout, title: str, lines: list[list[tuple[str, str]]], act: Callable[[], Awaitable[None]]
+    ) -> None:
+        def answered(yes: bool | None) -> None:  # noqa: FBT001 (the framework calls it so)
+            if yes:
+                self._send(title.rstrip("?"), act, drawn)
+
+        self._app.push_screen(Confirm(title, lines, drawn), answered)
+
+    # The kill switch.
+
+    def press_halt(self, fleet_id: str, scope: str) -> None:
+        """Arm the kill switch of a fleet, "" for all; pressed again in time, press it."""
+        now = self._app.session.ticks()
+        armed = self.armed_at is not None and now - self.armed_at <= ARMED_SECONDS and self.armed_scope == fleet_id
+        if not armed:
+            self.armed_at, self.armed_scope = now, fleet_id
+            return
+        self.armed_at = None
+        self._send(f"kill switch of {scope}", lambda: self._app.server.press(fleet_id, REASON))
+
+    def disarm_in_time(self) -> None:
+        """Forget a first press that was not followed by a second."""
+        if self.armed_at is not None and self._app.session.ticks() - self.armed_at > ARMED_SECONDS:
+            self.armed_at = None
+
+    # Sending.
+
+    def _send(self, what: str, act: Callable[[], Awaitable[None]], drawn: Rollout | None = None) -> None:
+        self.say("Sent", f"{what}: waiting for the server's word")
+        self._app.run_worker(self._sent(what, act, drawn), group="decisions")
+
+    async def _sent(self, what: str, act: Callable[[], Awaitable[None]], drawn: Rollout | None) -> None:
+        try:
+            await act()
+        except FleetrollError as error:
+            if error.code is Code.STALE_DECISION and drawn is not None:
+                self._app.push_screen(Refused(what, error.message, error.remedy, drawn))
+            else:
+                self.say_error(f"Not done: {what}", error)
+        else:
+            self.say("Accepted", what)
+
+    def say(self, title: str, words: str) -> None:
+        """Tell something in passing."""
+        self._app.notify(Content(self._app.paint.word(clean(words, 400))).plain, title=title, markup=False, timeout=4)
+
+    def say_error(self, title: str, error: FleetrollError) -> None:
+        """Tell what went wrong: code, sentence, remedy."""
+        words = f"{clean(error.message, 400)} ({error.code})"
+        remedy = f"\n{clean(error.remedy, 400)}" if error.remedy else ""
+        self._app.notify(
+            self._app.paint.word(words + remedy), title=clean(title, 100), severity="error", markup=False, timeout=10
+        )

@@ -1,0 +1,234 @@
+"""The console itself: it takes updates in, repaints five times a second, and knows where one is."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.app import App, SystemCommand
+from textual.binding import Binding
+from textual.events import InputEvent
+
+from fleetroll_common.values.errors import FleetrollError
+from fleetroll_tui import commands
+from fleetroll_tui.acting import Acting
+from fleetroll_tui.paint import Paint
+from fleetroll_tui.places import START, History, Place
+from fleetroll_tui.screens.base import TABS_BELOW, ConsoleScreen
+from fleetroll_tui.screens.dialogs import Dialog
+from fleetroll_tui.screens.host import HostScreen
+from fleetroll_tui.screens.hosts import HostsScreen
+from fleetroll_tui.screens.overview import OverviewScreen
+from fleetroll_tui.screens.rollout import RolloutScreen
+from fleetroll_tui.screens.rollouts import RolloutsScreen
+from fleetroll_tui.session import Session
+from fleetroll_tui.sweeping import Sweeper
+from fleetroll_tui.text import clean
+from fleetroll_tui.theme import PALETTES, band_of, theme
+from fleetroll_tui.widgets.topline import Top
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from textual.events import Event
+    from textual.screen import Screen
+
+    from fleetroll_tui.feed.base import Server
+
+REPAINT_SECONDS = 0.2
+"""How often the screen may change."""
+SCREENS: dict[str, type[ConsoleScreen]] = {
+    commands.OVERVIEW: OverviewScreen,
+    commands.ROLLOUTS: RolloutsScreen,
+    commands.ROLLOUT: RolloutScreen,
+    commands.HOSTS: HostsScreen,
+    commands.HOST: HostScreen,
+}
+
+
+def defect_words(error: BaseException | None) -> str:
+    """Return one sentence about an error that nobody expected: its kind and the place in our code."""
+    frames = traceback.extract_tb(error.__traceback__) if error is not None else []
+    ours = [frame for frame in frames if "fleetroll" in frame.filename]
+    place = f" at {Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
+    return f"fleetroll-console: a defect ended it: {type(error).__name__}{place}. The server was told nothing by it."
+
+
+class ConsoleApp(Acting, App[int]):
+    """The console."""
+
+    TITLE = "fleetroll"
+    CSS_PATH = "console.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (TABS_BELOW, "-mid"), (150, "-wide")]  # noqa: RUF012 (the framework's own)
+    BINDINGS: ClassVar = [Binding("ctrl+q", "quit", "Quit", show=False)]
+
+    def __init__(
+        self,
+        server: Server,
+        *,
+        environment: str,
+        ticks: Callable[[], float],
+        band: str = "",
+        who: str = "",
+        theme_name: str = "dark",
+        ascii_only: bool = False,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            server: what is watched; it is closed with the console.
+            environment: its name, for the band at the top.
+            ticks: monotonic seconds.
+            band: the kind of environment, which colours its name; "" to guess it from the name.
+            who: the token's name or the user's; "" when it is not known.
+            theme_name: "dark" or "light".
+            ascii_only: write nothing outside ASCII.
+        """
+        super().__init__()
+        self.server = server
+        self.environment = clean(environment, 40)
+        self.band = band or band_of(environment)
+        self.who = clean(who, 40)
+        self.session: Session = Session(ticks)
+        self.paint = Paint(PALETTES[theme_name], ascii_only=ascii_only)
+        self.history = History()
+        self.sweeper = Sweeper(ticks())
+        self.frozen_at: float | None = None
+        self._theme_name = theme_name
+        self._older_asked = False
+        for name in PALETTES:
+            self.register_theme(theme(name))
+        self.theme = f"fleetroll-{theme_name}"
+
+    def on_mount(self) -> None:
+        """Begin to watch and to paint."""
+        self.set_class(self.paint.ascii_only, "-ascii")
+        self.push_screen(OverviewScreen(START))
+        self.run_worker(self._watch(), group="watch")
+        self.set_interval(REPAINT_SECONDS, self.repaint)
+
+    def action_help_quit(self) -> None:
+        """Leave with ctrl+c too: it is what a hand does when nothing else works, and the server goes on without us."""
+        self.exit(0)
+
+    # What comes in. This runs in the loop of the console; no widget is touched here.
+
+    async def _watch(self) -> None:
+        async for update in self.server.watch():
+            self.session.take(update)
+            if self.session.fleet.loaded and not self._older_asked:
+                self._older_asked = True
+                self.run_worker(self.ask_older(), group="older")
+            await asyncio.sleep(0)
+
+    async def _watch_crew(self, rollout_id: str) -> None:
+        async for update in self.server.watch(rollout_id):
+            self.session.take_crew(rollout_id, update)
+            await asyncio.sleep(0)
+
+    async def ask_older(self, *, rollout_id: str = "", host_id: str = "") -> None:
+        """Ask for what happened before the watch began; that it can't be had is said."""
+        try:
+            self.session.take(await self.server.older(rollout_id=rollout_id, host_id=host_id))
+            if host_id:
+                self.session.attempts[host_id] = await self.server.attempts(host_id)
+        except FleetrollError as error:
+            self.say_error("Older events could not be read", error)
+
+    def look_at(self, rollout_id: str) -> None:
+        """Watch the hosts of a rollout, and no other's."""
+        if self.session.look_at(rollout_id):
+            self.run_worker(self._watch_crew(rollout_id), group="crew", exclusive=True)
+            self.run_worker(self.ask_older(rollout_id=rollout_id), group="older")
+
+    async def on_event(self, event: Event) -> None:
+        """Note that somebody is there, then do what the framework does."""
+        if isinstance(event, InputEvent):
+            self.sweeper.touched(self.session.ticks())
+        await super().on_event(event)
+
+    # What is shown.
+
+    def repaint(self) -> None:
+        """Show what is known now, unless the view is frozen; the line at the top goes on even then."""
+        self.disarm_in_time()
+        if self.sweeper.due(self.session.ticks()):
+            gc.collect()
+        top = self._top()
+        for screen in self.screen_stack:
+            if isinstance(screen, ConsoleScreen):
+                if self.frozen_at is None:
+                    screen.repaint(self.session.now)
+                screen.show_frame(top)  # after the rows: what keys do depends on them
+            elif isinstance(screen, Dialog):
+                screen.repaint_dialog()
+
+    def _top(self) -> Top:
+        session, at = self.session, self.session.ticks()
+        recording = self.server.recording
+        fresh = "recording" if recording else clean(session.link.words(at), 60)
+        if self.frozen_at is not None:
+            fresh = f"frozen {at - self.frozen_at:.0f} s"
+        screen = next((each for each in reversed(self.screen_stack) if isinstance(each, ConsoleScreen)), None)
+        tiles = session.fleet.tiles
+        return Top(
+            self.environment,
+            "recording" if recording else self.band,
+            fresh,
+            stale=not recording and (session.link.stale(at) or not session.link.loaded),
+            frozen=self.frozen_at is not None,
+            recording=recording,
+            who=self.who,
+            crumbs=screen.crumbs() if screen is not None else (),
+            up=tiles["online"],
+            down=tiles["offline"],
+            now=session.now,
+        )
+
+    @property
+    def stale(self) -> bool:
+        """Tell whether what is shown may be wrong."""
+        return not self.server.recording and self.session.link.stale(self.session.ticks())
+
+    def set_palette(self, name: str) -> None:
+        """Change the colours."""
+        self._theme_name = name
+        self.paint = Paint(PALETTES[name], ascii_only=self.paint.ascii_only)
+        self.theme = f"fleetroll-{name}"
+        self.go_to(self.history.here)
+
+    @property
+    def palette_name(self) -> str:
+        """Return the name of the colours."""
+        return self._theme_name
+
+    # Where one is.
+
+    def go(self, place: Place) -> None:
+        """Go to a place and remember it."""
+        self.history.visit(place)
+        self.go_to(place)
+
+    def go_to(self, place: Place) -> None:
+        """Show a place."""
+        self.frozen_at = None
+        self.switch_screen(SCREENS[place.kind](place))
+
+    def _fatal_error(self) -> None:
+        """Say in one sentence that a defect ended it: the framework would print whatever it knows, secrets too."""
+        self._exit_renderables.append(Text(defect_words(sys.exc_info()[1])))
+        self._close_messages_no_wait()
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Return what the palette offers: what works now."""
+        if not isinstance(screen, ConsoleScreen):
+            return
+        for command in screen.working():
+            if command.name != "command":
+                run = screen.runner(command.name)
+                yield SystemCommand(f"{command.label} ({command.shown})", command.said, run)

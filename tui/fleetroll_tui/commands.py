@@ -1,0 +1,172 @@
+"""The one registry of commands. Key bindings, the footer, the palette, the help and docs/keys.md are made from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ANYWHERE = ""
+LIST = "list"
+"""The place of keys that move in a list."""
+OVERVIEW, ROLLOUTS, ROLLOUT, HOSTS, HOST = "overview", "rollouts", "rollout", "hosts", "host"
+_LISTS = (OVERVIEW, ROLLOUTS, ROLLOUT, HOSTS, HOST)
+
+
+@dataclass(frozen=True)
+class Command:
+    """One thing that a person can ask for.
+
+    Attributes:
+        name: its id.
+        key: the key as the framework names it; several are separated by commas.
+        shown: the key as people read it.
+        label: one or two words, for the footer.
+        said: one sentence, for palette, help and docs.
+        group: where help and docs list it.
+        places: the screens that have it; :data:`ANYWHERE` for all.
+        footer: whether the footer names it.
+        rpcs: the RPCs behind it.
+    """
+
+    name: str
+    key: str
+    shown: str
+    label: str
+    said: str
+    group: str
+    places: tuple[str, ...] = (ANYWHERE,)
+    footer: bool = False
+    rpcs: tuple[str, ...] = ()
+
+    def here(self, place: str) -> bool:
+        """Tell whether a screen has it."""
+        return ANYWHERE in self.places or place in self.places
+
+
+GROUPS = ("Stop", "Spread", "Go", "Look", "Lists")
+_SERVICE = "RolloutsService"
+
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        "pause",
+        "p",
+        "p",
+        "Pause",
+        "Pause the rollout at once: no host is offered it or starts after that. Asks nothing.",
+        "Stop",
+        (ROLLOUT, ROLLOUTS, OVERVIEW),
+        footer=True,
+        rpcs=(f"{_SERVICE}.PauseRollout",),
+    ),
+    Command(
+        "halt",
+        "H",
+        "H H",
+        "Halt fleet",
+        "Kill switch: press twice within 3 s, anywhere. Nothing new starts in the fleet until the switch is lifted.",
+        "Stop",
+        footer=True,
+        rpcs=(f"{_SERVICE}.PressKillSwitch", f"{_SERVICE}.GetKillSwitch"),
+    ),
+    Command(
+        "cancel",
+        "X",
+        "X",
+        "Cancel",
+        "Cancel the rollout for good: hosts under way go back. Asks for its name.",
+        "Stop",
+        (ROLLOUT,),
+        footer=True,
+        rpcs=(f"{_SERVICE}.CancelRollout",),
+    ),
+    Command(
+        "continue",
+        "c",
+        "c",
+        "Continue",
+        "Let a paused or halted rollout go on. Shows the evidence first, and how many hosts start.",
+        "Spread",
+        (ROLLOUT, ROLLOUTS),
+        footer=True,
+        rpcs=(f"{_SERVICE}.ResumeRollout",),
+    ),
+    Command(
+        "advance",
+        "v",
+        "v",
+        "Next wave",
+        "Open the wave that waits for you. Shows the evidence first, and how many hosts start.",
+        "Spread",
+        (ROLLOUT, ROLLOUTS),
+        footer=True,
+        rpcs=(f"{_SERVICE}.AdvanceRollout",),
+    ),
+    Command(
+        "overview",
+        "1",
+        "1",
+        "Overview",
+        "The fleet in numbers, and what waits for you.",
+        "Go",
+        rpcs=("EventsService.WatchEvents", "EventsService.ListEvents"),
+    ),
+    Command(
+        "rollouts",
+        "2",
+        "2",
+        "Rollouts",
+        "Every rollout.",
+        "Go",
+        rpcs=(f"{_SERVICE}.ListRollouts", f"{_SERVICE}.GetRollout", f"{_SERVICE}.ListRolloutHosts"),
+    ),
+    Command(
+        "hosts", "3", "3", "Hosts", "Every host.", "Go", rpcs=("AgentsService.ListAgents", "AgentsService.GetAgent")
+    ),
+    Command("open", "enter", "enter", "Open", "Open what the cursor is on.", "Go", _LISTS, footer=True),
+    Command("leave", "escape", "esc", "Back", "Clear the filter, or go back.", "Go", footer=True),
+    Command("last", "minus", "-", "Last view", "Go to the view before this one, and back again.", "Go"),
+    Command("older", "left_square_bracket", "[", "History back", "Go back in the history of views.", "Go"),
+    Command("newer", "right_square_bracket", "]", "History forward", "Go forward in the history of views.", "Go"),
+    Command("filter", "slash", "/", "Filter", "Filter the list.", "Look", _LISTS[1:], footer=True),
+    Command("sort", "s", "s", "Sort", "Sort by the next column.", "Look", (ROLLOUTS, ROLLOUT, HOSTS), footer=True),
+    Command("turn", "S", "S", "Turn round", "Turn the order round.", "Look", (ROLLOUTS, ROLLOUT, HOSTS)),
+    Command("pane", "tab", "tab", "Next pane", "Go to the next pane.", "Look", (OVERVIEW, ROLLOUT, HOST), footer=True),
+    Command(
+        "pane_back",
+        "shift+tab",
+        "shift+tab",
+        "Pane before",
+        "Go to the pane before.",
+        "Look",
+        (OVERVIEW, ROLLOUT, HOST),
+    ),
+    Command(
+        "maximise", "m", "m", "Maximise", "Give the pane the whole screen, and back.", "Look", (OVERVIEW, ROLLOUT, HOST)
+    ),
+    Command("freeze", "z", "z", "Freeze", "Keep the view as it is, and let it go on again.", "Look"),
+    Command("copy", "y", "y", "Copy", "Copy the id of what the cursor is on.", "Look", _LISTS),
+    Command("theme", "T", "T", "Theme", "Change between dark and light.", "Look"),
+    Command("command", "colon", ":", "Command", "Find a command by its name.", "Look", footer=True),
+    Command("help", "question_mark", "?", "Help", "Every key that works here.", "Look", footer=True),
+    Command(
+        "quit", "q", "q", "Quit", "Leave the console; ctrl+c does it too. Nothing on the server changes by it.", "Look"
+    ),
+    Command("down", "j,down", "j ↓", "Down", "One row down.", "Lists", (LIST,)),
+    Command("up", "k,up", "k ↑", "Up", "One row up.", "Lists", (LIST,)),
+    Command("top", "g,home", "g", "First", "The first row.", "Lists", (LIST,)),
+    Command("bottom", "G,end", "G", "Last", "The last row.", "Lists", (LIST,)),
+    Command("page_down", "pagedown,ctrl+f", "page down", "Page down", "One page down.", "Lists", (LIST,)),
+    Command("page_up", "pageup,ctrl+b", "page up", "Page up", "One page up.", "Lists", (LIST,)),
+    Command(
+        "mark", "space", "space", "Mark", "Mark the row; marks stay through filters and refreshes.", "Lists", (LIST,)
+    ),
+)
+
+BY_NAME = {command.name: command for command in COMMANDS}
+
+WITHOUT_SCREEN = ("EnrolmentService", "ReleasesService", "RepositoryService", "ServerInfoService", "TokensService")
+"""Services of the contract that no screen shows yet, those of agents apart; this list may only shrink."""
+
+
+def of_place(place: str) -> list[Command]:
+    """Return the commands of a screen, lists' keys apart."""
+    return [command for command in COMMANDS if command.here(place) and command.places != (LIST,)]

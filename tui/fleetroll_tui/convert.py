@@ -1,0 +1,247 @@
+"""The contract's messages as the console's own values."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from fleetroll.v1 import reasons_pb2, rollouts_pb2, types_pb2
+from fleetroll_tui.model.updates import Alive, Changed, Page, Resync, Stand
+from fleetroll_tui.model.values import (
+    NO_ATTEMPT,
+    Attempt,
+    Decision,
+    Happening,
+    Host,
+    Late,
+    Limits,
+    Member,
+    Product,
+    Rollout,
+    Switch,
+    Wave,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+    from fleetroll.v1 import agents_pb2, events_pb2
+    from fleetroll_tui.model.updates import Update
+
+
+def update(message: events_pb2.WatchEventsResponse) -> Update:
+    """Return what a message to a watcher says; one of a kind that is not known yet is a sign of life."""
+    sent_at = seconds(message.sent_at)
+    match message.WhichOneof("message"):
+        case "snapshot":
+            return Page(sent_at, stand(message.snapshot), message.snapshot.last)
+        case "changes":
+            happenings = tuple(happening(each) for each in message.changes.events)
+            return Changed(sent_at, stand(message.changes), happenings)
+        case "resync":
+            return Resync(sent_at, message.resync.reason)
+        case _:
+            return Alive(sent_at)
+
+
+def stand(said: events_pb2.Snapshot | events_pb2.Changes) -> Stand:
+    """Return what stands by a page or a batch."""
+    return Stand(
+        tuple(rollout(each) for each in said.rollouts),
+        tuple(switch(each) for each in said.kill_switches),
+        tuple(host(each) for each in said.agents),
+        tuple(member(each) for each in said.rollout_hosts),
+    )
+
+
+def seconds(instant: Timestamp) -> float:
+    """Return seconds since the epoch; 0 for one that is absent."""
+    return instant.seconds + instant.nanos / 1e9
+
+
+@lru_cache(maxsize=64)
+def attempt_state(value: types_pb2.AttemptState.ValueType) -> str:
+    """Return "rolled_back" for ATTEMPT_STATE_ROLLED_BACK; "" for none, "state 99" for one that is not known yet."""
+    return _short(types_pb2.AttemptState.Name, value, "ATTEMPT_STATE_") or ""
+
+
+@lru_cache(maxsize=64)
+def rollout_state(value: rollouts_pb2.RolloutState.ValueType) -> str:
+    """Return "running" for ROLLOUT_STATE_RUNNING."""
+    return _short(rollouts_pb2.RolloutState.Name, value, "ROLLOUT_STATE_")
+
+
+@lru_cache(maxsize=64)
+def wave_state(value: rollouts_pb2.WaveState.ValueType) -> str:
+    """Return "baking" for WAVE_STATE_BAKING."""
+    return _short(rollouts_pb2.WaveState.Name, value, "WAVE_STATE_")
+
+
+@lru_cache(maxsize=256)
+def code(value: reasons_pb2.ReasonCode.ValueType) -> str:
+    """Return "EXITED" for REASON_CODE_EXITED; "" for none."""
+    return _short(reasons_pb2.ReasonCode.Name, value, "REASON_CODE_").upper()
+
+
+def _short(name: object, value: int, prefix: str) -> str:
+    try:
+        said: str = name(value)  # type: ignore[operator]
+    except ValueError:  # a newer server's word
+        return f"state {value}"
+    short = said.removeprefix(prefix).lower()
+    return "" if short == "unspecified" else short
+
+
+def counts(said: Iterable[rollouts_pb2.StateCount]) -> dict[str, int]:
+    """Return hosts by state."""
+    return {attempt_state(each.state): each.hosts for each in said if each.hosts}
+
+
+def decision(said: types_pb2.Decision) -> Decision:
+    """Return a decision."""
+    return Decision(said.actor.id, said.reason, code(said.code), seconds(said.decided_at))
+
+
+def attempt(said: types_pb2.Attempt) -> Attempt:
+    """Return an attempt."""
+    if not said.id:
+        return NO_ATTEMPT
+    return Attempt(
+        said.id,
+        said.rollout_id,
+        said.from_version,
+        said.to_version,
+        attempt_state(said.state),
+        said.step,
+        code(said.code),
+        said.message,
+        said.output_tail,
+        seconds(said.offered_at),
+        seconds(said.granted_at),
+        seconds(said.ended_at),
+        said.unproven,
+    )
+
+
+def host(said: agents_pb2.Agent) -> Host:
+    """Return a host."""
+    return Host(
+        said.id,
+        said.fleet_id,
+        said.name,
+        said.platform.os,
+        said.platform.arch,
+        dict(said.labels),
+        said.online,
+        seconds(said.last_seen_at),
+        tuple(_product(each) for each in said.products),
+        said.quarantined,
+        said.revoked,
+        seconds(said.enrolled_at),
+        said.time_zone,
+        said.disk_free_bytes,
+        said.container_marker,
+    )
+
+
+def _product(said: agents_pb2.ProductStatus) -> Product:
+    return Product(
+        said.product,
+        said.current_version,
+        said.target_version,
+        attempt_state(said.update_state),
+        attempt(said.last_attempt),
+        seconds(said.last_success_at),
+        said.healthy,
+    )
+
+
+def member(said: rollouts_pb2.RolloutHost) -> Member:
+    """Return a host of a rollout."""
+    return Member(
+        said.agent_id,
+        said.name,
+        said.wave,
+        attempt(said.attempt),
+        code(said.waiting),
+        said.online,
+        seconds(said.changed_at),
+    )
+
+
+def rollout(said: rollouts_pb2.Rollout) -> Rollout:
+    """Return a rollout."""
+    return Rollout(
+        said.id,
+        said.fleet_id,
+        said.product,
+        said.version,
+        rollout_state(said.state),
+        said.decision_revision,
+        tuple(_wave(each) for each in said.waves),
+        _limits(said.limits),
+        decision(said.state_decision),
+        decision(said.started),
+        seconds(said.ended_at),
+        counts(said.counts),
+        said.manual_advance,
+        said.waiting_for,
+        _late(said.late) if said.HasField("late") else None,
+    )
+
+
+def _wave(said: rollouts_pb2.Wave) -> Wave:
+    return Wave(
+        said.number,
+        wave_state(said.state),
+        said.hosts,
+        counts(said.counts),
+        said.gate,
+        said.bad,
+        said.attempted,
+        said.baked.seconds + said.baked.nanos / 1e9,
+        seconds(said.opened_at),
+        seconds(said.ended_at),
+    )
+
+
+def _limits(said: rollouts_pb2.RolloutLimits) -> Limits:
+    return Limits(
+        said.max_concurrent,
+        said.max_failed,
+        said.failure_limit,
+        said.min_sample,
+        said.bake.seconds + said.bake.nanos / 1e9,
+        said.soak.seconds + said.soak.nanos / 1e9,
+        said.max_downloading,
+        said.max_out,
+    )
+
+
+def _late(said: rollouts_pb2.LateHosts) -> Late:
+    stopped = decision(said.stopped) if said.HasField("stopped") else None
+    return Late(said.left, said.waiting, said.under_way, said.bad, stopped)
+
+
+def switch(said: rollouts_pb2.KillSwitch) -> Switch:
+    """Return a kill switch."""
+    return Switch(said.scope, said.active, decision(said.decision), said.in_use)
+
+
+def happening(said: events_pb2.Event) -> Happening:
+    """Return an event."""
+    return Happening(
+        said.id,
+        seconds(said.occurred_at),
+        said.kind,
+        said.fleet_id,
+        said.decision.actor.id,
+        said.decision.reason,
+        code(said.code or said.decision.code),
+        said.rollout_id,
+        said.agent_id,
+        attempt_state(said.attempt_state),
+        said.message,
+    )

@@ -1,0 +1,1 @@
+"""Where updates come from: a server, or a recording of one."""

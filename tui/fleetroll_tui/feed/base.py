@@ -1,0 +1,58 @@
+"""What the console needs of a server, as a protocol: real, recorded, or a test's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from fleetroll_tui.model.updates import Older, Update
+    from fleetroll_tui.model.values import Attempt
+
+
+class Server(Protocol):
+    """A server to be watched, and the few decisions that are taken from here.
+
+    Decisions raise ``FleetrollError`` with code and remedy. What they lead to is seen by watching: their answers
+    are not shown.
+    """
+
+    recording: bool
+    """True for one that only plays back."""
+
+    def watch(self, rollout_id: str = "") -> AsyncIterator[Update]:
+        """Yield what stands and what happens, for ever, through cuts; with an id the hosts of that rollout alone."""
+        ...
+
+    async def older(self, *, rollout_id: str = "", host_id: str = "") -> Older:
+        """Return the newest events of a rollout, of a host, or of all."""
+        ...
+
+    async def attempts(self, host_id: str) -> tuple[Attempt, ...]:
+        """Return a host's attempts, newest first."""
+        ...
+
+    async def pause(self, rollout_id: str, reason: str) -> None:
+        """Pause a rollout."""
+        ...
+
+    async def resume(self, rollout_id: str, revision: int, reason: str) -> None:
+        """Let a rollout go on, as decided on a revision."""
+        ...
+
+    async def advance(self, rollout_id: str, revision: int, reason: str) -> None:
+        """Open the wave that waits, as decided on a revision."""
+        ...
+
+    async def cancel(self, rollout_id: str, reason: str) -> None:
+        """Cancel a rollout; hosts under way go back."""
+        ...
+
+    async def press(self, fleet_id: str, reason: str) -> None:
+        """Press the kill switch of a fleet; "" for all fleets."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        ...

@@ -1,0 +1,114 @@
+"""A recording: one JSON document per line, each a message to a watcher with the second in which it came.
+
+``{"after": 1.4, "stream": "", "message": {...}}``; ``stream`` is the rollout whose hosts it is about, or "".
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
+
+from fleetroll.v1 import events_pb2
+from fleetroll_client import Changed, Snapshot
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fleetroll_client import Update as Followed
+
+
+class Entry(NamedTuple):
+    """One line of a recording; ``after`` in seconds from its beginning."""
+
+    after: float
+    stream: str
+    message: events_pb2.WatchEventsResponse
+
+
+class Journal:
+    """Writes a recording."""
+
+    def __init__(self, path: Path) -> None:
+        """Begin a file.
+
+        Raises:
+            RequestError: it can't be written, or is there already (caller's fault).
+        """
+        try:
+            self._file: IO[str] = path.open("x", encoding="utf-8")
+        except OSError as error:
+            message = f"record: {path} can't be written: {error.strerror}"
+            raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="name a file that is not there") from error
+        self._began = time.monotonic()
+
+    def write(self, stream: str, message: events_pb2.WatchEventsResponse) -> None:
+        """Write one message down. A disk that is full ends the recording, not the console."""
+        if self._file.closed:
+            return
+        try:
+            self._file.write(line_of(Entry(time.monotonic() - self._began, stream, message)) + "\n")
+            self._file.flush()
+        except OSError:
+            self.close()
+
+    def close(self) -> None:
+        """End it."""
+        self._file.close()
+
+
+def line_of(entry: Entry) -> str:
+    """Return an entry as one line."""
+    fields = MessageToDict(entry.message, preserving_proto_field_name=True)
+    return json.dumps(
+        {"after": round(entry.after, 3), "stream": entry.stream, "message": fields},
+        separators=(",", ":"),
+        sort_keys=True,
+    )
+
+
+def entries(path: Path) -> list[Entry]:
+    """Read a recording.
+
+    Raises:
+        RequestError: it can't be read, or a line is no entry; the line is named (caller's fault).
+    """
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"replay: {path} can't be read"
+        raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="name a recording made by --record") from error
+    return [_entry(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def _entry(path: Path, number: int, line: str) -> Entry:
+    try:
+        read = json.loads(line)
+        message = ParseDict(read["message"], events_pb2.WatchEventsResponse(), ignore_unknown_fields=True)
+        return Entry(float(read["after"]), str(read["stream"]), message)
+    except (ValueError, TypeError, KeyError, ParseError) as error:
+        said = f"replay: line {number} of {path} is no entry of a recording"
+        raise RequestError(said, code=Code.INVALID_ARGUMENT, remedy="name a recording made by --record") from error
+
+
+def message_of(followed: Followed) -> events_pb2.WatchEventsResponse | None:
+    """Return what a follower handed over as the message that says the same; None for anything but things."""
+    if not isinstance(followed, Snapshot | Changed):
+        return None
+    things = {
+        "rollouts": followed.rollouts,
+        "kill_switches": followed.kill_switches,
+        "agents": followed.agents,
+        "rollout_hosts": followed.rollout_hosts,
+    }
+    message = events_pb2.WatchEventsResponse(cursor=followed.cursor)
+    message.sent_at.FromDatetime(followed.sent_at)
+    if isinstance(followed, Snapshot):
+        message.snapshot.CopyFrom(events_pb2.Snapshot(last=True, **things))  # type: ignore[arg-type]
+    else:
+        message.changes.CopyFrom(events_pb2.Changes(events=followed.events, **things))  # type: ignore[arg-type]
+    return message

@@ -1,0 +1,87 @@
+"""A recording that is played back as if it were a server. Nothing can be decided in it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
+from fleetroll_tui import convert
+from fleetroll_tui.feed.journal import entries
+from fleetroll_tui.model.updates import Older
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from fleetroll_tui.model.updates import Update
+    from fleetroll_tui.model.values import Attempt
+
+
+class Replay:
+    """A server that was."""
+
+    recording = True
+
+    def __init__(self, path: Path, speed: float = 1.0) -> None:
+        """Read the recording.
+
+        Args:
+            path: the file.
+            speed: how many recorded seconds go by in one; 0 for all of it at once.
+
+        Raises:
+            RequestError: it can't be read (caller's fault).
+        """
+        self._entries = entries(path)
+        self._speed = speed
+
+    async def watch(self, rollout_id: str = "") -> AsyncIterator[Update]:
+        """Yield what was recorded, in its time, and then nothing more."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for entry in self._entries:
+            if entry.stream != rollout_id:
+                continue
+            due = began + entry.after / self._speed if self._speed else 0.0
+            if due > loop.time():
+                await asyncio.sleep(due - loop.time())
+            yield convert.update(entry.message)
+        await asyncio.Event().wait()
+
+    async def older(self, *, rollout_id: str = "", host_id: str = "") -> Older:  # noqa: ARG002 (the protocol's)
+        """Return nothing: what was recorded comes by watching."""
+        return Older(())
+
+    async def attempts(self, host_id: str) -> tuple[Attempt, ...]:  # noqa: ARG002 (the protocol's)
+        """Return nothing: the newest attempt stands in the host itself."""
+        return ()
+
+    async def pause(self, rollout_id: str, reason: str) -> None:  # noqa: ARG002 (the protocol's)
+        """Refuse."""
+        raise _refusal()
+
+    async def resume(self, rollout_id: str, revision: int, reason: str) -> None:  # noqa: ARG002 (the protocol's)
+        """Refuse."""
+        raise _refusal()
+
+    async def advance(self, rollout_id: str, revision: int, reason: str) -> None:  # noqa: ARG002 (the protocol's)
+        """Refuse."""
+        raise _refusal()
+
+    async def cancel(self, rollout_id: str, reason: str) -> None:  # noqa: ARG002 (the protocol's)
+        """Refuse."""
+        raise _refusal()
+
+    async def press(self, fleet_id: str, reason: str) -> None:  # noqa: ARG002 (the protocol's)
+        """Refuse."""
+        raise _refusal()
+
+    async def close(self) -> None:
+        """Have nothing to let go of."""
+
+
+def _refusal() -> RequestError:
+    message = "this is a recording: nothing can be decided in it"
+    return RequestError(message, code=Code.UNAVAILABLE, remedy="start the console with --server")

@@ -1,0 +1,86 @@
+"""Which decisions a rollout takes now, and why it does not take the others. The server has the last word."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fleetroll_tui.model.values import ACTIVE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fleetroll_tui.model.values import Rollout, Switch
+
+MENDED_BY_A_PERSON = frozenset({"PAUSED", "SUSPENDED", "INTERNAL"})
+"""Why late hosts stopped, where a person can let them go on."""
+
+
+def name_of(rollout: Rollout) -> str:
+    """Return what people call a rollout."""
+    return f"{rollout.product}-{rollout.version}"
+
+
+def why_not_pause(rollout: Rollout) -> str:
+    """Return why it can't be paused; "" when it can."""
+    if rollout.state == "completed":
+        going = rollout.late is not None and rollout.late.left > 0 and rollout.late.stopped is None
+        return "" if going else "it has completed"
+    if rollout.ended:
+        return f"it is {_words(rollout)}"
+    return f"it is {_words(rollout)} already" if rollout.state in {"paused", "halted"} else ""
+
+
+def why_not_continue(rollout: Rollout, pressed: Iterable[Switch]) -> str:
+    """Return why it can't go on; "" when it can."""
+    for switch in pressed:
+        if switch.scope in {"global", f"fleet/{rollout.fleet_id}"}:
+            return f"the kill switch {switch.scope} is pressed: lift it first"
+    if rollout.state == "completed" and rollout.late is not None and rollout.late.stopped is not None:
+        code = rollout.late.stopped.code
+        return "" if code in MENDED_BY_A_PERSON else f"its late hosts were stopped for good: {code}"
+    return "" if rollout.state in {"paused", "halted"} else f"it is {_words(rollout)}: nothing to continue"
+
+
+def why_not_advance(rollout: Rollout) -> str:
+    """Return why no wave can be opened; "" when one waits for a person.
+
+    A paused one may hold a wave whose gate can't tell; only the server knows, so that is asked of it.
+    """
+    wave = rollout.wave
+    if rollout.state == "paused" and wave is not None and wave.state in {"open", "baking"}:
+        return "" if _ended_all(wave.counts) else "it is paused: continue it"
+    if rollout.state != "running":
+        return f"it is {_words(rollout)}"
+    waits = wave is not None and wave.state == "awaiting_approval"
+    return "" if waits else "no wave waits for you"
+
+
+def why_not_cancel(rollout: Rollout) -> str:
+    """Return why it can't be cancelled; "" when it can."""
+    if rollout.state == "completed":
+        return "" if rollout.late is not None and rollout.late.left > 0 else "it has completed"
+    return f"it is {_words(rollout)}" if rollout.ended else ""
+
+
+def waits_for_person(rollout: Rollout) -> str:
+    """Return what a rollout waits for from a person; "" for nothing."""
+    wave = rollout.wave
+    if rollout.state == "halted":
+        return "halted: continue or cancel"
+    if rollout.state == "paused":
+        return "paused: continue or cancel"
+    if rollout.state == "awaiting_approval":
+        return "awaits approval"
+    if rollout.state == "running" and wave is not None and wave.state == "awaiting_approval":
+        return f"wave {wave.number} waits to be opened"
+    if rollout.late is not None and rollout.late.stopped is not None:
+        return "late hosts stopped" if rollout.late.stopped.code in MENDED_BY_A_PERSON else ""
+    return ""
+
+
+def _ended_all(counts: dict[str, int]) -> bool:
+    return not any(hosts for state, hosts in counts.items() if state in ACTIVE or state in {"", "pending"})
+
+
+def _words(rollout: Rollout) -> str:
+    return rollout.state.replace("_", " ")

@@ -1,0 +1,158 @@
+"""What a rollout's numbers mean: shares, the gate against its limit, what starts now, what changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fleetroll_tui.model.values import ACTIVE, AFTER_GO, BAD
+
+if TYPE_CHECKING:
+    from fleetroll_tui.model.values import Rollout, Wave
+
+SHARES = ("done", "active", "bad", "other", "pending")
+"""The parts of a bar in their order."""
+CLOSE = 0.75
+"""A gate that used up this share of a limit is close to it."""
+
+
+def shares(counts: dict[str, int], hosts: int) -> dict[str, int]:
+    """Return hosts by part of a bar; whoever is counted in no state is pending."""
+    found = dict.fromkeys(SHARES, 0)
+    for state, number in counts.items():
+        if state == "succeeded":
+            part = "done"
+        elif state in BAD:
+            part = "bad"
+        elif state in ACTIVE:
+            part = "active"
+        else:
+            part = "pending" if state in {"", "pending"} else "other"
+        found[part] += number
+    found["pending"] += max(0, hosts - sum(found.values()))
+    return found
+
+
+def cells(parts: dict[str, int], width: int) -> dict[str, int]:
+    """Share ``width`` cells; a part with any host has a cell, at the cost of the largest."""
+    total = sum(parts.values())
+    if not total or width <= 0:
+        return dict.fromkeys(parts, 0)
+    found = {part: max(1, hosts * width // total) if hosts else 0 for part, hosts in parts.items()}
+    while sum(found.values()) > width:
+        found[max(found, key=lambda part: found[part])] -= 1
+    found[max(found, key=lambda part: found[part])] += width - sum(found.values())
+    return found
+
+
+def ended(counts: dict[str, int]) -> int:
+    """Return how many hosts have ended, however."""
+    return sum(hosts for state, hosts in counts.items() if state not in ACTIVE and state not in {"", "pending"})
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A wave's gate against its limits.
+
+    Attributes:
+        rate: bad of attempted, 0 to 1.
+        used: the share of the nearest limit that is used up; 1 and more is over.
+    """
+
+    bad: int
+    attempted: int
+    rate: float
+    max_failed: int
+    failure_limit: float
+    used: float
+
+    @property
+    def close(self) -> bool:
+        """Tell whether little more would halt the wave."""
+        next_halts = 0 < self.bad == self.max_failed - 1
+        return next_halts or CLOSE <= self.used < 1
+
+    @property
+    def over(self) -> bool:
+        """Tell whether the limit is reached."""
+        return self.used >= 1
+
+
+def gate(rollout: Rollout, wave: Wave) -> Gate:
+    """Return the gate of a wave by the numbers that the server counted."""
+    limits = rollout.limits
+    rate = wave.bad / wave.attempted if wave.attempted else 0.0
+    return Gate(
+        wave.bad, wave.attempted, rate, limits.max_failed, limits.failure_limit, wave.bad / max(1, limits.max_failed)
+    )
+
+
+@dataclass(frozen=True)
+class Starts:
+    """What a decision to spread starts.
+
+    Attributes:
+        wave: number of the wave; 0 for none.
+        waiting: hosts of it that have not started.
+        at_once: how many of these may be under way at once, now.
+    """
+
+    wave: int
+    waiting: int
+    at_once: int
+
+
+def starts_on_resume(rollout: Rollout) -> Starts:
+    """Return what starts when the rollout goes on.
+
+    These are hosts of the wave that it stands at. Where none is left there, the gate speaks, and the next wave opens by
+    itself unless each waits for a person: its hosts are meant then.
+    """
+    wave = rollout.wave
+    if wave is None:
+        return Starts(0, 0, 0)
+    if not rollout.manual:
+        wave = next((each for each in rollout.waves if each.number >= wave.number and _waiting(each)), wave)
+    return _starts(rollout, wave)
+
+
+def starts_on_advance(rollout: Rollout) -> Starts:
+    """Return what starts when the wave that waits is opened."""
+    for wave in rollout.waves:
+        if wave.state in {"pending", "awaiting_approval"}:
+            return _starts(rollout, wave)
+    return Starts(0, 0, 0)
+
+
+def _waiting(wave: Wave) -> int:
+    return shares(wave.counts, wave.hosts)["pending"]
+
+
+def _starts(rollout: Rollout, wave: Wave) -> Starts:
+    waiting = _waiting(wave)
+    room = max(0, rollout.limits.max_concurrent - rollout.hosts_in(AFTER_GO))
+    return Starts(wave.number, waiting, min(room, waiting))
+
+
+def seconds_left(rollout: Rollout, per_minute: float) -> float | None:
+    """Return how long it goes on at this rate; None when nothing tells."""
+    left = rollout.hosts - ended(rollout.counts)
+    return left / per_minute * 60 if per_minute > 0 and left > 0 and rollout.state == "running" else None
+
+
+def what_changed(before: Rollout, after: Rollout) -> list[str]:
+    """Return, in words, what makes a decision on ``before`` stale."""
+    found = []
+    if before.state != after.state:
+        why = f": {after.why.reason or after.why.code}" if after.why.reason or after.why.code else ""
+        found.append(f"state {before.state} → {after.state}{why}")
+    if before.bad != after.bad:
+        found.append(f"bad hosts {before.bad} → {after.bad}")
+    for old, new in zip(before.waves, after.waves, strict=False):
+        if old.state != new.state:
+            found.append(f"wave {new.number} {old.state} → {new.state}")
+        elif old.gate != new.gate:
+            found.append(f"gate of wave {new.number}: {new.gate}")
+    if before.limits != after.limits:
+        found.append("its limits")
+    return found or ([f"revision {before.revision} → {after.revision}"] if before.revision != after.revision else [])

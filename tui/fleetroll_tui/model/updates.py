@@ -1,0 +1,81 @@
+"""What a feed says: a part of a snapshot, changes, or a word about the connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fleetroll_tui.model.values import Happening, Host, Member, Rollout, Switch
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Things as they stand; each replaces the one of the same id."""
+
+    rollouts: tuple[Rollout, ...] = ()
+    switches: tuple[Switch, ...] = ()
+    hosts: tuple[Host, ...] = ()
+    members: tuple[Member, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a snapshot: what is known is replaced when the last one is there, never before."""
+
+    sent_at: float
+    stand: Stand
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What happened, and what stands after it."""
+
+    sent_at: float
+    stand: Stand
+    happenings: tuple[Happening, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Older:
+    """What happened before the watch began, newest first; already known ones may be among them."""
+
+    happenings: tuple[Happening, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """The server is there; nothing changed."""
+
+    sent_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Resync:
+    """What is known is about to be replaced."""
+
+    sent_at: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Nothing is heard, or the connection is gone.
+
+    Attributes:
+        code: the error's code.
+        message: what happened, in words.
+        remedy: what the reader can do about it; empty where waiting is all.
+        tries: number of the try to connect that is under way; 0 while the connection is open but silent.
+        final: True when trying again is no use: a token that is refused.
+    """
+
+    code: str
+    message: str
+    remedy: str = ""
+    tries: int = 0
+    final: bool = False
+
+
+Update = Page | Changed | Older | Alive | Resync | Lost

@@ -1,0 +1,108 @@
+"""The program ``fleetroll-console``: options, files, and one sentence for every error."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import locale
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleetroll_client import Wanted, resolve
+from fleetroll_client.contexts import Environment
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import FleetrollError, RequestError
+from fleetroll_tui.app import ConsoleApp
+from fleetroll_tui.feed.journal import Journal
+from fleetroll_tui.feed.live import LiveServer
+from fleetroll_tui.feed.replay import Replay
+from fleetroll_tui.sweeping import by_hand
+from fleetroll_tui.text import clean
+from fleetroll_tui.theme import PALETTES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_BANDS = {
+    Environment.PRODUCTION: "production",
+    Environment.STAGING: "staging",
+    Environment.DEVELOPMENT: "staging",
+}
+
+ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+"""Signals that end the console in order: a terminal is never left without echo, or on the console's own screen."""
+KILLED = 128
+"""A program that a signal ended says this and the signal's number."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the console; every error is one line on standard error and the exit code 1, of usage 2."""
+    said = parser().parse_args(arguments)
+    try:
+        return asyncio.run(_run(_console(said)))
+    except FleetrollError as error:
+        sys.stderr.write(f"fleetroll-console: {clean(str(error), 2000)}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    found = argparse.ArgumentParser(
+        prog="fleetroll-console", description="Watch a fleet and its rollouts live, and stop them.", allow_abbrev=False
+    )
+    add = found.add_argument
+    add("--context", metavar="NAME", help="a named server of the file of contexts (FLEETROLL_CONTEXT)")
+    add("--server", metavar="HOST:PORT", help="the server (FLEETROLL_SERVER)")
+    add("--ca", type=Path, metavar="FILE", help="the server's CA certificate (FLEETROLL_CA)")
+    add("--token-file", type=Path, metavar="FILE", help="file with the API token (FLEETROLL_TOKEN_FILE)")
+    add("--ascii", action="store_true", help="write nothing outside ASCII; so it is where the locale is not UTF-8")
+    add("--theme", choices=sorted(PALETTES), default="dark", help="dark (the default) or light")
+    add("--replay", type=Path, metavar="FILE", help="play a recording instead of asking a server")
+    add("--record", type=Path, metavar="FILE", help="write down whatever the server says; the file must be new")
+    return found
+
+
+async def _run(make: Callable[[], ConsoleApp]) -> int:
+    """Run the console in its loop, and let go of the server."""
+    by_hand()
+    app = make()
+    loop = asyncio.get_running_loop()
+    for number in ENDING:
+        loop.add_signal_handler(number, app.exit, None, KILLED + number)
+    try:
+        return await app.run_async() or app.return_code or 0
+    finally:
+        await app.server.close()
+
+
+def _console(said: argparse.Namespace) -> Callable[[], ConsoleApp]:
+    """Return what makes the app, with every file read.
+
+    Raises:
+        RequestError: an option is missing, or a file can't be used (caller's fault).
+    """
+    look = {"ticks": time.monotonic, "theme_name": said.theme, "ascii_only": said.ascii or not _speaks_utf8()}
+    if said.replay is not None:
+        if said.server or said.record:
+            message = "replay: a recording is played alone"
+            raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="leave out --server and --record")
+        replay = Replay(said.replay)
+        return lambda: ConsoleApp(replay, environment=said.replay.name, **look)
+    meant = resolve(Wanted(said.server or "", said.ca, said.token_file, said.context or ""))
+    journal = Journal(said.record) if said.record is not None else None
+    environment = meant.context if meant.environment is not Environment.OTHER else ""
+    look["band"] = _BANDS.get(meant.environment, "")
+    look["who"] = f"context {meant.context}" if meant.context and not environment else ""
+    return lambda: ConsoleApp(
+        LiveServer(meant.endpoint, journal), environment=environment or meant.endpoint.address, **look
+    )
+
+
+def _speaks_utf8() -> bool:
+    """Tell whether the terminal's locale is UTF-8."""
+    return "utf" in locale.getpreferredencoding(False).casefold()  # noqa: FBT003 (the locale of the process as it is)

@@ -1,0 +1,379 @@
+"""What all screens have: the line at the top, the band of the kill switch, the filter, the line of keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.screen import Screen
+
+from fleetroll_tui import commands
+from fleetroll_tui.model.terms import FilterError
+from fleetroll_tui.places import Place
+from fleetroll_tui.screens.deciding import why_not
+from fleetroll_tui.screens.help import HelpScreen
+from fleetroll_tui.screens.panels import lost_words, switch_lines
+from fleetroll_tui.text import clean
+from fleetroll_tui.widgets.filterbar import FilterBar
+from fleetroll_tui.widgets.keyline import KeyLine
+from fleetroll_tui.widgets.lines import Lines
+from fleetroll_tui.widgets.table import VirtualTable
+from fleetroll_tui.widgets.topline import TopLine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.app import ComposeResult
+    from textual.events import DescendantFocus
+    from textual.widget import Widget
+
+    from fleetroll_tui.app import ConsoleApp
+    from fleetroll_tui.commands import Command
+    from fleetroll_tui.model.values import Rollout
+    from fleetroll_tui.widgets.topline import Top
+
+
+TABS_BELOW = 100
+"""Columns below which one pane is seen at a time."""
+
+
+def bindings(kind: str) -> list[Binding]:
+    """Return the keys of a screen, from the registry."""
+    return [
+        Binding(command.key, f"command('{command.name}')", command.label, show=False)
+        for command in commands.of_place(kind)
+    ]
+
+
+class ConsoleScreen(Screen[None]):
+    """A screen of the console."""
+
+    kind: ClassVar[str] = ""
+    hint: ClassVar[str] = "text  state:failed  version:<1.5  !not  a | b"
+    panes: ClassVar[tuple[str, ...]] = ()
+    """Ids of the panes that the tab key goes through, in its order."""
+    closed: ClassVar[tuple[str, ...]] = ()
+    """Ids of the tables whose rows can't be opened."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Take the keys of the screen from the registry."""
+        cls.BINDINGS = [*bindings(cls.kind)]
+        super().__init_subclass__(**options)
+
+    def __init__(self, place: Place) -> None:
+        """Show a place."""
+        super().__init__()
+        self.place = place
+        self.session = self.console.session
+        self.paint = self.console.paint
+        self._second = -1
+        self._revisions: tuple[int, ...] = ()
+        self._going_to = ""
+
+    @property
+    def console(self) -> ConsoleApp:
+        """Return the app, typed."""
+        return cast("ConsoleApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """Put the frame around the body."""
+        yield TopLine(self.paint, id="top")
+        yield Lines(self.paint, grows=True, id="switch")
+        with Vertical(id="body"):
+            yield from self.compose_body()
+        yield FilterBar(self.paint, self.paint.word(self.hint), id="filter")
+        yield KeyLine(self.paint, id="keys")
+
+    def compose_body(self) -> ComposeResult:
+        """Make the screen's own part."""
+        raise NotImplementedError
+
+    def crumbs(self) -> tuple[str, ...]:
+        """Return where one is."""
+        return (self.kind,)
+
+    # Painting.
+
+    def on_resize(self) -> None:
+        """Paint anew for the new size, when it is laid out."""
+        self.call_after_refresh(self.repaint_now)
+
+    def on_screen_resume(self) -> None:
+        """Paint at once, when it is laid out: nobody waits for the next time."""
+        self.call_after_refresh(self.console.repaint)
+
+    def show_frame(self, top: Top) -> None:
+        """Show the lines around the body."""
+        if not self.is_mounted or not self.query("#keys"):
+            return
+        self.query_one("#top", TopLine).show(top)
+        pressed = self.session.fleet.pressed
+        band = self.query_one("#switch", Lines)
+        band.set_class(bool(pressed), "-on")
+        band.show_lines(switch_lines(pressed, self.session.now))
+        self.query_one("#body").set_class(top.stale and self.session.fleet.loaded, "-stale")
+        footer = [command for command in self.working() if command.footer]
+        self.query_one("#keys", KeyLine).show(footer, self._warning())
+
+    def _warning(self) -> str:
+        if self.console.armed_at is None:
+            return ""
+        return f"H again within 3 s: HALT {self.halt_scope()[1]}. Nothing new starts after that."
+
+    def repaint(self, now: float) -> None:
+        """Show what is known now, if anything of it changed or a second has passed."""
+        if not self.is_mounted or not self.query("#keys"):
+            return
+        sizes = tuple(lines.size for lines in self.query(Lines))  # what is said depends on the room for it
+        revisions, second = (*self.revisions(), hash(sizes)), int(now)
+        if revisions != self._revisions or second != self._second:
+            self._revisions, self._second = revisions, second
+            self.paint_body(now)
+
+    def revisions(self) -> tuple[int, ...]:
+        """Return numbers that move when anything that may be shown changed."""
+        fleet = self.session.fleet
+        return (
+            int(fleet.loaded),
+            fleet.hosts.revision,
+            fleet.rollouts.revision,
+            fleet.switches.revision,
+            fleet.ring.revision,
+            hash(self.session.link.lost),
+        )
+
+    def paint_body(self, now: float) -> None:
+        """Show the screen's own part."""
+        raise NotImplementedError
+
+    def repaint_now(self) -> None:
+        """Show what is known without waiting for the next time."""
+        self._second = -1
+        self.repaint(self.session.now)
+
+    def waiting_words(self, empty: str) -> str:
+        """Return what an empty list says: that nothing came yet, why, or what the next step is."""
+        link = self.session.link
+        if self.session.fleet.loaded:
+            return empty
+        if link.lost is None:
+            return "loading the fleet…"
+        return lost_words(link.lost)
+
+    # Commands.
+
+    def rollout(self) -> Rollout | None:
+        """Return the rollout that decisions are about."""
+        return None
+
+    def listing(self) -> Any:
+        """Return the list that filter and sort are about; None for none."""
+        return None
+
+    def halt_scope(self) -> tuple[str, str]:
+        """Return whose kill switch H presses: the fleet's id ("" for all), and in words."""
+        rollout = self.rollout()
+        fleets = [each for each in self.session.fleet.fleets if self.session.fleet.fleets[each]]
+        fleet = rollout.fleet_id if rollout is not None else fleets[0] if len(fleets) == 1 else ""
+        return (fleet, f"fleet {clean(fleet, 40)}") if fleet else ("", "ALL fleets")
+
+    def why_not(self, name: str) -> str:
+        """Return why a command does nothing now; "" when it works."""
+        return why_not(self, name)
+
+    def working(self) -> list[Command]:
+        """Return the commands that work now."""
+        return [command for command in commands.of_place(self.kind) if not self.why_not(command.name)]
+
+    def runner(self, name: str) -> Callable[[], None]:
+        """Return a call that runs a command."""
+        return lambda: self.action_command(name)
+
+    def action_command(self, name: str) -> None:
+        """Run a command, or say why it does nothing."""
+        why = self.why_not(name)
+        if why:
+            self.console.say(commands.BY_NAME[name].label, why)
+        else:
+            getattr(self, f"do_{name}")()
+            self.console.repaint()
+
+    def do_overview(self) -> None:
+        """Go there."""
+        self.console.go(Place(commands.OVERVIEW))
+
+    def do_rollouts(self) -> None:
+        """Go there."""
+        self.console.go(Place(commands.ROLLOUTS))
+
+    def do_hosts(self) -> None:
+        """Go there."""
+        self.console.go(Place(commands.HOSTS))
+
+    def do_open(self) -> None:
+        """Open what has the focus."""
+        opened = getattr(self.focused, "open_row", None)
+        if opened is not None:
+            opened()
+
+    def do_leave(self) -> None:
+        """Give the pane its place back, clear the filter, or go back."""
+        listing = self.listing()
+        if self.maximized is not None:
+            self.minimize()
+        elif listing is not None and listing.filter is not None and not listing.filter.empty:
+            self.filter_by("")
+        else:
+            self._step(-1)
+
+    def do_last(self) -> None:
+        """Go to the view before this one, as a new step."""
+        place = self.console.history.last()
+        if place is not None:
+            self.console.go(place)
+
+    def do_older(self) -> None:
+        """Go back."""
+        self._step(-1)
+
+    def do_newer(self) -> None:
+        """Go forward."""
+        self._step(1)
+
+    def _step(self, by: int) -> None:
+        place = self.console.history.step(by)
+        if place is not None:
+            self.console.go_to(place)
+
+    def do_help(self) -> None:
+        """Show every key."""
+        self.app.push_screen(HelpScreen(self.kind, self.working()))
+
+    def do_command(self) -> None:
+        """Open the palette."""
+        self.app.action_command_palette()
+
+    def do_quit(self) -> None:
+        """Leave."""
+        self.app.exit(0)
+
+    def do_theme(self) -> None:
+        """Change between dark and light."""
+        self.console.set_palette("light" if self.console.palette_name == "dark" else "dark")
+
+    def do_freeze(self) -> None:
+        """Keep the view, or let it go on."""
+        self.console.frozen_at = None if self.console.frozen_at is not None else self.session.ticks()
+        self.repaint_now()
+
+    def do_copy(self) -> None:
+        """Copy the id under the cursor."""
+        table = self.focused
+        if isinstance(table, VirtualTable) and table.key:
+            self.app.copy_to_clipboard(table.key)
+            self.console.say("Copied", table.key)
+
+    def do_maximise(self) -> None:
+        """Give the pane with the focus the whole screen, or take it back."""
+        if self.maximized is not None:
+            self.minimize()
+        elif self.focused is not None:
+            self.maximize(self.focused)
+        self.call_after_refresh(self.repaint_now)
+
+    def do_pane(self) -> None:
+        """Go to the next pane."""
+        self._to_pane(1)
+
+    def do_pane_back(self) -> None:
+        """Go to the pane before."""
+        self._to_pane(-1)
+
+    def _to_pane(self, by: int) -> None:
+        here = self.pane_at()
+        self.show_pane(self.panes[(here + by) % len(self.panes)])
+
+    def pane_at(self) -> int:
+        """Return the number of the pane with the focus: also one that was given it and gets it in a moment."""
+        focused = self._going_to or (self.focused.id if self.focused is not None else None)
+        return self.panes.index(focused) if focused in self.panes else 0
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """Note that a pane has got the focus that it was given."""
+        if event.widget.id == self._going_to:
+            self._going_to = ""
+
+    def show_pane(self, name: str) -> None:
+        """Give a pane the focus, and its place on the screen where not all have one."""
+        for pane in self.panes:
+            self.set_class(pane == name, f"-at-{pane}")
+        target: Widget = self.query_one(f"#{name}")
+        self._going_to = "" if target is self.focused else name
+        target.focus()
+        self.call_after_refresh(self.repaint_now)
+
+    def do_halt(self) -> None:
+        """Arm the kill switch, or press it."""
+        self.console.press_halt(*self.halt_scope())
+
+    def _decide(self, act: Callable[[Rollout], None]) -> None:
+        rollout = self.rollout()
+        if rollout is not None:
+            act(rollout)
+
+    def do_pause(self) -> None:
+        """Pause at once."""
+        self._decide(self.console.pause)
+
+    def do_continue(self) -> None:
+        """Ask, then let it go on."""
+        self._decide(self.console.ask_continue)
+
+    def do_advance(self) -> None:
+        """Ask, then open the next wave."""
+        self._decide(self.console.ask_advance)
+
+    def do_cancel(self) -> None:
+        """Ask for the name, then cancel."""
+        self._decide(self.console.ask_cancel)
+
+    # Filter and order.
+
+    def do_filter(self) -> None:
+        """Write a filter."""
+        self.query_one("#filter", FilterBar).open(self.listing().filter.text)
+
+    def filter_by(self, text: str) -> None:
+        """Filter, or show what is wrong with the filter."""
+        bar = self.query_one("#filter", FilterBar)
+        try:
+            self.listing().filter_by(text)
+        except FilterError as error:
+            bar.fault(error)
+        else:
+            bar.fault(None)
+            self.repaint_now()
+
+    def on_filter_bar_changed(self, event: FilterBar.Changed) -> None:
+        """Filter with each key."""
+        self.filter_by(event.text)
+
+    def on_filter_bar_done(self) -> None:
+        """Go back to the rows."""
+        self.query_one("#filter", FilterBar).close()
+        self.focus_list()
+
+    def focus_list(self) -> None:
+        """Give the list the focus that the filter is about."""
+        self.query(VirtualTable).first().focus()
+
+    def do_sort(self) -> None:
+        """Sort by the next column."""
+        self.listing().sort_next()
+        self.repaint_now()
+
+    def do_turn(self) -> None:
+        """Turn the order round."""
+        self.listing().turn()
+        self.repaint_now()

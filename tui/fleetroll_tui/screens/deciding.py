@@ -1,0 +1,88 @@
+"""Why a command does nothing now, for each screen: the footer, the palette and the keys all ask this."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fleetroll_tui.model import decisions
+from fleetroll_tui.model.listing import Listing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fleetroll_tui.model.values import Rollout
+    from fleetroll_tui.screens.base import ConsoleScreen
+
+STALE = "what is shown may be old: wait for the connection"
+NO_ROLLOUT = "choose a rollout first"
+
+
+def why_not(screen: ConsoleScreen, name: str) -> str:
+    """Return why a command does nothing on a screen now; "" when it works."""
+    rule = _RULES.get(name)
+    return rule(screen) if rule is not None else ""
+
+
+def _open(screen: ConsoleScreen) -> str:
+    focused = screen.focused
+    if focused is None or focused.id in screen.closed or getattr(focused, "open_row", None) is None:
+        return "nothing to open here"
+    return "" if getattr(focused, "key", "a tile") else "nothing to open here"
+
+
+def _leave(screen: ConsoleScreen) -> str:
+    listing = screen.listing()
+    filtered = listing is not None and listing.filter is not None and not listing.filter.empty
+    back = screen.console.history.last() is not None
+    return "" if filtered or back or screen.maximized is not None else "this is the first view"
+
+
+def _last(screen: ConsoleScreen) -> str:
+    return "" if screen.console.history.last() is not None else "there was no view before this one"
+
+
+def _newer(screen: ConsoleScreen) -> str:
+    return "" if screen.console.history.has_newer else "this is the newest view"
+
+
+def _filter(screen: ConsoleScreen) -> str:
+    return "" if screen.listing() is not None else "there is no list to filter"
+
+
+def _sort(screen: ConsoleScreen) -> str:
+    return "" if isinstance(screen.listing(), Listing) else "this list has one order"
+
+
+def _copy(screen: ConsoleScreen) -> str:
+    return "" if getattr(screen.focused, "key", "") else "nothing to copy here"
+
+
+def _about(judge: Callable[[ConsoleScreen, Rollout], str], *, spreads: bool) -> Callable[[ConsoleScreen], str]:
+    def rule(screen: ConsoleScreen) -> str:
+        rollout = screen.rollout()
+        if rollout is None:
+            return NO_ROLLOUT
+        return judge(screen, rollout) or (STALE if spreads and screen.console.stale else "")
+
+    return rule
+
+
+def _continue(screen: ConsoleScreen, rollout: Rollout) -> str:
+    return decisions.why_not_continue(rollout, screen.session.fleet.pressed)
+
+
+_RULES: dict[str, Callable[[ConsoleScreen], str]] = {
+    "open": _open,
+    "leave": _leave,
+    "last": _last,
+    "older": _last,
+    "newer": _newer,
+    "filter": _filter,
+    "sort": _sort,
+    "turn": _sort,
+    "copy": _copy,
+    "pause": _about(lambda _screen, rollout: decisions.why_not_pause(rollout), spreads=False),
+    "cancel": _about(lambda _screen, rollout: decisions.why_not_cancel(rollout), spreads=False),
+    "advance": _about(lambda _screen, rollout: decisions.why_not_advance(rollout), spreads=True),
+    "continue": _about(_continue, spreads=True),
+}

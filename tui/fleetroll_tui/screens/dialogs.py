@@ -1,0 +1,183 @@
+"""Dialogs. What stops needs none; what spreads shows its evidence and stands on No; what ends asks for a name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input
+
+from fleetroll_tui.model.progress import what_changed
+from fleetroll_tui.text import clean
+from fleetroll_tui.widgets.lines import Lines
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.app import ComposeResult
+
+    from fleetroll_tui.app import ConsoleApp
+    from fleetroll_tui.model.values import Rollout
+    from fleetroll_tui.paint import Paint, Span
+
+HALT = Binding("H", "halt", "Halt", show=False)
+
+
+class Dialog(ModalScreen[bool]):
+    """A box over the screen. The screen below goes on being painted."""
+
+    BINDINGS: ClassVar = [Binding("escape", "no", "No", show=False), HALT]
+
+    def __init__(self, title: str, lines: Sequence[Sequence[Span]], drawn: Rollout | None = None) -> None:
+        """Say this; ``drawn`` is the rollout as it was when the question was asked."""
+        super().__init__()
+        self.words = title
+        self.lines = lines
+        self.drawn = drawn
+
+    @property
+    def console(self) -> ConsoleApp:
+        """Return the app, typed."""
+        return cast("ConsoleApp", self.app)
+
+    @property
+    def paint(self) -> Paint:
+        """Return the hand that paints."""
+        return self.console.paint
+
+    def compose(self) -> ComposeResult:
+        """Make the box: what is said, what changed since, and the answers."""
+        with Vertical(id="dialog") as box:
+            box.border_title = self.paint.line((f" {clean(self.words, 100)} ", "text!"))
+            yield Lines(self.paint, grows=True, id="dialog-lines")
+            yield Lines(self.paint, grows=True, id="dialog-changed")
+            yield from self.compose_answers()
+
+    def compose_answers(self) -> ComposeResult:
+        """Make the answers."""
+        raise NotImplementedError
+
+    def on_mount(self) -> None:
+        """Show what is said."""
+        self.query_one("#dialog-lines", Lines).show_lines(self.lines)
+
+    def changes(self) -> list[str]:
+        """Return what has changed since the question was drawn."""
+        if self.drawn is None:
+            return []
+        now = self.console.session.fleet.rollouts.get(self.drawn.id)
+        return what_changed(self.drawn, now) if now is not None else []
+
+    def repaint_dialog(self) -> None:
+        """Show what changed in the meantime."""
+        changes = self.changes()
+        box = self.query("#dialog-changed")
+        if box:
+            found = box.first(Lines)
+            found.set_class(bool(changes), "-on")
+            head: list[Sequence[Span]] = [[("▲ changed since you asked:", "wait!")]] if changes else []
+            found.show_lines(head + [[(f"  {clean(change, 300)}", "text")] for change in changes])
+
+    def action_no(self) -> None:
+        """Do nothing."""
+        self.dismiss(False)  # noqa: FBT003 (the answer)
+
+    def action_halt(self) -> None:
+        """Press the kill switch from here too."""
+        fleet = self.drawn.fleet_id if self.drawn is not None else ""
+        self.console.press_halt(fleet, f"fleet {clean(fleet, 40)}" if fleet else "ALL fleets")
+
+
+class Confirm(Dialog):
+    """Yes or no; the focus is on No."""
+
+    BINDINGS: ClassVar = [
+        Binding("y", "yes", "Yes", show=False),
+        Binding("n", "no", "No", show=False),
+        Binding("left,right,tab,h,l", "other", "Other", show=False),
+    ]
+
+    def compose_answers(self) -> ComposeResult:
+        """Make two buttons."""
+        with Horizontal(id="answers"):
+            yield Button("n No", id="no", compact=True)
+            yield Button("y Yes", id="yes", compact=True)
+
+    def on_mount(self) -> None:
+        """Stand on No."""
+        super().on_mount()
+        self.query_one("#no", Button).focus()
+
+    def action_yes(self) -> None:
+        """Do it."""
+        self.dismiss(True)  # noqa: FBT003 (the answer)
+
+    def action_other(self) -> None:
+        """Go to the other answer."""
+        self.focus_next()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Answer."""
+        self.dismiss(event.button.id == "yes")
+
+
+class TypeName(Dialog):
+    """Asks for a name to be typed."""
+
+    def __init__(self, title: str, lines: Sequence[Sequence[Span]], name_to_type: str) -> None:
+        """Ask for this name."""
+        super().__init__(title, lines)
+        self.name_to_type = name_to_type
+
+    def compose_answers(self) -> ComposeResult:
+        """Make the input."""
+        yield Lines(self.paint, grows=True, id="dialog-ask")
+        yield Input(id="typed", compact=True, max_length=200)
+
+    def on_mount(self) -> None:
+        """Say what to type."""
+        super().on_mount()
+        name = clean(self.name_to_type, 130)
+        ask: list[Span] = [("Type ", "text"), (name, "text!"), (" and enter to go on; esc leaves it.", "text")]
+        self.query_one("#dialog-ask", Lines).show_lines([[], ask])
+        self.query_one("#typed", Input).focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Go on only with the right name."""
+        event.stop()
+        if event.value == clean(self.name_to_type, 130):
+            self.dismiss(True)  # noqa: FBT003 (the answer)
+        else:
+            said: list[Any] = [[], [("That is not the name. Type ", "bad"), (clean(self.name_to_type, 130), "text!")]]
+            self.query_one("#dialog-ask", Lines).show_lines(said)
+
+
+class Refused(Dialog):
+    """The server refused a decision on what is no longer so; it shows what changed."""
+
+    BINDINGS: ClassVar = [Binding("enter", "no", "Close", show=False)]
+
+    def __init__(self, what: str, message: str, remedy: str, drawn: Rollout) -> None:
+        """Show the refusal."""
+        lines: list[list[Span]] = [
+            [("The server refused it: the rollout is no longer what you decided on.", "text")],
+            [(clean(message, 400), "muted")],
+            [(clean(remedy, 400), "text!")],
+        ]
+        super().__init__(f"Not done: {what}", lines, drawn)
+
+    def compose_answers(self) -> ComposeResult:
+        """Make one button."""
+        with Horizontal(id="answers"):
+            yield Button("Close", id="no", compact=True)
+
+    def on_mount(self) -> None:
+        """Stand on the button."""
+        super().on_mount()
+        self.query_one("#no", Button).focus()
+
+    def on_button_pressed(self) -> None:
+        """Close."""
+        self.action_no()

@@ -1,0 +1,78 @@
+"""What a dialog shows before a decision: what was seen, and what it would start or end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fleetroll_tui.model.progress import gate, shares, starts_on_advance, starts_on_resume
+from fleetroll_tui.screens.panels import why_words
+from fleetroll_tui.text import clean, number, of, percent
+
+if TYPE_CHECKING:
+    from fleetroll_tui.model.progress import Starts
+    from fleetroll_tui.model.values import Rollout
+    from fleetroll_tui.paint import Span
+
+
+def continue_lines(rollout: Rollout) -> list[list[Span]]:
+    """Show why it stopped, what is known of the version, and how many hosts start."""
+    return [*_evidence(rollout), [], *_starting(rollout, starts_on_resume(rollout), "goes on with")]
+
+
+def advance_lines(rollout: Rollout) -> list[list[Span]]:
+    """Show what the waves before said, and how many hosts start."""
+    starts = starts_on_advance(rollout)
+    if not starts.wave:
+        return [*_evidence(rollout), [], [("The wave whose gate can't tell is passed by you.", "wait!")]]
+    return [*_evidence(rollout), [], *_starting(rollout, starts, "opens")]
+
+
+def cancel_lines(rollout: Rollout) -> list[list[Span]]:
+    """Show what becomes of each host."""
+    parts = shares(rollout.counts, rollout.hosts)
+    return [
+        [("✔ ", "ok"), (f"{number(parts['done'])} updated hosts keep {clean(rollout.version, 64)}", "text")],
+        [("◐ ", "active"), (f"{of(parts['active'], 'host')} under way: back to the version before", "text")],
+        [("· ", "muted"), (f"{of(parts['pending'], 'host')} not started: never touched", "text")],
+        [],
+        [("It can't be continued afterwards.", "wait")],
+    ]
+
+
+def _evidence(rollout: Rollout) -> list[list[Span]]:
+    why = why_words(rollout.why)
+    lines: list[list[Span]] = []
+    if why and rollout.state in {"halted", "paused"}:
+        lines.append([(f"{rollout.state}: ", "bad!" if rollout.state == "halted" else "wait!"), (why, "text")])
+        lines.append([(f"by {clean(rollout.why.by, 60)}", "muted")])
+    parts = shares(rollout.counts, rollout.hosts)
+    lines.append(
+        [
+            (f"✔ {number(parts['done'])} healthy   ", "ok" if parts["done"] else "muted"),
+            (f"◐ {number(parts['active'])} under way   ", "active" if parts["active"] else "muted"),
+            (f"✖ {number(parts['bad'])} bad   ", "bad!" if parts["bad"] else "muted"),
+            (f"· {number(parts['pending'])} pending", "muted"),
+        ]
+    )
+    for wave in rollout.waves:
+        if wave.attempted:
+            found = gate(rollout, wave)
+            words = f"wave {wave.number}: {found.bad} bad of {found.attempted} tried ({percent(found.rate)})"
+            lines.append([(words, "bad" if found.bad else "text"), (f"  {clean(wave.gate, 120)}", "muted")])
+    return lines
+
+
+def _starting(rollout: Rollout, starts: Starts, verb: str) -> list[list[Span]]:
+    if not starts.waiting:
+        return [[("No host starts now.", "text!"), (" The gate decides what comes next.", "text")]]
+    wave = rollout.wave
+    later = wave is not None and verb != "opens" and starts.wave != wave.number
+    return [
+        *([[(f"Wave {wave.number} has no host left: what was bad is forgiven.", "wait")]] if later and wave else []),
+        [
+            (f"{of(starts.at_once, 'host')} ", "wait!"),
+            (f"{'starts' if starts.at_once == 1 else 'start'} now", "text!"),
+            (f": it {verb} wave {starts.wave}, {of(starts.waiting, 'host')} waiting, ", "text"),
+            (f"{rollout.limits.max_concurrent} at once.", "text"),
+        ],
+    ]
