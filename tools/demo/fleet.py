@@ -1,4 +1,4 @@
-"""The demonstration's fleet: one server, twelve hosts, and how to ask about them."""
+"""The demonstration's fleet: one server, twelve hosts, one more that comes late, and how to ask about them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from tools.demo.processes import Processes, Running, run
 from tools.demo.sources import DemoError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 HOSTS = tuple(f"host-{number:02}" for number in range(1, 13))
+NEWCOMER = "host-13"
+"""Enrols when everything else is over."""
 READY_SECONDS = 30.0
 ONLINE_SECONDS = 60.0
 
@@ -71,27 +73,32 @@ class Fleet:
         """Upload an artefact and have it signed."""
         run("fleetroll", "release", "publish", str(artefact))
 
-    def enroll_all(self) -> None:
-        """Enrol every host with one join string and start its launcher."""
-        join = run("fleetroll", "tokens", "join", "create", "--uses", str(len(HOSTS)), "--valid-for", "1h").strip()
-        with ThreadPoolExecutor(max_workers=3) as pool:
-            list(pool.map(lambda name: self._enroll(name, join), HOSTS))
+    def enroll(self, names: Sequence[str]) -> list[str]:
+        """Enrol hosts with one join string and start their launchers; return what each enrolment said, in their order.
 
-    def _enroll(self, name: str, join: str) -> None:
+        Raises:
+            DemoError: a host could not be enrolled.
+        """
+        join = run("fleetroll", "tokens", "join", "create", "--uses", str(len(names)), "--valid-for", "1h").strip()
+        with ThreadPoolExecutor(max_workers=3) as pool:
+            return list(pool.map(lambda name: self._enroll(name, join), names))
+
+    def _enroll(self, name: str, join: str) -> str:
         """Enrol one host and start it."""
         state = self.hosts / name
         if (state / "slots").exists():
             raise DemoError(f"{name}: there is a slot before the host is enrolled")
-        run("fleetroll-agent", "enroll", join, "--state", str(state), "--name", name, "--label", "site=demo")
+        said = run("fleetroll-agent", "enroll", join, "--state", str(state), "--name", name, "--label", "site=demo")
         self._processes.start(name, "fleetroll-agent", "run", "--state", str(state))
+        return said.strip()
 
-    def wait_online(self) -> None:
-        """Wait until all hosts are online.
+    def wait_online(self, hosts: int = len(HOSTS)) -> None:
+        """Wait until so many hosts are online.
 
         Raises:
             DemoError: not within a minute.
         """
-        self.wait("all hosts are online", lambda: sum(a["online"] for a in self.agents()) == len(HOSTS), ONLINE_SECONDS)
+        self.wait(f"{hosts} hosts are online", lambda: sum(a["online"] for a in self.agents()) == hosts, ONLINE_SECONDS)
 
     def agents(self) -> list[dict[str, Any]]:
         """Return the hosts as the server knows them."""

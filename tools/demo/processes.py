@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from tools.demo import leftovers
 from tools.demo.sources import DemoError
 
+MARK = "FLEETROLL_DEMO_FOLDER"
+"""Stands in the environment of everything that is started here, and so of its children: it names the folder."""
 STOP_SECONDS = 15.0
 
 
@@ -29,47 +32,60 @@ class Running:
 class Processes:
     """Everything that the demonstration started."""
 
-    def __init__(self, logs: Path) -> None:
-        """Keep output below ``logs``."""
-        self._logs = logs
+    def __init__(self, folder: Path) -> None:
+        """Keep output in ``logs`` below ``folder``, which everything that is started names."""
+        self.folder = folder
+        self.logs = folder / "logs"
+        self.logs.mkdir(parents=True, exist_ok=True)
         self._running: list[Running] = []
 
     def start(self, name: str, *command: str) -> Running:
         """Start a program of this environment in the background."""
-        output = self._logs / f"{name}.log"
+        output = self.logs / f"{name}.log"
         with output.open("ab") as log:
             process = subprocess.Popen(
-                program(*command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                program(*command),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, MARK: str(self.folder)},
             )
         running = Running(name, process, output)
         self._running.append(running)
         return running
 
     def stop_all(self) -> None:
-        """Ask all to stop, agents first; end what does not within 15 s.
+        """Ask all to stop, agents first; end what does not within 15 s; then look for anything that still lives.
 
         Raises:
-            DemoError: something had to be killed, or still runs.
+            DemoError: something had to be killed, or outlived its parent.
         """
-        late: list[str] = []
         for running in reversed(self._running):
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(OSError):
                 running.process.terminate()
         deadline = time.monotonic() + STOP_SECONDS
-        for running in reversed(self._running):
-            try:
-                running.process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                late.append(running.name)
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(running.process.pid, signal.SIGKILL)
-                running.process.wait(STOP_SECONDS)
+        late = [running.name for running in reversed(self._running) if not _ended(running, deadline)]
+        leftovers.demand_none(self.folder)
         if late:
             raise DemoError(f"had to be killed: {', '.join(late)}")
 
     def pids(self) -> dict[str, int]:
         """Return what runs, by name."""
         return {running.name: running.process.pid for running in self._running if running.process.poll() is None}
+
+
+def _ended(running: Running, deadline: float) -> bool:
+    """Wait for a program's end; kill its group at the deadline. What even that does not end is found by its mark."""
+    try:
+        running.process.wait(max(0.1, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(OSError):
+            os.killpg(running.process.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            running.process.wait(STOP_SECONDS)
+        return False
+    return True
 
 
 def program(*command: str) -> list[str]:

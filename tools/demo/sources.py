@@ -53,8 +53,8 @@ DAEMON = "agent/fleetroll_agent/daemon.py"
 
 DIES_AT_START = Mistake(
     DAEMON,
-    "for number in (signal.SIGTERM, signal.SIGINT):",
-    "for number in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):",
+    "for number in (signal.SIGTERM, signal.SIGINT):\n            loop.add_signal_handler",
+    "for number in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):\n            loop.add_signal_handler",
 )
 """A signal that can't be handled: every start as a service ends here; the self-test never gets to it."""
 DIES_IN_SOAK = Mistake(

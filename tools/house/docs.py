@@ -64,8 +64,14 @@ def settings_page(_files: FileDescriptorSet) -> str:
     return "\n".join(["# Settings of the server", "", NOTE, "", said, *programs.setting_lines()]) + "\n"
 
 
+def keys_page(_files: FileDescriptorSet) -> str:
+    """Return the list of the console's keys."""
+    return "\n".join(["# Keys of the console", "", NOTE, *programs.key_lines()]) + "\n"
+
+
 # Writer of each page by its path below docs/.
 PAGES: dict[str, Callable[[FileDescriptorSet], str]] = {
+    "keys.md": keys_page,
     "reference/codes.md": codes_page,
     "reference/command-line.md": command_page,
     "reference/rpc.md": rpc_page,

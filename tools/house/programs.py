@@ -9,6 +9,7 @@ import typer
 
 from fleetroll_cli.app import app
 from fleetroll_server.settings import Settings
+from fleetroll_tui import commands as console
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,3 +80,14 @@ def _value(default: object) -> str:
 def _bounds(schema: dict[str, Any]) -> list[str]:
     words = {"minimum": "at least", "maximum": "at most", "maxItems": "entries at most"}
     return [f"{word} {schema[key]:g}" for key, word in words.items() if key in schema]
+
+
+def key_lines() -> list[str]:
+    """Return the console's keys, group by group, as its registry has them."""
+    lines = ["", "Everywhere unless a screen is named. `?` in the console lists what works at the moment."]
+    for group in console.GROUPS:
+        lines += ["", f"## {group}", "", "| key | | what it does | where |", "| --- | --- | --- | --- |"]
+        for command in (each for each in console.COMMANDS if each.group == group):
+            where = "lists" if command.places == (console.LIST,) else ", ".join(command.places) or "everywhere"
+            lines.append(f"| `{command.shown}` | {command.label} | {command.said} | {where} |")
+    return lines

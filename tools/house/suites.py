@@ -2,10 +2,10 @@
 
 Usage: suites.py check | test | NAME...
 
-`check` is every gate and every test suite, `test` every test suite. A suite is one folder below tests/ that holds
-tests, found by looking, so that no folder is forgotten; that nothing was collected is a failure. The output of a gate
-is shown only when it fails. The exit status is 0 when all passed, 1 when something failed, 2 for a name that does
-not exist.
+`check` is every gate, every test suite and the demonstration; `test` every test suite. A suite is one folder below
+tests/ that holds tests, found by looking, so that no folder is forgotten; that nothing was collected is a failure. The
+output of a gate is shown only when it fails. The exit status is 0 when all passed, 1 when something failed, 2 for a
+name that does not exist.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-SOURCE_ROOTS = ("common", "publishing", "client", "server", "agent", "cli", "tools", "tests")
+PYTEST = (sys.executable, "-m", "pytest", "-q")
+WORKERS = max(1, min(os.cpu_count() or 1, 4))
+"""Test processes of one suite. A file's tests stay together: what they share is made once."""
+SOURCE_ROOTS = ("common", "publishing", "client", "server", "agent", "cli", "tui", "tools", "bench", "tests")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +47,28 @@ def gates() -> list[Suite]:
         "drift": (sys.executable, "-m", "tools.house.drift"),
         "imports": (tool["lint-imports"],),
         "types": (tool["mypy"], *rooms),
-        "types-3.10": (tool["mypy"], "--python-version", "3.10", "common", "agent"),
+        "types-3.10": (tool["mypy"], "--python-version", "3.10", "common", "agent", "client"),
     }
     return [Suite(name, command, quiet=True) for name, command in commands.items()]
 
 
 def tests() -> list[Suite]:
     """Return one suite per folder of tests/ that holds tests, and one for files that lie in tests/ itself."""
-    pytest = (sys.executable, "-m", "pytest", "-q")
     folders = sorted(path for path in (ROOT / "tests").iterdir() if path.is_dir() and any(path.rglob("test_*.py")))
-    suites = [Suite(f"tests/{path.name}", (*pytest, f"tests/{path.name}"), quiet=False) for path in folders]
+    suites = [_of_folder(path.name) for path in folders]
     loose = sorted(f"tests/{path.name}" for path in (ROOT / "tests").glob("test_*.py"))
-    return [*suites, Suite("tests", (*pytest, *loose), quiet=False)] if loose else suites
+    return [*suites, Suite("tests", (*PYTEST, *loose), quiet=False)] if loose else suites
+
+
+def _of_folder(name: str) -> Suite:
+    """Return the suite of one folder of tests/."""
+    spread = ("-n", str(WORKERS), "--dist", "loadfile")
+    return Suite(f"tests/{name}", (*PYTEST, *spread, f"tests/{name}"), quiet=False)
+
+
+def demo() -> Suite:
+    """Return the demonstration: it demands what it shows, and nobody should be the first to see it fail."""
+    return Suite("demo", (sys.executable, "-m", "tools.demo.main"), quiet=False)
 
 
 def run(suite: Suite) -> tuple[bool, float]:
@@ -76,10 +89,10 @@ def choose(names: list[str]) -> list[Suite]:
     """Return the suites that the command line asks for, or end with status 2."""
     match names:
         case ["check"]:
-            return [*gates(), *tests()]
+            return [*gates(), *tests(), demo()]
         case ["test"]:
             return tests()
-    known = {suite.name: suite for suite in [*gates(), *tests()]}
+    known = {suite.name: suite for suite in [*gates(), *tests(), demo()]}
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         print(

@@ -1,0 +1,385 @@
+"""What the console costs on a large fleet: from a key to the paint that shows it, processor, memory.
+
+Run by ``make bench-console``. A fleet and its changes are made as messages of the contract, ten seconds of them, told
+again and again in their time: each is read, converted and taken in as from a server. Each change is a host in another
+state and the event that says so. The list of hosts is looked at, whose rows change; a key that moves the cursor is
+pressed five times a second, and timed until a frame that has the row under the cursor's new place is handed to the
+terminal. Frames are rendered to the last byte; only the terminal itself is missing.
+
+Beside it, in a process of its own, stands the same model and the same feed before the framework's ``DataTable``, as one
+would write it: fixed widths, the cells that changed, at the same pace of repaints.
+
+Ends with one line of JSON: ``p50_ms`` and ``p99_ms`` from a key to its paint, ``work_p50_ms`` and ``work_p99_ms`` the
+processor time of that (on a machine that others use, the rest is waiting for a processor), ``cpu`` in seconds of
+processor per second, the feed included, ``megabytes`` resident at the start (the fleet loaded, and five seconds gone)
+and at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from textual import events
+from textual.app import App
+from textual.drivers.headless_driver import HeadlessDriver
+from textual.widgets import DataTable
+
+from fleetroll.v1 import agents_pb2, events_pb2, types_pb2
+from fleetroll_tui import convert
+from fleetroll_tui.app import ConsoleApp
+from fleetroll_tui.model.updates import Older
+from fleetroll_tui.paint import Paint
+from fleetroll_tui.places import Place
+from fleetroll_tui.screens.columns import host_columns
+from fleetroll_tui.session import Session
+from fleetroll_tui.sweeping import by_hand
+from fleetroll_tui.theme import PALETTES
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from textual.app import ComposeResult
+    from textual.pilot import Pilot
+
+    from fleetroll_tui.model.updates import Update
+    from fleetroll_tui.model.values import Attempt, Host
+
+SIZE = (160, 45)
+EVERY_SECONDS = 0.05
+"""Between two batches of changes: a server sends what gathered."""
+CYCLE_SECONDS = 10
+"""Of changes that are made beforehand, and told again and again."""
+WARM_SECONDS = 5.0
+KEY_SECONDS = 0.2
+PATIENCE_SECONDS = 30.0
+"""After this long without its paint a key counts as lost."""
+GOAL_P99_MS, GOAL_CPU = 30.0, 0.5
+STATES = ("OFFERED", "DOWNLOADING", "STAGED", "APPLYING", "TRIAL", "SUCCEEDED", "ROLLED_BACK")
+KEYS = ("down", "down", "down", "up", "pagedown", "down", "pageup", "down")
+REPAINT_SECONDS = 0.2
+
+
+class Feed:
+    """A server whose fleet changes without end."""
+
+    recording = False
+
+    def __init__(self, hosts: int, rate: int) -> None:
+        """Make the fleet, and a cycle of changes."""
+        draw = random.Random(1)
+        self.taken = 0
+        self._now = time.time()
+        batches = int(CYCLE_SECONDS / EVERY_SECONDS)
+        self._each = max(1, int(rate * EVERY_SECONDS))
+        self._stand = events_pb2.WatchEventsResponse(
+            snapshot=events_pb2.Snapshot(last=True, agents=[self._host(number, 0) for number in range(hosts)])
+        ).SerializeToString()
+        self._batches = [self._batch(draw, hosts, number) for number in range(batches)]
+
+    def _host(self, number: int, turn: int) -> agents_pb2.Agent:
+        state = STATES[turn % len(STATES)]
+        value = types_pb2.AttemptState.Value(f"ATTEMPT_STATE_{state}")
+        made = agents_pb2.Agent(
+            id=f"ag-{number:06}",
+            fleet_id=f"fleet-{number % 5}",
+            name=f"edge-{number:06}.ams",
+            platform=types_pb2.Platform(os="linux", arch="x86_64", abi="cp311"),
+            labels={"site": "ams", "tier": "edge"},
+            online=(number + turn) % 40 != 0,
+        )
+        made.last_seen_at.FromSeconds(int(self._now))
+        product = made.products.add(
+            product="web", current_version="1.4.2" if turn % 2 else "1.5.0", target_version="1.5.0", update_state=value
+        )
+        product.last_attempt.id, product.last_attempt.state = f"{made.id}/web/{turn}", value
+        if state == "ROLLED_BACK":
+            product.last_attempt.message = f"GET :8080/healthz: no answer in {turn % 60} s"
+        return made
+
+    def _batch(self, draw: random.Random, hosts: int, turn: int) -> bytes:
+        picked = [draw.randrange(hosts) for _ in range(self._each)]
+        agents = [self._host(number, turn + place) for place, number in enumerate(picked)]
+        told: list[events_pb2.Event] = []
+        for agent in agents:
+            attempt = agent.products[0].last_attempt
+            event = events_pb2.Event(
+                id=f"e{turn}-{len(told)}", kind="attempt.state", agent_id=agent.id, fleet_id=agent.fleet_id,
+                attempt_state=attempt.state, message=attempt.message,
+            )  # fmt: skip
+            event.occurred_at.FromSeconds(int(self._now))
+            told.append(event)
+        changes = events_pb2.Changes(agents=agents, events=told)
+        return events_pb2.WatchEventsResponse(changes=changes).SerializeToString()
+
+    async def watch(self, rollout_id: str = "") -> AsyncIterator[Update]:
+        """Tell the fleet, then a batch every so often; one that was late is told at once."""
+        if rollout_id:
+            await asyncio.Event().wait()
+        yield self._read(self._stand)
+        began, number = time.monotonic(), 0
+        while True:
+            due = began + number * EVERY_SECONDS
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            yield self._read(self._batches[number % len(self._batches)])
+            self.taken += self._each
+            number += 1
+
+    @staticmethod
+    def _read(said: bytes) -> Update:
+        message = events_pb2.WatchEventsResponse.FromString(said)
+        message.sent_at.GetCurrentTime()
+        return convert.update(message)
+
+    async def older(self, *, rollout_id: str = "", host_id: str = "") -> Older:  # noqa: ARG002 (the protocol's)
+        """Know of nothing before."""
+        return Older(())
+
+    async def attempts(self, host_id: str) -> tuple[Attempt, ...]:  # noqa: ARG002 (the protocol's)
+        """Know of none."""
+        return ()
+
+    async def close(self) -> None:
+        """Have nothing to let go of."""
+
+
+class Meter(HeadlessDriver):
+    """A terminal that takes each frame and notes which keys it answers."""
+
+    frames = 0
+    bytes = 0
+    watched: Callable[[], str] | None = None
+    """Returns the name under the cursor."""
+    wanted: tuple[str, float, float] | None = None
+    """The name that the cursor left, when the key was pressed, and the processor time of this process by then."""
+    answered: asyncio.Event
+    taken: list[float]
+    worked: list[float]
+
+    @property
+    def is_headless(self) -> bool:
+        """Be taken for a real one: frames are rendered to the end."""
+        return False
+
+    def write(self, data: str) -> None:
+        """Take a frame in."""
+        type(self).frames += 1
+        type(self).bytes += len(data)
+        if self.wanted is None or self.watched is None:
+            return
+        before, pressed, used = self.wanted
+        name = self.watched()
+        if name != before and name in data:
+            self.taken.append((time.perf_counter() - pressed) * 1000)
+            self.worked.append((time.process_time() - used) * 1000)
+            self.wanted = None
+            self.answered.set()
+
+    def flush(self) -> None:
+        """Hold nothing back."""
+
+
+class Plain(App[int]):
+    """The baseline: the same model before the framework's own table."""
+
+    def __init__(self, feed: Feed) -> None:
+        """Prepare."""
+        super().__init__()
+        self.feed = feed
+        self.session = Session(time.monotonic)
+        self.table: DataTable[str] = DataTable(cursor_type="row", zebra_stripes=True)
+        self._paint = Paint(PALETTES["dark"])
+        self._columns = host_columns()
+        self._dirt = self.session.fleet.hosts.reader()
+        self._shown: dict[str, tuple[str, ...]] = {}
+
+    def compose(self) -> ComposeResult:
+        """Show the table alone."""
+        yield self.table
+
+    def on_mount(self) -> None:
+        """Begin."""
+        for number, column in enumerate(self._columns):
+            self.table.add_column(column.title or " ", key=str(number), width=max(column.width, 12))
+        self.run_worker(self._watch())
+        self.set_interval(REPAINT_SECONDS, self._show)
+
+    async def _watch(self) -> None:
+        async for update in self.feed.watch():
+            self.session.take(update)
+            await asyncio.sleep(0)
+
+    def _cells(self, host: Host) -> tuple[str, ...]:
+        now = self.session.now
+        return tuple("".join(words for words, _ in column.cell(host, self._paint, now, 20)) for column in self._columns)
+
+    def _show(self) -> None:
+        changed, _ = self._dirt.clean()
+        if not self.session.fleet.loaded:
+            return
+        if not self._shown:
+            for host in sorted(self.session.fleet.hosts, key=lambda each: each.name):
+                self._shown[host.id] = cells = self._cells(host)
+                self.table.add_row(*cells, key=host.id)
+            return
+        for key in changed:
+            before, cells = self._shown[key], self._cells(self.session.fleet.hosts.things[key])
+            for number, (old, new) in enumerate(zip(before, cells, strict=True)):
+                if old != new:
+                    self.table.update_cell(key, str(number), new)
+            self._shown[key] = cells
+
+
+def console(feed: Feed) -> tuple[App[int], Callable[[], str], Callable[[], None]]:
+    """Return the console, what reads the name under its cursor, and what opens the hosts."""
+    app = ConsoleApp(feed, environment="bench", ticks=time.monotonic)  # type: ignore[arg-type]
+
+    def name() -> str:
+        listing = app.session.hosts
+        host = listing.current
+        return host.name if host is not None else ""
+
+    return app, name, lambda: app.go(Place("hosts"))
+
+
+def datatable(feed: Feed) -> tuple[App[int], Callable[[], str], Callable[[], None]]:
+    """Return the baseline in the same way."""
+    app = Plain(feed)
+
+    def name() -> str:
+        return str(app.table.get_row_at(app.table.cursor_row)[1]) if app.table.row_count else ""
+
+    def focus() -> None:
+        app.table.focus()
+
+    return app, name, focus
+
+
+MAKERS = {"console": console, "datatable": datatable}
+
+
+async def measure(which: str, *, hosts: int, rate: int, seconds: float) -> dict[str, Any]:
+    """Run one of them for a while; return what it cost."""
+    if which == "console":
+        by_hand()  # as its program does
+    feed = Feed(hosts, rate)
+    app, name, begin = MAKERS[which](feed)
+    app.driver_class = Meter
+    Meter.taken, Meter.worked = [], []
+    found: dict[str, Any] = {}
+
+    async def drive(_pilot: Pilot[object]) -> None:
+        driver = app._driver  # noqa: SLF001 (keys go in where a terminal's go in)
+        if not isinstance(driver, Meter):
+            raise TypeError
+        driver.watched = name
+        while not name():
+            begin()
+            await asyncio.sleep(0.5)
+        await asyncio.sleep(WARM_SECONDS)
+        found.update(await keys(driver, feed, seconds))
+        app.exit(0)
+
+    await app.run_async(size=SIZE, auto_pilot=drive)
+    return found
+
+
+async def keys(driver: Meter, feed: Feed, seconds: float) -> dict[str, Any]:
+    """Press keys for so long; return what was measured."""
+    draw = random.Random(2)
+    began, used, taken, size = time.monotonic(), time.process_time(), feed.taken, resident()
+    frames, pressed, lost = Meter.frames, 0, 0
+    while time.monotonic() - began < seconds:
+        await asyncio.sleep(KEY_SECONDS * (0.5 + draw.random()))
+        driver.answered = asyncio.Event()
+        driver.wanted = (driver.watched() if driver.watched else "", time.perf_counter(), time.process_time())
+        driver.process_message(events.Key(KEYS[pressed % len(KEYS)], None))
+        pressed += 1
+        try:
+            await asyncio.wait_for(driver.answered.wait(), PATIENCE_SECONDS)
+        except TimeoutError:
+            lost += 1
+    took = time.monotonic() - began
+    times, work = sorted(driver.taken), sorted(driver.worked)
+    return {
+        "seconds": round(took, 1),
+        "changes_per_second": round((feed.taken - taken) / took),
+        "keys": pressed,
+        "lost": lost,
+        "p50_ms": at(times, 0.5),
+        "p99_ms": at(times, 0.99),
+        "most_ms": at(times, 1.0),
+        "work_p50_ms": at(work, 0.5),
+        "work_p99_ms": at(work, 0.99),
+        "cpu": round((time.process_time() - used) / took, 3),
+        "megabytes": [round(size, 1), round(resident(), 1)],
+        "frames_per_second": round((Meter.frames - frames) / took, 1),
+    }
+
+
+def at(times: list[float], share: float) -> float | None:
+    """Return the time that this share did not exceed."""
+    return round(times[min(len(times) - 1, int(len(times) * share))], 1) if times else None
+
+
+def resident() -> float:
+    """Return this process's resident memory in megabytes."""
+    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 (a pseudo file)
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
+
+
+def apart(which: str, given: argparse.Namespace, seconds: float) -> dict[str, Any]:
+    """Measure one of them in a process of its own."""
+    options = ("--only", which, "--hosts", str(given.hosts), "--rate", str(given.rate), "--seconds", str(seconds))
+    command = (sys.executable, "-m", "bench.console", *options)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 300)  # noqa: S603 (itself)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    start, end = found["megabytes"]
+    sys.stdout.write(
+        f"{which:10} {given.hosts} hosts, {found['changes_per_second']:5} changes/s, {found['seconds']:.0f} s: "
+        f"key to paint p50 {found['p50_ms']} ms, p99 {found['p99_ms']} ms "
+        f"(of it work p50 {found['work_p50_ms']} ms, p99 {found['work_p99_ms']} ms); "
+        f"{found['cpu']:.2f} of a core; {start:.0f} MB at the start, {end:.0f} MB at the end\n"
+    )
+    sys.stdout.flush()
+    return found
+
+
+def main() -> None:
+    """Measure both and compare."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--hosts", type=int, default=10_000, help="size of the fleet (10000)")
+    options.add_argument("--rate", type=int, default=5_000, help="changes per second (5000)")
+    options.add_argument("--seconds", type=float, default=60.0, help="of each run (60)")
+    options.add_argument("--minutes", type=float, default=0.0, help="of the console's run, instead of the seconds")
+    options.add_argument("--only", choices=sorted(MAKERS), help="measure this one here, and print its JSON alone")
+    given = options.parse_args()
+    if given.only:
+        found = asyncio.run(measure(given.only, hosts=given.hosts, rate=given.rate, seconds=given.seconds))
+        sys.stdout.write(json.dumps(found) + "\n")
+        return
+    ours = apart("console", given, given.minutes * 60 or given.seconds)
+    theirs = apart("datatable", given, given.seconds)
+    ratios = {
+        key: round(ours[key] / theirs[key], 3) if ours[key] and theirs[key] else None
+        for key in ("p50_ms", "p99_ms", "work_p99_ms", "cpu")
+    }
+    met = ours["p99_ms"] is not None and ours["p99_ms"] <= GOAL_P99_MS and ours["cpu"] <= GOAL_CPU
+    sys.stdout.write("console to DataTable: " + ", ".join(f"{key} {value} x" for key, value in ratios.items()) + "\n")
+    sys.stdout.write(
+        json.dumps(
+            {"hosts": given.hosts, "rate": given.rate, "console": ours, "datatable": theirs, "ratios": ratios,
+             "goal": {"p99_ms": GOAL_P99_MS, "cpu": GOAL_CPU}, "met": met}
+        ) + "\n"
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
