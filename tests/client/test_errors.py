@@ -19,7 +19,18 @@ from fleetroll_common.values.errors import RequestError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PEM = b"-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"
+GARBAGE = b"-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"
+PEM = b"""-----BEGIN CERTIFICATE-----
+MIIBcTCCARegAwIBAgIUMacIdgDQ4ZuKKWE40Es03+Xxo8QwCgYIKoZIzj0EAwIw
+DTELMAkGA1UEAwwCY2EwIBcNMjYxMTI5MDYyMzU4WhgPMjEyNjExMDUwNjIzNTha
+MA0xCzAJBgNVBAMMAmNhMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEp7D01hHv
+dbiW8GH7Yt6HInVWgYfhQoiC5tIlHGgeqAyiH9h3m4MxYJ4O9yBEgI7nqX9u4+LZ
+6m8nAbgMHDHl1KNTMFEwHQYDVR0OBBYEFMp4skQ7Jl5/g63BUTKwEpsPzliUMB8G
+A1UdIwQYMBaAFMp4skQ7Jl5/g63BUTKwEpsPzliUMA8GA1UdEwEB/wQFMAMBAf8w
+CgYIKoZIzj0EAwIDSAAwRQIgJg6inB1xtmQZ2yLXsYsXGojrbUBhd0bsRV6YqSRR
+FI0CIQCMMJoji2DGjSRXYjX/gTB6xoeP9E1b1onsR/Kkr3kDlg==
+-----END CERTIFICATE-----
+"""
 
 
 class Refused(grpc.RpcError):
@@ -100,6 +111,13 @@ def test_there_is_no_connection_without_a_certificate() -> None:
         Endpoint("host:1", b"")
 
 
+@pytest.mark.parametrize("pem", [GARBAGE, GARBAGE[:-20], PEM + b"\xff", b"-----BEGIN CERTIFICATE-----"])
+def test_a_certificate_that_can_not_be_read_is_refused_before_anything_is_sent(pem: bytes) -> None:
+    """gRPC would log lines of its own, and say that nobody answers."""
+    with pytest.raises(RequestError, match="ca: its certificates can't be read"):
+        Endpoint("host:1", pem)
+
+
 def test_the_token_is_never_shown() -> None:
     """Not by printing the endpoint."""
     assert "secret" not in repr(Endpoint("host:1", PEM, "secret"))
@@ -110,3 +128,11 @@ def test_a_server_that_is_not_there_is_said_in_words() -> None:
     with AdminClient(Endpoint("127.0.0.1:1", PEM)) as client, pytest.raises(ServerRefusedError) as refused, translate():
         client.server_info.GetServerInfo(server_info_pb2.GetServerInfoRequest(), timeout=5)
     assert refused.value.code is Code.UNAVAILABLE
+
+
+@pytest.mark.parametrize("words", [b"\xff", status_pb2.Status(code=5, message="x").SerializeToString()])
+def test_words_that_can_not_be_read_or_contradict_the_status_are_no_words(words: bytes) -> None:
+    """They come from something between; the status speaks."""
+    refused = Refused(grpc.StatusCode.PERMISSION_DENIED, "x")
+    refused._trailing = (("grpc-status-details-bin", words),)
+    assert from_rpc_error(refused).code is Code.PERMISSION_DENIED

@@ -76,6 +76,8 @@ class FakeAgent:
         kind = message["type"]
         if kind == "record":
             self.record = message["record"]
+            if self.kind == "hears":
+                self.journal("heard", self.record["current"]["version"])
         elif kind == "stop":
             self.leave()
         elif kind == "armed":
@@ -110,7 +112,7 @@ class FakeAgent:
         if self.beats == 3 and self.kind == "dies":
             sys.stderr.write("the last words\n")
             os._exit(self.behaviour.get("code", 0))
-        if self.record is not None and self.beats >= 2:
+        if self.record is not None and self.beats >= self.behaviour.get("act_at", 2):
             self.act(self.record)
 
     def act(self, record: dict[str, Any]) -> None:

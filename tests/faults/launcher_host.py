@@ -76,8 +76,13 @@ class Host:
         return decode((self.state / "boot.json").read_bytes())
 
     def status(self) -> str:
+        return str(self.told().get("status", ""))
+
+    def told(self) -> dict[str, Any]:
+        """Return what the launcher's status file says; nothing before there is one."""
         path = self.state / "launcher.status"
-        return str(json.loads(path.read_text())["status"]) if path.exists() else ""
+        found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        return found
 
     def journal(self) -> list[str]:
         path = self.state / "journal.log"

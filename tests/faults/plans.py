@@ -12,14 +12,14 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.faults.shim_points import DOINGS, VICTIMS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 SHIM = Path(__file__).with_name("shim.py")
 
@@ -87,6 +87,33 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where the state of a role is read.
+
+    Attributes:
+        file: its record, below the first root.
+        fields: dotted names in groups; the first group whose first field is there makes up the state. ``name?`` says
+            only whether the field is there.
+    """
+
+    file: str
+    fields: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Chase:
+    """A hunt that several hosts share; see :mod:`.shim_hunt`.
+
+    Attributes:
+        wanted: a file with the list of quarries.
+        had: the file in which it is kept which of them were had.
+    """
+
+    wanted: Path
+    had: Path
+
+
+@dataclass(frozen=True)
 class Plan:
     """One run: which files and processes count, and what goes wrong.
 
@@ -96,6 +123,9 @@ class Plan:
         roles: (text in the command line, role), the first that fits counts; all others are "other".
         act: what goes wrong; None = nothing.
         python: the real interpreter.
+        records: where the state of each role is read; it then stands in the trace.
+        hunt: many kills instead of the one of ``act``.
+        code: a folder in which byte code is kept for all processes that name it; it must be there.
     """
 
     folder: Path
@@ -103,6 +133,9 @@ class Plan:
     roles: Sequence[tuple[str, str]] = ()
     act: Act | None = None
     python: str = sys.executable
+    records: Mapping[str, Source] = field(default_factory=dict)
+    hunt: Chase | None = None
+    code: Path | None = None
 
     def write(self) -> Path:
         """Write the plan and return the wrapper: an executable that takes an interpreter's arguments."""
@@ -114,13 +147,26 @@ class Plan:
             "roles": [list(pair) for pair in self.roles],
             "executable": str(wrapper),
             "act": None if self.act is None else asdict(self.act),
+            "records": {role: asdict(source) for role, source in self.records.items()},
+            "hunt": self.hunt and {"wanted": str(self.hunt.wanted), "had": str(self.hunt.had)},
+            "code": self.code and str(self.code),
         }
         path = self.folder / "plan.json"
         path.write_text(json.dumps(plan))
         parts = {"python": self.python, "shim": str(SHIM), "plan": str(path)}
         wrapper.write_text(_WRAPPER.format(**{name: shlex.quote(part) for name, part in parts.items()}))
         wrapper.chmod(0o755)
+        if self.hunt is not None:
+            self.arm()
         return wrapper
+
+    def arm(self) -> None:
+        """Permit the next kill of the hunt."""
+        (self.folder / "armed").touch()
+
+    def disarm(self) -> None:
+        """Permit none any more; one that was permitted may just be happening."""
+        (self.folder / "armed").unlink(missing_ok=True)
 
     def points(self) -> list[Point]:
         """Return the points of the run in the order of the trace; a line that a kill cut short is left out."""

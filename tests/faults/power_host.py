@@ -179,7 +179,7 @@ class SeenFamily(Family):
     def ended(self) -> bool:
         return False
 
-    def gone(self, *, give_up: bool) -> str | None:
+    def gone(self, *, give_up: bool) -> int | None:
         return None
 
 

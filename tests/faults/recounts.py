@@ -9,12 +9,13 @@ from fleetroll_server.domain.charges import Holding, holding
 from fleetroll_server.domain.states import BEFORE_GO, FINAL, AttemptState
 from fleetroll_server.domain.summary import HostView, WaveCounters, count
 from fleetroll_server.engine.moves import OUT_OF_COUNT
-from fleetroll_server.store.tables import BudgetRow, ChargeRow, ClaimRow, RolloutHostRow, WaveRow
+from fleetroll_server.engine.silence import had_succeeded
+from fleetroll_server.store.tables import AgentRow, BudgetRow, ChargeRow, ClaimRow, RolloutHostRow, WaveRow
 
 if TYPE_CHECKING:
     from tests.faults.worlds import World
 
-COUNTED = ("planned", "attempted", "bad", "ended", "waiting", "succeeded", "pending", "downloading")
+COUNTED = ("planned", "attempted", "bad", "ended", "waiting", "succeeded", "pending", "downloading", "lost")
 """Counts of a wave that follow from its hosts' rows alone; what people forgave does not."""
 
 
@@ -27,8 +28,10 @@ async def check(world: World) -> None:
         mine = [row for row in hosts if (row["rollout_id"], row["wave"]) == (wave["rollout_id"], wave["number"])]
         stored, counted = WaveCounters.from_json(wave["counters"]), count(_view(row) for row in mine)
         assert [getattr(stored, name) for name in COUNTED] == [getattr(counted, name) for name in COUNTED], COUNTED
+    away = {row["id"] for row in await world.rows(AgentRow) if not row["server_id"]}
     for row in hosts:
-        assert row["state"] not in FINAL or row["deadline"] is None, "what ended has no deadline"
+        silent = row["state"] == AttemptState.SUCCEEDED.value and row["agent_id"] in away
+        assert row["state"] not in FINAL or row["deadline"] is None or silent, "what ended has no deadline"
 
 
 async def _check_budgets(world: World, hosts: list[dict[str, Any]]) -> None:
@@ -56,7 +59,7 @@ async def _check_claims(world: World, hosts: list[dict[str, Any]]) -> None:
     claimed = {(row["agent_id"], row["rollout_id"]) for row in await world.rows(ClaimRow)}
     for row in hosts:
         mine = (row["agent_id"], row["rollout_id"]) in claimed
-        if row["state"] in FINAL or row["generation"] is None:
+        if row["state"] in FINAL or row["generation"] is None or had_succeeded(row):
             assert not mine, row["name"]
         elif row["state"] != AttemptState.PENDING.value:
             assert mine, row["name"]
@@ -66,4 +69,4 @@ def _view(row: dict[str, Any]) -> HostView:
     """Return a host as its wave counts it."""
     state = AttemptState(row["state"])
     waiting = row["waiting"] in OUT_OF_COUNT and state in BEFORE_GO
-    return HostView(state, waiting, row["attempted"])
+    return HostView(state, waiting, row["attempted"], had_succeeded=had_succeeded(row))

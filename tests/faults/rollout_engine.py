@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
 from fleetroll_common.values.codes import Code
-from fleetroll_server.domain import assignments, states
+from fleetroll_common.values.generations import MAX_JUMP
 from fleetroll_server.domain import decide as deciding
+from fleetroll_server.domain import generations, late, states
 from fleetroll_server.domain.limits import OfflinePolicy
 from fleetroll_server.domain.states import (
     BEFORE_GO,
@@ -18,7 +19,7 @@ from fleetroll_server.domain.states import (
     WaveState,
     WaveTrigger,
 )
-from tests.faults.rollout_rows import VERSION, Desired, HostRow, Rows, WaveRow
+from tests.faults.rollout_rows import OUT_OF_COUNT, SCOPES, VERSION, Desired, HostRow, Rows, WaveRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,11 @@ class Message:
     version: str = ""
     ask: int = 0
     stop: bool = False
+    excused: bool = False
+
+    def is_taken_above(self, highest: int) -> bool:
+        """Tell whether a host takes it that has taken ``highest``."""
+        return highest < self.generation <= highest + MAX_JUMP
 
 
 class Engine(Rows):
@@ -45,8 +51,10 @@ class Engine(Rows):
         self.running = dict.fromkeys(self.hosts, "1.0.0")
         self.on_trial: set[str] = set()
         self.epoch = 0
+        self.late_stops: list[Code] = []
         self.when_passed: Callable[[int], None] = lambda number: None
         self.when_granted: Callable[[str], None] = lambda name: None
+        self.when_stopped: Callable[[late.StopLate], None] = lambda stop: None
 
     def go_on(self, event: deciding.Event | None = None) -> None:
         """Take every step that is due. More of them than hosts and waves could need is a loop."""
@@ -67,10 +75,15 @@ class Engine(Rows):
     def desire(self, name: str, version: str, *, stop: bool = False) -> int:
         """Write an assignment with the next generation."""
         known = self.desired.get(name)
-        generation = assignments.next_generation(known.generation if known else 0, self.highest[name])
-        self.desired[name] = Desired(generation, version, stop)
-        self.send(name, Message("assignment", generation, version, stop=stop))
+        stored = known.generation if known else 0
+        generation = generations.next_generation(stored, self.highest[name], self.used[name])
+        self.desired[name] = Desired(generation, version, stop, excused=bool(version) and name in self.owed)
+        self.send_assignment(name)
         return generation
+
+    def send_assignment(self, name: str) -> None:
+        known = self.desired[name]
+        self.send(name, Message("assignment", known.generation, known.version, stop=known.stop, excused=known.excused))
 
     def _carry_out(self, action: deciding.Action) -> bool:
         match action:
@@ -92,19 +105,66 @@ class Engine(Rows):
                 self.step(self.waves[number - 1], WaveTrigger.FAIL)
                 self.fails.append((number, evidence))
                 self.become(states.transition(states.ROLLOUT_TRANSITIONS, self.state, RolloutTrigger.HALT))
-            case deciding.PauseForPerson():
-                self.become(states.transition(states.ROLLOUT_TRANSITIONS, self.state, RolloutTrigger.PAUSE))
-            case deciding.Complete():
-                self.become(states.transition(states.ROLLOUT_TRANSITIONS, self.state, RolloutTrigger.COMPLETE))
-                self.forgive_budget()
+            case deciding.Halt() | deciding.PauseForPerson():
+                trigger = RolloutTrigger.HALT if isinstance(action, deciding.Halt) else RolloutTrigger.PAUSE
+                self.become(states.transition(states.ROLLOUT_TRANSITIONS, self.state, trigger))
+            case deciding.Complete() | late.OfferLate() | late.StopLate():
+                return self._complete(action)
             case other:
                 assert_never(other)
         return True
 
-    def _offer(self, number: int, count: int) -> bool:
+    def _complete(self, action: deciding.Complete | late.OfferLate | late.StopLate) -> bool:
+        """Go on with late hosts, or begin with them.
+
+        What was bad is no harm of theirs; they hold nothing, and one of them may be past Go at a time.
+        """
+        if isinstance(action, late.OfferLate):
+            return self._offer(None, 1)
+        if isinstance(action, late.StopLate):
+            self.late_stops.append(action.code)
+            self.when_stopped(action)
+            self.stop_late(action.code)
+            return True
+        self.become(states.transition(states.ROLLOUT_TRANSITIONS, self.state, RolloutTrigger.COMPLETE))
+        self.forgive_budget()
+        for wave in self.waves:
+            self.let_through(wave)
+        self.budgets[SCOPES[2]] = replace(self.budgets[SCOPES[2]], max_in_use=late.MAX_UNDER_WAY)
+        for host in self.hosts.values():
+            self.meet(host)
+        return True
+
+    def stop_late(self, code: Code) -> None:
+        """Offer no late host any more; those without Go are cancelled when it is for good."""
+        self.late_stop = code
+        if code in late.RESUMABLE:
+            self.stopped_at = self.stopped_at or self.now
+            return
+        for host in self.hosts.values():
+            if host.state in BEFORE_GO:
+                self.move(host, Trigger.CANCEL, code=code)
+                if host.generation is not None:
+                    self.desire(host.name, "")
+
+    def meet(self, host: HostRow) -> None:
+        """Let go of a late host that has an offer and waits."""
+        if self.state is not RolloutState.COMPLETED or host.state not in BEFORE_GO or host.generation is None:
+            return
+        offered = host.state is not AttemptState.PENDING or self.desired[host.name].version
+        if offered and host.waiting in OUT_OF_COUNT:
+            self.let_go(host, host.waiting)
+
+    def let_go(self, host: HostRow, waiting: Code | None) -> None:
+        """Queue a late host again."""
+        self.move(host, Trigger.REQUEUE, waiting=waiting)
+        self.desire(host.name, "")
+
+    def _offer(self, number: int | None, count: int) -> bool:
         if self.killed:
             return False
-        waits = [h for h in self.of_wave(number) if h.state is AttemptState.PENDING and h.waiting is None][:count]
+        hosts = self.of_wave(number) if number is not None else self.hosts.values()
+        waits = [h for h in hosts if h.state is AttemptState.PENDING and h.waiting is None][:count]
         for host in waits:
             if self.running[host.name] == VERSION:
                 self.move(host, Trigger.SKIP, code=Code.ALREADY_AT_TARGET)
@@ -114,12 +174,16 @@ class Engine(Rows):
                 self._offline(host)
             else:
                 generation = self.desire(host.name, VERSION)
+                assert generation not in self.used[host.name], "an attempt is known by its number"
+                self.used[host.name].add(generation)
                 deadline = self.next_deadline(host, AttemptState.OFFERED)
                 self.move(host, Trigger.OFFER, generation=generation, deadline=deadline)
         return bool(waits)
 
     def _offline(self, host: HostRow) -> None:
-        if self.limits.offline_policy is OfflinePolicy.SKIP:
+        if self.state is RolloutState.COMPLETED:
+            self.note(host, waiting=Code.HOST_OFFLINE)
+        elif self.limits.offline_policy is OfflinePolicy.SKIP:
             self.move(host, Trigger.SKIP, code=Code.HOST_OFFLINE)
         elif self.limits.offline_policy is OfflinePolicy.FAIL:
             self.move(host, Trigger.FAIL, code=Code.HOST_OFFLINE_AT_DISPATCH)

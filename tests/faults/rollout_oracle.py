@@ -13,6 +13,8 @@ from tests.faults.rollout_rows import OUT_OF_COUNT, SCOPES
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from fleetroll_server.domain.late import StopLate
+    from tests.faults.rollout_outages import Recorded
     from tests.faults.rollout_rows import HostRow, Rows
 
 _BEFORE = {"pending", "offered", "downloading", "staged"}
@@ -129,7 +131,10 @@ def _check_budgets(rows: Rows) -> None:
 
 def check_grant(rows: Rows, name: str) -> None:
     """Assert that the Go that was just given may be given."""
-    assert rows.state is RolloutState.RUNNING, f"Go for {name} while {rows.state}"
+    late = rows.state is RolloutState.COMPLETED and rows.late_stop is None
+    assert rows.state is RolloutState.RUNNING or late, f"Go for {name} while {rows.state}, {rows.late_stop}"
+    if late:
+        _check_late_grant(rows, name)
     assert not rows.killed, f"Go for {name} under the kill switch"
     assert name not in rows.quarantined, f"Go for {name} in quarantine"
     assert rows.now < rows.not_after, f"Go for {name} out of time"
@@ -140,9 +145,24 @@ def check_grant(rows: Rows, name: str) -> None:
         assert own.in_use + own.broken <= own.max_out, f"Go for {name}: {own}"
 
 
+def check_late_stop(rows: Recorded, stop: StopLate) -> None:
+    """Assert that late hosts were stopped for harm that was done after the completion, or for a day without a move."""
+    harm = [host.name for host in rows.hosts.values() if _is_bad(host) and not host.forgiven]
+    assert harm or "nothing moved" in stop.reason, f"late hosts were stopped although none went bad: {stop.reason}"
+    rows.judge_stuck(stop.code, stop.reason)
+
+
+def _check_late_grant(rows: Rows, name: str) -> None:
+    """Assert that late hosts go one by one, and none after as many bad ones as the limits allow."""
+    out = [host.name for host in rows.hosts.values() if host.state.value in _OUT]
+    assert out == [name], f"Go for the late {name} while {out} are past it"
+    bad = [host.name for host in rows.hosts.values() if _is_bad(host) and not host.forgiven]
+    assert len(bad) < rows.limits.max_failed, f"Go for the late {name} although {bad} went bad"
+
+
 def _check_deadlines(rows: Rows) -> None:
     """Silence is never success: every state that waits for a host's word has an end."""
-    running = rows.state is RolloutState.RUNNING
+    running = rows.offers
     for host in rows.hosts.values():
         here = host.name in rows.sessions
         timed = host.state.value in _OUT - {"granted"} or (host.state is AttemptState.GRANTED and not here)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from fleetroll_common.values.codes import Code
-from fleetroll_server.domain import bake, budget, charges, deadlines, states, summary
+from fleetroll_server.domain import bake, budget, charges, deadlines, late, states, summary
 from fleetroll_server.domain import decide as deciding
 from fleetroll_server.domain.charges import Holding
 from fleetroll_server.domain.states import (
@@ -52,11 +52,22 @@ class HostRow:
     session: int = 0
     last_ask: int = 0
     code: Code | None = None
+    changed_at: datetime = NOON
+    granted_at: datetime | None = None
+    announced: float | None = None
+    """What the host said last of how long it may take, in seconds."""
+    tries: int = 0
+    succeeded: bool = False
+    """It was kept; a lost host that was is well again at its next word."""
     forgiven: bool = False
     """What tests know and counters only count: a person resumed while it was bad, and it is bad since."""
+    was_late: bool = False
+    """It succeeded after the completion."""
+    let_off: bool = False
+    """A person resumed after a halt while it was bad: the rollout's own scope does not hold it."""
 
     def view(self) -> HostView:
-        return HostView(self.state, self.waiting in OUT_OF_COUNT, self.attempted, self.cohorts)
+        return HostView(self.state, self.waiting in OUT_OF_COUNT, self.attempted, self.cohorts, self.succeeded)
 
 
 @dataclass
@@ -78,6 +89,7 @@ class Desired:
     generation: int
     version: str
     stop: bool = False
+    excused: bool = False
 
 
 class Rows:
@@ -98,6 +110,7 @@ class Rows:
         self.state = RolloutState.RUNNING
         self.not_after = NOON + timedelta(seconds=limits.not_after_seconds)
         self.stopped_at: datetime | None = None
+        self.late_stop: Code | None = None
         self.hosts = {
             name: HostRow(name, number, cohorts)
             for number, wave in enumerate(waves, 1)
@@ -112,9 +125,11 @@ class Rows:
         self.charges: dict[tuple[str, str, int], Holding] = {}
         self.desired: dict[str, Desired] = {}
         self.highest: dict[str, int] = dict.fromkeys(self.hosts, 0)
+        self.used: dict[str, set[int]] = {name: set() for name in self.hosts}
         self.sessions: dict[str, int] = {}
         self.left_well: set[str] = set()
         self.killed = False
+        self.owed: set[str] = set()
         self.quarantined: set[str] = set()
         self.grants: list[str] = []
         self.results: list[tuple[str, AttemptState]] = []
@@ -138,8 +153,28 @@ class Rows:
         seen = None
         if wave is not None:
             seen = deciding.WaveSummary(wave.number, wave.state, wave.counters, wave.baked, wave.moved_at)
-        late = sum(wave.counters.unforgiven_bad for wave in self.waves if wave.state is WaveState.PASSED)
-        return deciding.Summary(self.state, self.manual, self.limits, seen, self.not_after, late)
+        bad = sum(wave.counters.unforgiven_bad for wave in self.waves if wave.state is WaveState.PASSED)
+        late_hosts = self.late if self.state is RolloutState.COMPLETED else None
+        return deciding.Summary(self.state, self.manual, self.limits, seen, self.not_after, bad, late=late_hosts)
+
+    @property
+    def late(self) -> late.LateHosts:
+        moved = [wave.moved_at for wave in self.waves if wave.moved_at is not None]
+        return late.LateHosts(tuple(wave.counters for wave in self.waves), max(moved, default=None), self.late_stop)
+
+    @property
+    def offers(self) -> bool:
+        """Whether hosts are offered to, and let past Go; the kill switch is another matter."""
+        late_ones = self.state is RolloutState.COMPLETED and self.late_stop is None
+        return (self.state is RolloutState.RUNNING or late_ones) and self.now < self.not_after
+
+    @property
+    def has_late(self) -> bool:
+        return self.state is RolloutState.COMPLETED
+
+    @property
+    def has_queue(self) -> bool:
+        return self.is_open or (self.state is RolloutState.COMPLETED and not self.late.is_over)
 
     def move(
         self,
@@ -158,8 +193,15 @@ class Rows:
             host.generation, host.session, host.last_ask = generation, 0, 0
         if trigger in {Trigger.OFFER, Trigger.STAGE, Trigger.DOWNLOAD, Trigger.REQUEUE}:
             host.attempted = False
+        if trigger in {Trigger.OFFER, Trigger.STAGE, Trigger.DOWNLOAD, Trigger.GRANT}:
+            host.granted_at = self.now if trigger is Trigger.GRANT else None
+        if trigger is not Trigger.PROMOTE:  # the clock of a promoted host is its trial's
+            host.changed_at = self.now
         if host.state in PAST_GO:
             host.attempted = True
+        host.succeeded = host.state is AttemptState.SUCCEEDED or (host.succeeded and host.state is AttemptState.LOST)
+        host.was_late = self.state is RolloutState.COMPLETED and host.state is AttemptState.SUCCEEDED
+        host.let_off = host.let_off and charges.stays_forgiven(host.state)
         if host.state is not before_state:
             host.code, host.waiting = code, waiting
         host.deadline = deadline if host.state not in FINAL else None
@@ -171,9 +213,10 @@ class Rows:
         """Write why a host waits, and when its time is over."""
         before = host.view()
         host.waiting, host.deadline = waiting, deadline
-        self._recount(host, before, moved=before.is_waiting is not host.view().is_waiting)
+        comes = before.is_waiting and not host.view().is_waiting
+        self._recount(host, before, moved=comes and (self.is_open or host.state is not AttemptState.PENDING))
 
-    def hold(self, host: HostRow, wanted: Holding, *, enforce: bool = False) -> str | None:
+    def hold(self, host: HostRow, wanted: Holding, *, enforce: bool = False, let_off: bool = False) -> str | None:
         """Make the host hold ``wanted`` and nothing else; the scope without room where ``enforce`` finds one."""
         assert host.generation is not None
         own = {scope: self._own(host, scope) for scope in SCOPES}
@@ -185,6 +228,8 @@ class Rows:
             kind = wanted
             if wanted is Holding.BROKEN_IN_ROLLOUT:
                 kind = Holding.BROKEN if scope == SCOPES[2] else Holding.NOTHING
+            if let_off and scope == SCOPES[2] and wanted is not Holding.IN_USE:
+                kind = Holding.NOTHING
             self._charge(host, scope, own[scope], kind)
         return None
 
@@ -239,9 +284,7 @@ class Rows:
         if before not in PAST_GO and host.state not in PAST_GO and not host.attempted:
             return
         wanted = charges.holding(host.state, attempted=host.attempted)
-        if wanted is Holding.BROKEN_IN_ROLLOUT and not self.is_open:
-            wanted = Holding.NOTHING
-        self.hold(host, wanted)
+        self.hold(host, wanted, let_off=host.let_off or not self.is_open)
 
     def _recount(self, host: HostRow, before: HostView, *, moved: bool = True) -> None:
         wave = self.waves[host.wave - 1]
@@ -255,5 +298,5 @@ class Rows:
             host.forgiven = False
         if host.state in FINAL and host.state is not before:
             self.results.append((host.name, host.state))
-        late = (before, host.state) == (AttemptState.SUCCEEDED, AttemptState.ROLLED_BACK)
-        assert before not in FINAL or before is host.state or late, f"{host.name} left {before} for {host.state}"
+        undone = before is AttemptState.SUCCEEDED and host.state in {AttemptState.ROLLED_BACK, AttemptState.LOST}
+        assert before not in FINAL or before is host.state or undone, f"{host.name} left {before} for {host.state}"

@@ -41,6 +41,7 @@ STRANGE: dict[str, Callable[[World, Host], bool]] = {
     "roll back": lambda world, host: world.go_bad(host, AttemptState.ROLLED_BACK),
     "fail to roll back": lambda world, host: world.go_bad(host, AttemptState.ROLLBACK_FAILED),
     "go back late": World.go_back_late,
+    "start anew": World.start_anew,
     "quarantine": World.quarantine,
 }
 PEOPLE: dict[str, Callable[[World], bool]] = {
@@ -78,10 +79,36 @@ def any_world(chance: random.Random) -> World:
     return World(waves, limits, manual=chance.random() < 0.2, offline=offline)
 
 
-def walk(seed: int, steps: int) -> World:
+def late_world(chance: random.Random) -> World:
+    """Build a fleet whose rollout completed while some of every wave slept; now they are awake, not connected yet."""
+    count = chance.randint(2, 6)
+    names = [f"host-{number}" for number in range(count)]
+    cut = chance.choice((count, chance.randint(1, count - 1)))
+    parts = [part for part in (names[:cut], names[cut:]) if part]
+    waves = [{name: (f"arch={chance.choice('ab')}", "os=linux") for name in part} for part in parts]
+    asleep = [name for part in parts for name in part[1:] if chance.random() < 0.8] or [names[1]] * (cut == count)
+    limits = RolloutLimits(
+        max_concurrent=chance.randint(1, 3),
+        max_failed=chance.randint(1, 3),
+        failure_limit=chance.choice((0.3, 1.0)),
+        offline_policy=OfflinePolicy.WAIT,
+    )
+    world = World(waves, limits, offline=asleep)
+    awake = [host for name, host in world.hosts.items() if name not in asleep]
+    for _ in range(20 * count):
+        for host in awake:
+            well(world, host)
+        world.judge()
+        world.pass_time(1)
+    assert world.server.state is RolloutState.COMPLETED, world.server.summary()
+    assert world.server.late.left == len(asleep)
+    return world
+
+
+def walk(seed: int, steps: int, build: Callable[[random.Random], World] = any_world) -> World:
     """Walk, judge after every step, then settle; the seed stands in what is raised."""
     chance = random.Random(seed)
-    world = any_world(chance)
+    world = build(chance)
     try:
         for _ in range(steps):
             if _stride(world, chance):
@@ -103,6 +130,8 @@ def _stride(world: World, chance: random.Random) -> bool:
         return STRANGE[chance.choice(list(STRANGE))](world, host)
     if kind < 0.925:
         return PEOPLE[chance.choice([name for name in PEOPLE if "cancel" not in name or chance.random() < 0.1])](world)
+    if kind < 0.935:
+        return world.outage(chance.choice(SECONDS[:6]), restart=chance.random() < 0.8)
     return world.pass_time(chance.choice(SECONDS[:6] if chance.random() < 0.95 else SECONDS))
 
 
@@ -119,13 +148,14 @@ def settle(world: World) -> None:
             world.quarantine(host)
         world.revive(host)
     for _ in range(40 + 12 * len(world.hosts)):
-        if world.server.state in ENDED_ROLLOUT and _is_quiet(world):
+        if world.server.state in ENDED_ROLLOUT and _is_quiet(world) and not _late_left(world):
             break
         _everybody_works(world)
         world.judge()
         _ = world.advance() or world.resume()
         world.pass_time(5)
     assert world.server.state in ENDED_ROLLOUT, f"it does not end: {world.server.summary()}"
+    assert not _late_left(world), f"late hosts that are there are not offered it: {world.server.late}"
     _late_hosts_expire(world)
     world.judge()
     _check_end(world)
@@ -148,6 +178,12 @@ def _is_quiet(world: World) -> bool:
     return not working
 
 
+def _late_left(world: World) -> bool:
+    """Tell whether a completed rollout has late hosts to offer still."""
+    server = world.server
+    return server.state is RolloutState.COMPLETED and server.late.left > 0 and server.now < server.not_after
+
+
 def _late_hosts_expire(world: World) -> None:
     """Hosts that were away when everything had passed are late: their time ends as well."""
     if world.server.state is RolloutState.COMPLETED:
@@ -165,6 +201,8 @@ def _check_end(world: World) -> None:
     assert not staged, f"{staged} hold an attempt for ever"
     for scope in SCOPES:
         assert server.budgets[scope].in_use == 0, f"{scope}: {server.budgets[scope]}"
-    for name in world.hosts:
+    for name, there in world.hosts.items():
+        counts = sum(there.unproven.values())
+        assert counts <= server.counted.count(name) + (name in server.owed), f"{name} counts what was excused: {there}"
         if server.hosts[name].state is not AttemptState.ROLLBACK_FAILED:
             assert not [key for key in server.charges if key[0] == name], f"{name} holds {server.charges}"

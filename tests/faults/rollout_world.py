@@ -58,6 +58,8 @@ class Host:
     kept: int = 0
     """The generation that put the version there which runs; 0 where none did."""
     journal: list[Said] = field(default_factory=list)
+    unproven: dict[int, bool] = field(default_factory=dict)
+    """By generation of a way back that nobody proved: whether the launcher counts it. Two make a version bad."""
 
 
 class World:
@@ -76,6 +78,7 @@ class World:
         self.hosts = {name: Host(name) for name in self.server.hosts}
         self.server.when_passed = lambda number: rollout_oracle.check_pass(self.server, number)
         self.server.when_granted = lambda name: rollout_oracle.check_grant(self.server, name)
+        self.server.when_stopped = lambda stop: rollout_oracle.check_late_stop(self.server, stop)
         for host in self.hosts.values():
             if host.name not in offline:
                 self.connect(host)
@@ -224,6 +227,13 @@ class World:
         self._end(host, result)
         return True
 
+    def start_anew(self, host: Host) -> bool:
+        """The host is started anew between its permit and the switch; nothing was changed."""
+        if host.stage is not AttemptState.APPLYING or not host.alive:
+            return False
+        self._end(host, AttemptState.FAILED, unproven=True)
+        return True
+
     def stop_before_switch(self, host: Host) -> bool:
         if host.stage is not AttemptState.APPLYING or not host.stop or not host.alive:
             return False
@@ -247,11 +257,15 @@ class World:
     # People and time.
 
     def pause(self) -> bool:
+        if self._has_late(None):
+            return self._people(self.server.pause, RolloutState.COMPLETED)
         return self._people(self.server.pause, RolloutState.RUNNING)
 
     def resume(self) -> bool:
         if self.server.killed:
             return False
+        if self._has_late(Code.PAUSED, Code.SUSPENDED):
+            return self._people(self.server.resume, RolloutState.COMPLETED)
         return self._people(self.server.resume, RolloutState.PAUSED, RolloutState.HALTED)
 
     def advance(self) -> bool:
@@ -265,10 +279,14 @@ class World:
         return True
 
     def cancel(self, *, let_finish: bool) -> bool:
-        if self.server.state in ENDED_ROLLOUT:
+        if self.server.state in ENDED_ROLLOUT and not self._has_late(None, Code.PAUSED, Code.SUSPENDED):
             return False
         self.server.cancel(let_finish=let_finish)
         return True
+
+    def _has_late(self, *stops: Code | None) -> bool:
+        server = self.server
+        return server.state is RolloutState.COMPLETED and server.late_stop in stops and server.late.left > 0
 
     def kill(self) -> bool:
         self.server.press_kill()
@@ -281,13 +299,31 @@ class World:
 
     def pass_time(self, seconds: float) -> bool:
         """Let time pass; hosts act on their own clocks before the server looks."""
+        self._tell_the_time(seconds)
+        self.server.sweep()
+        return True
+
+    def outage(self, seconds: float, *, restart: bool = True) -> bool:
+        """The server accepts no hello for so long, or starts anew; hosts do what they can without it."""
+        self.server.close()
+        for host in self.hosts.values() if restart else ():
+            self.cut(host)
+            self.apply(host)
+            self.restart(host)
+        self._tell_the_time(seconds)
+        self.server.open_again()
+        for name in list(self.server.sessions) if restart else ():
+            self.server.left(name)
+        self.server.sweep(up=False)
+        return True
+
+    def _tell_the_time(self, seconds: float) -> None:
         self.server.now += timedelta(seconds=seconds)
         for host in self.hosts.values():
             over = host.lease_until is not None and self.server.now >= host.lease_until
             if host.alive and host.stage is AttemptState.TRIAL and over and not host.promoted:
-                self._end(host, AttemptState.ROLLED_BACK)
-        self.server.sweep()
-        return True
+                host.unproven[host.generation] = True
+                self._end(host, AttemptState.ROLLED_BACK, unproven=True)
 
     # Judgement.
 
@@ -322,12 +358,12 @@ class World:
         act()
         return True
 
-    def _say(self, host: Host, state: AttemptState, code: Code | None = None) -> None:
+    def _say(self, host: Host, state: AttemptState, code: Code | None = None, *, unproven: bool = False) -> None:
         host.stage = state
-        host.journal.append(Said(host.generation, state, code, _announced(state)))
+        host.journal.append(Said(host.generation, state, code, _announced(state), unproven))
 
-    def _end(self, host: Host, state: AttemptState, code: Code | None = None) -> None:
-        self._say(host, state, code)
+    def _end(self, host: Host, state: AttemptState, code: Code | None = None, *, unproven: bool = False) -> None:
+        self._say(host, state, code, unproven=unproven)
         host.stage, host.go_until, host.lease_until, host.stop = None, None, None, False
         host.version = VERSION if state is AttemptState.SUCCEEDED else "1.0.0"
         host.kept = host.generation if state is AttemptState.SUCCEEDED else 0
@@ -336,7 +372,7 @@ class World:
             self._begin(host, message)
 
     def _assigned(self, host: Host, message: Message) -> None:
-        if message.generation <= host.highest:
+        if not message.is_taken_above(host.highest):
             return
         host.highest = message.generation
         if host.stage in _PAST:
@@ -349,6 +385,8 @@ class World:
     def _begin(self, host: Host, message: Message) -> None:
         if message.version:
             host.generation, host.promoted, host.go_until = message.generation, False, None
+            if message.excused and host.unproven:
+                host.unproven[max(host.unproven)] = False
             host.journal.append(Said(host.generation, AttemptState.OFFERED))
             self._say(host, AttemptState.DOWNLOADING)
 

@@ -37,6 +37,8 @@ def install(plan: dict[str, Any], command: str) -> None:
     """Put the points in place. This project's root is on ``sys.path`` only while the shim loads itself."""
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     sys.path.insert(0, root)
+    if plan["code"]:
+        importlib.import_module("tests.faults.shim_code").keep_code(plan["code"])
     points = importlib.import_module("tests.faults.shim_points").Points(plan, command)
     patches = importlib.import_module("tests.faults.shim_patches")
     streams = importlib.import_module("tests.faults.shim_grpc")

@@ -7,7 +7,7 @@ don't.
 
 The plan (JSON): ``roots``: folders whose files count; ``roles``: [text in the command line, role] in order; ``folder``:
 where the trace and the counters of processes lie; ``executable``: what children are to be started with; ``act``: null,
-or {role, process, point, occurrence, do, sticky}.
+or {role, process, point, occurrence, do, sticky}; ``records``, ``hunt`` and ``code``: see :mod:`.plans`.
 """
 
 # As little as possible is imported before the program: no pathlib.
@@ -24,6 +24,8 @@ import re
 import signal
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from tests.faults.shim_hunt import Hunt, Records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +45,7 @@ _VOLATILE = re.compile(r"[0-9a-f]{8,}")
 
 # The real calls: the module's attributes are replaced later.
 _write, _open, _kill, _getpid, _readlink = os.write, os.open, os.kill, os.getpid, os.readlink
+_PARENT = os.getppid()
 
 
 class Points:
@@ -55,6 +58,8 @@ class Points:
         self.role_of = _roles(plan["roles"])
         self.role = self.role_of(command)
         self.process = _count_start(plan["folder"], self.role)
+        self._records = Records(self._roots[0], plan["records"]) if plan["records"] else None
+        self._hunt = Hunt(plan["hunt"], plan["folder"], self.role) if plan["hunt"] else None
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._trace = _open(os.path.join(plan["folder"], "trace.jsonl"), flags, 0o600)
         self._lock = threading.Lock()
@@ -96,29 +101,40 @@ class Points:
             self.die()
         if do in ERRORS:
             raise OSError(ERRORS[do], os.strerror(ERRORS[do]))
-        result = half() if do in ("short", "torn") and half is not None else call()
-        if do in ("kill-after", "torn"):
-            self.die()
-        return result
+        try:
+            return half() if do in ("short", "torn") and half is not None else call()
+        finally:
+            # Also when the system refused the call: the program has not seen that yet.
+            if do in ("kill-after", "torn"):
+                self.die()
 
     def reached(self, name: str) -> str:
         """Count and trace the point; return what is to be done here, or nothing."""
         with self._lock:
             occurrence = self._counts[name] = self._counts.get(name, 0) + 1
-        do = self._planned(name, occurrence)
-        self._note({"point": name, "occurrence": occurrence, "do": do})
+            state = "" if self._records is None else self._records.state(self.role)
+            do = self._hunted(name, state) or self._planned(name, occurrence)
+        self._note({"point": name, "occurrence": occurrence, "do": do, "state": state})
         return do
 
     def die(self) -> None:
         """End the plan's victims as kill -9 does; the whole machine goes on."""
-        victim = self._act["victim"]
-        if "parent" in victim:
-            _kill(os.getppid(), signal.SIGKILL)
-        if "child" in victim:
-            _kill_children()
-        if "self" in victim:
-            _kill(_getpid(), signal.SIGKILL)
+        pids = _victims(self._act["victim"])
+        if self._hunt is not None and self._records is not None:
+            self._hunt.note({**self._act, "pid": _getpid(), "pids": pids, "records": self._records.all()})
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                _kill(pid, signal.SIGKILL)
+        if _getpid() in pids:
             signal.pause()
+
+    def _hunted(self, name: str, state: str) -> str:
+        """Return what the hunt wants at this point; from then on that is what the plan wants."""
+        quarry = None if self._hunt is None else self._hunt.at(state, name, _victims)
+        if quarry is None:
+            return ""
+        self._act = {**quarry._asdict(), "process": self.process, "point": name, "occurrence": 0, "sticky": False}
+        return quarry.do
 
     def _planned(self, name: str, occurrence: int) -> str:
         """Return what the plan wants at this point."""
@@ -134,17 +150,24 @@ class Points:
         _write(self._trace, (json.dumps(line) + "\n").encode())
 
 
-def _kill_children() -> None:
-    """Kill every process directly below this one, whichever of its threads started it."""
+def _victims(who: str) -> list[int]:
+    """Return the pids that ``who`` names, its own process last; a parent that is gone has left nobody."""
+    pids = _children() if "child" in who else []
+    if "parent" in who and os.getppid() == _PARENT:
+        pids = [_PARENT]
+    return [*pids, _getpid()] if "self" in who else pids
+
+
+def _children() -> list[int]:
+    """Return every process directly below this one, whichever of its threads started it."""
+    pids: list[int] = []
     for thread in os.listdir("/proc/self/task"):
         handle = _open(f"/proc/self/task/{thread}/children", os.O_RDONLY)
         try:
-            children = os.read(handle, 65536).split()
+            pids += map(int, os.read(handle, 65536).split())
         finally:
             os.close(handle)
-        for pid in children:
-            with contextlib.suppress(ProcessLookupError):
-                _kill(int(pid), signal.SIGKILL)
+    return pids
 
 
 def message_name(data: bytes) -> str:

@@ -14,6 +14,7 @@ from fleetroll_common.wire.joinstring import JoinString
 from fleetroll_common.wire.signing import enroll_bytes, public_key, sign
 from fleetroll_server.datafolder import DataFolder
 from fleetroll_server.store.engine import writing_engine
+from fleetroll_server.store.fleets import every_fleet
 from tests.faults.virtual_disk import PLATFORM, Disk
 
 if TYPE_CHECKING:
@@ -55,9 +56,9 @@ class ElsewhereFolder(DataFolder):
 
 
 async def enroll(
-    channel: grpc.aio.Channel, join_string: str, name: str, seed: bytes, ratchet: bytes
+    channel: grpc.aio.Channel, join_string: str, name: str, seed: bytes, ratchet: bytes, agent_id: str = ""
 ) -> enrolment_pb2.EnrollResponse:
-    """Enrol one host."""
+    """Enrol one host, or readmit the one that is ``agent_id``."""
     join, key = JoinString.decode(join_string), public_key(seed)
     request = enrolment_pb2.EnrollRequest(
         token=join.token,
@@ -67,6 +68,7 @@ async def enroll(
         platform=PLATFORM,
         root_sha256=join.root_sha256,
         ratchet=ratchet,
+        agent_id=agent_id,
     )
     stub: Any = enrolment_pb2_grpc.EnrolmentServiceStub(channel)
     answer: enrolment_pb2.EnrollResponse = await stub.Enroll(request, timeout=20)
@@ -87,8 +89,8 @@ async def move_in(stock: Stock, url: str) -> None:
 
 async def _copy_table(table: sa.Table, reading: AsyncConnection, writing: AsyncConnection) -> None:
     """Replace the rows of one table."""
-    everywhere = [table.c.fleet_id.is_not(None)] if "fleet_id" in table.c else []
-    rows = [dict(row) for row in (await reading.execute(sa.select(table).where(*everywhere))).mappings()]
-    await writing.execute(sa.delete(table).where(*everywhere))
+    why = "a copy of the whole"
+    rows = [dict(row) for row in (await reading.execute(every_fleet(sa.select(table), why))).mappings()]
+    await writing.execute(every_fleet(sa.delete(table), why))
     if rows:
         await writing.execute(sa.insert(table), rows)

@@ -107,6 +107,13 @@ def test_a_torn_write_leaves_half_of_it(tmp_path: Path) -> None:
     assert _names(tmp_path) == {"a.new": b"1234"}
 
 
+def test_a_kill_after_a_call_comes_also_when_the_system_refused_it(tmp_path: Path) -> None:
+    plan = _plan(tmp_path, Point("main", 1, "unlink:none", 1).act("kill-after"))
+    program = _program(tmp_path, "import os, sys\nos.unlink(sys.argv[1] + '/none')\n")
+    result = _run(plan, program, str(tmp_path / "state"))
+    assert (result.returncode, result.stderr) == (-signal.SIGKILL, "")
+
+
 def test_an_act_at_another_place_changes_nothing_and_is_seen_not_to_have_happened(tmp_path: Path) -> None:
     for number, act in enumerate(
         [
@@ -203,7 +210,7 @@ reading, writing = os.pipe()
 for _ in range(2):
     code = "import os; os.write({}, b'{{\\"type\\": \\"beat\\"}}\\\\n')".format(writing)
     subprocess.run([sys.executable, "-I", "-c", code, "--child"], check=True, pass_fds=[writing])
-print(os.read(reading, 100).decode())
+print(os.read(reading, 100).decode(), flush=True)
 os.execv(sys.executable, [sys.executable, "-c", "print('after')", "--child"])
 """
 

@@ -15,6 +15,7 @@ import grpc
 from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 from fleetroll.v1 import agent_stream_pb2_grpc, types_pb2
 from fleetroll_agent.identity.ratchet import on_welcome
+from fleetroll_common.values.generations import MAX_JUMP
 from fleetroll_common.values.ids import SystemIds
 from fleetroll_common.wire.channel import AGENT_OPTIONS
 from fleetroll_common.wire.signing import hello_bytes, public_key, rotate_bytes, sign
@@ -242,14 +243,19 @@ class VirtualAgent:
 
     async def take(self) -> stream_pb2.Assignment:
         """Take the next assignment of a version, with one write of highest and attempt."""
-        while not (assignment := await self.expect("assignment")).version:
+        while not (assignment := await self.assigned()).version:
             self.disk.highest = max(self.disk.highest, assignment.generation)
         assert assignment.generation > self.disk.highest, "only a generation above the highest starts anything"
         self.disk.highest = assignment.generation
         self.disk.attempt = {"generation": assignment.generation, "version": assignment.version}
         self.disk.attempt["state"] = types_pb2.ATTEMPT_STATE_OFFERED
-        taken: stream_pb2.Assignment = assignment
-        return taken
+        return assignment
+
+    async def assigned(self) -> stream_pb2.Assignment:
+        """Return the next assignment; those too far above the highest are passed over."""
+        while (found := await self.expect("assignment")).generation > self.disk.highest + MAX_JUMP:
+            pass
+        return found  # type: ignore[no-any-return]
 
     async def stage(self, sha256: str) -> None:
         """Take the assignment, download, and say so."""

@@ -25,13 +25,16 @@ from fleetroll_common.wire.channel import ADMIN_OPTIONS
 from fleetroll_server.engine.engine import Engine
 from fleetroll_server.lifecycle import Running, running
 from fleetroll_server.settings import load_settings
-from fleetroll_server.store.tables import AgentRow, BudgetRow, EventRow, RolloutHostRow, table_of
+from fleetroll_server.store.fleets import every_fleet
+from fleetroll_server.store.tables import AgentRow, BudgetRow, EventRow, RolloutHostRow, SpellRow, table_of
 from tests.faults.stocks import FLEET, NEW, ElsewhereFolder, Stock, enroll
 from tests.faults.virtual_agent import VirtualAgent
 from tests.faults.virtual_disk import PRODUCT, Disk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+
+COUNTS = "a test counts"
 
 
 class World:
@@ -116,9 +119,16 @@ class World:
         return self._channel
 
     async def sweep(self, seconds: float = 0) -> None:
-        """Let time pass, then do what it brought about."""
+        """Let time pass with the server accepting hellos all along, then do what it brought about."""
         self.clock.advance(seconds)
+        await self.accepted_all_along()
         await self.engine.sweep()
+
+    async def accepted_all_along(self) -> None:
+        """Write what the ticks of the time that has passed would have written."""
+        table = table_of(SpellRow)
+        change = sa.update(table).where(table.c.over.is_(False)).values(ticked_at=self.clock.now())
+        await self.services.store.writer.command(lambda tx: tx.execute(change))
 
     async def watch(self, seconds: float, step: float = 5.0) -> None:
         """Let time pass with the server sweeping all along."""
@@ -299,7 +309,7 @@ class World:
         request = agents_pb2.ReadmitAgentRequest(agent_id=old.agent_id, reason="the right host")
         join = (await self.call(self.hosts_stub.ReadmitAgent, request)).join_string
         ratchet = Ratchet(current=SystemIds().token(32), next=SystemIds().token(32))
-        answer = await enroll(self.channel, join, name, seed, ratchet.current)
+        answer = await enroll(self.channel, join, name, seed, ratchet.current, old.agent_id)
         assert answer.agent_id == old.agent_id
         return replace(old.copy(), seed=seed, ratchet=ratchet, receipt=None)
 
@@ -310,7 +320,7 @@ class World:
         table = table_of(model)
         query = sa.select(table).where(*[table.c[name] == value for name, value in where.items()])
         if "fleet_id" in table.c:
-            query = query.where(table.c.fleet_id.is_not(None))
+            query = every_fleet(query, COUNTS)
         async with self.services.store.read() as connection:
             return [dict(row) for row in (await connection.execute(query)).mappings()]
 
@@ -341,17 +351,17 @@ class World:
     async def set_budget(self, scope: str, **values: int) -> None:
         """Change the limits of a scope."""
         table = table_of(BudgetRow)
-        change = sa.update(table).where(table.c.scope == scope, table.c.fleet_id.is_not(None)).values(**values)
+        change = every_fleet(sa.update(table).where(table.c.scope == scope).values(**values), COUNTS)
         await self.services.store.writer.command(lambda tx: tx.execute(change))
 
     async def totals(self) -> dict[str, int]:
         """Return the number of rows of every table that a request could have written to."""
-        passing = {"server", "meta", "alembic_version"}
+        passing = {"server", "spell", "meta", "alembic_version"}
         totals = {}
         async with self.services.store.read() as connection:
             for name, table in SQLModel.metadata.tables.items():
                 query = sa.select(sa.func.count()).select_from(table)
-                query = query.where(table.c.fleet_id.is_not(None)) if "fleet_id" in table.c else query
+                query = every_fleet(query, COUNTS) if "fleet_id" in table.c else query
                 if name not in passing:
                     totals[name] = (await connection.execute(query)).scalar_one()
         return totals

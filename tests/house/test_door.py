@@ -74,8 +74,8 @@ def test_every_folder_with_tests_is_a_suite() -> None:
     assert {f"tests/{folder}" for folder in folders} == {suite.name for suite in suites.tests()}
 
 
-def test_check_is_every_gate_and_every_suite() -> None:
-    assert suites.choose(["check"]) == [*suites.gates(), *suites.tests()]
+def test_check_is_every_gate_every_suite_and_the_demonstration() -> None:
+    assert suites.choose(["check"]) == [*suites.gates(), *suites.tests(), suites.demo()]
     assert {"lint", "format", "types", "imports", "proto-lint", "proto-breaking", "drift"} <= {
         gate.name for gate in suites.gates()
     }

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCE_ROOTS = ("generated", "common", "publishing", "client", "server", "agent", "cli")
+SOURCE_ROOTS = ("generated", "common", "publishing", "client", "server", "agent", "cli", "tui")
 PLAIN, LAZY, TYPING = "import {0}", "def planted() -> None:\n    import {0}", "if TYPE_CHECKING:\n    import {0}"
 
 # contract: (importing module, imported module, how). Each line must be refused, and named, by the contract.
@@ -20,6 +20,7 @@ PLANTS = {
     "layers": [
         ("fleetroll_agent.slots.values", "fleetroll_server.store", PLAIN),
         ("fleetroll_cli.output", "fleetroll_server.store", PLAIN),
+        ("fleetroll_tui.model.fleet", "fleetroll_cli.output", PLAIN),
         ("fleetroll_publishing.artefact.build", "fleetroll_client", PLAIN),
         ("fleetroll_server.gateway.convert", "fleetroll_agent.slots", LAZY),
         ("fleetroll_common.values.version", "fleetroll_server.gateway", PLAIN),
@@ -57,10 +58,17 @@ PLANTS = {
         ("fleetroll_server.domain.deadlines", "time", PLAIN),
         ("fleetroll_server.domain.promote", "fleetroll.v1.rollouts_pb2", TYPING),
     ],
+    "console": [
+        ("fleetroll_tui.model.fleet", "textual", PLAIN),
+        ("fleetroll_tui.model.filters", "rich", LAZY),
+        ("fleetroll_tui.model.values", "asyncio", PLAIN),
+        ("fleetroll_tui.model.events", "fleetroll_client", TYPING),
+    ],
     "protobuf": [
         ("fleetroll_agent.slots.values", "fleetroll.v1.types_pb2", PLAIN),
         ("fleetroll_server.store", "fleetroll.v1.agents_pb2", PLAIN),
         ("fleetroll_publishing.artefact.build", "fleetroll.v1.releases_pb2", LAZY),
+        ("fleetroll_tui.model.fleet", "fleetroll.v1.agents_pb2", TYPING),
     ],
 }
 

@@ -105,6 +105,7 @@ LEANS_ON = {
     "publishing": [],
     "client": ["client"],
     "cli": ["client", "cli"],
+    "tui": ["client", "tui"],
     "server": ["server", "scale"],
 }
 

@@ -110,7 +110,7 @@ def test_what_3_6_lacks_is_noticed_in_the_launcher(source: str) -> None:
     assert faults_of_launcher(source)
 
 
-@pytest.mark.parametrize("path", files(ROOT / "common", AGENT), ids=name)
+@pytest.mark.parametrize("path", files(ROOT / "common", ROOT / "client", AGENT), ids=name)
 def test_code_of_hosts_needs_no_more_than_3_10(path: Path) -> None:
     assert faults_on_hosts(path.read_text("utf-8")) == []
 

@@ -103,7 +103,7 @@ def explore(
     Raises:
         TooLargeError: there are more than ``limit`` states.
     """
-    search = _Search(steps, wrong, limit)
+    search = _Search(steps, wrong, limit, ways=goal is not None)
     counterexample = search.run(first)
     if counterexample is None and goal is not None:
         counterexample = search.stuck(goal)
@@ -118,10 +118,14 @@ class _Search(Generic[S]):
         steps: Callable[[S], Iterable[tuple[str, S | Broken]]],
         wrong: Callable[[S], str | None],
         limit: int,
+        *,
+        ways: bool,
     ) -> None:
+        """``ways``: keep what leads to each state; :meth:`stuck` needs it."""
         self._steps = steps
         self._wrong = wrong
         self._limit = limit
+        self._before: dict[S, list[S]] | None = {} if ways else None
         self.parents: dict[S, tuple[S, str] | None] = {}
         self.taken = 0
 
@@ -141,6 +145,8 @@ class _Search(Generic[S]):
                 self.taken += 1
                 if isinstance(after, Broken):
                     return Counterexample(after.rule, (*self._way(state), name), state)
+                if self._before is not None:
+                    self._before.setdefault(after, []).append(state)
                 if after not in self.parents:
                     self.parents[after] = (state, name)
                     waiting.append(after)
@@ -150,11 +156,7 @@ class _Search(Generic[S]):
 
     def stuck(self, goal: Callable[[S], bool]) -> Counterexample[S] | None:
         """Return a way to a state from which no goal can be reached."""
-        before: dict[S, list[S]] = {}
-        for state in self.parents:
-            for _, after in self._steps(state):
-                if not isinstance(after, Broken):
-                    before.setdefault(after, []).append(state)
+        before = self._before or {}
         reaching = deque(state for state in self.parents if goal(state))
         good = set(reaching)
         while reaching:

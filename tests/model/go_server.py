@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from fleetroll_server.domain import assignments, charges, go, promote
+from fleetroll_server.domain import assignments, charges, generations, go, promote
 from fleetroll_server.domain.deadlines import GRANTED_SECONDS, expiry
 from fleetroll_server.domain.states import (
     ATTEMPT_TRANSITIONS,
@@ -119,7 +119,7 @@ def move(row: Row, trigger: Trigger) -> Row:
 
 def desire(row: Row, version: str, *, recall: bool = False) -> Sent:
     """Write the next assignment."""
-    desired = Desired(assignments.next_generation(row.desired.generation, 0), version, recall)
+    desired = Desired(generations.next_generation(row.desired.generation, 0), version, recall)
     return replace(row, desired=desired), (desired,)
 
 
@@ -148,6 +148,7 @@ def ask(row: Row, asked: Ask, *, room: bool) -> Sent:
         listed=True,
         digest_matches=True,
         not_after=NOW - timedelta(seconds=1) if row.over else NOW + timedelta(seconds=1),
+        limits_readable=True,
     )
     if go.judge_go(facts, NOW) is not None or not room:
         noted = replace(row, session=asked.session, last_ask=asked.number) if row.state in BEFORE_GO else row
@@ -166,9 +167,8 @@ def hello(row: Row, facts: tuple[AttemptFact, ...], highest: int, *, on_trial: b
             row = move(row, verdict.trigger)
             break
     else:
-        unheard = row.generation > highest and row.state not in {AttemptState.PENDING, AttemptState.OFFERED}
-        if unheard and Trigger.OFFER in ATTEMPT_TRANSITIONS[row.state]:
-            row = move(row, Trigger.OFFER)
+        trigger = assignments.judge_unheard(row.state) if row.generation > highest else None
+        row = move(row, trigger) if trigger is not None else row
     row, sent = promotion(row, on_trial=on_trial)
     if row.desired.generation > highest and (not row.desired.version or not row.stopped):
         sent = (*sent, row.desired)

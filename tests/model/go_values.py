@@ -106,12 +106,15 @@ class Clauses:
         cancel_waits: a cancel ends nothing that was granted.
         asks_of_session: asks of an older session are not heard.
         none_with_end: every end that the server decides sets ``none``.
+        one_write: the highest generation and what became of the attempt are one write. Without it the host may crash
+            between the two, shown where it takes a ``none``: after an offer the server would offer once more.
     """
 
     hello_drops_stream: bool = True
     cancel_waits: bool = True
     asks_of_session: bool = True
     none_with_end: bool = True
+    one_write: bool = True
 
 
 def canonical(world: World) -> World:

@@ -121,6 +121,8 @@ class Model:
             yield f"report {said.said} heard", _push(replace(world, row=row, host=host), sent)
         if world.down:
             yield f"{type(world.down[0]).__name__} read", _read(world)
+            if isinstance(world.down[0], Desired) and not world.down[0].version and not self.clauses.one_write:
+                yield "crash between the two writes of a none", _torn(world, world.down[0].generation)
 
     def _hello(self, world: World) -> World:
         """Build the payload: the older session and every Go of it are dead from here on."""
@@ -245,6 +247,14 @@ def _read(world: World) -> World:
         case _:
             raise AssertionError(message)
     return _sent(world, go_agent.told(world.host, event))
+
+
+def _torn(world: World, generation: int) -> World:
+    """Let the agent write the highest generation, and crash before it writes what became of the attempt."""
+    record = world.host.state.record
+    record = replace(record, highest=max(record.highest, generation))
+    host = replace(world.host, state=replace(world.host.state, record=record))
+    return _dropped(replace(world, host=go_agent.crashed(host), down=()))
 
 
 def _sent(world: World, host: Host) -> World:

@@ -132,7 +132,23 @@ def test_when_the_highest_generation_starts_again_a_host_applies_twice(monkeypat
     _explored(Bounds(repeats=True, after_go=True)).fails("a generation that starts again", TWICE)
 
 
+@pytest.mark.timeout(120)
 def test_when_an_end_sets_no_none_a_host_stays_staged_for_ever() -> None:
     bounds = Bounds(people=1, which=_only("end"), after_go=True)
     found = _explored(bounds, Clauses(none_with_end=False), goal=finished)
     found.fails("an end without none", "no goal can be reached")
+
+
+def _ended_or_past_go(world: World) -> bool:
+    """Tell whether both sides are done, or the host is past the point up to which a cancel is free."""
+    attempt = world.host.state.record.attempt
+    return finished(world) or (attempt is not None and attempt.past_go)
+
+
+@pytest.mark.timeout(120)
+def test_a_none_taken_in_one_write_always_ends_and_taken_in_two_may_leave_a_host_staged_for_ever() -> None:
+    """The same generation comes again and is only reported on, and no higher one follows an end."""
+    bounds = Bounds(people=1, which=_only("cancel"))
+    _explored(bounds, goal=_ended_or_past_go).holds("go, a cancel to its end")
+    found = _explored(bounds, Clauses(one_write=False), goal=_ended_or_past_go)
+    found.fails("a none in two writes", "no goal can be reached")

@@ -153,7 +153,7 @@ def postgres() -> Iterator[PostgresServer]:
         run_apart(lambda: _migrate(server.url("fleetroll_template")))
         yield server
     finally:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGQUIT)  # at once, without writing out what is removed next
         process.wait(START_SECONDS)
         log.close()
         shutil.rmtree(home)

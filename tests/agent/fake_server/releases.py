@@ -25,6 +25,8 @@ class Releases:
 
     files: dict[str, bytes] = field(default_factory=dict)
     artefacts: dict[str, bytes] = field(default_factory=dict)
+    channels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of each version."""
 
     def __post_init__(self) -> None:
         self.signers = role_signers()
@@ -60,4 +62,5 @@ class Releases:
         listed = repository.TargetFile(built.artefact_bytes, built.artefact_sha256, custom.to_json())
         self.files |= repository.publish_targets(self.files, "agent", {path: listed}, self.signers, datetime.now(UTC))
         self.artefacts[path] = built.path.read_bytes()
+        self.channels[version] = channels
         return path

@@ -31,9 +31,12 @@ from fleetroll_common.wire.handshake import SESSION_TOKEN_KEY
 from fleetroll_common.wire.joinstring import JoinString
 from fleetroll_server.certificates import Pair, issue_leaf, make_ca
 from fleetroll_server.identity.ratchet import Accept, Fork, HelloFacts, IdentityRow, Stale, judge
+from tests.agent.fake_server.addressing import refuse_others
+from tests.agent.fake_server.garbage import Garbler
+from tests.agent.fake_server.naming import name_first
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from tests.agent.fake_server.releases import Releases
 
@@ -83,11 +86,16 @@ class Script:
         ack: acknowledge reports.
         lose_welcomes: commit so many hellos, then end the stream without a Welcome.
         lose_enrolments: commit so many enrolments, then fail the call.
+        names: what a host without a version is told to begin with, in turn; None = the call is not known to the server.
+            Without any, it is the newest release of its channel that it does not pass over.
         refusals: answers to the next streams, in the place of a challenge.
         suspended: scopes under the kill switch.
         heartbeat: seconds.
         clock_skew: seconds that the server's clock is ahead.
+        clock_seconds: what the server's clock shows, in Unix seconds; None = the time, and ``clock_skew``.
         cut_after: end every artefact after so many bytes; None = never.
+        garbage: what goes out as bytes that no message has (fake_server/garbage.py).
+        before_welcome: is waited for after every hello that was accepted; the agent does nothing meanwhile.
     """
 
     grant: bool = True
@@ -95,11 +103,15 @@ class Script:
     ack: bool = True
     lose_welcomes: int = 0
     lose_enrolments: int = 0
+    names: list[str | None] = field(default_factory=list)
     refusals: list[stream_pb2.Refusal] = field(default_factory=list)
     suspended: set[str] = field(default_factory=set)
     heartbeat: float = 1.0
     clock_skew: float = 0.0
+    clock_seconds: int | None = None
     cut_after: int | None = None
+    garbage: list[str] = field(default_factory=list)
+    before_welcome: Callable[[Session], Awaitable[None]] | None = None
 
 
 class FakeServer(
@@ -117,6 +129,7 @@ class FakeServer(
         self.agents: dict[str, Agent] = {}
         self.enrolments: dict[tuple[str, bytes], enrolment_pb2.EnrollResponse] = {}
         self.uses = 0
+        self.asked: list[enrolment_pb2.NameFirstVersionRequest] = []
         self.sessions: list[Session] = []
         self.streams = 0
         self.goodbyes: list[str] = []
@@ -137,7 +150,7 @@ class FakeServer(
         """Open the port; a stopped server comes back on its old one."""
         leaf = issue_leaf(self.ca, ["127.0.0.1"], datetime.now(UTC))
         credentials = grpc.ssl_server_credentials([(leaf.key, leaf.certificate)])
-        self._server = grpc.aio.server(options=list(SERVER_OPTIONS))
+        self._server = grpc.aio.server(options=list(SERVER_OPTIONS), interceptors=[Garbler(self.script.garbage)])
         agent_stream_pb2_grpc.add_AgentStreamServiceServicer_to_server(self, self._server)
         enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(self, self._server)
         repository_pb2_grpc.add_RepositoryServiceServicer_to_server(self, self._server)
@@ -199,6 +212,7 @@ class FakeServer(
             await context.abort(grpc.StatusCode.NOT_FOUND, "the token is not known")
         known = self.enrolments.get((request.token, request.public_key))
         if known is None:
+            await refuse_others(request, context)
             known = self._enroll(request)
             self.enrolments[request.token, request.public_key] = known
             self.uses += 1
@@ -206,6 +220,13 @@ class FakeServer(
             self.script.lose_enrolments -= 1
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the answer got lost")
         return known
+
+    async def NameFirstVersion(
+        self, request: enrolment_pb2.NameFirstVersionRequest, context: _Context
+    ) -> enrolment_pb2.NameFirstVersionResponse:
+        await self._authenticate(context)
+        self.asked.append(request)
+        return await name_first(request, context, self.script.names, self.releases)
 
     def _enroll(self, request: enrolment_pb2.EnrollRequest) -> enrolment_pb2.EnrollResponse:
         readmitted = request.token.removeprefix("readmit:") if request.token.startswith("readmit:") else ""
@@ -273,6 +294,8 @@ class FakeServer(
         nonce, epoch = self._ids.token(32), agent.row.epoch
         challenge = stream_pb2.Challenge(nonce=nonce, server_id=SERVER_ID, incarnation=INCARNATION, protocol=1)
         challenge.time.FromDatetime(datetime.now(UTC) + timedelta(seconds=self.script.clock_skew))
+        if self.script.clock_seconds is not None:
+            challenge.time.seconds = self.script.clock_seconds
         await context.write(stream_pb2.ConnectResponse(challenge=challenge))
         hello = (await anext(requests)).hello
         said = signing.hello_bytes(
@@ -300,6 +323,8 @@ class FakeServer(
             self.script.lose_welcomes -= 1
             return None
         session = Session(agent, agent.row.epoch, stream_pb2.HelloPayload.FromString(hello.payload))
+        if self.script.before_welcome is not None:
+            await self.script.before_welcome(session)
         self._welcome(session)
         self.sessions.append(session)
         await self._notify()

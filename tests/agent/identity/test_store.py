@@ -8,71 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fleetroll_agent.identity.facts import Enrolment, WelcomeReceipt
 from fleetroll_agent.identity.ratchet import Keys, propose
-from fleetroll_agent.identity.store import IdentityStore
-from fleetroll_common.durable import dump_record, effects, load_record
+from fleetroll_common.durable import dump_record, load_record
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError
-from fleetroll_common.values.ids import SequentialIds
+from tests.faults.identity_disk import (
+    ANSWER,
+    CA_PEM,
+    RECEIPT,
+    Faults,
+    Killed,
+    effects_of,
+    enrolled,
+    killed_everywhere,
+    open_store,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-
-ANSWER = Enrolment(
-    agent_id="agent-1",
-    fleet_id="fleet-1",
-    addresses=("a:1", "b:2"),
-    incarnation="inc-1",
-    labels={"site": "x"},
-    receipt=b"receipt",
-    receipt_mac=b"m" * 32,
-    ca_pem=b"pem",
-    root=b"{}",
-)
-RECEIPT = WelcomeReceipt("inc-1", 9, b"w" * 32)
-
-
-class Killed(BaseException):
-    """The process is gone."""
-
-
-class Faults:
-    """Counts effects; kills the process before or after the n-th, or lets the disk refuse from the n-th on."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.count = 0
-        self.kill_before: int | None = None
-        self.kill_after: int | None = None
-        self.refuse_from: tuple[int, int] | None = None
-        for point in ("create", "write", "fsync_file", "rename", "unlink", "fsync_dir"):
-            monkeypatch.setattr(effects, point, self._wrapped(getattr(effects, point)))
-
-    def _wrapped(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any) -> Any:
-            self.count += 1
-            if self.count == self.kill_before:
-                raise Killed
-            if self.refuse_from is not None and self.count >= self.refuse_from[0]:
-                raise OSError(self.refuse_from[1], "refused")
-            result = real(*args)
-            if self.count == self.kill_after:
-                raise Killed
-            return result
-
-        return call
-
-
-def _store(tmp_path: Path, seed: str = "a") -> IdentityStore:
-    return IdentityStore(tmp_path / "identity", SequentialIds(seed))
-
-
-def _enrolled(tmp_path: Path) -> IdentityStore:
-    store = _store(tmp_path)
-    store.candidate()
-    store.enrol(ANSWER)
-    return store
 
 
 def _read(tmp_path: Path, name: str) -> dict[str, Any]:
@@ -80,7 +33,7 @@ def _read(tmp_path: Path, name: str) -> dict[str, Any]:
 
 
 def test_a_host_that_is_not_enrolled_says_so(tmp_path: Path) -> None:
-    store = _store(tmp_path)
+    store = open_store(tmp_path)
     assert not store.is_enrolled()
     with pytest.raises(AgentError, match="enroll <join string>") as caught:
         store.load()
@@ -91,28 +44,28 @@ def test_a_host_that_is_not_enrolled_says_so(tmp_path: Path) -> None:
 
 def test_a_lost_answer_is_asked_for_again_with_the_same_key(tmp_path: Path) -> None:
     """Another process, other random bytes: the key on disk counts."""
-    assert _store(tmp_path, "a").candidate() == _store(tmp_path, "b").candidate()
+    assert open_store(tmp_path, "a").candidate() == open_store(tmp_path, "b").candidate()
 
 
 def test_an_answer_without_a_candidate_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AgentError) as caught:
-        _store(tmp_path).enrol(ANSWER)
+        open_store(tmp_path).enrol(ANSWER)
     assert caught.value.code is Code.NOT_FOUND
 
 
 def test_what_was_answered_is_loaded(tmp_path: Path) -> None:
-    store = _store(tmp_path)
+    store = open_store(tmp_path)
     candidate = store.candidate()
     identity = store.enrol(ANSWER)
     assert identity.enrolment == ANSWER
     assert identity.keys == Keys(candidate.private_key)
     assert identity.ratchet == candidate.ratchet
     assert identity.receipt is None
-    assert _store(tmp_path, "b").load() == identity
+    assert open_store(tmp_path, "b").load() == identity
 
 
 def test_the_folder_holds_exactly_these_private_files(tmp_path: Path) -> None:
-    _enrolled(tmp_path)
+    enrolled(tmp_path)
     folder = tmp_path / "identity"
     assert folder.stat().st_mode & 0o7777 == 0o700
     modes = {entry.name: entry.stat().st_mode & 0o7777 for entry in folder.iterdir()}
@@ -120,7 +73,7 @@ def test_the_folder_holds_exactly_these_private_files(tmp_path: Path) -> None:
 
 
 def test_the_private_key_is_in_no_other_file(tmp_path: Path) -> None:
-    identity = _enrolled(tmp_path).load()
+    identity = enrolled(tmp_path).load()
     secret = identity.keys.current
     holders = [
         entry.name
@@ -132,18 +85,18 @@ def test_the_private_key_is_in_no_other_file(tmp_path: Path) -> None:
 
 
 def test_a_welcome_is_on_disk_when_the_call_returns(tmp_path: Path) -> None:
-    store = _enrolled(tmp_path)
+    store = enrolled(tmp_path)
     identity = store.load()
     kept = store.welcomed(identity, identity.ratchet.next, RECEIPT)
     assert kept.error is None
     assert kept.identity.ratchet.current == identity.ratchet.next
     assert kept.identity.ratchet.advances == 1
     assert kept.identity.receipt == RECEIPT
-    assert _store(tmp_path, "b").load() == kept.identity
+    assert open_store(tmp_path, "b").load() == kept.identity
 
 
 def test_a_welcome_that_names_something_else_keeps_the_pair(tmp_path: Path) -> None:
-    store = _enrolled(tmp_path)
+    store = enrolled(tmp_path)
     identity = store.load()
     assert store.welcomed(identity, b"x" * 32, RECEIPT).identity.ratchet == identity.ratchet
 
@@ -154,7 +107,7 @@ def test_a_disk_that_refuses_leaves_the_session_usable_with_the_old_pair(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, point: int
 ) -> None:
     """Also at the last sync, when the new pair may stand on the disk already: the next Welcome heals it."""
-    store = _enrolled(tmp_path)
+    store = enrolled(tmp_path)
     identity = store.load()
     faults = Faults(monkeypatch)
     faults.refuse_from = (point, code)
@@ -165,21 +118,21 @@ def test_a_disk_that_refuses_leaves_the_session_usable_with_the_old_pair(
     faults.refuse_from = None
     again = store.welcomed(kept.identity, identity.ratchet.next, RECEIPT)
     assert again.error is None
-    assert _store(tmp_path, "b").load() == again.identity
+    assert open_store(tmp_path, "b").load() == again.identity
 
 
 def test_a_rotation_writes_the_new_key_before_it_is_sent_and_ends_the_old_one_at_the_welcome(tmp_path: Path) -> None:
-    store = _enrolled(tmp_path)
+    store = enrolled(tmp_path)
     identity = store.load()
     rotating = store.write_keys(identity, propose(identity.keys, b"n" * 32))
-    assert _store(tmp_path, "b").load().keys == Keys(identity.keys.current, b"n" * 32)
+    assert open_store(tmp_path, "b").load().keys == Keys(identity.keys.current, b"n" * 32)
     kept = store.welcomed(rotating, identity.ratchet.next, RECEIPT)
     assert kept.identity.keys == Keys(b"n" * 32)
-    assert _store(tmp_path, "b").load() == kept.identity
+    assert open_store(tmp_path, "b").load() == kept.identity
 
 
 def test_a_key_that_can_not_be_written_is_not_to_be_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = _enrolled(tmp_path)
+    store = enrolled(tmp_path)
     identity = store.load()
     Faults(monkeypatch).refuse_from = (1, errno.ENOSPC)
     with pytest.raises(AgentError) as caught:
@@ -188,8 +141,8 @@ def test_a_key_that_can_not_be_written_is_not_to_be_sent(tmp_path: Path, monkeyp
 
 
 def test_readmission_takes_a_new_key_and_a_new_ratchet_at_once(tmp_path: Path) -> None:
-    former = _enrolled(tmp_path).load()
-    store = _store(tmp_path, "b")
+    former = enrolled(tmp_path).load()
+    store = open_store(tmp_path, "b")
     candidate = store.candidate()
     assert store.load() == former
     after = store.enrol(replace(ANSWER, incarnation="inc-2"))
@@ -198,7 +151,7 @@ def test_readmission_takes_a_new_key_and_a_new_ratchet_at_once(tmp_path: Path) -
 
 
 def test_fields_of_another_version_are_kept(tmp_path: Path) -> None:
-    store = _enrolled(tmp_path)
+    store = enrolled(tmp_path)
     path = tmp_path / "identity" / "ratchet.json"
     path.write_bytes(dump_record({**load_record(path.read_bytes()), "later": [1]}))
     identity = store.load()
@@ -208,7 +161,7 @@ def test_fields_of_another_version_are_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["agent.json", "key", "ratchet.json", "receipt"])
 def test_a_damaged_file_is_named_and_the_way_out_is_said(tmp_path: Path, name: str) -> None:
-    store = _enrolled(tmp_path)
+    store = enrolled(tmp_path)
     path = tmp_path / "identity" / name
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(AgentError, match="readmit this host") as caught:
@@ -216,35 +169,95 @@ def test_a_damaged_file_is_named_and_the_way_out_is_said(tmp_path: Path, name: s
     assert caught.value.details == {"file": name}
 
 
+@pytest.mark.parametrize("name", ["agent.json", "key", "ratchet.json", "receipt", "ca.pem"])
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_readmission_mends_a_damaged_or_lost_file(tmp_path: Path, name: str, lost: bool) -> None:
+    store = enrolled(tmp_path)
+    former = store.load()
+    path = tmp_path / "identity" / name
+    path.unlink() if lost else path.write_bytes(path.read_bytes()[:-30])
+    if lost and name == "agent.json":
+        assert not store.is_enrolled()
+        return
+    with pytest.raises(AgentError, match="readmit this host") as caught:
+        store.load()
+    assert caught.value.details == {"file": name}
+    store = open_store(tmp_path, "b")
+    assert store.known_agent_id() == ("" if name == "agent.json" else "agent-1")
+    store.candidate()
+    after = store.enrol(ANSWER)
+    assert after == store.load()
+    assert after.keys.current != former.keys.current
+
+
+@pytest.mark.parametrize("damage", [b"", b"torn", dump_record({"other": 1})])
+def test_a_damaged_candidate_of_a_host_that_is_no_agent_is_put_aside(tmp_path: Path, damage: bytes) -> None:
+    open_store(tmp_path).candidate()
+    path = tmp_path / "identity" / "candidate.json"
+    path.write_bytes(damage)
+    store = open_store(tmp_path, "b")
+    assert not store.is_enrolled()
+    fresh = store.candidate()
+    assert (tmp_path / "identity" / "candidate.json.damaged").read_bytes() == damage
+    assert open_store(tmp_path, "c").candidate() == fresh
+    assert store.enrol(ANSWER).keys == Keys(fresh.private_key)
+
+
+def test_what_was_put_aside_earlier_is_not_lost_to_the_next_damage(tmp_path: Path) -> None:
+    for number, damage in enumerate((b"first", b"second", b"third")):
+        open_store(tmp_path, str(number)).candidate()
+        (tmp_path / "identity" / "candidate.json").write_bytes(damage)
+    open_store(tmp_path, "last").candidate()
+    kept = sorted((tmp_path / "identity").glob("*.damaged*"))
+    assert [path.read_bytes() for path in kept] == [b"first", b"second", b"third"]
+
+
+def test_a_damaged_candidate_alone_says_to_enroll_again(tmp_path: Path) -> None:
+    open_store(tmp_path).candidate()
+    (tmp_path / "identity" / "candidate.json").write_bytes(b"torn")
+    for ask in (open_store(tmp_path).load, open_store(tmp_path).known_agent_id):
+        with pytest.raises(AgentError, match="run enroll again") as caught:
+            ask()
+        assert "readmit" not in str(caught.value)
+
+
+def test_a_damaged_candidate_of_an_agent_is_mended_by_a_readmission(tmp_path: Path) -> None:
+    """It may hold an answer that is half taken up: what stands beside it is not believed alone."""
+    former = enrolled(tmp_path).load()
+    (tmp_path / "identity" / "candidate.json").write_bytes(b"torn")
+    store = open_store(tmp_path, "b")
+    with pytest.raises(AgentError, match="readmit this host"):
+        store.load()
+    assert store.known_agent_id() == "agent-1"
+    store.candidate()
+    assert store.enrol(ANSWER).keys != former.keys
+    assert open_store(tmp_path, "c").load().enrolment == ANSWER
+
+
+@pytest.mark.parametrize("damage", [b"", CA_PEM[:-60], CA_PEM + CA_PEM[:200], b"\xff"])
+def test_certificates_of_which_a_part_is_missing_are_named_before_any_server_is_asked(
+    tmp_path: Path, damage: bytes
+) -> None:
+    store = enrolled(tmp_path)
+    (tmp_path / "identity" / "ca.pem").write_bytes(damage)
+    with pytest.raises(AgentError, match=r"identity/ca\.pem.*readmit this host"):
+        store.load()
+
+
 @pytest.mark.parametrize("name", ["agent.json", "key", "ratchet.json", "receipt"])
 def test_a_record_with_other_fields_is_refused(tmp_path: Path, name: str) -> None:
-    store = _enrolled(tmp_path)
+    store = enrolled(tmp_path)
     (tmp_path / "identity" / name).write_bytes(dump_record({"other": 1}))
     with pytest.raises(AgentError, match="wrong or missing field"):
         store.load()
 
 
 def test_a_ratchet_file_that_was_damaged_meanwhile_is_written_anew(tmp_path: Path) -> None:
-    store = _enrolled(tmp_path)
+    store = enrolled(tmp_path)
     identity = store.load()
     (tmp_path / "identity" / "ratchet.json").write_bytes(b"")
     kept = store.welcomed(identity, identity.ratchet.next, RECEIPT)
-    assert _store(tmp_path, "b").load() == kept.identity
-
-
-def _effects_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: Callable[[], object]) -> int:
-    """Count the effects of an undisturbed run."""
-    with monkeypatch.context() as patch:
-        faults = Faults(patch)
-        action()
-        return faults.count
-
-
-def _killed_everywhere(monkeypatch: pytest.MonkeyPatch, total: int, run: Callable[[Faults, str, int], None]) -> None:
-    for when in ("kill_before", "kill_after"):
-        for point in range(1, total + 1):
-            with monkeypatch.context() as patch:
-                run(Faults(patch), when, point)
+    assert open_store(tmp_path, "b").load() == kept.identity
 
 
 def test_a_kill_at_any_point_of_an_enrolment_leaves_none_or_the_whole_one(
@@ -252,25 +265,25 @@ def test_a_kill_at_any_point_of_an_enrolment_leaves_none_or_the_whole_one(
 ) -> None:
     """And asking again finishes it with the same key."""
     first = tmp_path / "count"
-    _store(first).candidate()
-    total = _effects_of(first, monkeypatch, lambda: _store(first).enrol(ANSWER))
+    open_store(first).candidate()
+    total = effects_of(first, monkeypatch, lambda: open_store(first).enrol(ANSWER))
     outcomes = set()
 
     def run(faults: Faults, when: str, point: int) -> None:
         root = tmp_path / f"{when}{point}"
-        candidate = _store(root).candidate()
+        candidate = open_store(root).candidate()
         faults.count = 0
         setattr(faults, when, point)
         with pytest.raises(Killed):
-            _store(root).enrol(ANSWER)
+            open_store(root).enrol(ANSWER)
         setattr(faults, when, None)
-        after = _store(root, "b")
+        after = open_store(root, "b")
         outcomes.add(after.is_enrolled())
         identity = after.load() if after.is_enrolled() else after.enrol(ANSWER)
         assert (identity.keys, identity.ratchet) == (Keys(candidate.private_key), candidate.ratchet)
         assert identity.enrolment == ANSWER
 
-    _killed_everywhere(monkeypatch, total, run)
+    killed_everywhere(monkeypatch, total, run)
     assert outcomes == {True, False}
     assert total >= 40
     print(f"enrolment: killed at {2 * total} points")
@@ -281,26 +294,26 @@ def test_a_kill_at_any_point_of_a_readmission_leaves_the_former_or_the_new_ident
 ) -> None:
     """Never the key of one with the ratchet of the other."""
     first = tmp_path / "count"
-    _enrolled(first)
-    _store(first, "b").candidate()
-    total = _effects_of(first, monkeypatch, lambda: _store(first, "b").enrol(ANSWER))
+    enrolled(first)
+    open_store(first, "b").candidate()
+    total = effects_of(first, monkeypatch, lambda: open_store(first, "b").enrol(ANSWER))
     outcomes = set()
 
     def run(faults: Faults, when: str, point: int) -> None:
         root = tmp_path / f"{when}{point}"
-        former = _enrolled(root).load()
-        candidate = _store(root, "b").candidate()
+        former = enrolled(root).load()
+        candidate = open_store(root, "b").candidate()
         faults.count = 0
         setattr(faults, when, point)
         with pytest.raises(Killed):
-            _store(root, "b").enrol(ANSWER)
+            open_store(root, "b").enrol(ANSWER)
         setattr(faults, when, None)
-        identity = _store(root, "c").load()
+        identity = open_store(root, "c").load()
         pair = (identity.keys, identity.ratchet)
         assert pair in ((former.keys, former.ratchet), (Keys(candidate.private_key), candidate.ratchet))
         outcomes.add(pair == (former.keys, former.ratchet))
 
-    _killed_everywhere(monkeypatch, total, run)
+    killed_everywhere(monkeypatch, total, run)
     assert outcomes == {True, False}
     print(f"readmission: killed at {2 * total} points")
 
@@ -308,22 +321,22 @@ def test_a_kill_at_any_point_of_a_readmission_leaves_the_former_or_the_new_ident
 def test_a_kill_at_any_point_of_a_welcome_leaves_the_old_pair_or_the_next_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = _enrolled(tmp_path / "count")
+    store = enrolled(tmp_path / "count")
     identity = store.load()
-    welcomed = _effects_of(tmp_path, monkeypatch, lambda: store.welcomed(identity, identity.ratchet.next, RECEIPT))
+    welcomed = effects_of(tmp_path, monkeypatch, lambda: store.welcomed(identity, identity.ratchet.next, RECEIPT))
     outcomes = set()
 
     def run(faults: Faults, when: str, point: int) -> None:
         root = tmp_path / f"{when}{point}"
-        before = _enrolled(root).load()
+        before = enrolled(root).load()
         faults.count = 0
         setattr(faults, when, point)
         with pytest.raises(Killed):
-            _store(root, "b").welcomed(before, before.ratchet.next, RECEIPT)
+            open_store(root, "b").welcomed(before, before.ratchet.next, RECEIPT)
         setattr(faults, when, None)
-        after = _store(root, "c").load().ratchet
+        after = open_store(root, "c").load().ratchet
         assert after == before.ratchet or after == replace(after, current=before.ratchet.next, advances=1)
         outcomes.add(after == before.ratchet)
 
-    _killed_everywhere(monkeypatch, welcomed, run)
+    killed_everywhere(monkeypatch, welcomed, run)
     assert outcomes == {True, False}

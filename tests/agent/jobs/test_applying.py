@@ -69,7 +69,7 @@ def test_a_failed_self_test_changes_nothing_and_is_remembered(host: Host, code: 
     host.go(7)
     effects = host.tell(SelfTested(host.last(RunSelfTest).job, code, "why", "tail"))
     assert host.said[-1] == f"7 FAILED {code}"
-    assert host.journal[-1].output_tail == "tail"
+    assert (host.journal[-1].output_tail, host.journal[-1].unproven) == ("tail", False)
     assert (host.count(Arm), Tidy() in effects) == (0, True)
     host.tell(Assigned(8, "1.1.0"))
     host.tell(TargetFound(host.last(FindTarget).job, NEW))
@@ -77,6 +77,30 @@ def test_a_failed_self_test_changes_nothing_and_is_remembered(host: Host, code: 
     host.tell(Assigned(9, "1.1.0", retry_bad=True))
     host.tell(TargetFound(host.last(FindTarget).job, NEW))
     assert host.said[-1] == "9 DOWNLOADING"
+
+
+@pytest.mark.parametrize(
+    ("code", "by_itself"),
+    [
+        (Code.INTERNAL, True),
+        (Code.NOT_FOUND, True),
+        (Code.WRONG_HASH, True),
+        (Code.DISK_FULL, True),
+        (Code.SELF_TEST_FAILED, False),
+    ],
+)
+def test_what_the_program_did_not_show_itself_is_unproven_and_the_digest_is_taken_again(
+    host: Host, code: Code, by_itself: bool
+) -> None:
+    host.stage(7)
+    host.go(7)
+    host.tell(SelfTested(host.last(RunSelfTest).job, code, "why", by_itself=by_itself))
+    assert host.said[-1] == f"7 FAILED {code}"
+    assert host.journal[-1].unproven
+    assert host.disk.bad == ()
+    host.tell(Assigned(8, "1.1.0"))
+    host.tell(TargetFound(host.last(FindTarget).job, NEW))
+    assert host.said[-1] == "8 DOWNLOADING"
 
 
 def test_a_launcher_that_refuses_ends_the_attempt(host: Host) -> None:
@@ -183,6 +207,8 @@ def test_the_way_back_is_reported_with_its_reason_and_last_output(
     old = host.restart(boot=boot_record(highest_server=7, last=last))
     told = old.journal[-1]
     assert (told.said, told.code, told.unproven) == (Said.ROLLED_BACK, code, unproven)
+    (fact,) = [one for one in attempt_facts(old.state, Moment(old.at, old.at - 4000)) if one.generation == 7]
+    assert (fact.said, fact.unproven) == (Said.ROLLED_BACK, unproven), "the next hello says the same"
     assert (told.message, told.output_tail, told.running_version) == ("it died", "no such file", "1.0.0")
     assert old.attempt is None
 

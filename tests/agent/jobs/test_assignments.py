@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fleetroll_agent.jobs import machine
 from fleetroll_agent.jobs.events import (
     Acked,
@@ -23,6 +25,7 @@ from fleetroll_agent.jobs.events import (
 )
 from fleetroll_agent.jobs.values import KEEP_ACKED_SECONDS, Said, Stage
 from fleetroll_common.values.codes import Code
+from fleetroll_common.values.generations import MAX_JUMP
 from tests.faults.jobs import NEW, Host, boot_record, word
 
 
@@ -44,6 +47,35 @@ def test_a_lower_generation_is_passed_over(host: Host) -> None:
     before = host.disk
     assert host.tell(Assigned(6, "9.9.9")) == ()
     assert host.disk == before
+
+
+@pytest.mark.parametrize("generation", [7 + MAX_JUMP + 1, 2**40, 2**63 - 1])
+@pytest.mark.parametrize("version", ["1.2.0", ""])
+def test_a_generation_that_no_server_counted_is_refused_and_locks_nobody_out(
+    host: Host, generation: int, version: str
+) -> None:
+    host.stage(7)
+    before, said, writes = host.disk, list(host.said), host.writes
+    assert host.tell(Assigned(generation, version)) == ()
+    assert (host.disk, host.said, host.writes) == (before, said, writes)
+    host.tell(Assigned(8, "1.2.0"))
+    assert host.attempt.generation == 8
+
+
+def test_the_highest_generation_that_is_taken(host: Host) -> None:
+    host.stage(7)
+    host.tell(Assigned(7 + MAX_JUMP, "1.2.0"))
+    assert host.attempt.generation == 7 + MAX_JUMP
+
+
+@pytest.mark.parametrize("version", ["9" * 3_000_000, "1.0.0/..", "1.0.0\n", "\x1b[2J", "newest", "1.0.0-" + "a" * 123])
+def test_what_is_no_version_is_refused_and_not_kept(host: Host, version: str) -> None:
+    host.stage(7)
+    before, said, writes = host.disk, list(host.said), host.writes
+    assert host.tell(Assigned(8, version)) == ()
+    assert (host.disk, host.said, host.writes) == (before, said, writes)
+    host.tell(Assigned(8, "1.2.0"))
+    assert host.attempt.generation == 8
 
 
 def test_the_same_generation_is_reported_again_and_starts_nothing(host: Host) -> None:

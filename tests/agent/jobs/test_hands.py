@@ -75,7 +75,7 @@ def test_a_self_test_must_say_the_releases_version(said: bytes, exit_code: int, 
 async def test_the_last_lines_of_a_failing_program_are_kept(tmp_path: Path) -> None:
     program = entry(tmp_path, "import sys\nprint('x' * 50000, file=sys.stderr)\nsys.exit('no such library')")
     verdict = await run_self_test(sys.executable, program, tmp_path, "1.1.0")
-    assert verdict.code is Code.SELF_TEST_FAILED
+    assert (verdict.code, verdict.by_itself) == (Code.SELF_TEST_FAILED, True)
     assert verdict.output_tail.endswith("no such library\n")
     assert len(verdict.output_tail) == 2000
 
@@ -83,6 +83,7 @@ async def test_the_last_lines_of_a_failing_program_are_kept(tmp_path: Path) -> N
 async def test_a_program_that_does_not_end_is_a_failed_self_test(tmp_path: Path) -> None:
     verdict = await run_self_test(sys.executable, entry(tmp_path, SLEEPS), tmp_path, "1.1.0", limit=0.3)
     assert (verdict.code, "0.3 s" in verdict.message) == (Code.SELF_TEST_FAILED, True)
+    assert not verdict.by_itself
 
 
 async def test_the_end_of_a_self_test_ends_all_that_the_program_started(tmp_path: Path) -> None:
@@ -104,7 +105,17 @@ async def test_the_end_of_a_self_test_ends_all_that_the_program_started(tmp_path
 
 async def test_an_interpreter_that_is_not_there_is_a_failed_self_test(tmp_path: Path) -> None:
     verdict = await run_self_test("/nowhere/python3", tmp_path / "entry.py", tmp_path, "1.1.0")
-    assert verdict.code is Code.SELF_TEST_FAILED
+    assert (verdict.code, verdict.by_itself) == (Code.SELF_TEST_FAILED, False)
+
+
+@pytest.mark.parametrize(("number", "by_itself"), [("SIGKILL", False), ("SIGTERM", False), ("SIGSEGV", True)])
+async def test_a_self_test_that_somebody_else_ended_proves_nothing(
+    tmp_path: Path, number: str, by_itself: bool
+) -> None:
+    text = "import os, resource, signal\nresource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n"
+    text += f"os.kill(os.getpid(), signal.{number})"
+    verdict = await run_self_test(sys.executable, entry(tmp_path, text), tmp_path, "1.1.0")
+    assert (verdict.code, verdict.by_itself) == (Code.SELF_TEST_FAILED, by_itself)
 
 
 async def test_a_self_test_sees_nothing_of_this_programs_input(tmp_path: Path) -> None:

@@ -142,6 +142,18 @@ def test_damage_in_the_middle_begins_a_new_journal(folder: Path) -> None:
     assert list(folder.glob("*.damaged"))
 
 
+def test_a_journal_that_is_damaged_again_leaves_what_was_put_aside_before(folder: Path) -> None:
+    """Each new journal counts its segments from the same number."""
+    for message in (b"report 1", b"report 2"):
+        opened(folder).append("agent", [report(int(message[-1:]))])
+        (segment,) = folder.glob("*.log")
+        (folder / "head.json").write_bytes(b"torn")
+        opened(folder)
+        assert not segment.exists()
+    kept = sorted(folder.glob("*.damaged*"))
+    assert [message in path.read_bytes() for message, path in zip((b"report 1", b"report 2"), kept, strict=True)]
+
+
 def test_a_missing_segment_begins_a_new_journal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journals, "SEGMENT_BYTES", 1)
     journal = opened(folder)

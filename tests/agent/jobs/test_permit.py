@@ -128,11 +128,21 @@ def test_a_refusal_of_an_older_ask_says_nothing(host: Host) -> None:
     assert is_applying(host)
 
 
-def test_a_long_wait_is_cut_to_the_interval(host: Host) -> None:
+@pytest.mark.parametrize("seconds", [86400.0, 1e300])
+def test_a_long_wait_is_cut_to_the_interval(host: Host, seconds: float) -> None:
     host.stage(7)
-    host.tell(GoRefused(1, 7, 1, Code.WINDOW, retry_after_seconds=86400))
+    host.tell(GoRefused(1, 7, 1, Code.WINDOW, retry_after_seconds=seconds))
     assert host.count(AskGo) == 1
     host.wait(61)
+    assert host.count(AskGo) == 2
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1e12])
+def test_a_refusal_that_names_no_time_to_come_is_no_tight_loop(host: Host, seconds: float) -> None:
+    host.stage(7)
+    host.tell(GoRefused(1, 7, 1, Code.BUDGET, retry_after_seconds=seconds))
+    assert host.count(AskGo) == 1
+    host.wait(1)
     assert host.count(AskGo) == 2
 
 

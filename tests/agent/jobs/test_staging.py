@@ -50,6 +50,27 @@ def test_tries_are_used_up_at_their_waits(host: Host) -> None:
     assert host.said[-1] == "7 FAILED DOWNLOAD_FAILED"
 
 
+@pytest.mark.parametrize("allowed", [1, 2, 5])
+def test_a_rollout_says_how_many_tries_there_are(host: Host, allowed: int) -> None:
+    host.tell(SessionOpened(1), Assigned(7, "1.1.0", max_attempts=allowed))
+    for seconds in (30, 120, 600, 600)[: allowed - 1]:
+        failed(host, Code.DOWNLOAD_FAILED, transient=True)
+        assert host.wait(seconds - 1) == ()
+        assert [type(effect) for effect in host.wait(1)] == [FindTarget]
+    failed(host, Code.DOWNLOAD_FAILED, transient=True)
+    assert host.attempt is None
+    assert host.count(FindTarget) == allowed
+
+
+def test_the_tries_that_a_rollout_allows_survive_a_restart(host: Host) -> None:
+    host.tell(SessionOpened(1), Assigned(7, "1.1.0", max_attempts=2))
+    failed(host, Code.DOWNLOAD_FAILED, transient=True)
+    again = host.restart()
+    again.tell(SessionOpened(2))
+    failed(again, Code.DOWNLOAD_FAILED, transient=True)
+    assert again.said[-1] == "7 FAILED DOWNLOAD_FAILED"
+
+
 def test_every_failed_try_is_journaled(host: Host) -> None:
     host.tell(SessionOpened(1), Assigned(7, "1.1.0"))
     failed(host, Code.DOWNLOAD_FAILED, transient=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +19,7 @@ from fleetroll_agent.launcher.lock import StateLock
 from fleetroll_agent.launcher.main import load, main
 from fleetroll_agent.launcher.output import RING_BYTES, Output
 from fleetroll_agent.launcher.pythons import Pythons
-from fleetroll_agent.launcher.record import encode
+from fleetroll_agent.launcher.record import decode, encode
 from fleetroll_agent.launcher.recovery import Source
 from fleetroll_agent.launcher.status import StatusFile
 from tests.faults.launcher_bench import first
@@ -55,6 +58,28 @@ def test_a_complete_slot_is_read_with_its_hints(made: tuple[Host, str]) -> None:
     files.unmark_good(state, made[1])
     files.unmark_good(state, made[1])
     assert files.read_slots(state) == [facts]
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [("1.1.0-x", "A" * 64), ("1.1.0-x", "1" * 63), ("1.1.0-x", ""), ("1.1.0 x", "1" * 64), ("-1.1.0", "1" * 64)],
+)
+def test_a_slot_that_no_record_may_name_is_none_and_a_record_is_made_of_the_others(
+    made: tuple[Host, str], name: str, digest: str
+) -> None:
+    """Otherwise the record that replaces a lost one could be read by nobody, this launcher included."""
+    host, good = made
+    state = str(host.state)
+    files.mark_good(state, good, 1)
+    odd = host.state / "slots" / "agent" / name
+    shutil.copytree(folder(made), odd)
+    complete = json.loads((odd / "COMPLETE").read_text())
+    (odd / "COMPLETE").write_text(json.dumps({**complete, "version": "1.1.0", "sha256": digest}))
+    (odd / "GOOD").write_text(json.dumps({"seq": 9}))
+    assert [slot.name for slot in files.read_slots(state)] == [good]
+    recovered = load(state, Pythons())
+    assert (recovered.source, recovered.record.current.name) == (Source.SLOTS, good)
+    assert decode(encode(recovered.record)) == recovered.record
 
 
 def test_a_hint_whose_content_was_lost_counts_and_is_written_again(made: tuple[Host, str]) -> None:
@@ -154,6 +179,29 @@ def test_the_lock_is_held_until_its_last_holder_is_gone(tmp_path: Path) -> None:
     os.close(inherited)
     with StateLock(str(tmp_path)):
         pass
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EBADF, errno.EOPNOTSUPP, errno.EIO])
+def test_a_file_system_without_locks_is_said_and_nothing_stays_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], code: int
+) -> None:
+    opened: list[int] = []
+
+    def refuse(handle: int, _how: int) -> None:
+        opened.append(handle)
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with (
+        pytest.raises(LauncherError, match=f"can't be locked: {os.strerror(code)}") as caught,
+        StateLock(str(tmp_path)),
+    ):
+        pass
+    assert (caught.value.code, "a disk of this host" in caught.value.remedy) == ("INTERNAL", True)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(opened[0])
+    assert main(["run", "--state", str(tmp_path)]) == 1
+    assert "can't be locked" in capfd.readouterr().err
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:

@@ -50,6 +50,24 @@ def test_crashes_are_counted_over_restarts_of_the_launcher_but_not_over_boots() 
     assert bench.disk.current.digest == NEW.digest
 
 
+def test_a_host_that_refuses_is_no_crash_but_a_stated_state_that_is_tried_again() -> None:
+    bench = Bench().committed()
+    for _end in range(10):
+        bench.tell(ChildExited("exit code 78", host_refuses=True))
+        assert (bench.children, bench.state.trouble) == (0, "HOST_REFUSES")
+        bench.wait(1.0)
+        assert (bench.children, bench.state.trouble) == (1, "")
+    assert (bench.disk.current.digest, bench.disk.crashes) == (NEW.digest, ())
+
+
+def test_a_host_that_refuses_a_version_on_trial_costs_its_tries() -> None:
+    bench = Bench().trial()
+    for _start in range(2):
+        bench.tell(ChildExited("exit code 78", host_refuses=True))
+    assert bench.running == OLD
+    assert (bench.disk.last and bench.disk.last.code, bench.disk.bad) == ("START_FAILED", (NEW.digest,))
+
+
 def test_hangs_count_as_crashes() -> None:
     bench = Bench().committed()
     for _hang in range(6):

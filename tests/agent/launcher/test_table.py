@@ -15,6 +15,7 @@ from fleetroll_agent.launcher.events import (
     Candidate,
     ChildExited,
     Event,
+    Excuse,
     Exit,
     Extend,
     Goodbye,
@@ -106,6 +107,7 @@ EVENTS: dict[str, Event] = {
     "recall": Recall(SERVER_1),
     "recall of another": Recall(Attempt(Origin.SERVER, 2)),
     "extend": Extend(10.0),
+    "excuse": Excuse(Attempt(Origin.SERVER, 2), NEW.digest),
     "goodbye": Goodbye(),
     "exit": ChildExited("exit code 1"),
     "stop": Stop(),
@@ -189,6 +191,12 @@ class Host(RuleBasedStateMachine):
             wanted = slot(f"1.{digest}.0")
             self.bench.arm(Attempt(origin, self.generation), slot=wanted, authority=authority, soak_seconds=soak)
 
+    @rule(digest=st.sampled_from(DIGESTS), local=st.booleans())
+    def arm_and_leave(self, digest: str, local: bool) -> None:
+        """The usual way into a trial, so that much of what follows happens in one."""
+        self.arm(digest, 1, local, 0.0)
+        self.child_ends("exit code 75")
+
     @rule(right=st.booleans())
     def promote(self, right: bool) -> None:
         trial = self.bench.disk.trial
@@ -248,7 +256,9 @@ class Host(RuleBasedStateMachine):
         running = self.bench.running
         if running is not None:
             trial = self.bench.state.record.trial
-            assert running.digest in self.committed or (trial is not None and running.digest == trial.slot.digest)
+            on_trial = trial is not None and running.digest == trial.slot.digest
+            asked_to_end = self.bench.state.phase is Phase.ENDING
+            assert running.digest in self.committed or on_trial or asked_to_end
 
     @invariant()
     def a_launcher_that_was_not_stopped_has_a_child_or_a_deadline(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,11 @@ import pytest
 from fleetroll_agent import enrol, install
 from fleetroll_agent.enrol import Wish
 from fleetroll_agent.identity.store import IdentityStore
-from fleetroll_agent.launcher.files import read_small, record_path
-from fleetroll_agent.launcher.record import decode
+from fleetroll_agent.launcher.files import read_small, record_path, replace_file
+from fleetroll_agent.launcher.record import decode, encode
+from fleetroll_agent.startable import can_start
 from fleetroll_common.values.codes import Code
-from fleetroll_common.values.errors import FleetrollError
+from fleetroll_common.values.errors import AgentError, FleetrollError, RequestError
 from fleetroll_common.values.ids import SystemIds
 from tests.agent.fake_server.hosts import RealHost
 from tests.agent.fake_server.inprocess import PYTHON, small_artefact
@@ -36,6 +38,8 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Releases:
     known.publish("1.0.0", small_artefact(folder, "1.0.0"))
     known.publish("1.1.0", small_artefact(folder, "1.1.0"), ("beta", "stable"))
     known.publish("2.0.0", small_artefact(folder, "2.0.0"), ("beta",))
+    known.publish("2.1.0", small_artefact(folder, "2.1.0", reported="9.9.9"), ("broken", "edge"))
+    known.publish("2.0.1", small_artefact(folder, "2.0.1"), ("edge",))
     return known
 
 
@@ -46,8 +50,15 @@ async def shop(shelf: Releases) -> AsyncIterator[FakeServer]:
         yield server
 
 
+@pytest.fixture(autouse=True)
+def few_pythons(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look for interpreters in the system's own folders: a developer's wrappers take seconds each."""
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+
+
 def wish(join: JoinString, folder: Path, **more: str) -> Wish:
-    return Wish(join, folder, "host-1", more.get("channel", "stable"), PYTHON, {"site": "a"})
+    python = more.get("interpreter", PYTHON)
+    return Wish(join, folder, "host-1", more.get("channel", "stable"), python, {"site": "a"})
 
 
 async def enrolled(shop: FakeServer, folder: Path, **more: str) -> str:
@@ -74,6 +85,134 @@ async def test_enrolment_ends_with_an_identity_and_the_newest_release_of_the_cha
 async def test_another_channel_gives_its_own_newest_release(shop: FakeServer, tmp_path: Path) -> None:
     await enrolled(shop, tmp_path / "state", channel="beta")
     assert current(tmp_path / "state") == "2.0.0"
+
+
+async def test_a_release_that_fails_its_self_test_is_passed_over_and_named(shop: FakeServer, tmp_path: Path) -> None:
+    said = await enrolled(shop, tmp_path / "state", channel="edge")
+    assert "agent 2.0.1 is installed" in said
+    assert "passed over: 2.1.0: the program reports '9.9.9'" in said
+    assert current(tmp_path / "state") == "2.0.1"
+
+
+async def test_a_channel_in_which_nothing_works_is_refused_and_leaves_no_boot_record(
+    shop: FakeServer, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        with pytest.raises(
+            FleetrollError, match=r"no release of channel 'broken' works on this host: 2\.1\.0"
+        ) as caught:
+            await enrolled(shop, tmp_path / "state", channel="broken")
+        assert (caught.value.code, bool(caught.value.remedy)) == (Code.SELF_TEST_FAILED, True)
+        assert not (tmp_path / "state" / "boot.json").exists()
+    assert "1.1.0" in await enrolled(shop, tmp_path / "state")
+    assert shop.uses == 1
+
+
+async def test_an_interpreter_that_does_not_run_is_refused_before_anything_is_stored(
+    shop: FakeServer, tmp_path: Path
+) -> None:
+    other = tmp_path / "python"
+    other.write_text("#!/bin/sh\necho cp36\n")
+    other.chmod(0o755)
+    for python, says in (("/nonexistent/python", "no Python"), ("/bin/true", "no Python"), (str(other), "cp36")):
+        with pytest.raises(RequestError, match=says) as caught:
+            await enrolled(shop, tmp_path / "state", interpreter=python)
+        assert caught.value.details == {"field": "interpreter", "value": python}
+        assert "--interpreter" in caught.value.remedy
+    assert not (tmp_path / "state").exists()
+    assert shop.uses == 0
+
+
+def remove(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_dir():
+            path.chmod(0o700)
+    shutil.rmtree(folder)
+
+
+def lose(state: Path, loss: str) -> None:
+    """Take away what ``loss`` names."""
+    if "slots" in loss:
+        remove(state / "slots")
+    for mark in ("COMPLETE", "GOOD"):
+        if mark in loss:
+            (path,) = state.glob(f"slots/agent/*/{mark}")
+            path.unlink()
+    if "record" in loss:
+        (state / "boot.json").unlink()
+    if "torn" in loss:
+        (state / "boot.json").write_bytes(b"torn")
+
+
+@pytest.mark.parametrize("loss", ["slots", "slots, record", "slots, torn", "GOOD, torn", "COMPLETE"])
+async def test_enrolling_again_installs_what_the_launcher_could_no_longer_start(
+    shop: FakeServer, tmp_path: Path, loss: str
+) -> None:
+    state = tmp_path / "state"
+    await enrolled(shop, state)
+    before = IdentityStore(state / "identity", SystemIds()).load()
+    lose(state, loss)
+    assert not can_start(state)
+    assert "agent 1.1.0 is installed" in await enrolled(shop, state)
+    assert can_start(state)
+    assert current(state) == "1.1.0"
+    after = IdentityStore(state / "identity", SystemIds()).load()
+    assert (after.enrolment, after.keys) == (before.enrolment, before.keys)
+    assert shop.uses == 1
+    assert "already" in await enrolled(shop, state)
+
+
+async def test_each_boot_record_that_was_damaged_is_kept(shop: FakeServer, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    await enrolled(shop, state)
+    for damage in (b"first", b"second"):
+        remove(state / "slots")
+        (state / "boot.json").write_bytes(damage)
+        await enrolled(shop, state)
+    kept = sorted(state.glob("boot.json.damaged*"))
+    assert [path.read_bytes() for path in kept] == [b"first", b"second"]
+
+
+@pytest.mark.parametrize("name", ["entry.py", "ballast.bin", "MANIFEST"])
+@pytest.mark.parametrize("lost", [True, False])
+async def test_a_damaged_slot_is_not_called_well_and_enrolling_says_what_to_remove(
+    shop: FakeServer, tmp_path: Path, name: str, lost: bool
+) -> None:
+    state = tmp_path / "state"
+    await enrolled(shop, state)
+    (slot,) = state.glob("slots/agent/*")
+    slot.chmod(0o700)
+    (slot / name).chmod(0o600)
+    (slot / name).unlink() if lost else (slot / name).write_bytes(b"damaged")
+    with pytest.raises(FleetrollError, match="is not as it was signed") as caught:
+        await enrolled(shop, state)
+    assert (caught.value.code, f"remove {slot} and run enroll again" in caught.value.remedy) == (Code.WRONG_HASH, True)
+    remove(slot)
+    assert "agent 1.1.0 is installed" in await enrolled(shop, state)
+    assert "already" in await enrolled(shop, state)
+    assert shop.uses == 1
+
+
+async def test_a_record_that_the_slots_can_replace_needs_no_repair(shop: FakeServer, tmp_path: Path) -> None:
+    await enrolled(shop, tmp_path / "state")
+    (tmp_path / "state" / "boot.json").write_bytes(b"torn")
+    assert "nothing was changed" in await enrolled(shop, tmp_path / "state")
+
+
+async def test_a_repair_keeps_what_the_record_knows_and_takes_nothing_that_was_put_back(
+    shop: FakeServer, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    await enrolled(shop, state)
+    path = record_path(str(state))
+    before = decode(read_small(path) or b"")
+    replace_file(path, encode(before._replace(highest_server=7, bad=(before.current.digest,))))
+    remove(state / "slots")
+    said = await enrolled(shop, state)
+    assert ("agent 1.0.0 is installed" in said, "1.1.0: it was put back on this host before" in said) == (True, True)
+    after = decode(read_small(path) or b"")
+    assert (after.highest_server, after.bad, after.recovered) == (7, (before.current.digest,), True)
+    assert can_start(state)
 
 
 async def test_an_answer_that_got_lost_spends_one_use(shop: FakeServer, tmp_path: Path) -> None:
@@ -106,6 +245,17 @@ async def test_a_crash_before_the_boot_record_is_finished_by_asking_again(
     assert (shop.uses, len(shop.fetched)) == (1, fetched)
 
 
+async def test_a_disk_that_refuses_the_age_of_the_key_refuses_no_enrolment(
+    shop: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise AgentError("the disk is full", code=Code.DISK_FULL)
+
+    monkeypatch.setattr(IdentityStore, "stamp_key", refuse)
+    assert "enrolled as" in await enrolled(shop, tmp_path / "state")
+    assert IdentityStore(tmp_path / "state" / "identity", SystemIds()).load().keys.since is None
+
+
 async def test_an_unknown_token_is_refused_in_words(shop: FakeServer, tmp_path: Path) -> None:
     join = shop.join_string("not-a-token")
     with pytest.raises(FleetrollError, match="the token is not known"):
@@ -127,28 +277,12 @@ async def test_a_channel_without_a_release_is_refused_in_words(shop: FakeServer,
     assert caught.value.code is Code.NO_ARTIFACT
 
 
-async def test_readmission_makes_a_new_key_for_the_same_agent(shop: FakeServer, tmp_path: Path) -> None:
-    await enrolled(shop, tmp_path / "state")
-    store = IdentityStore(tmp_path / "state" / "identity", SystemIds())
-    before, agent = store.load(), shop.agent
-    join = shop.join_string(f"readmit:{agent.agent_id}")
-    await enrol.readmit(wish(join, tmp_path / "state"))
-    after = store.load()
-    assert after.enrolment.agent_id == before.enrolment.agent_id
-    assert after.keys.current != before.keys.current
-    assert shop.agent.row.public_key != before.keys.current
-
-
-async def test_a_readmission_of_another_agent_is_refused(shop: FakeServer, tmp_path: Path) -> None:
-    await enrolled(shop, tmp_path / "a")
-    first = shop.agent.agent_id
-    await enrolled(shop, tmp_path / "b")
-    join = shop.join_string(f"readmit:{first}")
-    before = IdentityStore(tmp_path / "b" / "identity", SystemIds()).load()
-    with pytest.raises(FleetrollError) as caught:
-        await enrol.readmit(wish(join, tmp_path / "b"))
-    assert caught.value.code is Code.CONFLICT
-    assert IdentityStore(tmp_path / "b" / "identity", SystemIds()).load() == before
+async def test_a_host_with_a_damaged_candidate_can_be_enrolled(shop: FakeServer, tmp_path: Path) -> None:
+    shop.script.lose_enrolments = 1
+    with pytest.raises(FleetrollError):
+        await enrolled(shop, tmp_path / "state")
+    (tmp_path / "state" / "identity" / "candidate.json").write_bytes(b"torn")
+    assert "enrolled as" in await enrolled(shop, tmp_path / "state")
 
 
 @pytest.mark.parametrize("running", [True, False])

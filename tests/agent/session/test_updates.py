@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from structlog.testing import capture_logs
+
 from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 from fleetroll.v1 import reasons_pb2
 from fleetroll_agent.jobs.events import Suspended
@@ -47,6 +49,17 @@ async def test_an_update_goes_to_its_restart(server: FakeServer, host: InProcess
     assert (arm["version"], arm["soak_seconds"], arm["authority"]) == ("1.1.0", 0.2, "server")
     assert server.goodbyes == ["restart into the trial"]
     assert server.agent.reports[-1].sequence == len(server.agent.reports)
+
+
+async def test_a_go_is_in_the_log_even_when_it_is_void(server: FakeServer, host: InProcessHost) -> None:
+    with capture_logs() as logs:
+        async with host.running():
+            await staged(server)
+            go(server, ask=99)
+            await server.until(lambda: any(line["event"] == "go_received" for line in logs))
+    (line,) = [line for line in logs if line["event"] == "go_received"]
+    assert (line["generation"], line["ask"]) == (7, 99)
+    assert "APPLYING self_test" not in server.states(7)
 
 
 async def test_an_assignment_that_comes_again_starts_nothing_twice(server: FakeServer, host: InProcessHost) -> None:
@@ -208,8 +221,9 @@ async def test_a_version_that_nobody_signed_ends_the_attempt(server: FakeServer,
         await server.until(lambda: "FAILED" in server.states(7))
         assert server.agent.reports[-1].code == reasons_pb2.REASON_CODE_NOT_LISTED
         server.assign("no version", 8)
-        await server.until(lambda: "FAILED" in server.states(8))
-        assert server.agent.reports[-1].code == reasons_pb2.REASON_CODE_INVALID_ARGUMENT
+        server.assign("9.9.8", 9)
+        await server.until(lambda: "FAILED" in server.states(9))
+        assert server.states(8) == [], "what is no version is not taken"
 
 
 async def test_none_ends_what_is_staged(server: FakeServer, host: InProcessHost) -> None:

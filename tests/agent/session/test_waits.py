@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetroll_agent.session.facts import End, Ended
-from fleetroll_agent.session.waits import MAX_AT_ONCE, next_wait_seconds
+from fleetroll_agent.session.waits import MAX_AT_ONCE, MAX_NAMED_SECONDS, named_wait_seconds, next_wait_seconds
 from fleetroll_agent.settings import Settings
 from fleetroll_common.values.codes import Code
 
@@ -38,6 +38,31 @@ def test_a_trial_does_not_back_off(failures: int, random01: float) -> None:
 def test_the_time_that_a_server_asks_for_is_kept(failures: int, random01: float) -> None:
     busy = Ended(End.REFUSED, Code.TOO_MANY_HANDSHAKES, retry_after_seconds=17)
     assert wait(busy, failures, random01) >= 17
+
+
+@pytest.mark.parametrize("kind", [End.REFUSED, End.DRAINED])
+@pytest.mark.parametrize("on_trial", [True, False])
+@given(st.floats(), st.integers(1, 50), chance)
+def test_no_wait_that_a_server_names_silences_a_host(
+    kind: End, on_trial: bool, named: float, failures: int, random01: float
+) -> None:
+    ended = Ended(kind, Code.UNAVAILABLE, retry_after_seconds=named)
+    longest = 60 if on_trial else MAX_NAMED_SECONDS
+    assert 0 <= wait(ended, failures, random01, on_trial=on_trial) <= longest + 60
+
+
+@pytest.mark.parametrize(
+    ("named", "kept"),
+    [(17.5, 17.5), (0, 0), (-1e12, 0), (float("nan"), 0), (float("inf"), 3600), (1e300, 3600), (3600, 3600)],
+)
+def test_a_named_wait_is_kept_within_its_bounds(named: float, kept: float) -> None:
+    assert named_wait_seconds(named) == kept
+
+
+@given(chance)
+def test_hosts_that_were_told_the_same_time_spread_behind_it(random01: float) -> None:
+    busy = Ended(End.REFUSED, Code.TOO_MANY_HANDSHAKES, retry_after_seconds=1e9)
+    assert wait(busy, 7, random01) == pytest.approx(MAX_NAMED_SECONDS + 60 * random01)
 
 
 def test_a_drained_host_comes_back_in_its_slot() -> None:

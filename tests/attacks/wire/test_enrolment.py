@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fleetroll.v1 import enrolment_pb2, tokens_pb2
+from fleetroll.v1 import agents_pb2, enrolment_pb2, tokens_pb2
 from fleetroll_common.wire.joinstring import JoinString
 from fleetroll_server.certificates import make_ca
 from tests.attacks.wire import thief
@@ -138,6 +138,8 @@ def _bad_strings(fleet: Fleet, tmp_path: Path) -> dict[str, tuple[str, int, str]
     revoking = tokens_pb2.RevokeJoinTokenRequest(token_id=tokens[0].id, reason="lost")
     fleet.client.tokens.RevokeJoinToken(revoking, timeout=CALL_SECONDS)
     let_expire(fleet, tokens[1].id)
+    readmit = agents_pb2.ReadmitAgentRequest(agent_id=fleet.agents()["user"].id, reason="a copy was seen")
+    foreign = str(fleet.client.agents.ReadmitAgent(readmit, timeout=CALL_SECONDS).join_string)
     other_ca = make_ca("another", datetime.now(UTC)).certificate
     middle = len(good) // 2
     return {
@@ -145,6 +147,7 @@ def _bad_strings(fleet: Fleet, tmp_path: Path) -> dict[str, tuple[str, int, str]
         "expired": (expired, REFUSED, "TOKEN_EXPIRED"),
         "used-up": (used, REFUSED, "TOKEN_USED_UP"),
         "revoked": (revoked, REFUSED, "TOKEN_REVOKED"),
+        "another-agents": (foreign, REFUSED, "INVALID_ARGUMENT"),
         "changed": (
             good[:middle] + ("B" if good[middle] == "A" else "A") + good[middle + 1 :],
             REFUSED,

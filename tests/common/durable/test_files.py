@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fleetroll_common.durable import create_durably, effects, sync_dir, sync_tree, write_durably
-from fleetroll_common.durable.files import temporary_name
+from fleetroll_common.durable import create_durably, effects, free_name, sync_dir, sync_tree, write_durably
+from fleetroll_common.durable.files import ASIDE_NAMES, temporary_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -187,3 +187,19 @@ def test_after_a_kill_at_any_point_the_file_is_old_or_new_and_the_next_write_suc
     write_durably(path, b"newer")
     assert path.read_bytes() == b"newer"
     assert _names(tmp_path) == ["a"]
+
+
+def test_a_damaged_file_takes_the_first_name_that_is_free_and_at_last_the_last_one(tmp_path: Path) -> None:
+    taken = []
+    for _ in range(ASIDE_NAMES + 2):
+        name = free_name(tmp_path / "key.damaged")
+        taken.append(name.name)
+        name.write_text("")
+    assert taken[:3] == ["key.damaged", "key.damaged-2", "key.damaged-3"]
+    assert len(set(taken)) == len(list(tmp_path.iterdir())) == ASIDE_NAMES
+    assert taken[-1] == taken[-3] == f"key.damaged-{ASIDE_NAMES}"
+
+
+def test_a_name_that_a_link_to_nowhere_has_is_not_free(tmp_path: Path) -> None:
+    (tmp_path / "key.damaged").symlink_to(tmp_path / "nowhere")
+    assert free_name(tmp_path / "key.damaged").name == "key.damaged-2"

@@ -1,4 +1,4 @@
-"""Runs updates, some at a time, each on a host of its own; every failure is told with its point."""
+"""Updates whose disk refuses once: some at a time, each on a host of its own; every failure is told with its point."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.crash.update.points import VICTIMS, kind, of_update
-from tests.crash.update.verdicts import check_end, check_first, ends_at
-from tests.crash.update.world import FIRST, LAUNCHER, NEW, SECOND, SOAK_SECONDS, UpdatingHost
+from tests.crash.update.points import of_update
+from tests.crash.update.verdicts import check_end
+from tests.crash.update.world import FIRST, NEW, UpdatingHost
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from tests.crash.update.points import Distinct, Seen
     from tests.crash.update.world import Kit
-    from tests.faults.plans import Point
 
 AT_ONCE = 5
 QUIET_SECONDS = 1.0
@@ -28,25 +28,14 @@ LATE_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Case:
-    """One disturbance: who is killed where, or how the disk refuses there."""
+    """One disturbance: how the disk refuses where."""
 
-    point: Point
-    do: str = "kill-before"
-    victim: str = ""
-
-    @property
-    def who(self) -> str:
-        """Return the victim for people."""
-        return self.victim or ("launcher" if self.point.role == LAUNCHER else "agent")
-
-    @property
-    def killed(self) -> str:
-        """Return how the shim names the victim; the process that is at the point by default."""
-        return VICTIMS[self.victim][self.point.role] if self.victim else "self"
+    at: Distinct
+    do: str
 
     def __str__(self) -> str:
         """Return a name for people."""
-        return f"{self.do} ({self.who}) at {self.point}"
+        return f"{self.do} at {self.at.point}"
 
 
 @dataclass
@@ -54,38 +43,23 @@ class Tally:
     """What came of the cases."""
 
     results: list[str] = field(default_factory=list)
-    kinds: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
 
-async def traced(kit: Kit, folder: Path) -> list[Point]:
+async def traced(kit: Kit, folder: Path) -> list[Seen]:
     """Return the points of an undisturbed update, from the launcher's start to the quiet after the result."""
     async with UpdatingHost(kit, folder) as host:
         await host.until(lambda: host.ended(FIRST), "the result")
         await asyncio.sleep(QUIET_SECONDS)
         assert host.ended(FIRST) == "SUCCEEDED"
         check_end(host, NEW)
-        return of_update(host.plan.points())
-
-
-async def kill(kit: Kit, folder: Path, case: Case) -> str:
-    """Kill at one point; return the attempt's result, or nothing when the point did not come."""
-    async with UpdatingHost(kit, folder, case.point.act(case.do, victim=case.killed)) as host:
-        await host.until(lambda: host.ended(FIRST), "the result")
-        if not await happened(host):
-            return ""
-        alone = case.killed == "child" or (case.killed == "self" and case.point.role != LAUNCHER)
-        first = check_first(host, agent_alone=alone)
-        second = await again(host, first)
-        assert second == ("CANCELLED" if first == "SUCCEEDED" else "SUCCEEDED"), (first, second)
-        check_end(host, ends_at(first, second))
-        return first
+        return of_update(host.lines())
 
 
 async def refuse(kit: Kit, folder: Path, case: Case) -> str:
     """Let the disk refuse once at one point; return what became of the attempt before it was superseded."""
-    async with UpdatingHost(kit, folder, case.point.act(case.do)) as host:
+    async with UpdatingHost(kit, folder, case.at.point.act(case.do)) as host:
         await host.until(lambda: host.ended(FIRST) or waits(host), "a result, or a wait")
         if not await happened(host):
             return ""
@@ -112,16 +86,14 @@ def waits(host: UpdatingHost) -> bool:
 
 async def again(host: UpdatingHost, first: str) -> str:
     """Assign the same version once more, with a person's consent to a digest that was put back; return the result."""
-    host.server.assign(NEW, SECOND, soak=SOAK_SECONDS, retry_bad=first in ("ROLLED_BACK", "FAILED"))
-    await host.until(lambda: host.ended(SECOND), "the second result")
+    host.assign(FIRST + 1, retry_bad=first in ("ROLLED_BACK", "FAILED"))
+    await host.until(lambda: host.ended(FIRST + 1), "the second result")
     await host.until(lambda: host.ended(FIRST), "the first result")
     await host.until(lambda: len(host.living()) == 1, "one agent")
-    return host.ended(SECOND)
+    return host.ended(FIRST + 1)
 
 
-async def run(
-    cases: Sequence[Case], one: Callable[[Kit, Path, Case], Awaitable[str]], kit: Kit, room: Path, minutes: float = 0.0
-) -> Tally:
+async def run(cases: Sequence[Case], kit: Kit, room: Path, minutes: float = 0.0) -> Tally:
     """Run ``cases``, ``AT_ONCE`` at a time, and none begins after ``minutes`` (0 = all of them)."""
     tally, places = Tally(), asyncio.Semaphore(AT_ONCE)
     end = time.monotonic() + minutes * 60 if minutes else float("inf")
@@ -132,12 +104,11 @@ async def run(
                 return
             folder = room / f"host-{number}"
             try:
-                result = await one(kit, folder, case)
+                result = await refuse(kit, folder, case)
             except AssertionError as error:
                 tally.faults.append(f"{case}: {error}")
             else:
                 (tally.results if result else tally.missed).append(result or str(case))
-                tally.kinds += [f"{case.who} at {kind(case.point)}"] if result else []
             finally:
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 

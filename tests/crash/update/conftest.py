@@ -22,7 +22,7 @@ from tests.crash.update.world import NEW, OLD, Kit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.faults.plans import Point
+    from tests.crash.update.points import Seen
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,8 @@ def room() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def kit(room: Path) -> Kit:
     """Publish, and enrol the host whose first slot all others take."""
-    known = Kit(Releases(), make_ca("test", datetime.now(UTC)), room / "template")
+    known = Kit(Releases(), make_ca("test", datetime.now(UTC)), room / "template", room / "code")
+    known.code.mkdir()
     known.releases.publish(OLD, build(room, OLD))
     known.releases.publish(NEW, build(room, NEW), ("beta",))
 
@@ -51,6 +52,6 @@ def kit(room: Path) -> Kit:
 
 
 @pytest.fixture(scope="session")
-def trace(kit: Kit, room: Path) -> list[Point]:
+def trace(kit: Kit, room: Path) -> list[Seen]:
     """Return the points of an undisturbed update."""
     return asyncio.run(traced(kit, room / "undisturbed"))

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from fleetroll.v1 import types_pb2
-from tests.crash.update.verdicts import check_end, check_first
+from tests.crash.update import lives
+from tests.crash.update.hunting import HuntingGround
+from tests.crash.update.verdicts import check_attempts, check_come_up, check_end
 from tests.crash.update.world import FIRST, NEW, NEW_AGENT, OLD, OLD_AGENT, UpdatingHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from fleetroll.v1 import agent_stream_pb2 as stream_pb2
     from tests.crash.update.world import Kit
+
+
+PLANTED = "planted"
 
 
 def _changed_program(host: UpdatingHost) -> None:
@@ -40,16 +45,35 @@ def _second_result(host: UpdatingHost) -> None:
 
 
 def _two_at_once(host: UpdatingHost) -> None:
-    line = next(line for line in host.plan.lines() if line["role"] == OLD_AGENT)
-    with (host.plan.folder / "trace.jsonl").open("a") as stream:
-        stream.write(json.dumps(line) + "\n")
+    line = next(line for line in host.lines() if line["role"] == OLD_AGENT)
+    host.lines().append({**line, PLANTED: True})
+
+
+def _told_twice(host: UpdatingHost) -> None:
+    reports = host.server.agent.reports
+    reports.insert(-1, copy.deepcopy(reports[-1]))
 
 
 def _false_alarm(host: UpdatingHost) -> None:
     host.server.agent.forks = 1
 
 
-WRONGS = (_changed_program, _lost_report, _other_report, _second_result, _two_at_once, _false_alarm)
+WRONGS = (_changed_program, _lost_report, _other_report, _second_result, _two_at_once, _told_twice, _false_alarm)
+
+
+def _other_version(hello: stream_pb2.HelloPayload) -> None:
+    hello.products[0].version = OLD
+
+
+def _other_bytes(hello: stream_pb2.HelloPayload) -> None:
+    hello.products[0].sha256 = bytes(32)
+
+
+def _trial_of_its_own(hello: stream_pb2.HelloPayload) -> None:
+    hello.products[0].on_trial = not hello.products[0].on_trial
+
+
+WRONG_HELLOS = (_other_version, _other_bytes, _trial_of_its_own)
 
 
 @pytest.mark.crash
@@ -57,7 +81,7 @@ async def test_a_host_that_is_wrong_in_one_thing_does_not_pass(kit: Kit, room: P
     async with UpdatingHost(kit, room / "wrong") as host:
         await host.until(lambda: host.ended(FIRST), "the result")
         await host.until(lambda: host.record().trial is None, "the commit")
-        assert check_first(host, agent_alone=True) == "SUCCEEDED"
+        check_attempts(host)
         check_end(host, NEW)
         refused(lambda: check_end(host, OLD))
         for wrong in WRONGS:
@@ -65,12 +89,52 @@ async def test_a_host_that_is_wrong_in_one_thing_does_not_pass(kit: Kit, room: P
                 wrong(host)
                 refused(lambda: check_end(host, NEW))
         check_end(host, NEW)
+        _refuse_hellos(host)
         with restored(host):
             host.server.agent.reports[-1].state = types_pb2.ATTEMPT_STATE_ROLLED_BACK
-            refused(lambda: check_first(host, agent_alone=False))
+            refused(lambda: check_attempts(host))
         with (host.plan.folder / "starts").open("a") as stream:
             stream.write(f"{NEW_AGENT}\n" * 2)
-        refused(lambda: check_first(host, agent_alone=True))
+        refused(lambda: check_attempts(host))
+
+
+def _refuse_hellos(host: UpdatingHost) -> None:
+    """The newest hello is the trial's: after the commit it stands for what no longer is."""
+    hello = copy.deepcopy(host.server.session.hello)
+    refused(lambda: check_come_up(host, hello))
+    hello.products[0].on_trial = False
+    check_come_up(host, hello)
+    for wrong in WRONG_HELLOS:
+        false = copy.deepcopy(hello)
+        wrong(false)
+        refused(lambda said=false: check_come_up(host, said))  # type: ignore[misc]
+    for wrong_host in (_changed_program, _lost_report, _two_at_once):
+        with restored(host):
+            wrong_host(host)
+            refused(lambda: check_come_up(host, hello))
+
+
+@pytest.mark.crash
+async def test_a_host_that_comes_up_changed_after_a_kill_is_told_as_a_fault(
+    kit: Kit, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def changed(host: UpdatingHost, hello: stream_pb2.HelloPayload) -> None:
+        _changed_program(host)
+        check_come_up(host, hello)
+
+    monkeypatch.setattr(lives, "check_come_up", changed)
+    quarry = [OLD_AGENT, "none", "send:ConnectRequest.hello", 1, "kill-before", "self"]
+    bag = await HuntingGround(kit, room / "changed", [quarry], 1).run()
+    assert len(bag.kills) == 1
+    assert "entry.py" in bag.faults[0]
+
+
+@pytest.mark.crash
+async def test_a_point_that_never_comes_is_counted_as_left(kit: Kit, room: Path) -> None:
+    bag = await HuntingGround(
+        kit, room / "left", [[OLD_AGENT, "none", "spawn:nothing", 1, "kill-before", "self"]], 1
+    ).run()
+    assert (bag.kills, bag.faults, len(bag.left)) == ([], [], 1)
 
 
 def refused(judge: Callable[[], object]) -> None:
@@ -83,10 +147,10 @@ def restored(host: UpdatingHost) -> Iterator[None]:
     """Take everything back that a wrong changes."""
     agent = host.server.agent
     slot = host.state / "slots" / "agent" / host.record().current.name
-    kept = {path: path.read_bytes() for path in (slot / "entry.py", host.plan.folder / "trace.jsonl")}
+    program = (slot / "entry.py").read_bytes()
     reports, forks = copy.deepcopy(agent.reports), agent.forks
     yield
     agent.reports, agent.forks = reports, forks
-    for path, data in kept.items():
-        path.write_bytes(data)
+    host.lines()[:] = [line for line in host.lines() if PLANTED not in line]
+    (slot / "entry.py").write_bytes(program)
     (slot / "entry.py").chmod(0o444)

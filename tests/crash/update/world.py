@@ -14,6 +14,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -26,8 +27,9 @@ from fleetroll_agent.launcher.record import decode
 from fleetroll_agent.session.enrolling import ask_to_enrol
 from fleetroll_common.values.ids import SystemIds
 from tests.agent.fake_server.server import FakeServer
+from tests.crash.update.kills import Kill
 from tests.faults import run_launcher
-from tests.faults.plans import Plan
+from tests.faults.plans import Plan, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,11 +37,11 @@ if TYPE_CHECKING:
     from fleetroll_agent.launcher.values import Record
     from fleetroll_server.certificates import Pair
     from tests.agent.fake_server.releases import Releases
-    from tests.faults.plans import Act
+    from tests.faults.plans import Act, Chase
 
 OLD, NEW = "1.0.0", "1.1.0"
-FIRST, SECOND = 7, 8
-"""Generations of the disturbed attempt and of the one after it."""
+FIRST = 7
+"""The generation of the first attempt; those after it follow."""
 LAUNCHER, STARTING, SELF_TEST, OLD_AGENT, NEW_AGENT = "launcher", "starting", "self-test", "old-agent", "new-agent"
 ROLES = (
     ("child.py", STARTING),
@@ -48,6 +50,16 @@ ROLES = (
     (f"agent/{OLD}-", OLD_AGENT),
     ("run_launcher.py", LAUNCHER),
 )
+_BOOT = Source("boot.json", [["trial.tries_left", "trial.promoted"], ["current.version", "boot_id?"]])
+_AGENT = Source(
+    "products/agent.json",
+    [
+        ["attempt.stage", "attempt.step", "attempt.sha256?", "attempt.promoted"],
+        ["outcomes.-1.said", "outcomes.-1.acked_at?"],
+    ],
+)
+RECORDS = {LAUNCHER: _BOOT, STARTING: _BOOT, OLD_AGENT: _AGENT, NEW_AGENT: _AGENT}
+"""Where the state is read in which a process is at a point: the record that it writes, or that it was started for."""
 LIMITS = {"start": 20.0, "hang": 20.0, "grace": 5.0, "backoff_base": 0.05, "backoff_cap": 0.1, "rewrite": 0.2}
 """The launcher's waiting times, seconds: long enough for a busy machine to start a Python."""
 SETTINGS = "[reconnect]\nbase_seconds = 0.1\ncap_seconds = 0.5\n[go]\nask_interval_seconds = 1.0\n"
@@ -58,31 +70,35 @@ FINAL = ("SUCCEEDED", "ROLLED_BACK", "FAILED", "CANCELLED")
 
 @dataclass(frozen=True)
 class Kit:
-    """What all hosts have in common: releases, the server's CA, and the state folder to take the first slot from."""
+    """What all hosts have in common: releases, the server's CA, the first slot's state folder, and byte code."""
 
     releases: Releases
     ca: Pair
     template: Path
+    code: Path
 
 
 class UpdatingHost:
     """One state folder at 1.0.0, its server, and whatever launcher runs on it; an async context manager."""
 
-    def __init__(self, kit: Kit, folder: Path, act: Act | None = None) -> None:
-        """Use the new folder ``folder``; ``act`` says what goes wrong."""
+    def __init__(self, kit: Kit, folder: Path, act: Act | None = None, hunt: Chase | None = None) -> None:
+        """Use the new folder ``folder``; ``act`` or ``hunt`` say what goes wrong."""
         folder.mkdir(parents=True)
         self.kit = kit
         self.folder = folder
         self.state = folder / "state"
         self.server = FakeServer(kit.releases, kit.ca)
-        self.plan = Plan(folder / "shim", [self.state], ROLES, act)
+        self.plan = Plan(folder / "shim", [self.state], ROLES, act, records=RECORDS, hunt=hunt, code=kit.code)
+        self.assigned = FIRST
+        self._lines: list[dict[str, Any]] = []
+        self._read_bytes = 0
         self._launcher: asyncio.subprocess.Process | None = None
         self._keeping: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         await self.server.start()
         await self._enrol()
-        self.server.assign(NEW, FIRST, soak=SOAK_SECONDS)
+        self.assign(FIRST)
         self._keeping = asyncio.create_task(self._keep_launched())
         return self
 
@@ -102,7 +118,8 @@ class UpdatingHost:
         """Become an agent of this server, with the first slot of the host that was enrolled by the program."""
         make_folder(self.state)
         store = IdentityStore(self.state / "identity", SystemIds())
-        store.enrol(await ask_to_enrol(self.server.join_string(), store.candidate(), "host-1", {}))
+        identity = store.enrol(await ask_to_enrol(self.server.join_string(), store.candidate(), "host-1", {}))
+        store.stamp_key(identity, time.time())
         shutil.copytree(self.kit.template / "slots", self.state / "slots", copy_function=os.link)
         (self.state / "agent.toml").write_text(SETTINGS)
         first = decode((self.kit.template / "boot.json").read_bytes()).current
@@ -116,6 +133,11 @@ class UpdatingHost:
             with (self.folder / "launcher.err").open("ab") as errors:
                 self._launcher = await asyncio.create_subprocess_exec(*command, stderr=errors, env=environment)
             await self._launcher.wait()
+
+    def assign(self, generation: int, *, retry_bad: bool = False) -> None:
+        """Desire the new version; ``retry_bad`` is a person's consent to a digest that was put back."""
+        self.assigned = generation
+        self.server.assign(NEW, generation, soak=SOAK_SECONDS, retry_bad=retry_bad)
 
     async def until(self, condition: Callable[[], Any], what: str, seconds: float = OUTCOME_SECONDS) -> None:
         """Look again and again until ``condition`` holds; fail with all that is known."""
@@ -138,9 +160,56 @@ class UpdatingHost:
         """Return what the host's own journal says."""
         return read_journal(self.state / "journal")
 
+    def lines(self) -> list[dict[str, Any]]:
+        """Return the trace; what was read before is not read again."""
+        with contextlib.suppress(FileNotFoundError), (self.plan.folder / "trace.jsonl").open("rb") as trace:
+            trace.seek(self._read_bytes)
+            whole, newline, _rest = trace.read().rpartition(b"\n")
+            self._read_bytes += len(whole + newline)
+            self._lines += [json.loads(line) for line in whole.splitlines()]
+        return self._lines
+
+    def kills(self) -> list[Kill]:
+        """Return the kills of a hunt, as the shim wrote them down before each."""
+        path = self.plan.folder / "kills.jsonl"
+        return [Kill.of(json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def claims(self) -> set[int]:
+        """Return the quarries that a process of this host went for; one that ended too early did not kill."""
+        path = self.plan.folder / "claims"
+        return set(map(int, path.read_text().split())) if path.exists() else set()
+
     def agents(self) -> list[tuple[int, str]]:
         """Return pid and role of each agent's points, in the order of the trace."""
-        return [(line["pid"], line["role"]) for line in self.plan.lines() if line["role"] in (OLD_AGENT, NEW_AGENT)]
+        return [(line["pid"], line["role"]) for line in self.lines() if line["role"] in (OLD_AGENT, NEW_AGENT)]
+
+    def greeted_since_kill(self) -> bool:
+        """Tell whether an agent that lives has sent a hello after the last kill of the trace."""
+        lines = self.lines()
+        since = max(number for number, line in enumerate(lines) if line["do"])
+        greeting = {line["pid"] for line in lines[since + 1 :] if line["point"] == "send:ConnectRequest.hello"}
+        return bool(greeting & set(self.living()))
+
+    def said(self, kill: Kill) -> set[str]:
+        """Return the messages that the agent at the point, or among the victims, had sent to the launcher by then."""
+        pids = {kill.pid, *kill.pids}
+        written = [line for line in self.lines() if line["pid"] in pids and line["role"] != LAUNCHER]
+        messages = [line for line in written if line["point"].startswith("write:pipe:") and line["do"] != "kill-before"]
+        return {line["point"].removeprefix("write:pipe:") for line in messages}
+
+    def after(self, kill: Kill) -> list[dict[str, Any]]:
+        """Return what the process at the point still did when it was not killed itself: it outlives its launcher by a
+        moment.
+        """
+        mine = [line for line in self.lines() if line["pid"] == kill.pid]
+        since = next((number for number, line in enumerate(mine) if line["do"]), len(mine))
+        return mine[since + 1 :]
+
+    def last_word(self, kill: Kill) -> str:
+        """Return the message that an agent was perhaps just writing when another process killed it; mostly none."""
+        victims = set(kill.pids) - {kill.pid}
+        points = [line["point"] for line in self.lines() if line["pid"] in victims and line["role"] != LAUNCHER]
+        return points[-1].removeprefix("write:pipe:") if points and points[-1].startswith("write:pipe:") else ""
 
     def living(self) -> list[int]:
         """Return the pids of agents that had a point and live."""
@@ -148,7 +217,8 @@ class UpdatingHost:
 
     def story(self) -> str:
         """Return all that is known of this host, for the message of a failure."""
-        parts = [f"states: {self.server.states(FIRST)} then {self.server.states(SECOND)}"]
+        parts = [f"generation {n}: {self.server.states(n)}" for n in range(FIRST, self.assigned + 1)]
+        parts += [str(kill) for kill in self.kills()]
         for name in ("launcher.err", "state/launcher.status", "state/agent.log"):
             with contextlib.suppress(FileNotFoundError):
                 parts.append(f"--- {name}\n{(self.folder / name).read_text()[-4000:]}")

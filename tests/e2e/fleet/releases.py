@@ -22,10 +22,13 @@ GOOD = "1.1.0"
 DIES_AT_START = "1.2.0"
 HANGS_AT_START = "1.2.1"
 HANGS = "1.3.0"
+DIES_ON_SOME = "1.2.2"
 DIES_IN_SOAK = "1.4.0"
 FAILS_SELF_TEST = "1.5.0"
 OTHER_VERSION = "1.6.0"
 UNHEALTHY = "1.7.0"
+NO_FROBNICATOR = "no-frobnicator"
+"""A file in the state folder of a host that has none: :data:`DIES_ON_SOME` works everywhere else."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,17 @@ async def run_daemon(folder: Path, pipe_option: str) -> int:
     log.error("waiting_for_device", device="/dev/frobnicator")
     while True:
         time.sleep(60)
+""",
+    ),
+    DIES_ON_SOME: Mistake(
+        DAEMON,
+        f"""
+_without_devices = run_daemon
+async def run_daemon(folder: Path, pipe_option: str) -> int:
+    if (folder / "{NO_FROBNICATOR}").exists():
+        log.error("no_such_device", device="/dev/frobnicator")
+        return 3
+    return await _without_devices(folder, pipe_option)
 """,
     ),
     HANGS: Mistake(

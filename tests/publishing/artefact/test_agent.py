@@ -75,10 +75,11 @@ def slot(built: BuiltArtefact, tmp_path_factory: pytest.TempPathFactory) -> Iter
     remove_tree(RealDisk(), folder)
 
 
-def run(slot: Path, code: str) -> subprocess.CompletedProcess[str]:
+def run(slot: Path, code: str, *flags: str) -> subprocess.CompletedProcess[str]:
     """Run ``code`` with the slot as the only folder beside the standard library."""
     command = [
         sys.executable,
+        *flags,
         "-I",
         "-S",
         "-B",
@@ -111,9 +112,9 @@ def test_licences_of_the_libraries_travel_along(paths: list[str]) -> None:
 
 
 def test_nothing_that_only_builders_and_installers_read_is_inside(paths: list[str]) -> None:
-    endings = (".pyc", ".pyi", ".pth", ".c", ".h", ".pyx", "/RECORD", "/INSTALLER", "/direct_url.json", "/WHEEL")
+    endings = (".pyi", ".pth", ".c", ".h", ".pyx", "/RECORD", "/INSTALLER", "/direct_url.json", "/WHEEL")
     assert [path for path in paths if path.endswith(endings)] == []
-    assert [path for path in paths if "__pycache__" in path or "/tests/" in path or path.startswith("bin/")] == []
+    assert [path for path in paths if "/tests/" in path or path.startswith("bin/")] == []
 
 
 def test_no_path_of_the_building_machine_is_inside(slot: Path) -> None:
@@ -143,6 +144,14 @@ def test_the_libraries_that_are_loaded_come_from_the_slot(slot: Path) -> None:
     )
     done = run(slot, code)
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+
+
+def test_no_module_is_compiled_when_an_agent_starts(slot: Path) -> None:
+    done = run(slot, "import fleetroll_agent.app, fleetroll_agent.daemon, fleetroll_agent.self_check", "-v")
+    assert done.returncode == 0
+    loaded = [line for line in done.stderr.splitlines() if line.startswith("# code object from") and str(slot) in line]
+    assert len(loaded) > 200
+    assert [line for line in loaded if ".pyc" not in line] == []
 
 
 def test_keys_and_archives_work_without_what_was_left_out(slot: Path) -> None:

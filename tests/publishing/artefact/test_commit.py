@@ -10,6 +10,7 @@ import pytest
 
 from fleetroll_common.values.errors import RequestError
 from fleetroll_publishing.artefact import read_commit
+from fleetroll_publishing.artefact.commit import _reason
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,3 +54,10 @@ def test_a_machine_without_git_is_told_so(clone: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("PATH", "")
     with pytest.raises(RequestError, match="there is no git on this machine"):
         read_commit(clone)
+
+
+def test_the_reason_is_told_and_not_the_hint_after_it() -> None:
+    reason = "fatal: not a git repository (or any parent up to mount point /mnt)"
+    assert _reason(f"warning: x\n{reason}\nStopping at filesystem boundary (SOME_VARIABLE not set).\n") == reason
+    assert _reason("error: odd\n") == "error: odd"
+    assert _reason("") == "git failed"

@@ -59,7 +59,8 @@ async def ask(channel: grpc.aio.Channel, path: str, method: MethodDescriptor, me
     try:
         if streams_out:
             async for _ in call:
-                pass
+                call.cancel()  # it was let in; some streams have no end of their own
+                return grpc.StatusCode.OK
         else:
             await call
     except grpc.aio.AioRpcError as error:
@@ -159,11 +160,9 @@ async def test_every_pair_is_allowed_or_denied_as_the_contract_says(
 
 
 async def test_every_method_of_the_contract_is_served(server: Any) -> None:
-    """An answer of gRPC itself would be UNIMPLEMENTED without our details."""
     for path, method in METHODS.items():
         status = await ask(server.channel, path, method, server.client().metadata)
-        known = path == "/fleetroll.v1.EventsService/WatchEvents"
-        assert (status is grpc.StatusCode.UNIMPLEMENTED) is known, path
+        assert status is not grpc.StatusCode.UNIMPLEMENTED, path
 
 
 async def test_health_and_reflection_need_no_credential(server: Any) -> None:

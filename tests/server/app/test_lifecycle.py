@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pytest
 import sqlalchemy as sa
+import structlog
 
 from fleetroll.v1 import tokens_pb2, tokens_pb2_grpc
 from fleetroll_common.values.errors import RequestError, StoreError
@@ -18,7 +19,7 @@ from fleetroll_server.datafolder import DataFolder
 from fleetroll_server.lifecycle import running
 from fleetroll_server.parts import Parts
 from fleetroll_server.settings import load_settings
-from fleetroll_server.store.tables import MetaRow, ServerRow, table_of
+from fleetroll_server.store.tables import MetaRow, ServerRow, SpellRow, table_of
 
 SERVING, NOT_SERVING = b"\x08\x01", b"\x08\x02"
 
@@ -112,14 +113,16 @@ async def test_the_lease_begins_with_the_server_and_ends_with_it(installed: Any,
     async with launch(installed, clock) as server:
         first = server.services.server_id
         assert await leases(server) == {first: 15}
-    clock.advance(3 * 86_400)
+    clock.advance(86_400)
     async with launch(installed, clock) as server:
         second = server.services.server_id
-        assert await leases(server) == {first: -3 * 86_400, second: 15}
-    clock.advance(2 * 86_400)
+        assert await leases(server) == {first: -86_400, second: 15}
+    clock.advance(86_401)
     async with launch(installed, clock) as server:
-        assert first not in await leases(server)
-        assert (await leases(server))[second] == -2 * 86_400
+        assert await leases(server) == {server.services.server_id: 15}, "since when nobody served, the spells say"
+        async with server.services.store.read() as connection:
+            spells = (await connection.scalars(sa.select(table_of(SpellRow).c.server_id))).all()
+        assert sorted(spells) == sorted([first, second, server.services.server_id])
 
 
 async def test_what_init_did_not_make_is_refused(tmp_path: Any, clock: Any) -> None:
@@ -136,22 +139,64 @@ async def test_listening_on_every_address_needs_a_name_for_hosts(installed: Any,
             pass
 
 
-async def test_what_an_earlier_process_left_is_taken_away_at_the_start(installed: Any, launch: Any) -> None:
-    for name in ("artefacts/orphan", "spool/upload-x"):
-        (installed.data / name).write_text("left")
+async def test_uploads_that_an_earlier_process_did_not_finish_are_taken_away_at_the_start(
+    installed: Any, launch: Any
+) -> None:
+    (installed.data / "spool" / "upload-x").write_text("left")
+    (installed.data / "spool" / "somebody's").mkdir()
     async with launch(installed):
-        assert not list((installed.data / "artefacts").iterdir()) + list((installed.data / "spool").iterdir())
+        assert [path.name for path in (installed.data / "spool").iterdir()] == ["somebody's"]
+
+
+async def test_what_the_database_does_not_list_is_kept_and_named(installed: Any, launch: Any) -> None:
+    """The database may be an older one than the artefacts: a backup that was brought back."""
+    artefact, stray = (installed.data / "artefacts" / name for name in ("ab" * 32, "stray"))
+    artefact.write_text("of a newer database")
+    stray.mkdir()
+    with structlog.testing.capture_logs() as logs:
+        async with launch(installed):
+            pass
+    assert artefact.read_text() == "of a newer database"
+    assert stray.is_dir()
+    named = [line["file"] for line in logs if line["event"] == "artefacts.not_listed"]
+    assert named == [str(artefact), str(stray)]
+
+
+async def forget_installation(server: Any) -> None:
+    async def job(tx: Any) -> None:
+        await tx.execute(sa.delete(table_of(MetaRow)))
+
+    await server.services.store.writer.command(job)
 
 
 async def test_a_database_without_its_first_rows_is_refused(installed: Any, launch: Any) -> None:
     async with launch(installed) as server:
-
-        async def forget(tx: Any) -> None:
-            await tx.execute(sa.delete(table_of(MetaRow)))
-
-        await server.services.store.writer.command(forget)
+        await forget_installation(server)
     with pytest.raises(StoreError, match="never initialised"):
         async with launch(installed):
+            pass
+
+
+async def test_an_empty_database_is_refused_before_anything_is_changed(installed: Any, launch: Any) -> None:
+    database = DataFolder(installed.data).database
+    kept = [installed.data / "artefacts" / ("ab" * 32), installed.data / "spool" / "upload-x"]
+    for path in kept:
+        path.write_text("kept")
+    database.write_bytes(b"")
+    with pytest.raises(StoreError, match="never initialised"):
+        async with launch(installed):
+            pass
+    assert [path.read_text() for path in kept] == ["kept", "kept"]
+    assert database.read_bytes() == b""
+
+
+async def test_another_port_than_the_one_that_was_asked_for_is_refused(
+    installed: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = DataFolder(installed.data)
+    monkeypatch.setattr(type(grpc.aio.server()), "add_secure_port", lambda *_: 2)
+    with pytest.raises(RequestError, match=r"127\.0\.0\.1:1 can't be opened"):
+        async with running(folder, load_settings(folder.settings, listen="127.0.0.1:1"), clock, SystemIds()):
             pass
 
 

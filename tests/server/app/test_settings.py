@@ -39,6 +39,8 @@ def test_without_a_file_every_field_has_its_default(tmp_path: Path) -> None:
         ('log_level = "loud"', "log_level"),
         ('addresses = ["a:1", "b"]', "addresses.1"),
         ("lease_seconds = 0", "lease_seconds"),
+        ('listen = "127.0.0.1:65536"', "listen"),
+        ('addresses = ["a:65535", "b:99999"]', "addresses.1"),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path: Path, text: str, field: str) -> None:
@@ -47,6 +49,13 @@ def test_a_wrong_setting_is_named(tmp_path: Path, text: str, field: str) -> None
     with pytest.raises(RequestError) as caught:
         load_settings(path)
     assert caught.value.details["field"] == field
+
+
+def test_a_port_that_does_not_exist_is_named_with_its_bounds(tmp_path: Path) -> None:
+    with pytest.raises(RequestError) as caught:
+        load_settings(tmp_path / "fleetroll-server.toml", listen="127.0.0.1:99999")
+    assert caught.value.message == "settings: listen: the port of '127.0.0.1:99999' is not one of 0 to 65535"
+    assert "the command line" in caught.value.remedy
 
 
 def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:

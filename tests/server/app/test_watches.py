@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ from fleetroll_server.observe import rootkeys
 from fleetroll_server.observe.lease import ServerLease
 from fleetroll_server.observe.logs import configure_logs
 from fleetroll_server.observe.rootkeys import RootKeyWatch
+from fleetroll_server.parts import assemble
+from fleetroll_server.upkeep.retention import Retention
 
 
 async def until(condition: Any) -> None:
@@ -126,3 +129,9 @@ def test_logs_are_one_json_object_per_line_from_the_level_on(capsys: pytest.Capt
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [(line["event"], line["level"]) for line in lines] == [("loud", "warning"), ("failed", "error")]
     assert "inside" in lines[1]["exception"]
+
+
+async def test_a_server_keeps_reports_for_as_long_as_its_setting_says(server: Any) -> None:
+    settings = server.services.settings.model_copy(update={"report_days": 7.0})
+    parts = assemble(dataclasses.replace(server.services, settings=settings), server.running.registry)
+    assert [part._age for part in parts.background if isinstance(part, Retention)] == [timedelta(days=7)]

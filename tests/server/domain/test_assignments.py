@@ -9,19 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from fleetroll_common.values.codes import Code
 from fleetroll_server.domain.assignments import (
-    MAX_GENERATION_JUMP,
     History,
     Judgement,
     Rejected,
     Step,
     judge_hello,
     judge_report,
-    next_generation,
 )
 from fleetroll_server.domain.states import ATTEMPT_TRANSITIONS, BEFORE_GO, FINAL, PAST_GO, AttemptState, Trigger
 
@@ -137,17 +133,3 @@ def test_only_a_cancelled_attempt_is_taken_for_killed() -> None:
 def test_a_lost_host_is_heard_whatever_it_says_of_a_used_go() -> None:
     for word in set(SAID) - {"offered", "downloading", "staged"}:
         assert isinstance(judge_report(A.LOST, A(word), code=None), Step)
-
-
-@given(st.integers(0, 2**62), st.integers(0, 2**63))
-def test_the_next_generation_is_above_both_unless_the_host_shows_nonsense(stored: int, highest: int) -> None:
-    found = next_generation(stored, highest)
-    assert found > stored
-    assert found > highest or highest > stored + MAX_GENERATION_JUMP
-
-
-def test_the_jump_that_is_still_believed() -> None:
-    assert next_generation(3, 7) == 8
-    assert next_generation(7, 3) == 8
-    assert next_generation(0, MAX_GENERATION_JUMP) == MAX_GENERATION_JUMP + 1
-    assert next_generation(0, MAX_GENERATION_JUMP + 1) == 1

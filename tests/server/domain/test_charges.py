@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fleetroll_server.domain.charges import Holding, holding
-from fleetroll_server.domain.states import BEFORE_GO, FINAL, PAST_GO, AttemptState
+from fleetroll_server.domain.charges import Holding, holding, stays_forgiven
+from fleetroll_server.domain.states import BAD, BEFORE_GO, FINAL, PAST_GO, AttemptState
 
 A, H = AttemptState, Holding
 AFTER_GO = {
@@ -53,3 +53,8 @@ def test_a_host_past_go_is_always_held() -> None:
 def test_the_ends_that_free_at_once_are_success_cancel_and_what_never_began() -> None:
     freed = {state for state in FINAL if holding(state, attempted=True) is H.NOTHING}
     assert freed == {A.SUCCEEDED, A.CANCELLED, A.SKIPPED, A.EXPIRED}
+
+
+def test_who_was_let_off_stays_so_until_it_is_well_or_begins_anew() -> None:
+    assert {state for state in A if stays_forgiven(state)} == BAD | PAST_GO
+    assert not any(stays_forgiven(state) for state in BEFORE_GO | {A.SUCCEEDED, A.CANCELLED, A.SKIPPED, A.EXPIRED})

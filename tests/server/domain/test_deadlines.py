@@ -7,8 +7,20 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fleetroll_common.values.codes import Code
-from fleetroll_server.domain.deadlines import Expiry, deadline, expiry
-from fleetroll_server.domain.states import ATTEMPT_TRANSITIONS, BAD, BEFORE_GO, FINAL, PAST_GO, AttemptState, Trigger
+from fleetroll_server.domain.deadlines import OFFLINE_SECONDS, Expiry, deadline, expiry, returning_until, silence_counts
+from fleetroll_server.domain.states import (
+    ATTEMPT_TRANSITIONS,
+    BAD,
+    BEFORE_GO,
+    ENDED_ROLLOUT,
+    FINAL,
+    PAST_GO,
+    AttemptState,
+    RolloutState,
+    Trigger,
+    WaveState,
+)
+from fleetroll_server.gateway.gateway import SILENCE_SECONDS
 
 A, T = AttemptState, Trigger
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -55,7 +67,7 @@ def test_a_host_that_announces_nothing_real_gets_the_default(announced: float) -
     assert seconds(A.TRIAL, announced=announced) == 630
 
 
-@pytest.mark.parametrize("state", [A.PENDING, A.STAGED, A.LOST, *sorted(FINAL)])
+@pytest.mark.parametrize("state", [A.PENDING, A.STAGED, A.LOST, *sorted(FINAL - {A.SUCCEEDED})])
 def test_where_the_end_of_waiting_or_nothing_rules_no_deadline_runs(state: AttemptState) -> None:
     assert seconds(state) == -1
     assert seconds(state, online=False) == -1
@@ -72,12 +84,24 @@ def test_where_the_end_of_waiting_or_nothing_rules_no_deadline_runs(state: Attem
         (A.TRIAL, T.LOSE, Code.NEVER_CAME_BACK),
         (A.PROMOTED, T.LOSE, Code.HOST_WENT_OFFLINE),
         (A.SOAKING, T.LOSE, Code.HOST_WENT_OFFLINE),
+        (A.SUCCEEDED, T.LOSE, Code.HOST_WENT_OFFLINE),
     ],
 )
 def test_each_deadline_does_what_its_state_needs(state: AttemptState, trigger: Trigger, code: Code) -> None:
     rule = expiry(state)
     assert rule == Expiry(trigger, code, rule.message if rule else "")
     assert ATTEMPT_TRANSITIONS[state][trigger] in BAD
+
+
+def test_a_host_that_succeeded_may_be_silent_for_as_long_as_a_session_may() -> None:
+    assert seconds(A.SUCCEEDED, online=False) == SILENCE_SECONDS
+    assert seconds(A.SUCCEEDED) == -1
+
+
+def test_its_silence_counts_while_its_wave_may_be_judged_and_never_afterwards() -> None:
+    counted = {(rollout, wave) for rollout in RolloutState for wave in WaveState if silence_counts(rollout, wave)}
+    judged = {WaveState.OPEN, WaveState.BAKING}
+    assert counted == {(rollout, wave) for rollout in set(RolloutState) - ENDED_ROLLOUT for wave in judged}
 
 
 def test_silence_past_go_is_lost_and_never_success() -> None:
@@ -95,3 +119,11 @@ def test_each_state_with_a_deadline_has_an_expiry_and_the_other_way_round() -> N
 
 def test_before_go_offline_hosts_are_judged_by_the_offline_policy_alone() -> None:
     assert {seconds(state, online=False) for state in BEFORE_GO} == {-1}
+
+
+def test_a_host_that_left_may_be_on_its_way_back_for_the_offline_limit() -> None:
+    left, limit = NOW, timedelta(seconds=OFFLINE_SECONDS)
+    assert returning_until(left, left) == left + limit
+    assert returning_until(left, left + limit - timedelta(microseconds=1)) == left + limit
+    assert returning_until(left, left + limit) is None
+    assert returning_until(None, left) is None, "nobody left"

@@ -21,6 +21,7 @@ from fleetroll_server.domain.decide import (
     Complete,
     ExpireHosts,
     FailWave,
+    Halt,
     Moved,
     OfferHosts,
     OpenWave,
@@ -32,7 +33,7 @@ from fleetroll_server.domain.decide import (
     decide,
     gate,
 )
-from fleetroll_server.domain.limits import RolloutLimits
+from fleetroll_server.domain.limits import RolloutLimits, Unreadable
 from fleetroll_server.domain.states import ENDED_ROLLOUT, RolloutState, WaveState
 from fleetroll_server.domain.summary import WaveCounters
 
@@ -152,7 +153,7 @@ def test_hosts_that_wait_hold_no_wave_back_when_others_gave_evidence() -> None:
     assert isinstance(only(summary(replace(GOOD, planned=4, waiting=1))), PassWave)
     asleep = decide(summary(WaveCounters(planned=2, waiting=2)), Moved(), NOW)
     assert asleep.actions == ()
-    assert "2 hosts of wave 1 that are offline or held" in asleep.waits_for
+    assert "2 hosts of wave 1 offline or held" in asleep.waits_for
 
 
 def test_a_wave_that_nobody_attempted_is_left_to_a_person() -> None:
@@ -264,3 +265,52 @@ def lines_run(hosts: int) -> int:
     assert decision.actions == (OfferHosts(1, hosts - hosts // 2),)
     assert lines < 200
     return lines
+
+
+@pytest.mark.parametrize("wave", sorted(set(W) - {W.PASSED, W.FAILED}))
+def test_a_running_rollout_whose_limits_cant_be_read_halts_and_says_how_it_ends(wave: WaveState) -> None:
+    found = replace(summary(wave=wave, manual=True, number=2), limits=Unreadable("limits.min_sample: absent"))
+    for event in (Moved(), Advanced()):
+        (action,) = decide(found, event, NOW).actions
+        assert isinstance(action, Halt)
+        assert action.code is Code.THRESHOLD_MISSING
+        assert action.reason == "its stored limits can't be read: limits.min_sample: absent; cancel it"
+
+
+@pytest.mark.parametrize("state", sorted(set(R) - {R.RUNNING}))
+def test_limits_that_cant_be_read_change_nothing_where_nothing_runs(state: RolloutState) -> None:
+    found = summary(state=state)
+    unread = replace(found, limits=Unreadable("limits.min_sample: absent"))
+    assert decide(unread, Moved(), NOW) == decide(found, Moved(), NOW)
+    assert gate(unread) is None
+
+
+AWAY = WaveCounters(planned=3, attempted=2, ended=2, succeeded=2, waiting=1)
+
+
+def test_a_wave_passes_without_a_host_only_once_it_is_offline_and_says_until_when_it_waits() -> None:
+    until = NOW + timedelta(seconds=60)
+    coming = replace(summary(AWAY), returning_until=until)
+    assert decide(coming, Moved(), NOW).actions == ()
+    assert decide(coming, Moved(), NOW).waits_for == "1 host of wave 1 that may come back until 00:01:00Z"
+    (action,) = decide(summary(AWAY), Moved(), until).actions
+    assert isinstance(action, PassWave)
+
+
+def test_no_bake_begins_or_passes_while_a_host_may_come_back() -> None:
+    for wave, baked in ((W.OPEN, 0.0), (W.BAKING, 60.0)):
+        coming = replace(summary(AWAY, wave, baked=baked, bake_seconds=60), returning_until=LATER)
+        assert decide(coming, Moved(), NOW).actions == ()
+
+
+def test_hosts_that_may_come_back_hide_no_failure_and_do_not_outlive_not_after() -> None:
+    bad = replace(AWAY, succeeded=1, bad=1)
+    (failed,) = decide(replace(summary(bad), returning_until=LATER), Moved(), NOW).actions
+    assert isinstance(failed, FailWave)
+    (expired,) = decide(replace(summary(AWAY), returning_until=LATER + STUCK), Moved(), LATER).actions
+    assert isinstance(expired, ExpireHosts)
+
+
+def test_who_came_back_is_waited_for_no_longer() -> None:
+    (action,) = decide(replace(summary(GOOD), returning_until=LATER), Moved(), NOW).actions
+    assert isinstance(action, PassWave)

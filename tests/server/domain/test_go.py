@@ -22,12 +22,15 @@ CLEAR = GoFacts(
     listed=True,
     digest_matches=True,
     not_after=NOW + timedelta(seconds=1),
+    limits_readable=True,
 )
 HURDLES: dict[Code, dict[str, Any]] = {
     Code.IDENTITY_REVOKED: {"revoked": True},
     Code.SUSPENDED: {"suspended": True},
     Code.QUARANTINED: {"quarantined": True},
+    Code.SUPERSEDED: {"superseded": True},
     Code.PAUSED: {"rollout": RolloutState.PAUSED},
+    Code.THRESHOLD_MISSING: {"limits_readable": False},
     Code.ROLLOUT_STATE: {"state": AttemptState.APPLYING},
     Code.EXPIRED: {"not_after": NOW},
     Code.YANKED: {"listed": False},
@@ -53,6 +56,22 @@ def test_no_rollout_but_a_running_one_gives_go(state: RolloutState) -> None:
     assert refused is not None
     assert refused.code is Code.PAUSED
     assert str(state) in refused.message
+
+
+def test_a_completed_rollout_gives_go_to_late_hosts_while_it_offers_them() -> None:
+    completed = replace(CLEAR, rollout=RolloutState.COMPLETED)
+    refused = judge_go(completed, NOW)
+    assert refused is not None
+    assert (refused.code, "offers no late host now" in refused.message) == (Code.PAUSED, True)
+    offers = replace(completed, offers_late=True)
+    assert judge_go(offers, NOW) is None
+    for code, facts in HURDLES.items():
+        if "rollout" not in facts:
+            refused = judge_go(replace(offers, **facts), NOW)
+            assert refused is not None
+            assert refused.code is code
+    for state in set(RolloutState) - {RolloutState.RUNNING, RolloutState.COMPLETED}:
+        assert judge_go(replace(offers, rollout=state), NOW) is not None
 
 
 @pytest.mark.parametrize("state", sorted(set(AttemptState)))

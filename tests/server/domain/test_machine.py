@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from fleetroll_server.domain.states import ATTEMPT_TRANSITIONS, AttemptState, Trigger
+from fleetroll_server.domain.states import ATTEMPT_TRANSITIONS, AttemptState, RolloutState, Trigger
 from tests.faults.rollout_rows import HostRow, Rows
-from tests.faults.rollout_walk import GOOD, PEOPLE, SECONDS, STRANGE, any_world, settle, walk, well
+from tests.faults.rollout_walk import GOOD, PEOPLE, SECONDS, STRANGE, any_world, late_world, settle, walk, well
 
 if TYPE_CHECKING:
     from tests.faults.rollout_world import Host, World
@@ -58,6 +58,10 @@ class RolloutMachine(RuleBasedStateMachine):
     def time(self, seconds: float) -> None:
         counted["steps"] += self.world.pass_time(seconds)
 
+    @rule(seconds=st.sampled_from(SECONDS[:6]), restart=st.booleans())
+    def an_outage(self, seconds: float, *, restart: bool) -> None:
+        counted["steps"] += self.world.outage(seconds, restart=restart)
+
     @invariant()
     def is_sound(self) -> None:
         self.world.judge()
@@ -73,18 +77,66 @@ class RolloutMachine(RuleBasedStateMachine):
         return self.world.hosts[names[index % len(names)]]
 
 
-def test_whatever_hosts_people_and_time_do_the_rollout_stays_sound_and_ends() -> None:
+class LateMachine(RolloutMachine):
+    """The same among hosts that were off while the rollout completed."""
+
+    @initialize(seed=st.integers(0, 2**16))
+    def begin(self, seed: int) -> None:
+        self.world = late_world(random.Random(seed))
+        self.before = len(self.world.server.grants)
+
+    @rule(index=INDEX, result=st.sampled_from([AttemptState.ROLLED_BACK, AttemptState.ROLLBACK_FAILED]))
+    def one_goes_bad(self, index: int, result: AttemptState) -> None:
+        host = self.host(index)
+        while host.alive and host.stage is not AttemptState.TRIAL and well(self.world, host):
+            self.world.judge()
+        counted["steps"] += host.stage is AttemptState.TRIAL and self.world.go_bad(host, result)
+        self.world.flush(host)
+
+    def teardown(self) -> None:
+        super().teardown()
+        if hasattr(self, "world"):
+            counted["late grants"] += len(self.world.server.grants) - self.before
+            counted["late stops"] += len(self.world.server.late_stops)
+
+
+def run(machine: type[RolloutMachine], examples: int) -> None:
+    """Run a machine always in the same way, and print what it did."""
     counted.clear()
-    machine = settings(
-        max_examples=200,
+    machine.TestCase.settings = settings(
+        max_examples=examples,
         stateful_step_count=40,
         deadline=None,
         suppress_health_check=list(HealthCheck),
         derandomize=True,
     )
-    RolloutMachine.TestCase.settings = machine
-    RolloutMachine.TestCase().runTest()
-    print(f"\nstate machine: {dict(counted)}")
+    machine.TestCase().runTest()
+    print(f"\n{machine.__name__}: {dict(counted)}")
+
+
+def test_whatever_late_hosts_people_and_time_do_the_rollout_stays_sound_and_completed() -> None:
+    run(LateMachine, 150)
+    assert counted["rollouts"] >= 100
+    assert counted["late grants"] > 100
+    assert counted["late stops"] > 10
+
+
+def test_walks_among_late_hosts_stay_sound() -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(WALKS // 2):
+        server = walk(seed, STEPS // 2, late_world).server
+        seen.update(states=server.state is RolloutState.COMPLETED, results=len(server.results))
+        seen.update(excused=len(server.excused))
+        seen.update(stops=len(server.late_stops), succeeded=sum(host.was_late for host in server.hosts.values()))
+    print(f"\nlate walks: {dict(seen)}")
+    assert seen["states"] == WALKS // 2
+    assert seen["succeeded"] > WALKS // 2
+    assert seen["stops"] > 20
+    assert seen["excused"] > 0
+
+
+def test_whatever_hosts_people_and_time_do_the_rollout_stays_sound_and_ends() -> None:
+    run(RolloutMachine, 200)
     assert counted["steps"] > 2000
     assert counted["rollouts"] >= 150
 
@@ -104,6 +156,7 @@ def test_long_walks_visit_every_step_that_hosts_people_and_time_can_cause() -> N
             server = walk(seed, STEPS).server
             numbers.update(grants=len(server.grants), passes=len(server.passes), fails=len(server.fails))
             numbers.update(decisions=server.decisions, results=len(server.results))
+            numbers.update(outages=len(server.outages), excused=len(server.excused), blamed=len(server.counted))
     finally:
         Rows.move = move  # type: ignore[method-assign]
     table = {(state, trigger) for state in AttemptState for trigger in ATTEMPT_TRANSITIONS[state]}
@@ -112,6 +165,7 @@ def test_long_walks_visit_every_step_that_hosts_people_and_time_can_cause() -> N
     assert {state for state, _ in seen} == set(AttemptState) - ENDS
     assert numbers["grants"] > WALKS
     assert numbers["fails"] > 100
+    assert min(numbers["excused"], numbers["blamed"]) > 10
 
 
 ENDS = {state for state in AttemptState if not ATTEMPT_TRANSITIONS[state]}

@@ -10,14 +10,24 @@ import pytest
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
-from fleetroll_server.domain import assignments, budget, charges, deadlines, go, summary
+from fleetroll_server.domain import (
+    assignments,
+    availability,
+    budget,
+    charges,
+    deadlines,
+    excuses,
+    generations,
+    go,
+    summary,
+)
 from fleetroll_server.domain import decide as deciding
 from fleetroll_server.domain import states as machines
 from fleetroll_server.domain.charges import Holding
+from fleetroll_server.domain.limits import RolloutLimits
 from fleetroll_server.domain.states import ATTEMPT_TRANSITIONS, AttemptState, RolloutState, Trigger, WaveState
-from tests.faults.rollout_scenes import fleet, states, up_to, work
-from tests.faults.rollout_server import Said
-from tests.faults.rollout_walk import walk, well
+from tests.faults.rollout_chains import SCENES
+from tests.faults.rollout_walk import walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,114 +41,9 @@ FOUND = (AssertionError, RequestError, ValueError, KeyError)
 PLANTED: dict[str, Plant] = {}
 
 
-SCENES: dict[str, Callable[[], None]] = {}
-"""For mistakes that need a chain of events that walks rarely meet: the chain."""
-
-
 def planted(plant: Plant) -> Plant:
     PLANTED[plant.__name__] = plant
     return plant
-
-
-def scene(act: Callable[[], None]) -> Callable[[], None]:
-    SCENES[act.__name__.removeprefix("scene_of_")] = act
-    return act
-
-
-@scene
-def scene_of_broken_hosts_leave_room() -> None:
-    world = fleet(3, max_failed=3, failure_limit=1.0, max_out=1)
-    work(world, bad=("h1",), rounds=5)
-    assert world.server.grants == ["h1"]
-
-
-@scene
-def scene_of_what_the_kill_switch_stopped_waits_in_an_ended_rollout() -> None:
-    world = fleet(1)
-    up_to(world, "h1", A.STAGED)
-    world.ask(world.hosts["h1"])
-    world.kill()
-    world.cancel(let_finish=True)
-    work(world, rounds=3)
-    assert states(world)["h1"] is A.CANCELLED
-
-
-@scene
-def scene_of_a_bake_passes_whatever_its_gate_says() -> None:
-    world = fleet(2, offline=("h2",), bake_seconds=30.0)
-    work(world, rounds=5)
-    world.revive(world.hosts["h2"])
-    up_to(world, "h2", A.APPLYING)
-    for _ in range(20):
-        world.pass_time(5)
-        world.judge()
-    work(world)
-    assert world.server.state is RolloutState.COMPLETED
-
-
-@scene
-def scene_of_forgiveness_stays_when_its_host_comes_back() -> None:
-    world = fleet(2)
-    up_to(world, "h2", A.STAGED)
-    up_to(world, "h1", A.TRIAL)
-    world.cut(world.hosts["h1"])
-    world.hosts["h1"].promoted = True
-    world.pass_time(400)
-    world.resume()
-    world.connect(world.hosts["h1"])
-    work(world, bad=("h2",))
-    assert world.server.state is RolloutState.HALTED
-
-
-@scene
-def scene_of_a_staged_report_frees_a_go() -> None:
-    world = fleet(1)
-    host = world.hosts["h1"]
-    up_to(world, "h1", A.STAGED)
-    host.journal.append(Said(host.generation, A.STAGED))
-    world.ask(host)
-    world.flush(host)
-    world.judge()
-    assert states(world)["h1"] is A.GRANTED
-
-
-@scene
-def scene_of_a_go_is_given_up_while_it_can_be_used() -> None:
-    world = fleet(1)
-    host = world.hosts["h1"]
-    up_to(world, "h1", A.STAGED)
-    world.ask(host)
-    world.read(host)
-    world.cut(host)
-    world.notice(host)
-    world.pass_time(5)
-    world.judge()
-    assert world.apply(host)
-    world.judge()
-
-
-@scene
-def scene_of_the_gate_sees_no_cohorts() -> None:
-    world = fleet(4, max_failed=9, failure_limit=1.0)
-    work(world, bad=("h1", "h2"))
-    assert (world.server.state, world.server.grants) == (RolloutState.HALTED, ["h1", "h2"])
-
-
-@scene
-def scene_of_what_goes_bad_behind_a_wave_is_not_seen() -> None:
-    world = fleet(1, 1)
-    while world.server.waves[0].state is not WaveState.PASSED:
-        well(world, world.hosts["h1"])
-    world.go_back_late(world.hosts["h1"])
-    work(world, rounds=3)
-    assert world.server.state is RolloutState.HALTED
-
-
-@scene
-def scene_of_waiting_never_ends() -> None:
-    world = fleet(1, 1, offline=("h1",))
-    world.pass_time(world.server.limits.not_after_seconds)
-    assert states(world)["h1"] is A.EXPIRED
 
 
 @pytest.mark.parametrize("name", list(SCENES))
@@ -174,6 +79,11 @@ def a_lost_host_is_in_use_still(patch: pytest.MonkeyPatch) -> None:
 @planted
 def a_way_back_frees_its_rollouts_budget(patch: pytest.MonkeyPatch) -> None:
     _hold(patch, A.ROLLED_BACK, Holding.NOTHING)
+
+
+@planted
+def a_forgiven_host_is_charged_anew(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(charges, "stays_forgiven", lambda _: False)
 
 
 @planted
@@ -222,6 +132,16 @@ def silence_on_trial_is_success(patch: pytest.MonkeyPatch) -> None:
 
 
 @planted
+def nobody_misses_a_host_that_succeeded(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(deadlines, "silence_counts", lambda *_: False)
+
+
+@planted
+def a_host_that_succeeded_can_not_come_back(patch: pytest.MonkeyPatch) -> None:
+    _without(patch, A.LOST, T.RETURN)
+
+
+@planted
 def a_go_is_given_up_while_it_can_be_used(patch: pytest.MonkeyPatch) -> None:
     right = deadlines.expiry
     early = deadlines.Expiry(T.STAGE, Code.HOST_WENT_OFFLINE, "")
@@ -258,7 +178,12 @@ def what_the_kill_switch_stopped_waits_in_an_ended_rollout(patch: pytest.MonkeyP
 
 @planted
 def a_generation_is_used_twice(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(assignments, "next_generation", lambda stored, highest: max(stored, highest, 1))
+    patch.setattr(generations, "next_generation", lambda stored, highest, used: max(stored, highest, 1))
+
+
+@planted
+def a_count_never_begins_anew(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(generations, "is_out_of_reach", lambda stored, highest: False)
 
 
 @planted
@@ -320,6 +245,7 @@ def a_bake_passes_whatever_its_gate_says(patch: pytest.MonkeyPatch) -> None:
 
     def wrong(found: deciding.Summary, *rest: Any) -> deciding.Decision:
         wave = found.wave
+        assert isinstance(found.limits, RolloutLimits)
         over = wave is not None and wave.state is WaveState.BAKING and wave.bake.seconds >= found.limits.bake_seconds
         if over and wave is not None and found.state is RolloutState.RUNNING:
             return deciding.Decision((deciding.PassWave(wave.number, ""),))
@@ -346,6 +272,47 @@ def waiting_never_ends(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(deciding, "decide", lambda found, event, now: right(replace(found, not_after=FOR_EVER), event, now))
 
 
+@planted
+def an_outage_excuses_nobody(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(excuses, "is_excused", lambda *_: False)
+
+
+@planted
+def every_way_back_is_excused(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(excuses, "closed_within", lambda *_: [None])
+
+
+@planted
+def an_outage_before_its_go_excuses_a_host(patch: pytest.MonkeyPatch) -> None:
+    right: Any = getattr(excuses, "closed_within")  # noqa: B009 (what it imported)
+    patch.setattr(excuses, "closed_within", lambda spells, _, now: right(spells, datetime.min.replace(tzinfo=UTC), now))
+
+
+@planted
+def excuses_never_end(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(excuses, "MAX_EXCUSES", 99)
+
+
+@planted
+def a_start_anew_counts_at_once(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(excuses, "MAX_RESTARTS", 0)
+
+
+@planted
+def a_start_anew_never_counts(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(excuses, "MAX_RESTARTS", 99)
+
+
+@planted
+def clocks_run_while_no_hello_is_accepted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(availability, "moved_on", lambda _state, due, *_: due)
+
+
+@planted
+def closed_time_is_time_without_a_move(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(availability, "stood_still", lambda at, *_: at)
+
+
 @pytest.mark.parametrize("name", list(PLANTED))
 def test_each_planted_mistake_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     PLANTED[name](monkeypatch)
@@ -363,5 +330,5 @@ def test_each_planted_mistake_is_found(name: str, monkeypatch: pytest.MonkeyPatc
 
 
 def test_there_are_as_many_planted_mistakes_as_are_counted_on() -> None:
-    assert len(PLANTED) >= 25
+    assert len(PLANTED) >= 40
     assert set(SCENES) <= set(PLANTED)

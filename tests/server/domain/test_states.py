@@ -49,13 +49,13 @@ ATTEMPTS = {
     "offered": f"withdraw=pending {STAGING} {ENDS_BEFORE_GO}",
     "downloading": f"offer=offered {STAGING} {ENDS_BEFORE_GO}",
     "staged": f"offer=offered {STAGING} grant=granted {ENDS_BEFORE_GO}",
-    "granted": f"offer=offered {STAGING} grant=granted {RUNS} lose=lost {HOSTS_WORD}",
+    "granted": f"{STAGING} grant=granted {RUNS} lose=lost {HOSTS_WORD}",
     "applying": f"{RUNS} lose=lost {HOSTS_WORD}",
     "trial": f"try=trial promote=promoted lose=lost {HOSTS_WORD}",
     "promoted": f"try=promoted promote=promoted lose=lost {HOSTS_WORD}",
     "soaking": f"soak=soaking lose=lost {HOSTS_WORD}",
-    "lost": f"offer=offered {STAGING} {RUNS} {HOSTS_WORD}",
-    "succeeded": "roll_back=rolled_back",
+    "lost": f"{STAGING} {RUNS} return=succeeded {HOSTS_WORD}",
+    "succeeded": "roll_back=rolled_back lose=lost",
 }
 WAVES = {
     "pending": "await=awaiting_approval open=open",
@@ -119,15 +119,16 @@ def test_go_is_given_to_staged_hosts_alone() -> None:
     assert {state for state in A if T.GRANT in ATTEMPT_TRANSITIONS[state]} == {A.STAGED, A.GRANTED}
 
 
-def test_a_result_stands_but_for_a_kept_version_that_goes_back_late() -> None:
+def test_a_result_stands_but_for_a_kept_version_that_goes_back_late_or_falls_silent() -> None:
     moved = {(state, trigger) for state in FINAL for trigger in ATTEMPT_TRANSITIONS[state]}
-    assert moved == {(A.SUCCEEDED, T.ROLL_BACK)}
+    assert moved == {(A.SUCCEEDED, T.ROLL_BACK), (A.SUCCEEDED, T.LOSE)}
 
 
 def test_success_needs_the_hosts_word_that_it_committed() -> None:
     found = {(s, t) for s in A for t, after in ATTEMPT_TRANSITIONS[s].items() if after is A.SUCCEEDED}
-    assert {trigger for _, trigger in found} == {T.COMMIT}
-    assert {state for state, _ in found} == PAST_GO
+    assert {trigger for _, trigger in found} == {T.COMMIT, T.RETURN}
+    assert {state for state, trigger in found if trigger is T.COMMIT} == PAST_GO
+    assert {state for state, trigger in found if trigger is T.RETURN} == {A.LOST}, "it had said so before"
 
 
 @pytest.mark.parametrize("state", sorted(set(A) - FINAL))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetroll_server.domain.states import BAD, BEFORE_GO, FINAL, PAST_GO, AttemptState
-from fleetroll_server.domain.summary import HostView, WaveCounters, count
+from fleetroll_server.domain.summary import HostView, WaveCounters, count, shared_cohorts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +79,7 @@ def test_after_a_resume_no_new_bad_host_is_hidden(
 @given(walks())
 def test_what_is_stored_is_what_is_read(hosts: list[list[HostView]]) -> None:
     counters = count(host[-1] for host in hosts)
-    for kept in (counters, counters.forgive()):
+    for kept in (counters, counters.forgive(), replace(counters, left_at=datetime(2026, 3, 1, tzinfo=UTC))):
         assert WaveCounters.from_json(json.loads(json.dumps(kept.to_json()))) == kept
 
 
@@ -141,3 +142,33 @@ def test_a_step_costs_the_same_in_a_wave_of_a_hundred_thousand_hosts() -> None:
     moved = counters.moved(HostView(A.STAGED, cohorts=("os=linux",)), HostView(A.FAILED, cohorts=("os=linux",)))
     assert (moved.planned, moved.bad, moved.ended) == (100_000, 1, 1)
     assert reads == ["os=linux"]
+
+
+def test_a_wave_counts_only_cohorts_that_two_of_its_hosts_share() -> None:
+    hosts = [("os=linux", "site=ams", "asset=1"), ("os=linux", "site=ams", "asset=2"), ("os=linux", "site=fra")]
+    cohorts = shared_cohorts(hosts)
+    assert cohorts == {"os=linux": (0, 0), "site=ams": (0, 0)}
+    counters = WaveCounters(planned_cohorts=True, cohorts=cohorts)
+    for host in hosts:
+        counters = counters.moved(None, HostView(A.FAILED, attempted=True, cohorts=host))
+    assert counters.cohorts == {"os=linux": (3, 3), "site=ams": (2, 2)}
+
+
+def test_labels_of_one_host_each_make_no_step_of_ten_thousand_hosts_larger() -> None:
+    hosts = [("os=linux", f"asset={number}") for number in range(10_000)]
+    counters = WaveCounters(planned_cohorts=True, cohorts=shared_cohorts(hosts))
+    for cohorts in hosts:
+        counters = counters.moved(None, HostView(A.SUCCEEDED, attempted=True, cohorts=cohorts))
+    assert counters.cohorts == {"os=linux": (10_000, 0)}, "all that a step copies and a gate reads"
+    assert len(json.dumps(counters.forgive().to_json())) < 400, "bytes that each step writes"
+
+
+def test_what_is_shared_counts_as_if_every_cohort_were_kept() -> None:
+    hosts = [("os=linux", f"rack={number % 3}", f"asset={number}") for number in range(9)]
+    planned = WaveCounters(planned_cohorts=True, cohorts=shared_cohorts(hosts))
+    every = WaveCounters()
+    for number, cohorts in enumerate(hosts):
+        view = HostView(A.ROLLED_BACK if number % 3 == 0 else A.SUCCEEDED, attempted=True, cohorts=cohorts)
+        planned, every = planned.moved(None, view), every.moved(None, view)
+    shared = {name: pair for name, pair in every.cohorts.items() if not name.startswith("asset=")}
+    assert planned.cohorts == shared

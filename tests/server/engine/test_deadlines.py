@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from fleetroll_server.engine import engine
+from fleetroll_server.store.tables import SpellRow
 from tests.faults.stocks import NEW, OLD
 
 if TYPE_CHECKING:
@@ -180,12 +182,14 @@ async def test_the_server_looks_by_itself(world: World, monkeypatch: pytest.Monk
     monkeypatch.setattr(engine, "SWEEP_SECONDS", 0.05)
     await world.restart()
     (agent,) = await world.online("host-1")
-    rollout = await world.roll("host-1")
+    rollout, offered = await world.roll("host-1"), world.clock.now()
     await agent.take()
-    world.clock.advance(31)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         while await world.states("host-1") != ["failed"]:
-            await asyncio.sleep(0.02)
+            world.clock.advance(5)
+            while max(row["ticked_at"] for row in await world.rows(SpellRow)) < world.clock.now():
+                await asyncio.sleep(0.02)
+    assert world.clock.now() - offered <= timedelta(seconds=40)
     assert await world.state(rollout) == "HALTED"
     await world.cancel(rollout)
 

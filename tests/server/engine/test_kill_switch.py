@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import sqlalchemy as sa
 
 from tests.faults.stocks import FLEET, NEW
 from tests.faults.virtual_disk import attempt_state, code
@@ -225,3 +226,19 @@ async def test_a_kill_outlives_a_crash_of_the_server(world: World) -> None:
     assert agent.disk.attempt["state"] == attempt_state("staged")
     await world.lift()
     await world.cancel(rollout)
+
+
+async def test_a_press_locks_rollouts_before_the_switch_as_go_and_hello_do(world: World) -> None:
+    """Two servers that lock the other way round would wait for each other, and one of them would be broken off."""
+    await world.online("host-1")
+    await world.roll("host-1")
+    looked_at: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        looked_at.extend(name for name in ("rollout", "suspension") if f"FROM {name} " in " ".join(statement.split()))
+
+    engine = world.services.store._writing.sync_engine
+    sa.event.listen(engine, "before_cursor_execute", note)
+    await world.press()
+    sa.event.remove(engine, "before_cursor_execute", note)
+    assert looked_at[:2] == ["rollout", "suspension"]

@@ -71,6 +71,7 @@ async def test_a_late_host_of_a_completed_rollout_blocks_no_newer_one(world: Wor
         await late.report("downloading")
     await world.drop("host-2")
     await world.update("host-1")
+    await world.sweep(60)
     assert await world.state(first) == "COMPLETED"
     second = await world.roll("host-1", "host-2", version=NEWER)
     await late.connect()
@@ -110,3 +111,18 @@ async def test_a_host_that_left_before_go_keeps_its_place_whatever_the_policy_fo
     await agent.commit()
     await world.update("host-2")
     assert await world.state(rollout) == "COMPLETED"
+
+
+async def test_every_offer_says_how_many_tries_its_rollout_allows(world: World) -> None:
+    """The first one, the one after a cut, and the one that is sent again when the rollout goes on."""
+    await world.online("host-1")
+    rollout = await world.roll("host-1", limits={"max_attempts": 5})
+    agent = world.agent("host-1")
+    assert (await agent.expect("assignment")).max_attempts == 5
+    await world.drop("host-1")
+    await agent.connect()
+    assert (await agent.expect("assignment")).max_attempts == 5
+    await world.pause(rollout)
+    await world.resume(rollout)
+    assert (await agent.expect("assignment")).max_attempts == 5
+    await world.cancel(rollout)

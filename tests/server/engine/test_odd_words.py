@@ -9,6 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from fleetroll.v1 import agent_stream_pb2 as stream_pb2
+from fleetroll.v1 import types_pb2
 from fleetroll_agent.identity.ratchet import Ratchet
 from tests.faults.virtual_agent import RefusedError
 from tests.faults.virtual_disk import code_name
@@ -29,6 +30,7 @@ ODD: dict[str, dict[str, Any]] = {
     "the largest generation": {"generation": 2**63 - 1},
     "a negative generation": {"generation": -(2**63)},
     "long bytes": {"sha256": bytes(10_000)},
+    "a state that only the history has": {"state": types_pb2.ATTEMPT_STATE_EXCUSED},
     "a long version": {"running_version": "9" * 10_000},
 }
 

@@ -6,11 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
 from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 from fleetroll_server.engine import engine
 from tests.faults.recounts import check
 from tests.faults.stocks import NEW, move_in
+from tests.faults.virtual_agent import RefusedError
 from tests.faults.virtual_disk import code, code_name
 from tests.faults.worlds import World
 
@@ -205,6 +207,58 @@ async def test_the_hosts_of_a_server_that_died_are_taken_over_when_its_lease_is_
     await worlds[0].cancel(rollout)
 
 
+async def test_time_in_which_every_server_was_down_is_no_hosts_silence(worlds: list[World]) -> None:
+    await worlds[0].online("host-1")
+    rollout = await worlds[0].roll("host-1")
+    agent = await worlds[0].staged("host-1")
+    await agent.granted()
+    await agent.report("applying", step="restart", time_limit=Duration(seconds=100))
+    for one in worlds:
+        await one.stop()
+    worlds[0].clock.advance(3600)
+    for one in worlds:
+        await one.start()
+        one.readdress()
+    await worlds[0].sweep(129)
+    assert await worlds[0].states("host-1") == ["applying"], "counted once, whichever server came first"
+    await worlds[1].sweep(2)
+    assert await worlds[0].states("host-1") == ["lost"]
+    await worlds[0].agent("host-1").connect()
+    await worlds[0].agent("host-1").back()
+    await worlds[0].cancel(rollout)
+
+
+@pytest.mark.parametrize("drained", [1, 2])
+async def test_an_unproven_trial_is_excused_when_every_server_was_away_and_not_before(
+    worlds: list[World], drained: int
+) -> None:
+    await worlds[0].online("host-1")
+    rollout = await worlds[0].roll("host-1")
+    agent = await worlds[0].staged("host-1")
+    await agent.granted()
+    await agent.report("applying", step="restart")
+    reports = agent.journal("rolled_back", running_version="1.0.0", unproven=True, code=code("LOST_CONTACT"))
+    agent.disk.attempt["unproven"] = True  # type: ignore[index]
+    for one in worlds[:drained]:
+        await one.stop()
+    if drained == 1:
+        await worlds[1].watch(60)
+    for one in worlds[:drained]:
+        worlds[0].clock.advance(2)
+        await one.start()
+        one.readdress()
+    agent = worlds[0].agent("host-1")
+    await agent.connect()
+    await agent.deliver(reports)
+    agent.disk.attempt = None
+    assert await worlds[0].state(rollout) == ("HALTED" if drained == 1 else "RUNNING")
+    assert await worlds[0].budget("rollout/") == ((0, 1) if drained == 1 else (0, 0))
+    if drained == 2:
+        assert (await agent.take()).excused
+        await agent.report("cancelled")
+    await worlds[0].cancel(rollout)
+
+
 async def test_texts_that_this_database_can_not_hold_are_stored_without_them(worlds: list[World]) -> None:
     await worlds[0].online("host-1")
     rollout = await worlds[0].roll("host-1")
@@ -223,3 +277,11 @@ async def test_texts_that_this_database_can_not_hold_are_stored_without_them(wor
     assert await worlds[0].states("host-1") == ["cancelled"]
     assert await worlds[0].state(rollout) in {"PAUSED", "RUNNING"}
     await worlds[0].cancel(rollout)
+
+
+async def test_a_name_that_this_database_can_not_hold_is_refused(worlds: list[World]) -> None:
+    agent = worlds[0].agent("host-1")
+    with pytest.raises(RefusedError) as caught:
+        await agent.open(agent_id="agent-\x00")
+    assert (caught.value.code, caught.value.retry_after) == ("INVALID_ARGUMENT", 0)
+    await worlds[0].online("host-1")

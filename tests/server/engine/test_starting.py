@@ -13,9 +13,9 @@ import pytest
 import sqlalchemy as sa
 
 from fleetroll.v1 import rollouts_pb2 as pb
-from fleetroll_server.store.tables import ReleaseRow, table_of
+from fleetroll_server.store.tables import ReleaseRow, WaveRow, table_of
 from tests.faults.stocks import NEW, NEWER
-from tests.faults.virtual_disk import code_name
+from tests.faults.virtual_disk import code, code_name
 
 if TYPE_CHECKING:
     from tests.faults.worlds import World
@@ -90,6 +90,18 @@ async def test_the_same_key_answers_with_the_same_rollout(world: World, refusal:
     await world.cancel(await world.roll("host-1", idempotency_key="tuesday"))
 
 
+async def test_the_same_key_names_the_same_hosts_that_are_left_out(world_on_each: World) -> None:
+    world = world_on_each
+    await world.revoke("host-2")
+    request = world.order("host-1", "host-2", idempotency_key="monday")
+    first = await world.call(world.rollouts.StartRollout, request)
+    assert [(left_out.name, left_out.code) for left_out in first.exclusions] == [("host-2", code("HOST_REVOKED"))]
+    again = await world.call(world.rollouts.StartRollout, request)
+    assert (again.rollout.id, list(again.exclusions)) == (first.rollout.id, list(first.exclusions))
+    await world.cancel(first.rollout.id)
+    assert list((await world.call(world.rollouts.StartRollout, request)).exclusions) == list(first.exclusions)
+
+
 async def test_without_a_version_it_is_the_newest_and_limits_are_filled_in_and_shown(world: World) -> None:
     rollout = await world.roll("host-1", version="")
     shown = await world.show(rollout)
@@ -98,6 +110,21 @@ async def test_without_a_version_it_is_the_newest_and_limits_are_filled_in_and_s
     numbers = (limits.max_concurrent, limits.max_failed, limits.failure_limit, limits.min_sample, limits.max_out)
     assert numbers == (1, 1, 0.02, 1, 1)
     assert (limits.soak.seconds, limits.lease.seconds, limits.not_after.seconds) == (60, 300, 7 * 86_400)
+    await world.cancel(rollout)
+
+
+@pytest.mark.parametrize(
+    "change", [{"channels": ["beta"]}, {"version": f"{NEWER}-rc.1"}], ids=["other channel", "pre-release"]
+)
+async def test_without_a_version_it_is_never_a_release_that_is_not_stable(world: World, change: dict[str, Any]) -> None:
+    table = table_of(ReleaseRow)
+
+    async def job(tx: Any) -> None:
+        await tx.execute(sa.update(table).where(table.c.version == NEWER).values(**change))
+
+    await world.services.store.writer.command(job)
+    rollout = await world.roll("host-1", version="")
+    assert (await world.show(rollout)).version == NEW
     await world.cancel(rollout)
 
 
@@ -152,3 +179,31 @@ async def test_a_standard_client_lists_hosts_and_starts_a_rollout_through_reflec
     await world.update("host-1")
     shown = await curl("RolloutsService/GetRollout", {"rolloutId": started["rollout"]["id"]})
     assert shown["rollout"]["state"] == "ROLLOUT_STATE_COMPLETED"
+
+
+@pytest.mark.parametrize(("limits", "told"), [({}, 3), ({"max_attempts": 7}, 7)])
+async def test_a_host_is_told_how_often_it_may_try_before_go_as_the_plan_says_it(
+    world: World, limits: dict[str, int], told: int
+) -> None:
+    await world.online("host-1")
+    rollout = await world.roll("host-1", limits=limits)
+    assert (await world.show(rollout)).limits.max_attempts == told
+    assert (await world.agent("host-1").expect("assignment")).max_attempts == told
+    await world.agent("host-1").connect()
+    assert (await world.agent("host-1").expect("assignment")).max_attempts == told, "said again with the same limits"
+    await world.cancel(rollout)
+    nothing = await world.agent("host-1").expect("assignment")
+    assert (nothing.version, nothing.max_attempts) == ("", told)
+
+
+async def test_a_wave_begins_with_the_cohorts_that_its_hosts_share_and_counts_no_other(world: World) -> None:
+    await world.online("host-1", "host-2", "host-3")
+    rollout = await world.roll("host-1", "host-2", "host-3", waves=[1, 0])
+    for name in ("host-1", "host-2", "host-3"):
+        await world.update(name)
+    assert await world.state(rollout) == "COMPLETED"
+    first, second = sorted(await world.rows(WaveRow, rollout_id=rollout), key=lambda row: row["number"])
+    assert first["counters"]["cohorts"] == {}, "one host fails no cohort"
+    shared = second["counters"]["cohorts"]
+    assert {name.partition("=")[0] for name in shared} >= {"os", "arch", "abi"}
+    assert set(map(tuple, shared.values())) == {(2, 0)}

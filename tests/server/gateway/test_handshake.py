@@ -10,11 +10,11 @@ import grpc
 import pytest
 
 from fleetroll.v1 import agent_stream_pb2 as stream_pb2
-from fleetroll.v1 import repository_pb2, repository_pb2_grpc
+from fleetroll.v1 import agents_pb2, repository_pb2, repository_pb2_grpc
 from fleetroll_common.wire.handshake import SESSION_TOKEN_KEY
 from fleetroll_server.gateway import admission, gateway, presence, servicer
 from fleetroll_server.gateway.convert_in import read_ask, read_batch
-from tests.faults.stocks import NEW
+from tests.faults.stocks import NEW, enroll
 from tests.faults.virtual_agent import RefusedError
 from tests.faults.virtual_disk import code_name
 
@@ -91,9 +91,10 @@ async def test_a_second_hello_ends_the_session(world: World) -> None:
 
 
 async def test_who_says_nothing_holds_no_place_for_long(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(servicer, "HANDSHAKE_SECONDS", 0.1)
+    monkeypatch.setattr(servicer, "HELLO_SECONDS", 0.1)
     session = await world.agent("host-1").open()
-    assert code_name((await session.call.read()).refusal.code) == "UNAVAILABLE"
+    answer = (await session.call.read()).refusal
+    assert (code_name(answer.code), answer.retry_after.seconds) == ("UNAVAILABLE", 10)
     assert await session.call.read() is grpc.aio.EOF
 
 
@@ -211,12 +212,12 @@ async def test_no_more_handshakes_go_on_at_the_same_time_than_there_are_places(
     doors: list[admission.Admission] = []
     real = admission.Admission.admit
 
-    def admit(door: admission.Admission) -> Any:
-        door._max_in_flight = 3
+    def admit(door: admission.Admission, *arguments: Any) -> Any:
         doors.append(door)
-        return real(door)
+        return real(door, *arguments)
 
     monkeypatch.setattr(admission.Admission, "admit", admit)
+    monkeypatch.setattr(admission, "GENERAL_PLACES", 3)
     held = [await world.agent(f"host-{number}").open() for number in (1, 2, 3)]
     with pytest.raises(RefusedError) as caught:
         await world.agent("host-4").open()
@@ -303,6 +304,18 @@ async def test_a_readmitted_host_is_offline_until_it_comes_with_its_new_key(worl
             await asyncio.sleep(0.01)
     await agent.connect()
     assert (await world.identity("host-1"))["server_id"]
+
+
+async def test_a_host_stays_online_when_its_readmission_string_is_typed_on_another_one(world: World) -> None:
+    (agent,) = await world.online("host-1")
+    request = agents_pb2.ReadmitAgentRequest(agent_id=agent.disk.agent_id, reason="the right host")
+    join = (await world.call(world.hosts_stub.ReadmitAgent, request)).join_string
+    before = await world.identity("host-1")
+    for wrong in ("", world.agent("host-2").disk.agent_id):
+        with pytest.raises(grpc.aio.AioRpcError, match="agent_id"):
+            await enroll(world.channel, join, "host-2", b"\x51" * 32, bytes(32), wrong)
+    assert await world.identity("host-1") == before
+    await agent.fence()
 
 
 async def test_an_end_that_could_not_be_written_is_written_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fleetroll_agent.session.waits import MAX_AT_ONCE
 from fleetroll_common.wire.signing import public_key
 from fleetroll_server.identity.ratchet import REPEAT_ALERT, STALE_ALERT
 from fleetroll_server.store.tables import RetiredKeyRow
@@ -81,7 +82,23 @@ async def test_a_crash_of_the_agent_at_any_point_raises_no_alarm(world: World, c
             if crash == CRASHES[3]:
                 agent.remember(answer)
         session.call.cancel()
+    if crash == CRASHES[1]:
+        await hello_again(agent)
     await quiet(world, agent)
+    assert await world.events("alert.hello_repeats") == []
+
+
+async def hello_again(agent: VirtualAgent) -> None:
+    """Say hello as agents do: it is stale where one whose peer is gone was committed after its challenge."""
+    for _ in range(MAX_AT_ONCE):
+        try:
+            await agent.connect()
+        except RefusedError as refused:
+            if refused.code != "STALE_HELLO":
+                raise
+        else:
+            return
+    await agent.connect()
 
 
 @pytest.mark.parametrize("when", ["before the commit", "after the commit"])

@@ -78,6 +78,26 @@ async def test_a_lost_answer_burns_no_second_use_even_when_the_token_is_over(
     assert len(await agents(server)) == 1
 
 
+async def test_the_same_pair_gets_the_first_answer_whatever_the_host_calls_itself_by_now(
+    server: Any, host: Callable[..., Any]
+) -> None:
+    made = await join(server, labels={"site": "north"})
+    first = await enroll(server, host().request(made.join_string, labels={"rack": "1"}))
+    again = await enroll(server, host().request(made.join_string, labels={"rack": "2", "row": "b"}, host_name="other"))
+    assert again.SerializeToString(deterministic=True) == first.SerializeToString(deterministic=True)
+    (listed,) = await agents(server)
+    assert (dict(listed.labels), listed.name) == ({"site": "north", "rack": "1"}, "host-1")
+
+
+async def test_a_readmitted_host_gets_the_labels_that_its_agent_carries(server: Any, host: Callable[..., Any]) -> None:
+    agent_id = (await enroll(server, host(1).request((await join(server)).join_string, labels={"rack": "1"}))).agent_id
+    join_string = await readmit(server, agent_id)
+    for said in ({"rack": "2"}, {"row": "b"}):
+        assert dict((await enroll(server, host(2).request(join_string, labels=said, agent_id=agent_id))).labels) == {
+            "rack": "1"
+        }
+
+
 async def test_a_used_up_token_enrols_nobody_else(server: Any, host: Callable[..., Any], refusal: Any) -> None:
     made = await join(server)
     await enroll(server, host(1).request(made.join_string))
@@ -195,7 +215,7 @@ async def test_readmission_makes_a_new_key_the_only_one_and_lifts_quarantine(
     old, new = host(1), host(2, ratchet=b"r" * 32)
     agent_id = (await enroll(server, old.request((await join(server)).join_string))).agent_id
     await set_agent(server, quarantined=True, epoch=7, next_key=b"n" * 32)
-    answer = await enroll(server, new.request(await readmit(server, agent_id)))
+    answer = await enroll(server, new.request(await readmit(server, agent_id), agent_id=agent_id))
     assert answer.agent_id == agent_id
     found = await row(server)
     assert (found["public_key"], found["next_key"], found["acked"]) == (new.key, None, b"r" * 32)
@@ -212,16 +232,16 @@ async def test_a_readmission_is_used_once_and_its_answer_repeated(
 ) -> None:
     agent_id = (await enroll(server, host(1).request((await join(server)).join_string))).agent_id
     join_string = await readmit(server, agent_id)
-    first = await enroll(server, host(2).request(join_string))
-    again = await enroll(server, host(2).request(join_string))
+    first = await enroll(server, host(2).request(join_string, agent_id=agent_id))
+    again = await enroll(server, host(2).request(join_string, agent_id=agent_id))
     assert first.SerializeToString(deterministic=True) == again.SerializeToString(deterministic=True)
     assert (await row(server))["epoch"] == 1
-    assert (await refusal(enroll(server, host(3).request(join_string)))).code == "TOKEN_USED_UP"
+    assert (await refusal(enroll(server, host(3).request(join_string, agent_id=agent_id)))).code == "TOKEN_USED_UP"
 
 
 async def test_readmission_with_the_old_key_is_refused(server: Any, host: Callable[..., Any], refusal: Any) -> None:
     agent_id = (await enroll(server, host(1).request((await join(server)).join_string))).agent_id
-    why = await refusal(enroll(server, host(1).request(await readmit(server, agent_id))))
+    why = await refusal(enroll(server, host(1).request(await readmit(server, agent_id), agent_id=agent_id)))
     assert why.code == "ALREADY_EXISTS"
     assert (await row(server))["epoch"] == 0
 

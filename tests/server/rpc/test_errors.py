@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -64,15 +64,17 @@ async def test_a_defect_shows_a_log_id_and_nothing_of_its_inside(
     assert "the secret inside" in logged
 
 
-async def test_events_are_refused_by_code_on_a_stream(server: Any, refusal: Any) -> None:
+async def test_a_stream_is_refused_with_all_details(server: Any, refusal: Any) -> None:
     stub = events_pb2_grpc.EventsServiceStub(server.channel)
+    request = events_pb2.WatchEventsRequest(subjects=[cast("Any", 99)])
 
     async def watch() -> None:
-        async for _ in stub.WatchEvents(events_pb2.WatchEventsRequest(), metadata=server.client().metadata):
+        async for _ in stub.WatchEvents(request, metadata=server.client().metadata):
             pass
 
     why = await refusal(watch())
-    assert (why.status, why.code) == (grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED")
+    assert (why.status, why.code) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT")
+    assert "subjects" in why.message
 
 
 def test_an_error_without_a_field_names_none() -> None:

@@ -147,23 +147,3 @@ async def test_an_unknown_fleet_is_refused(server: Any, refusal: Any) -> None:
         assert (await refusal(server.client().call(stub.CreateJoinToken, request))).code == "NOT_FOUND"
     api = tokens_pb2.CreateApiTokenRequest(name="n", role=options_pb2.ROLE_VIEWER, fleet_ids=["x"])
     assert (await refusal(server.client().call(stub.CreateApiToken, api))).code == "NOT_FOUND"
-
-
-STATEMENTS = {
-    "SELECT agent.id FROM agent": True,
-    "SELECT agent.fleet_id FROM agent WHERE agent.name = ?": True,
-    "SELECT agent.id FROM agent WHERE agent.fleet_id IN (?)": False,
-    "UPDATE agent SET name=? WHERE agent.id = ?": True,
-    "DELETE FROM charge WHERE charge.agent_id = ?": True,
-    "DELETE FROM charge WHERE charge.agent_id = ? AND charge.fleet_id = ?": False,
-    "INSERT INTO agent (id, name) VALUES (?, ?)": True,
-    "INSERT INTO agent (id, fleet_id) VALUES (?, ?)": False,
-    "SELECT 1 FROM wave JOIN rollout ON rollout.id = wave.rollout_id WHERE wave.fleet_id = ?": True,
-    "SELECT release.id FROM release WHERE release.product = ?": False,
-    "SELECT agent.epoch FROM agent WHERE agent.id = ?": False,
-}
-
-
-@pytest.mark.parametrize("statement", STATEMENTS)
-def test_a_statement_without_its_fleet_is_noticed(judge_statement: Any, statement: str) -> None:
-    assert bool(judge_statement(statement)) is STATEMENTS[statement]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from fleetroll_common.trust.client import TrustClient
 from fleetroll_common.trust.source import MetadataAbsent
 from fleetroll_common.values.clock import SystemClock
 from fleetroll_publishing.artefact.build import build_artefact
+from fleetroll_publishing.artefact.inspect import inspect_artefact
+from fleetroll_server.catalogue.catalogue import Freshness
 from fleetroll_server.catalogue.metadata import current_files
 from fleetroll_server.store.tables import ArtifactRow, MetadataFileRow, ReleaseRow, table_of
 from tests.faults.uploads import header, publish
@@ -220,6 +223,53 @@ async def test_a_publisher_who_signed_from_older_metadata_is_told_to_retry(
     assert [path.name for path in server.services.folder.artefacts.iterdir()] == [first.artefact_sha256]
 
 
+async def test_of_two_uploads_of_the_same_bytes_one_is_listed_and_its_file_stays(
+    server: Any, artefact: Callable[..., Any], refusal: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built, both_checked = artefact("1.1.0"), threading.Barrier(2, timeout=20)
+
+    def inspect(path: Path, entry_point: str) -> Any:
+        both_checked.wait()
+        return inspect_artefact(path, entry_point)
+
+    monkeypatch.setattr("fleetroll_server.catalogue.publish.inspect_artefact", inspect)
+    calls = [publish(server, header(built), built.path.read_bytes()) for _ in range(2)]
+    made = await asyncio.gather(*calls, return_exceptions=True)
+    (failed,) = (each for each in made if isinstance(each, grpc.RpcError))
+    assert failed.code() is grpc.StatusCode.ALREADY_EXISTS
+    assert [release.version for release in await listed(server)] == ["1.1.0"]
+    assert [path.name for path in server.services.folder.artefacts.iterdir()] == [built.artefact_sha256]
+
+
+async def test_a_refused_upload_leaves_the_file_that_another_platform_has_listed(
+    server: Any, artefact: Callable[..., Any], refusal: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = artefact("1.1.0")
+    async with server.services.store.read() as connection:
+        old = await current_files(connection)
+    await publish(server, header(built), built.path.read_bytes())
+
+    async def stale(_connection: object) -> dict[str, bytes]:
+        return dict(old)
+
+    monkeypatch.setattr("fleetroll_server.catalogue.publish.current_files", stale)
+    arm = types_pb2.Platform(os="linux", arch="aarch64", abi="cp311")
+    assert (await refusal(publish(server, header(built, platform=arm), built.path.read_bytes()))).code == "CONFLICT"
+    assert (server.services.folder.artefacts / built.artefact_sha256).read_bytes() == built.path.read_bytes()
+
+
+async def test_publishing_and_signing_again_take_turns(server: Any, artefact: Callable[..., Any]) -> None:
+    built = artefact("1.1.0")
+    server.clock.advance(3601)
+    async with server.services.catalogue.signing:
+        publishing = asyncio.ensure_future(publish(server, header(built), built.path.read_bytes()))
+        renewing = asyncio.create_task(Freshness(server.services).sign_if_due())
+        done, _ = await asyncio.wait({publishing, renewing}, timeout=1)
+        assert not done
+    assert (await publishing).role_version == 2
+    assert await renewing > 0, "nobody had to look again"
+
+
 async def test_releases_are_paged_and_filtered(server: Any, artefact: Callable[..., Any], refusal: Any) -> None:
     for version, channel in (("1.0.0", "stable"), ("1.10.0", "beta"), ("1.9.0", "stable")):
         built = artefact(version, filler=1000)
@@ -297,7 +347,7 @@ async def test_a_disk_that_refuses_the_upload_is_the_server_s_fault(
         raise OSError(28, "No space left on device")
 
     built = artefact("1.1.0")
-    for place in ("fleetroll_server.catalogue.upload.os.fsync", "fleetroll_server.catalogue.publish.sync_dir"):
+    for place in ("fleetroll_server.catalogue.upload.os.fsync", "fleetroll_server.catalogue.files.sync_dir"):
         with monkeypatch.context() as patched:
             patched.setattr(place, full)
             why = await refusal(publish(server, header(built), built.path.read_bytes()))

@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 
     from fleetroll_common.values.clock import FakeClock
 
-REVISIONS = ["0001", "0002", "0003", "0004"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011"]
 
-BROKEN = '''
+NEXT = f'\nrevision = "9999"\ndown_revision = "{REVISIONS[-1]}"\n'
+"""Closes each file: it follows the newest one that is there."""
+
+BROKEN = '''"""Fail."""
 import sqlalchemy as sa
 from alembic import op
-revision = "0005"
-down_revision = "0004"
 def upgrade():
     """Fail after the first change."""
     op.create_table("half", sa.Column("id", sa.Integer()))
@@ -40,12 +41,9 @@ def upgrade():
     op.execute("SELECT * FROM nowhere")
 '''
 
-CHILDREN = '''
-"""Rebuild a parent table."""
+CHILDREN = '''"""Rebuild a parent table."""
 import sqlalchemy as sa
 from alembic import op
-revision = "0005"
-down_revision = "0004"
 def upgrade():
     """Add a column."""
     op.add_column("release", sa.Column("extra", sa.String(), nullable=False, server_default="more"))
@@ -65,10 +63,10 @@ async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 
 
 def with_extra(tmp_path: Path, name: str, text: str) -> Path:
-    """Copy the migrations and add one."""
+    """Copy the migrations and add one that follows them."""
     scripts = tmp_path / "scripts"
     shutil.copytree(SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    (scripts / "versions" / name).write_text(text)
+    (scripts / "versions" / name).write_text(text + NEXT)
     return scripts
 
 
@@ -123,19 +121,19 @@ async def test_a_later_step_is_added_to_what_is_there_and_keeps_every_child_row(
                 "VALUES ('r', 'linux', 'x86_64', 'cp311', 'p', 1, 'x', '{}')"
             )
         )
-    steps = await migrate(engine, with_extra(tmp_path, "0005_children.py", CHILDREN))
-    assert [step.revision for step in steps] == ["0005"]
+    steps = await migrate(engine, with_extra(tmp_path, "9999_children.py", CHILDREN))
+    assert [step.revision for step in steps] == ["9999"]
     assert await ask(engine, "SELECT count(*) FROM artifact") == 1
     assert await ask(engine, "SELECT extra FROM release") == "more"
 
 
 async def test_a_step_that_fails_half_way_leaves_nothing(engine: AsyncEngine, tmp_path: Path) -> None:
-    scripts = with_extra(tmp_path, "0005_broken.py", BROKEN)
+    scripts = with_extra(tmp_path, "9999_broken.py", BROKEN)
     with pytest.raises(sa.exc.DBAPIError):
         await migrate(engine, scripts)
     assert "half" not in await table_names(engine)
     assert await ask(engine, "SELECT count(*) FROM fleet") == 0
-    assert await ask(engine, "SELECT version_num FROM alembic_version") == "0004"
+    assert await ask(engine, "SELECT version_num FROM alembic_version") == REVISIONS[-1]
 
 
 async def test_a_newer_schema_is_refused_and_left_alone(engine: AsyncEngine) -> None:

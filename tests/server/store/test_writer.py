@@ -12,6 +12,7 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError, StoreError
 from fleetroll_server.store import EventFact, Store, Tx
 from fleetroll_server.store.tables import CounterRow, EventRow, MetaRow, table_of
+from tests.faults.writers import held, keys
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,24 +33,6 @@ def put(key: str, value: str = "x") -> Callable[[Tx], Awaitable[str]]:
 
 def fact(number: int = 0, fleet_id: str = "default") -> EventFact:
     return EventFact(fleet_id=fleet_id, kind="test", actor_kind="engine", actor_id="test", message=str(number))
-
-
-async def keys(store: Store) -> list[str]:
-    async with store.read() as connection:
-        return list((await connection.scalars(sa.select(META.c.key).order_by(META.c.key))).all())
-
-
-async def held(store: Store) -> tuple[asyncio.Task[None], asyncio.Event]:
-    """Occupy the writer with a command until the returned event is set."""
-    entered, release = asyncio.Event(), asyncio.Event()
-
-    async def job(tx: Tx) -> None:
-        entered.set()
-        await release.wait()
-
-    task = asyncio.create_task(store.writer.command(job))
-    await entered.wait()
-    return task, release
 
 
 async def test_a_command_is_durable_when_its_caller_hears_of_it(store: Store) -> None:
@@ -220,20 +203,6 @@ async def test_a_job_sees_the_clock_of_its_start(store: Store, clock: FakeClock)
     before = await store.writer.command(job)
     clock.advance(60)
     assert before != await store.writer.command(job) == clock.now()
-
-
-async def test_a_job_that_never_ends_is_cut_off_and_the_writer_recovers(store: Store) -> None:
-    store.writer._job_seconds = 0.05
-
-    async def job(tx: Tx) -> None:
-        await asyncio.sleep(3600)
-
-    with pytest.raises(StoreError) as caught:
-        await store.writer.command(job)
-    assert caught.value.code is Code.STORE_FAILED
-    store.writer._job_seconds = 30
-    await until_healthy(store)
-    assert await store.writer.command(put("a")) == "a"
 
 
 async def test_a_job_that_was_cancelled_inside_fails_alone(store: Store) -> None:

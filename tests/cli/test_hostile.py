@@ -1,0 +1,212 @@
+"""Words of others through every command: no byte of theirs steers the terminal, and columns stay columns."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import typer.main
+from rich.cells import cell_len
+
+from fleetroll.v1 import agents_pb2, events_pb2, releases_pb2, rollouts_pb2, tokens_pb2, types_pb2
+from fleetroll_cli import app, events, kill
+from fleetroll_client import translate
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
+from tests.attacks.words import ATTACKS, harm, spoil
+from tests.cli.commands import _Service
+from tests.tui import scenes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.cli.commands import Commands
+
+WITHOUT_OTHERS: dict[tuple[str, ...], str] = {
+    ("release", "build"): "makes an artefact; it asks nobody",
+    ("console",): "hands the terminal over; tests of the console look at it",
+    **{("context", name): "shows a file of one's own" for name in ("add", "list", "remove", "show", "use")},
+}
+"""Commands that print nothing of others, each with why."""
+
+
+def attempts() -> agents_pb2.GetAgentResponse:
+    return agents_pb2.GetAgentResponse(agent=scenes.agent(24), attempts=[scenes.attempt(24), scenes.attempt(3)])
+
+
+def finished() -> rollouts_pb2.Rollout:
+    made = scenes.halted()
+    made.waiting_for = "a person"
+    made.late.CopyFrom(rollouts_pb2.LateHosts(left=2, stopped=scenes.decision("ana", "late", "START_FAILED")))
+    return made
+
+
+def rollout(kind: str) -> Any:
+    return getattr(rollouts_pb2, f"{kind}Response")(rollout=finished())
+
+
+def switch(kind: str) -> Any:
+    made = rollouts_pb2.KillSwitch(scope="fleet/eu", active=True, in_use=2, decision=scenes.decision("ana", "why"))
+    many = kind == "GetKillSwitch"
+    return getattr(rollouts_pb2, f"{kind}Response")(**({"kill_switches": [made]} if many else {"kill_switch": made}))
+
+
+def release() -> releases_pb2.Release:
+    platform = types_pb2.Platform(os="linux", arch="x86_64", abi="cp311")
+    artifact = releases_pb2.Artifact(platform=platform)
+    return releases_pb2.Release(
+        product="agent", version="1.0.0", channels=["stable"], git_sha="0123456789ab", artifacts=[artifact]
+    )
+
+
+def hosts() -> rollouts_pb2.ListRolloutHostsResponse:
+    return rollouts_pb2.ListRolloutHostsResponse(hosts=scenes.members()[20:30])
+
+
+API = tokens_pb2.ApiToken(id="t1", name="ci")
+JOIN = tokens_pb2.JoinToken(id="j1", fleet_id="eu")
+ANSWERS: dict[str, Any] = {
+    "ListAgents": agents_pb2.ListAgentsResponse(agents=[scenes.agent(number) for number in (3, 24, 25)]),
+    "GetAgent": attempts(),
+    "RevokeAgent": agents_pb2.RevokeAgentResponse(agent=scenes.agent(1)),
+    "ReadmitAgent": agents_pb2.ReadmitAgentResponse(join_string="fleetroll-join"),
+    "DismissAgent": agents_pb2.DismissAgentResponse(scopes=["rollout/one", "fleet/eu"]),
+    "PublishRelease": releases_pb2.PublishReleaseResponse(release=release()),
+    "ListReleases": releases_pb2.ListReleasesResponse(releases=[release(), release()]),
+    "StartRollout": rollouts_pb2.StartRolloutResponse(
+        rollout=finished(), exclusions=[rollouts_pb2.Exclusion(name="edge-1", message="it is held")]
+    ),
+    "GetRollout": rollout("GetRollout"),
+    "ListRolloutHosts": hosts(),
+    "ListRollouts": rollouts_pb2.ListRolloutsResponse(rollouts=[finished(), scenes.rollout()]),
+    **{name: rollout(name) for name in ("PauseRollout", "ResumeRollout", "AdvanceRollout", "CancelRollout")},
+    **{name: switch(name) for name in ("PressKillSwitch", "LiftKillSwitch", "GetKillSwitch")},
+    "CreateJoinToken": tokens_pb2.CreateJoinTokenResponse(token=JOIN, join_string="fleetroll-join"),
+    "ListJoinTokens": tokens_pb2.ListJoinTokensResponse(tokens=[JOIN]),
+    "RevokeJoinToken": tokens_pb2.RevokeJoinTokenResponse(token=JOIN),
+    "CreateApiToken": tokens_pb2.CreateApiTokenResponse(token=API, secret="a secret"),
+    "ListApiTokens": tokens_pb2.ListApiTokensResponse(tokens=[API]),
+    "RevokeApiToken": tokens_pb2.RevokeApiTokenResponse(token=API),
+    "ListEvents": events_pb2.ListEventsResponse(events=scenes.events()[:8]),
+}
+WORDS: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("agents", "list"): (),
+    ("agents", "show"): ("h1",),
+    ("agents", "revoke"): ("h1", "--reason", "r"),
+    ("agents", "readmit"): ("h1", "--reason", "r"),
+    ("agents", "dismiss"): ("h1", "--reason", "r"),
+    ("release", "publish"): ("ARTEFACT",),
+    ("release", "list"): (),
+    ("rollout", "start"): (),
+    ("rollout", "watch"): ("r1",),
+    ("rollout", "show"): ("r1",),
+    ("rollout", "hosts"): ("r1",),
+    ("rollout", "list"): (),
+    **{("rollout", name): ("r1",) for name in ("pause", "resume", "advance", "cancel")},
+    **{("kill", name): () for name in ("press", "lift", "status")},
+    ("tokens", "join", "create"): (),
+    ("tokens", "join", "list"): (),
+    ("tokens", "join", "revoke"): ("j1",),
+    ("tokens", "api", "create"): ("ci", "--role", "viewer"),
+    ("tokens", "api", "list"): (),
+    ("tokens", "api", "revoke"): ("t1",),
+    ("events",): (),
+}
+IN_DOCUMENTS = {"csi", "c1, eight bits", "nul and others"}
+"""Attacks that are tried in JSON too: it has one way for all letters."""
+TABLES = {("agents", "list"), ("release", "list"), ("rollout", "hosts"), ("rollout", "list"), ("kill", "status")}
+
+
+@pytest.fixture
+def hostile(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> Commands:
+    """The command line before a server that every command speaks to."""
+
+    @contextmanager
+    def connected(_context: object) -> Iterator[Any]:
+        service = _Service(commands)
+        with translate():
+            yield SimpleNamespace(agents=service, rollouts=service, events=service)
+
+    for module in (kill, events):
+        monkeypatch.setattr(module, "connected", connected)
+    return commands
+
+
+def spoilt_answers(words: str) -> dict[str, Any]:
+    found = {}
+    for name, answer in ANSWERS.items():
+        found[name] = type(answer).FromString(answer.SerializeToString())
+        spoil(found[name], words)
+    return found
+
+
+def leaves(command: Any, names: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every command, by the words that name it."""
+    below = getattr(command, "commands", None)
+    if below is None:
+        yield names
+        return
+    for name, each in below.items():
+        yield from leaves(each, (*names, name))
+
+
+def artefact(folder: Path) -> str:
+    path = folder / "agent-1.0.0.tar.zst"
+    path.write_bytes(b"bytes")
+    about = {"product": "agent", "version": "1.0.0", "platform": "linux-x86_64-cp311", "git_sha": "0" * 40}
+    path.with_name(path.name + ".json").write_text(json.dumps(about))
+    return str(path)
+
+
+def test_every_command_is_looked_at() -> None:
+    known = set(leaves(typer.main.get_command(app.app)))
+    assert known == set(WORDS) | set(WITHOUT_OTHERS)
+    assert not set(WORDS) & set(WITHOUT_OTHERS)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_no_command_prints_a_word_that_steers(name: str, hostile: Commands, tmp_path: Path) -> None:
+    hostile.answers.update(spoilt_answers(ATTACKS[name]))
+    file = artefact(tmp_path)
+    for command, options in WORDS.items():
+        for more in ((), ("--json",)) if name in IN_DOCUMENTS else ((),):
+            ended = hostile.run(*command, *(file if word == "ARTEFACT" else word for word in options), *more)
+            said = ended.out + ended.err
+            assert said
+            assert harm(said) == set(), (command, more)
+            assert "Traceback" not in said
+            assert ended.code in {0, 30}, (command, said)
+            if more:
+                json.loads(ended.out)
+            elif command in TABLES:
+                assert in_columns(ended.out.splitlines()), (command, ended.out)
+
+
+def in_columns(lines: list[str]) -> bool:
+    """Tell whether each heading's column begins with blank and letter at the same cell in every line."""
+    heading = lines[0]
+    starts = [at for at in range(1, len(heading)) if heading[at] != " " and heading[at - 2 : at] == "  "]
+    return bool(starts) and all(_stands_at(line, start) for line in lines for start in starts)
+
+
+def _stands_at(line: str, start: int) -> bool:
+    """Tell whether a letter begins exactly at a cell, behind two blank ones; or the line ends before."""
+    cells = 0
+    for at, letter in enumerate(line):
+        if cells >= start:
+            return cells == start and line[at - 2 : at] == "  "
+        cells += cell_len(letter)
+    return True
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_no_error_of_a_server_prints_a_word_that_steers(name: str, hostile: Commands) -> None:
+    words = ATTACKS[name]
+    hostile.answers["ListAgents"] = RequestError(words, code=Code.INTERNAL, remedy=words)
+    ended = hostile.run("agents", "list")
+    assert (ended.code, ended.out, harm(ended.err)) == (1, "", set())
+    assert len(ended.err.splitlines()) == 1

@@ -1,0 +1,98 @@
+"""The console on a real server: a halting canary is seen as it halts, and a pause and its end are brought by keys."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from fleetroll_client import Endpoint
+from fleetroll_tui.feed.journal import Journal
+from fleetroll_tui.feed.live import LiveServer
+from fleetroll_tui.feed.replay import Replay
+from tests.tui.driving import console, driven, press, seen, settle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from textual.pilot import Pilot
+
+    from fleetroll_tui.app import ConsoleApp
+    from tests.faults.worlds import World
+
+PATIENCE = 20.0
+
+
+async def until(pilot: Pilot[int], wanted: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not wanted():
+            await asyncio.sleep(0.05)
+            await settle(pilot)
+
+
+def on(world: World, record: Path | None = None) -> ConsoleApp:
+    endpoint = Endpoint(world.server.address, world.services.ca_pem, world.stock.token)
+    server = LiveServer(endpoint, Journal(record) if record is not None else None)
+    return console(server, time.monotonic, environment="staging-1")  # type: ignore[arg-type]
+
+
+async def test_a_canary_that_halts_is_seen_live_and_goes_on_by_keys(world: World, tmp_path: Path) -> None:
+    record = tmp_path / "seen.jsonl"
+    await world.online("host-1", "host-2", "host-3")
+    app = on(world, record)
+    async with driven(app) as pilot:
+        await until(pilot, lambda: "● live" in seen(app))
+        rollout = await world.roll("host-1", "host-2", "host-3", waves=(1, 0), limits={"soak": 1})
+        await press(pilot, "2")
+        await until(pilot, lambda: "running" in seen(app))
+        await press(pilot, "enter")
+        await until(pilot, lambda: "host-1" in seen(app))
+
+        await press(pilot, "p")
+        await until(pilot, lambda: "‖ PAUSED" in seen(app))
+        assert await world.state(rollout) == "PAUSED"
+        await press(pilot, "c")
+        await settle(pilot)
+        assert "1 host starts now" in seen(app)
+        await press(pilot, "y")
+        await until(pilot, lambda: "◐ RUNNING" in seen(app))
+        assert await world.state(rollout) == "RUNNING"
+
+        await world.fail("host-1")
+        await until(pilot, lambda: "✖ HALTED" in seen(app))
+        await until(pilot, lambda: "rolled back" in seen(app))
+        assert "1 bad of 1 tried" in seen(app)
+
+        await press(pilot, "H", "H")
+        await until(pilot, lambda: "KILL SWITCH" in seen(app))
+    await app.server.close()
+    world.left_over = {"rollout": (0, 1)}  # the canary that went back, until a person goes on
+
+    again = console(Replay(record, 0))
+    async with driven(again) as pilot:
+        await press(pilot, "2", "enter")
+        await until(pilot, lambda: "✖ HALTED" in seen(again))
+        await until(pilot, lambda: "host-1" in seen(again))
+
+
+async def test_a_server_that_goes_away_is_told_within_seconds(world: World) -> None:
+    await world.online("host-1")
+    app = on(world)
+    async with driven(app) as pilot:
+        await until(pilot, lambda: "1 up" in seen(app))
+        await world.stop()
+        await until(pilot, lambda: "◌ stale" in seen(app))
+        await until(pilot, lambda: "reconnecting (" in seen(app))
+        assert app.screen.query_one("#body").has_class("-stale")
+        await world.start()
+        world.readdress()
+    await app.server.close()
+
+
+async def test_a_token_that_is_refused_is_said_with_the_remedy(world: World) -> None:
+    app = console(LiveServer(Endpoint(world.server.address, world.services.ca_pem, "wrong")), time.monotonic)  # type: ignore[arg-type]
+    async with driven(app) as pilot:
+        await until(pilot, lambda: "refused: UNAUTHENTICATED" in seen(app))
+        assert "(UNAUTHENTICATED)" in seen(app)
+    await app.server.close()
