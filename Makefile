@@ -4,7 +4,7 @@
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help setup demo test check crash gen lint format type imports contract contract-baseline roles docs lock agent-artifact clean
+.PHONY: help setup demo test check crash bench-events bench-console gen lint format type imports contract contract-baseline roles docs lock shots agent-artifact clean
 
 VENV := .venv
 GEN := .venv-gen
@@ -56,6 +56,9 @@ $(GEN)/.synced: requirements/gen.txt $(VENV)/.uv
 demo: setup ## A server and 12 agents: a good release spreads, two bad ones are stopped (KEEP=1 leaves the fleet up)
 	@$(PY) -m tools.demo.main $(if $(KEEP),--keep)
 
+shots: setup ## Pictures of every screen of the console in build/shots (needs libcairo)
+	@$(PY) -m tools.shots build/shots
+
 agent-artifact: setup ## Build the agent's release artefact into dist/ (VERSION=1.2.3)
 	@test -n "$(VERSION)" || { echo "say which version: make agent-artifact VERSION=1.2.3" >&2; exit 2; }
 	@$(BIN)/fleetroll release build --version "$(VERSION)" --out dist
@@ -70,6 +73,12 @@ check: setup $(GEN)/.synced ## All gates and all tests: what CI runs
 
 crash: setup ## The second tier of the crash proofs: every point, all three victims (takes long)
 	@$(PY) -m pytest -q -s --full --timeout 3600 tests/crash
+
+bench-events: setup ## What watching costs the server, beside the same changes with nobody watching
+	@$(PY) -m bench.watchers 2>/dev/null
+
+bench-console: setup ## The console on 10,000 hosts with 5,000 changes/s, beside the framework's own table (MINUTES=5)
+	@$(PY) -m bench.console $(if $(MINUTES),--minutes $(MINUTES))
 
 lint: setup ## Lint and formatting of Python and protobuf
 	@$(PY) -m tools.house.suites lint format proto-lint proto-format
