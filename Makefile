@@ -11,6 +11,8 @@ GEN := .venv-gen
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 UV := $(BIN)/uv
+# Programs that start often find their bytecode: without it each start would compile thousands of modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 # What pip and uv say goes here: it would name package indexes and folders of this machine.
 LOG = setup.log
 PLAIN_COMPILE = $(UV) pip compile --quiet --no-header --no-emit-index-url --generate-hashes --universal $(if $(UPGRADE),--upgrade)

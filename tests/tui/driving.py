@@ -159,7 +159,18 @@ async def press(pilot: Pilot[int], *keys: str) -> None:
         driver = pilot.app._driver
         assert driver is not None
         driver.send_message(key_event(key))
+        await done(pilot)
         await settle(pilot)
+
+
+async def done(pilot: Pilot[int]) -> None:
+    """Wait until every key has done its work."""
+    app = pilot.app
+    assert isinstance(app, ConsoleApp)
+    for _ in range(8):  # the driver's thread hands a key over first
+        await asyncio.sleep(0)
+    while app.is_running and app.typed_ahead:
+        await asyncio.sleep(0)
 
 
 def key_event(key: str) -> events.Key:

@@ -55,20 +55,6 @@ async def test_every_screen_fits_in_every_width(size: tuple[int, int]) -> None:
             assert lines[0].rstrip().endswith("Z")
 
 
-@pytest.mark.parametrize("size", [WIDE, NARROW])
-async def test_two_keys_that_come_at_once_go_two_panes_on(size: tuple[int, int]) -> None:
-    """The framework moves the focus later: the second key must not begin where the first one did."""
-    app = console()
-    async with driven(app, size) as pilot:
-        await press(pilot, "3", "enter")
-        app.screen.do_pane()  # type: ignore[attr-defined]  # of our screens
-        app.screen.do_pane()  # type: ignore[attr-defined]  # of our screens
-        await settle(pilot)
-        assert app.screen.focused is app.screen.query_one("#attempt")
-        await press(pilot, "tab")
-        assert app.screen.focused is app.screen.query_one("#events")
-
-
 async def test_nothing_outside_ascii_is_written_where_that_is_asked_for() -> None:
     app = console(ascii_only=True)
     for size in (WIDE, NARROW):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding
 from textual.events import InputEvent
 
@@ -30,6 +30,7 @@ from fleetroll_tui.session import Session
 from fleetroll_tui.sweeping import Sweeper
 from fleetroll_tui.text import clean
 from fleetroll_tui.theme import PALETTES, band_of, theme
+from fleetroll_tui.typing_ahead import OneKeyAtATime
 from fleetroll_tui.widgets.topline import Top
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def defect_words(error: BaseException | None) -> str:
     return f"fleetroll-console: a defect ended it: {type(error).__name__}{place}. The server was told nothing by it."
 
 
-class ConsoleApp(Acting, App[int]):
+class ConsoleApp(Acting, OneKeyAtATime):
     """The console."""
 
     TITLE = "fleetroll"
@@ -151,6 +152,10 @@ class ConsoleApp(Acting, App[int]):
         if isinstance(event, InputEvent):
             self.sweeper.touched(self.session.ticks())
         await super().on_event(event)
+
+    def takes_keys(self) -> bool:
+        """Tell whether the screen in front is there, and painted."""
+        return super().takes_keys() and getattr(self.screen, "takes_keys", True)
 
     # What is shown.
 

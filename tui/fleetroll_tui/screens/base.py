@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from textual.app import ComposeResult
-    from textual.events import DescendantFocus
-    from textual.widget import Widget
 
     from fleetroll_tui.app import ConsoleApp
     from fleetroll_tui.commands import Command
@@ -69,7 +67,8 @@ class ConsoleScreen(Screen[None]):
         self.paint = self.console.paint
         self._second = -1
         self._revisions: tuple[int, ...] = ()
-        self._going_to = ""
+        self.takes_keys = False
+        """Whether it is painted and has the focus somewhere."""
 
     @property
     def console(self) -> ConsoleApp:
@@ -101,7 +100,11 @@ class ConsoleScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Paint at once, when it is laid out: nobody waits for the next time."""
-        self.call_after_refresh(self.console.repaint)
+        self.call_after_refresh(self._show_first)
+
+    def _show_first(self) -> None:
+        self.console.repaint()
+        self.takes_keys = True
 
     def show_frame(self, top: Top) -> None:
         """Show the lines around the body."""
@@ -295,22 +298,15 @@ class ConsoleScreen(Screen[None]):
         self.show_pane(self.panes[(here + by) % len(self.panes)])
 
     def pane_at(self) -> int:
-        """Return the number of the pane with the focus: also one that was given it and gets it in a moment."""
-        focused = self._going_to or (self.focused.id if self.focused is not None else None)
+        """Return the number of the pane with the focus."""
+        focused = self.focused.id if self.focused is not None else None
         return self.panes.index(focused) if focused in self.panes else 0
-
-    def on_descendant_focus(self, event: DescendantFocus) -> None:
-        """Note that a pane has got the focus that it was given."""
-        if event.widget.id == self._going_to:
-            self._going_to = ""
 
     def show_pane(self, name: str) -> None:
         """Give a pane the focus, and its place on the screen where not all have one."""
         for pane in self.panes:
             self.set_class(pane == name, f"-at-{pane}")
-        target: Widget = self.query_one(f"#{name}")
-        self._going_to = "" if target is self.focused else name
-        target.focus()
+        self.query_one(f"#{name}").focus()
         self.call_after_refresh(self.repaint_now)
 
     def do_halt(self) -> None:
