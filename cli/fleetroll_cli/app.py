@@ -13,6 +13,7 @@ import typer.exceptions
 from fleetroll_cli import agents, console, contexts, events, kill, release, rollout, tokens
 from fleetroll_cli.context import CaOption, ContextOption, ServerOption, TokenOption, keep
 from fleetroll_cli.exits import Exit, explained
+from fleetroll_cli.interrupting import INTERRUPTED, end_when_interrupted
 from fleetroll_cli.output import plain, say
 from fleetroll_client import Wanted
 from fleetroll_common.buildinfo import build_info
@@ -60,6 +61,7 @@ def _options(
 def main() -> None:
     """Run the program; every error is one line on standard error and a documented exit code."""
     code: object = Exit.OK
+    end_when_interrupted()
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()  # here a full disk still is an error of ours
@@ -68,11 +70,13 @@ def main() -> None:
     except FleetrollError as error:
         _end(str(error), Exit.ERROR)
     except (KeyboardInterrupt, typer.Abort):
-        _end("interrupted; what the server was told goes on", Exit.ERROR)
+        code = INTERRUPTED
     except BrokenPipeError:  # whoever read has seen enough
         _end("", Exit.ERROR)
     except (ValueError, OSError) as error:
         _end(*explained(error, sys.argv[1:]))
+    if code == INTERRUPTED:  # the library around the commands turns an interrupt into this code
+        _end("interrupted; what the server was told goes on", INTERRUPTED)
     sys.exit(code if isinstance(code, int) else Exit.OK)
 
 

@@ -14,7 +14,16 @@ from fleetroll_cli.links import LinkNotes
 from fleetroll_cli.names import attempt_state, code_name, local_time
 from fleetroll_cli.output import json_line, note, plain, print_json, say
 from fleetroll_cli.parse import between
-from fleetroll_client import Changed, Connection, Resynced, Snapshot, follow_blocking
+from fleetroll_client import (
+    PERMANENT,
+    Changed,
+    Connection,
+    Resynced,
+    ServerRefusedError,
+    Snapshot,
+    follow_blocking,
+    translate,
+)
 
 if TYPE_CHECKING:
     from fleetroll_client import AdminClient
@@ -120,18 +129,13 @@ def _follow(client: AdminClient, wanted: events_pb2.ListEventsRequest, last: int
     request = events_pb2.WatchEventsRequest(
         fleet_id=wanted.fleet_id, rollout_id=wanted.rollout_id, subjects=[events_pb2.WATCH_SUBJECT_EVENTS]
     )
-    printed, notes, limit = _Printed(json=json), LinkNotes(), last
+    printed, notes, limit, owed = _Printed(json=json), LinkNotes(), last, False
     with closing(follow_blocking(client, request)) as updates:
         for update in updates:
             match update:
                 case Snapshot():
-                    missed = _newest(client, wanted, limit, printed)
-                    if limit == REACH_EVENTS == len(missed):
-                        note(f"more happened than the {REACH_EVENTS} events that follow")
-                    for event in reversed(missed):
-                        printed.take(event)
-                    limit = REACH_EVENTS
-                case Changed():
+                    owed = True
+                case Changed() if not owed:
                     for event in update.events:
                         if wanted.agent_id in {"", event.agent_id}:
                             printed.take(event)
@@ -139,3 +143,28 @@ def _follow(client: AdminClient, wanted: events_pb2.ListEventsRequest, last: int
                     note(f"the server starts over: {plain(update.reason, 200)}")
                 case Connection():
                     notes.take(update)
+                case _:
+                    pass  # told while the list could not be had: it is in the list
+            if owed and not (isinstance(update, Connection) and not update.live):
+                owed = not _catch_up(client, wanted, limit, printed)
+                limit = limit if owed else REACH_EVENTS
+
+
+def _catch_up(client: AdminClient, wanted: events_pb2.ListEventsRequest, limit: int, printed: _Printed) -> bool:
+    """Print what happened before the watch began; False when the line broke over it, and it is to be asked again.
+
+    Raises:
+        ServerRefusedError: asking again does not mend it.
+    """
+    try:
+        with translate():
+            missed = _newest(client, wanted, limit, printed)
+    except ServerRefusedError as error:
+        if error.status in PERMANENT:
+            raise
+        return False
+    if limit == REACH_EVENTS == len(missed):
+        note(f"more happened than the {REACH_EVENTS} events that follow")
+    for event in reversed(missed):
+        printed.take(event)
+    return True

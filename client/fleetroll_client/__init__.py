@@ -9,11 +9,12 @@ from fleetroll_client.connection import AdminClient, AsyncAdminClient
 from fleetroll_client.course import Patience
 from fleetroll_client.endpoint import Endpoint
 from fleetroll_client.errors import ServerRefusedError, translate
-from fleetroll_client.following import follow, follow_blocking
+from fleetroll_client.following import PERMANENT, follow, follow_blocking
 from fleetroll_client.resolving import Resolved, Wanted, resolve
 from fleetroll_client.updates import Changed, Connection, Link, Resynced, Snapshot, Update
 
 __all__ = [
+    "PERMANENT",
     "AdminClient",
     "AsyncAdminClient",
     "Changed",

@@ -5,7 +5,9 @@
    one arrived is for a person to look at.
 2. Only when there was no answer: the status is UNAVAILABLE, and no word of the server is with it (the connection was
    refused, or broke). A server that says that it goes down, or that it has too much to do, has answered.
-3. :data:`REPEATS` times at most, within the call's own ``timeout``, after waits with full jitter.
+3. :data:`REPEATS` times at most, within the call's own ``timeout``, after waits of which half is left to chance. A
+   channel whose connection broke refuses calls by itself for a second or so: without the other half all repeats could
+   fall into it.
 
 gRPC's own retry policy is not used: it goes by method and status alone. It can neither tell a request with a key from
 one without, nor a refused connection from a server that said no; and the channel's options turn it off.
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 REPEATS = 4
-"""After the first try. Together with the waits: a little longer than a connection takes to come back."""
+"""After the first try. Together with the waits, 1.5 s at least: longer than a connection takes to come back."""
 FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 1.6
 _READS = ("Get", "List")
@@ -55,7 +57,7 @@ def wait_before(repeat: int, seconds_left: float | None, random01: float) -> flo
         seconds_left: of the call's time; None for no limit.
         random01: a random number in [0, 1).
     """
-    wait = full_jitter(repeat, FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, random01)
+    wait = full_jitter(repeat, FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, (1 + random01) / 2)
     if repeat >= REPEATS or (seconds_left is not None and wait >= seconds_left):
         return None
     return wait

@@ -44,6 +44,7 @@ class Commands:
     def run(self, *words: str) -> Ended:
         """Run ``fleetroll`` with these words."""
         self.monkeypatch.setattr(sys, "argv", ["fleetroll", *words])
+        self.monkeypatch.setattr(app, "end_when_interrupted", lambda: None)  # this process is not its own
         with pytest.raises(SystemExit) as ended:
             app.main()
         said = self.capsys.readouterr()

@@ -13,7 +13,7 @@ from fleetroll.v1 import events_pb2 as pb
 from fleetroll_cli import events
 from fleetroll_cli.events import line_of
 from fleetroll_cli.exits import Exit
-from fleetroll_client import course
+from fleetroll_client import course, repeating
 from tests.cli.commands import Commands
 from tests.client.test_errors import PEM
 from tests.faults.testing_channel import Answering, beside
@@ -174,6 +174,29 @@ def test_what_happened_before_a_new_snapshot_is_listed(server: Answering, comman
     documents = [json.loads(line) for line in ended.out.splitlines()]
     assert [each["id"] for each in documents] == ["e1", "e2", "e3", "e4", "e5", "e6"]
     assert ended.err.splitlines()[0] == "the server starts over: too\\x1b slow"
+
+
+def test_a_line_that_breaks_over_the_list_of_what_was_missed_ends_nothing_and_loses_nothing(
+    server: Answering, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repeating, "REPEATS", 0)
+    broken = (grpc.StatusCode.UNAVAILABLE, "recvmsg: connection reset")
+
+    def play() -> None:
+        _, call = server.stream("EventsService", "WatchEvents")
+        call.send_response(SNAPSHOT)
+        server.answer("EventsService", "ListEvents", None, broken)
+        call.send_response(batch(b"d", event(3)))
+        server.answer("EventsService", "ListEvents", None, broken)
+        call.send_response(pb.WatchEventsResponse(alive=pb.Alive()))
+        server.answer("EventsService", "ListEvents", listed(3, 2))
+        call.send_response(batch(b"e", event(4)))
+        commands.wait_for("e4")
+        call.terminate((), *REVOKED)
+
+    ended = run(commands, play, "--follow", "--last", "2", "--json")
+    documents = [json.loads(line) for line in ended.out.splitlines()]
+    assert [each["id"] for each in documents] == ["e2", "e3", "e4"]
 
 
 def test_more_than_is_looked_for_is_said(

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from fleetroll_cli.exits import Exit
+from fleetroll_cli.interrupting import INTERRUPTED
 from tests.faults.followers import log
 from tests.faults.proxy import Proxy
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from tests.faults.worlds import World
 
 CLI = (sys.executable, "-c", "from fleetroll_cli.app import main; main()")
-INTERRUPTED = 128 + signal.SIGINT
 HOSTS = ("host-1", "host-2", "host-3")
 
 
@@ -68,6 +68,7 @@ async def test_events_are_followed_through_cuts_until_interrupted(world: World, 
         process.send_signal(signal.SIGINT)
         _, err = await asyncio.wait_for(process.communicate(), 20)
         assert process.returncode == INTERRUPTED
+        assert err.decode().splitlines()[-1] == "fleetroll: interrupted; what the server was told goes on"
         assert "Traceback" not in err.decode()
 
 
