@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -25,6 +26,9 @@ for _name in ("FLEETROLL_SERVER", "FLEETROLL_CA", "FLEETROLL_TOKEN_FILE", "FLEET
     os.environ.pop(_name, None)
 # Connections that end are the subject of many tests: the transport need not announce each.
 os.environ["GRPC_VERBOSITY"] = "ERROR"
+# Who is started in the background of a script ignores interrupts, and would start programs that do.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 6 << 30
 """What a whole run of the tests may hold at a time, generously."""

@@ -150,6 +150,7 @@ class Course:
             kill_switches=tuple(each for page in pages for each in page.kill_switches),
             agents=tuple(each for page in pages for each in page.agents),
             rollout_hosts=tuple(each for page in pages for each in page.rollout_hosts),
+            token=next((page.token for page in pages if page.HasField("token")), None),
         )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from fleetroll.v1 import agents_pb2, events_pb2, rollouts_pb2
+    from fleetroll.v1 import agents_pb2, events_pb2, rollouts_pb2, tokens_pb2
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Snapshot:
         kill_switches: of every scope whose switch was ever pressed.
         agents: hosts, revoked ones too; empty unless they are watched.
         rollout_hosts: hosts of the rollout that is watched; empty unless they are.
+        token: the token that watches, without who made it; None of a server that does not say it.
     """
 
     cursor: bytes
@@ -31,6 +32,7 @@ class Snapshot:
     kill_switches: tuple[rollouts_pb2.KillSwitch, ...] = ()
     agents: tuple[agents_pb2.Agent, ...] = ()
     rollout_hosts: tuple[rollouts_pb2.RolloutHost, ...] = ()
+    token: tokens_pb2.ApiToken | None = None
 
 
 @dataclass(frozen=True)

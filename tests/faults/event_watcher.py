@@ -12,7 +12,7 @@ from fleetroll.v1 import events_pb2_grpc
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from fleetroll.v1 import agents_pb2, rollouts_pb2
+    from fleetroll.v1 import agents_pb2, rollouts_pb2, tokens_pb2
     from tests.faults.worlds import World
 
 ALL = (
@@ -37,6 +37,7 @@ class EventWatcher:
         self.switches: dict[str, rollouts_pb2.KillSwitch] = {}
         self.events: list[pb.Event] = []
         self.resyncs: list[str] = []
+        self.token: tokens_pb2.ApiToken | None = None
         self.snapshots = 0
         self.alive = 0
         self.cursor = b""
@@ -107,6 +108,7 @@ class EventWatcher:
         self.cursor = message.cursor or self.cursor
 
     def _replace(self) -> None:
+        self.token = self._pages[0].token if self._pages[0].HasField("token") else None
         for mine in (self.agents, self.rollouts, self.members, self.switches):
             mine.clear()
         for page in self._pages:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from fleetroll.v1 import agents_pb2, events_pb2, reasons_pb2, rollouts_pb2, types_pb2
+from fleetroll.v1 import agents_pb2, events_pb2, options_pb2, reasons_pb2, rollouts_pb2, tokens_pb2, types_pb2
 from fleetroll_tui.feed.journal import Entry, line_of
 
 FILE = Path(__file__).with_name("fleet.jsonl")
@@ -293,8 +293,15 @@ def snapshot() -> events_pb2.WatchEventsResponse:
             last=True,
             rollouts=[rollout(), halted(), completed(1), completed(2)],
             agents=[agent(number) for number in range(HOSTS)],
+            token=token(),
         )
     )
+
+
+def token(role: str = "ADMIN", days: float = 60, **values: Any) -> tokens_pb2.ApiToken:
+    made = tokens_pb2.ApiToken(id="token-1", name="anna", role=options_pb2.Role.Value(f"ROLE_{role}"), **values)
+    stamp(made, "expires_at", NOW + days * 86_400)
+    return made
 
 
 def recording() -> list[Entry]:

@@ -31,7 +31,7 @@ from fleetroll_tui.sweeping import Sweeper
 from fleetroll_tui.text import clean
 from fleetroll_tui.theme import PALETTES, band_of, theme
 from fleetroll_tui.typing_ahead import OneKeyAtATime
-from fleetroll_tui.widgets.topline import Top
+from fleetroll_tui.widgets.topline import Top, ending_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -180,7 +180,7 @@ class ConsoleApp(Acting, OneKeyAtATime):
         if self.frozen_at is not None:
             fresh = f"frozen {at - self.frozen_at:.0f} s"
         screen = next((each for each in reversed(self.screen_stack) if isinstance(each, ConsoleScreen)), None)
-        tiles = session.fleet.tiles
+        tiles, token = session.fleet.tiles, session.fleet.token
         return Top(
             self.environment,
             "recording" if recording else self.band,
@@ -188,7 +188,9 @@ class ConsoleApp(Acting, OneKeyAtATime):
             stale=not recording and (session.link.stale(at) or not session.link.loaded),
             frozen=self.frozen_at is not None,
             recording=recording,
-            who=self.who,
+            who=clean(token.name, 24) if token is not None else self.who,
+            role=token.role if token is not None else "",
+            ends=ending_words(token, session.now),
             crumbs=screen.crumbs() if screen is not None else (),
             up=tiles["online"],
             down=tiles["offline"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from fleetroll.v1 import reasons_pb2, rollouts_pb2, types_pb2
+from fleetroll.v1 import events_pb2, reasons_pb2, rollouts_pb2, types_pb2
 from fleetroll_tui.model.updates import Alive, Changed, Page, Resync, Stand
 from fleetroll_tui.model.values import (
     NO_ATTEMPT,
@@ -19,15 +19,17 @@ from fleetroll_tui.model.values import (
     Product,
     Rollout,
     Switch,
+    Token,
     Wave,
 )
+from fleetroll_tui.rights import role_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from google.protobuf.timestamp_pb2 import Timestamp
 
-    from fleetroll.v1 import agents_pb2, events_pb2
+    from fleetroll.v1 import agents_pb2, tokens_pb2
     from fleetroll_tui.model.updates import Update
 
 
@@ -53,7 +55,13 @@ def stand(said: events_pb2.Snapshot | events_pb2.Changes) -> Stand:
         tuple(switch(each) for each in said.kill_switches),
         tuple(host(each) for each in said.agents),
         tuple(member(each) for each in said.rollout_hosts),
+        token(said.token) if isinstance(said, events_pb2.Snapshot) and said.HasField("token") else None,
     )
+
+
+def token(said: tokens_pb2.ApiToken) -> Token:
+    """Return the token that watches."""
+    return Token(said.name, role_word(said.role), said.role, tuple(said.scopes), seconds(said.expires_at))
 
 
 def seconds(instant: Timestamp) -> float:

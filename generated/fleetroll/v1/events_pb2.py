@@ -26,11 +26,12 @@ from fleetroll.v1 import agents_pb2 as fleetroll_dot_v1_dot_agents__pb2
 from fleetroll.v1 import options_pb2 as fleetroll_dot_v1_dot_options__pb2
 from fleetroll.v1 import reasons_pb2 as fleetroll_dot_v1_dot_reasons__pb2
 from fleetroll.v1 import rollouts_pb2 as fleetroll_dot_v1_dot_rollouts__pb2
+from fleetroll.v1 import tokens_pb2 as fleetroll_dot_v1_dot_tokens__pb2
 from fleetroll.v1 import types_pb2 as fleetroll_dot_v1_dot_types__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x66leetroll/v1/events.proto\x12\x0c\x66leetroll.v1\x1a\x19\x66leetroll/v1/agents.proto\x1a\x1a\x66leetroll/v1/options.proto\x1a\x1a\x66leetroll/v1/reasons.proto\x1a\x1b\x66leetroll/v1/rollouts.proto\x1a\x18\x66leetroll/v1/types.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x01\n\x12WatchEventsRequest\x12\x19\n\x08\x66leet_id\x18\x01 \x01(\tR\x07\x66leetId\x12\x16\n\x06\x63ursor\x18\x02 \x01(\x0cR\x06\x63ursor\x12\x1d\n\nrollout_id\x18\x03 \x01(\tR\trolloutId\x12\x36\n\x08subjects\x18\x04 \x03(\x0e\x32\x1a.fleetroll.v1.WatchSubjectR\x08subjects\"\xb3\x02\n\x13WatchEventsResponse\x12\x16\n\x06\x63ursor\x18\x01 \x01(\x0cR\x06\x63ursor\x12\x33\n\x07sent_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x06sentAt\x12\x34\n\x08snapshot\x18\x03 \x01(\x0b\x32\x16.fleetroll.v1.SnapshotH\x00R\x08snapshot\x12\x31\n\x07\x63hanges\x18\x04 \x01(\x0b\x32\x15.fleetroll.v1.ChangesH\x00R\x07\x63hanges\x12.\n\x06resync\x18\x05 \x01(\x0b\x32\x14.fleetroll.v1.ResyncH\x00R\x06resync\x12+\n\x05\x61live\x18\x06 \x01(\x0b\x32\x13.fleetroll.v1.AliveH\x00R\x05\x61liveB\t\n\x07message\"\xfd\x01\n\x08Snapshot\x12\x12\n\x04last\x18\x01 \x01(\x08R\x04last\x12\x31\n\x08rollouts\x18\x02 \x03(\x0b\x32\x15.fleetroll.v1.RolloutR\x08rollouts\x12=\n\rkill_switches\x18\x03 \x03(\x0b\x32\x18.fleetroll.v1.KillSwitchR\x0ckillSwitches\x12+\n\x06\x61gents\x18\x04 \x03(\x0b\x32\x13.fleetroll.v1.AgentR\x06\x61gents\x12>\n\rrollout_hosts\x18\x05 \x03(\x0b\x32\x19.fleetroll.v1.RolloutHostR\x0crolloutHosts\"\x95\x02\n\x07\x43hanges\x12+\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.fleetroll.v1.EventR\x06\x65vents\x12\x31\n\x08rollouts\x18\x02 \x03(\x0b\x32\x15.fleetroll.v1.RolloutR\x08rollouts\x12=\n\rkill_switches\x18\x03 \x03(\x0b\x32\x18.fleetroll.v1.KillSwitchR\x0ckillSwitches\x12+\n\x06\x61gents\x18\x04 \x03(\x0b\x32\x13.fleetroll.v1.AgentR\x06\x61gents\x12>\n\rrollout_hosts\x18\x05 \x03(\x0b\x32\x19.fleetroll.v1.RolloutHostR\x0crolloutHosts\" \n\x06Resync\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\"\x07\n\x05\x41live\"\x99\x03\n\x05\x45vent\x12\x19\n\x08\x66leet_id\x18\x01 \x01(\tR\x07\x66leetId\x12;\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\noccurredAt\x12\x32\n\x08\x64\x65\x63ision\x18\x03 \x01(\x0b\x32\x16.fleetroll.v1.DecisionR\x08\x64\x65\x63ision\x12\x1d\n\nrollout_id\x18\x04 \x01(\tR\trolloutId\x12\x19\n\x08\x61gent_id\x18\x05 \x01(\tR\x07\x61gentId\x12\x1d\n\nattempt_id\x18\x06 \x01(\tR\tattemptId\x12?\n\rattempt_state\x18\x07 \x01(\x0e\x32\x1a.fleetroll.v1.AttemptStateR\x0c\x61ttemptState\x12\x12\n\x04kind\x18\x08 \x01(\tR\x04kind\x12,\n\x04\x63ode\x18\t \x01(\x0e\x32\x18.fleetroll.v1.ReasonCodeR\x04\x63ode\x12\x18\n\x07message\x18\n \x01(\tR\x07message\x12\x0e\n\x02id\x18\x0b \x01(\tR\x02id\"\x90\x01\n\x11ListEventsRequest\x12\x19\n\x08\x66leet_id\x18\x01 \x01(\tR\x07\x66leetId\x12\x1d\n\nrollout_id\x18\x02 \x01(\tR\trolloutId\x12\x19\n\x08\x61gent_id\x18\x03 \x01(\tR\x07\x61gentId\x12&\n\x04page\x18\x04 \x01(\x0b\x32\x12.fleetroll.v1.PageR\x04page\"b\n\x12ListEventsResponse\x12+\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.fleetroll.v1.EventR\x06\x65vents\x12\x1f\n\x0bnext_cursor\x18\x02 \x01(\x0cR\nnextCursor*\x9e\x01\n\x0cWatchSubject\x12\x1d\n\x19WATCH_SUBJECT_UNSPECIFIED\x10\x00\x12\x18\n\x14WATCH_SUBJECT_EVENTS\x10\x01\x12\x1a\n\x16WATCH_SUBJECT_ROLLOUTS\x10\x02\x12\x18\n\x14WATCH_SUBJECT_AGENTS\x10\x03\x12\x1f\n\x1bWATCH_SUBJECT_ROLLOUT_HOSTS\x10\x04\x32\xe4\x01\n\rEventsService\x12k\n\x0bWatchEvents\x12 .fleetroll.v1.WatchEventsRequest\x1a!.fleetroll.v1.WatchEventsResponse\"\x15\xaa\xd4\x18\x11\x08\x03\x12\rrollouts.read0\x01\x12\x66\n\nListEvents\x12\x1f.fleetroll.v1.ListEventsRequest\x1a .fleetroll.v1.ListEventsResponse\"\x15\xaa\xd4\x18\x11\x08\x03\x12\rrollouts.readb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x66leetroll/v1/events.proto\x12\x0c\x66leetroll.v1\x1a\x19\x66leetroll/v1/agents.proto\x1a\x1a\x66leetroll/v1/options.proto\x1a\x1a\x66leetroll/v1/reasons.proto\x1a\x1b\x66leetroll/v1/rollouts.proto\x1a\x19\x66leetroll/v1/tokens.proto\x1a\x18\x66leetroll/v1/types.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x01\n\x12WatchEventsRequest\x12\x19\n\x08\x66leet_id\x18\x01 \x01(\tR\x07\x66leetId\x12\x16\n\x06\x63ursor\x18\x02 \x01(\x0cR\x06\x63ursor\x12\x1d\n\nrollout_id\x18\x03 \x01(\tR\trolloutId\x12\x36\n\x08subjects\x18\x04 \x03(\x0e\x32\x1a.fleetroll.v1.WatchSubjectR\x08subjects\"\xb3\x02\n\x13WatchEventsResponse\x12\x16\n\x06\x63ursor\x18\x01 \x01(\x0cR\x06\x63ursor\x12\x33\n\x07sent_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x06sentAt\x12\x34\n\x08snapshot\x18\x03 \x01(\x0b\x32\x16.fleetroll.v1.SnapshotH\x00R\x08snapshot\x12\x31\n\x07\x63hanges\x18\x04 \x01(\x0b\x32\x15.fleetroll.v1.ChangesH\x00R\x07\x63hanges\x12.\n\x06resync\x18\x05 \x01(\x0b\x32\x14.fleetroll.v1.ResyncH\x00R\x06resync\x12+\n\x05\x61live\x18\x06 \x01(\x0b\x32\x13.fleetroll.v1.AliveH\x00R\x05\x61liveB\t\n\x07message\"\xab\x02\n\x08Snapshot\x12\x12\n\x04last\x18\x01 \x01(\x08R\x04last\x12\x31\n\x08rollouts\x18\x02 \x03(\x0b\x32\x15.fleetroll.v1.RolloutR\x08rollouts\x12=\n\rkill_switches\x18\x03 \x03(\x0b\x32\x18.fleetroll.v1.KillSwitchR\x0ckillSwitches\x12+\n\x06\x61gents\x18\x04 \x03(\x0b\x32\x13.fleetroll.v1.AgentR\x06\x61gents\x12>\n\rrollout_hosts\x18\x05 \x03(\x0b\x32\x19.fleetroll.v1.RolloutHostR\x0crolloutHosts\x12,\n\x05token\x18\x06 \x01(\x0b\x32\x16.fleetroll.v1.ApiTokenR\x05token\"\x95\x02\n\x07\x43hanges\x12+\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.fleetroll.v1.EventR\x06\x65vents\x12\x31\n\x08rollouts\x18\x02 \x03(\x0b\x32\x15.fleetroll.v1.RolloutR\x08rollouts\x12=\n\rkill_switches\x18\x03 \x03(\x0b\x32\x18.fleetroll.v1.KillSwitchR\x0ckillSwitches\x12+\n\x06\x61gents\x18\x04 \x03(\x0b\x32\x13.fleetroll.v1.AgentR\x06\x61gents\x12>\n\rrollout_hosts\x18\x05 \x03(\x0b\x32\x19.fleetroll.v1.RolloutHostR\x0crolloutHosts\" \n\x06Resync\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\"\x07\n\x05\x41live\"\x99\x03\n\x05\x45vent\x12\x19\n\x08\x66leet_id\x18\x01 \x01(\tR\x07\x66leetId\x12;\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\noccurredAt\x12\x32\n\x08\x64\x65\x63ision\x18\x03 \x01(\x0b\x32\x16.fleetroll.v1.DecisionR\x08\x64\x65\x63ision\x12\x1d\n\nrollout_id\x18\x04 \x01(\tR\trolloutId\x12\x19\n\x08\x61gent_id\x18\x05 \x01(\tR\x07\x61gentId\x12\x1d\n\nattempt_id\x18\x06 \x01(\tR\tattemptId\x12?\n\rattempt_state\x18\x07 \x01(\x0e\x32\x1a.fleetroll.v1.AttemptStateR\x0c\x61ttemptState\x12\x12\n\x04kind\x18\x08 \x01(\tR\x04kind\x12,\n\x04\x63ode\x18\t \x01(\x0e\x32\x18.fleetroll.v1.ReasonCodeR\x04\x63ode\x12\x18\n\x07message\x18\n \x01(\tR\x07message\x12\x0e\n\x02id\x18\x0b \x01(\tR\x02id\"\x90\x01\n\x11ListEventsRequest\x12\x19\n\x08\x66leet_id\x18\x01 \x01(\tR\x07\x66leetId\x12\x1d\n\nrollout_id\x18\x02 \x01(\tR\trolloutId\x12\x19\n\x08\x61gent_id\x18\x03 \x01(\tR\x07\x61gentId\x12&\n\x04page\x18\x04 \x01(\x0b\x32\x12.fleetroll.v1.PageR\x04page\"b\n\x12ListEventsResponse\x12+\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.fleetroll.v1.EventR\x06\x65vents\x12\x1f\n\x0bnext_cursor\x18\x02 \x01(\x0cR\nnextCursor*\x9e\x01\n\x0cWatchSubject\x12\x1d\n\x19WATCH_SUBJECT_UNSPECIFIED\x10\x00\x12\x18\n\x14WATCH_SUBJECT_EVENTS\x10\x01\x12\x1a\n\x16WATCH_SUBJECT_ROLLOUTS\x10\x02\x12\x18\n\x14WATCH_SUBJECT_AGENTS\x10\x03\x12\x1f\n\x1bWATCH_SUBJECT_ROLLOUT_HOSTS\x10\x04\x32\xe4\x01\n\rEventsService\x12k\n\x0bWatchEvents\x12 .fleetroll.v1.WatchEventsRequest\x1a!.fleetroll.v1.WatchEventsResponse\"\x15\xaa\xd4\x18\x11\x08\x03\x12\rrollouts.read0\x01\x12\x66\n\nListEvents\x12\x1f.fleetroll.v1.ListEventsRequest\x1a .fleetroll.v1.ListEventsResponse\"\x15\xaa\xd4\x18\x11\x08\x03\x12\rrollouts.readb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,26 +42,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENTSSERVICE'].methods_by_name['WatchEvents']._serialized_options = b'\252\324\030\021\010\003\022\rrollouts.read'
   _globals['_EVENTSSERVICE'].methods_by_name['ListEvents']._loaded_options = None
   _globals['_EVENTSSERVICE'].methods_by_name['ListEvents']._serialized_options = b'\252\324\030\021\010\003\022\rrollouts.read'
-  _globals['_WATCHSUBJECT']._serialized_start=1924
-  _globals['_WATCHSUBJECT']._serialized_end=2082
-  _globals['_WATCHEVENTSREQUEST']._serialized_start=215
-  _globals['_WATCHEVENTSREQUEST']._serialized_end=373
-  _globals['_WATCHEVENTSRESPONSE']._serialized_start=376
-  _globals['_WATCHEVENTSRESPONSE']._serialized_end=683
-  _globals['_SNAPSHOT']._serialized_start=686
-  _globals['_SNAPSHOT']._serialized_end=939
-  _globals['_CHANGES']._serialized_start=942
-  _globals['_CHANGES']._serialized_end=1219
-  _globals['_RESYNC']._serialized_start=1221
-  _globals['_RESYNC']._serialized_end=1253
-  _globals['_ALIVE']._serialized_start=1255
-  _globals['_ALIVE']._serialized_end=1262
-  _globals['_EVENT']._serialized_start=1265
-  _globals['_EVENT']._serialized_end=1674
-  _globals['_LISTEVENTSREQUEST']._serialized_start=1677
-  _globals['_LISTEVENTSREQUEST']._serialized_end=1821
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=1823
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=1921
-  _globals['_EVENTSSERVICE']._serialized_start=2085
-  _globals['_EVENTSSERVICE']._serialized_end=2313
+  _globals['_WATCHSUBJECT']._serialized_start=1997
+  _globals['_WATCHSUBJECT']._serialized_end=2155
+  _globals['_WATCHEVENTSREQUEST']._serialized_start=242
+  _globals['_WATCHEVENTSREQUEST']._serialized_end=400
+  _globals['_WATCHEVENTSRESPONSE']._serialized_start=403
+  _globals['_WATCHEVENTSRESPONSE']._serialized_end=710
+  _globals['_SNAPSHOT']._serialized_start=713
+  _globals['_SNAPSHOT']._serialized_end=1012
+  _globals['_CHANGES']._serialized_start=1015
+  _globals['_CHANGES']._serialized_end=1292
+  _globals['_RESYNC']._serialized_start=1294
+  _globals['_RESYNC']._serialized_end=1326
+  _globals['_ALIVE']._serialized_start=1328
+  _globals['_ALIVE']._serialized_end=1335
+  _globals['_EVENT']._serialized_start=1338
+  _globals['_EVENT']._serialized_end=1747
+  _globals['_LISTEVENTSREQUEST']._serialized_start=1750
+  _globals['_LISTEVENTSREQUEST']._serialized_end=1894
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=1896
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=1994
+  _globals['_EVENTSSERVICE']._serialized_start=2158
+  _globals['_EVENTSSERVICE']._serialized_end=2386
 # @@protoc_insertion_point(module_scope)

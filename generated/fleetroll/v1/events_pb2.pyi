@@ -7,6 +7,7 @@ from collections import abc as _abc
 from fleetroll.v1 import agents_pb2 as _agents_pb2
 from fleetroll.v1 import reasons_pb2 as _reasons_pb2
 from fleetroll.v1 import rollouts_pb2 as _rollouts_pb2
+from fleetroll.v1 import tokens_pb2 as _tokens_pb2
 from fleetroll.v1 import types_pb2 as _types_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -163,6 +164,7 @@ class Snapshot(_message.Message):
     KILL_SWITCHES_FIELD_NUMBER: _builtins.int
     AGENTS_FIELD_NUMBER: _builtins.int
     ROLLOUT_HOSTS_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
     last: _builtins.bool
     """True in the last page."""
     @_builtins.property
@@ -181,6 +183,10 @@ class Snapshot(_message.Message):
     def rollout_hosts(self) -> _containers.RepeatedCompositeFieldContainer[_rollouts_pb2.RolloutHost]:
         """Hosts of the rollout that is watched."""
 
+    @_builtins.property
+    def token(self) -> _tokens_pb2.ApiToken:
+        """The token that watches, in the first page: what its holder may do, and until when. Without who made it."""
+
     def __init__(
         self,
         *,
@@ -189,10 +195,11 @@ class Snapshot(_message.Message):
         kill_switches: _abc.Iterable[_rollouts_pb2.KillSwitch] | None = ...,
         agents: _abc.Iterable[_agents_pb2.Agent] | None = ...,
         rollout_hosts: _abc.Iterable[_rollouts_pb2.RolloutHost] | None = ...,
+        token: _tokens_pb2.ApiToken | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["token", b"token"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "kill_switches", b"kill_switches", "last", b"last", "rollout_hosts", b"rollout_hosts", "rollouts", b"rollouts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "kill_switches", b"kill_switches", "last", b"last", "rollout_hosts", b"rollout_hosts", "rollouts", b"rollouts", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -91,6 +91,12 @@ async def api_tokens(connection: AsyncConnection, caller: Caller) -> list[RowMap
     return [row for row in (await connection.execute(query)).mappings() if _sees(caller, row)]
 
 
+async def own_api_token(connection: AsyncConnection, caller: Caller) -> RowMapping | None:
+    """Return the caller's own token; None when it was removed in the meantime."""
+    query = sa.select(_TOKEN).where(_TOKEN.c.id == caller.actor_id)
+    return (await connection.execute(query)).mappings().one_or_none()
+
+
 async def revoke_api_token(tx: Tx, token_id: str, caller: Caller, reason: str) -> RowMapping:
     """End a token at once; return its row.
 

@@ -62,3 +62,10 @@ def api_token_to_wire(row: RowMapping) -> tokens_pb2.ApiToken:
     )
     convert.set_instant(wire.expires_at, row["expires_at"])
     return wire
+
+
+def own_token_to_wire(row: RowMapping) -> tokens_pb2.ApiToken:
+    """Return an API token for its holder: who made it, and why, is for those who may list tokens."""
+    wire = api_token_to_wire(row)
+    wire.ClearField("created")
+    return wire

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 from fleetroll.v1 import events_pb2 as pb
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
+from fleetroll_server.access import apitokens
 from fleetroll_server.access.authorise import check_standing
 from fleetroll_server.events import log, standing
 from fleetroll_server.events.inbox import ClosedError, TooSlowError
 from fleetroll_server.rpc import requests
 from fleetroll_server.rpc.convert_events import changes_to_wire, snapshot_to_wire
+from fleetroll_server.rpc.tokens_convert import own_token_to_wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -137,7 +139,10 @@ class Watch:
             self._sequence = await log.position(connection)
             now = self._services.clock.now()
             pages = [snapshot_to_wire(state) async for state in standing.pages(connection, self._watched, now)]
+            own = await apitokens.own_api_token(connection, self._caller)
         pages = pages or [pb.Snapshot()]
+        if own is not None:
+            pages[0].token.CopyFrom(own_token_to_wire(own))
         pages[-1].last = True
         return pages
 

@@ -55,6 +55,20 @@ async def test_a_foreign_fleet_does_not_exist_for_a_watcher(world: World) -> Non
     assert list(listed.events) == []
 
 
+async def test_a_watcher_is_told_which_token_watches_and_not_who_made_it(world: World) -> None:
+    token_id, secret = await token(world, name="night shift", fleet_ids=[FLEET], scopes=["rollouts.read"])
+    watcher = EventWatcher(world, EVENTS, token=secret)
+    async with watcher.watching():
+        await watcher.until(lambda: watcher.snapshots == 1)
+    assert watcher.token is not None
+    assert (watcher.token.id, watcher.token.name) == (token_id, "night shift")
+    assert watcher.token.role == options_pb2.ROLE_VIEWER
+    assert (list(watcher.token.fleet_ids), list(watcher.token.scopes)) == ([FLEET], ["rollouts.read"])
+    assert watcher.token.expires_at.ToDatetime() > world.clock.now().replace(tzinfo=None)
+    assert not watcher.token.HasField("created")
+    assert secret not in str(watcher.token)
+
+
 async def test_a_fleet_and_a_rollout_that_are_not_there_are_named(world: World) -> None:
     for watcher, field in (
         (EventWatcher(world, fleet_id="nowhere"), "fleet_id"),

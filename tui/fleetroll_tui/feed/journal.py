@@ -108,7 +108,7 @@ def message_of(followed: Followed) -> events_pb2.WatchEventsResponse | None:
     message = events_pb2.WatchEventsResponse(cursor=followed.cursor)
     message.sent_at.FromDatetime(followed.sent_at)
     if isinstance(followed, Snapshot):
-        message.snapshot.CopyFrom(events_pb2.Snapshot(last=True, **things))  # type: ignore[arg-type]
+        message.snapshot.CopyFrom(events_pb2.Snapshot(last=True, token=followed.token, **things))  # type: ignore[arg-type]
     else:
         message.changes.CopyFrom(events_pb2.Changes(events=followed.events, **things))  # type: ignore[arg-type]
     return message

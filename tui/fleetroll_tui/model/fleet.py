@@ -13,7 +13,7 @@ from fleetroll_tui.model.versions import is_behind
 
 if TYPE_CHECKING:
     from fleetroll_tui.model.updates import Stand, Update
-    from fleetroll_tui.model.values import Happening
+    from fleetroll_tui.model.values import Happening, Token
 
 TILES = ("online", "offline", "behind", "updating", "failed")
 """What the overview counts, in its order."""
@@ -57,6 +57,7 @@ class Fleet:
         self.fleets: Counter[str] = Counter()
         self.codes: Counter[str] = Counter()
         self.loaded = False
+        self.token: Token | None = None
         self.resyncs: list[str] = []
         self._pages = Pages()
 
@@ -87,6 +88,7 @@ class Fleet:
             sums.clear()
         for host in self.hosts:
             self._sum(host, 1)
+        self.token = next((stand.token for stand in whole if stand.token is not None), self.token)
         self.loaded = True
 
     def _merge(self, stand: Stand) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fleetroll_tui.model.values import Happening, Host, Member, Rollout, Switch
+    from fleetroll_tui.model.values import Happening, Host, Member, Rollout, Switch, Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,8 @@ class Stand:
     switches: tuple[Switch, ...] = ()
     hosts: tuple[Host, ...] = ()
     members: tuple[Member, ...] = ()
+    token: Token | None = None
+    """Whose right it is, in the first page of a snapshot; None where it is not said."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,3 +225,22 @@ class Switch:
     active: bool
     decision: Decision = Decision()
     in_use: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Whose right the console uses.
+
+    Attributes:
+        name: as people call it.
+        role: in a word.
+        rank: higher for the role that may do more: the number of the role in the contract.
+        scopes: empty for every scope of its role.
+        expires_at: seconds since the epoch; 0 for never.
+    """
+
+    name: str
+    role: str
+    rank: int
+    scopes: tuple[str, ...] = ()
+    expires_at: float = 0.0

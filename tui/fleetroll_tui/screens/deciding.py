@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fleetroll_tui.model import decisions
 from fleetroll_tui.model.listing import Listing
+from fleetroll_tui.rights import why_denied
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +21,7 @@ NO_ROLLOUT = "choose a rollout first"
 def why_not(screen: ConsoleScreen, name: str) -> str:
     """Return why a command does nothing on a screen now; "" when it works."""
     rule = _RULES.get(name)
-    return rule(screen) if rule is not None else ""
+    return (rule(screen) if rule is not None else "") or why_denied(name, screen.session.fleet.token)
 
 
 def _open(screen: ConsoleScreen) -> str:

@@ -11,11 +11,16 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from fleetroll_tui.paint import Paint, Span, size
-from fleetroll_tui.text import clock_time, fit, number
+from fleetroll_tui.text import clock_time, fit, number, short_lasting
 from fleetroll_tui.theme import BANDS
 
 if TYPE_CHECKING:
     from textual.app import RenderResult
+
+    from fleetroll_tui.model.values import Token
+
+SOON_SECONDS = 7 * 86_400.0
+"""A token's end that is nearer than that is said."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +34,19 @@ class Top:
     frozen: bool = False
     recording: bool = False
     who: str = ""
+    role: str = ""
+    ends: str = ""
     crumbs: tuple[str, ...] = ()
     up: int = 0
     down: int = 0
     now: float = 0.0
+
+
+def ending_words(token: Token | None, now: float) -> str:
+    """Return that a token soon ends, so that nobody is left without one in the middle of a rollout."""
+    if token is None or not token.expires_at or token.expires_at - now > SOON_SECONDS:
+        return ""
+    return f"token ends in {short_lasting(max(0.0, token.expires_at - now))}"
 
 
 class TopLine(Widget):
@@ -77,7 +91,9 @@ class TopLine(Widget):
         for at, crumb in enumerate(top.crumbs):
             crumbs += [(" › ", "muted")] if at else []
             crumbs.append((crumb, "text!" if at == len(top.crumbs) - 1 else "muted"))
-        who: list[Span] = [(f"  {top.who}", "muted")] if top.who else []
+        ends: list[Span] = [(f" {top.ends}", "wait!")] if top.ends else []
+        by_role: list[Span] = [(f"  {top.role}", "muted"), *ends] if top.role else []
+        who: list[Span] = [(f"  {' '.join(filter(None, (top.who, top.role)))}", "muted"), *ends] if top.who else by_role
         up_role = "muted" if top.stale else "ok"
         down_role = "bad!" if top.down and not top.stale else "muted"
         words: list[Span] = [(f"{number(top.up)} up  ", up_role), (f"{number(top.down)} down", down_role)]
@@ -85,6 +101,8 @@ class TopLine(Widget):
         clock: list[Span] = [(f"  {clock_time(top.now)} ", "text")]
         for left, right in (
             ([*fresh, *who, *crumbs], [*words, *clock]),
+            ([*fresh, *by_role, *crumbs], [*words, *clock]),
+            ([*fresh, *by_role, *crumbs], [*short, *clock]),
             ([*fresh, *crumbs], [*words, *clock]),
             ([*fresh, *crumbs], [*short, *clock]),
             ([*fresh, *crumbs], clock),
