@@ -4,7 +4,7 @@
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help setup demo test check crash bench-events bench-console gen lint format type imports contract contract-baseline roles docs lock shots agent-artifact clean
+.PHONY: help setup demo test check crash e2e bench-events bench-console gen lint format type imports contract contract-baseline roles docs lock shots agent-artifact clean
 
 VENV := .venv
 GEN := .venv-gen
@@ -75,6 +75,10 @@ check: setup $(GEN)/.synced ## All gates and all tests: what CI runs
 
 crash: setup ## The second tier of the crash proofs: every point, all three victims (takes long)
 	@$(PY) -m pytest -q -s --full --timeout 3600 tests/crash
+
+e2e: setup ## Whole programs: every point of the kill sweep, and the console in tmux (needs tmux)
+	@command -v tmux >/dev/null || { echo "tmux is needed (on Debian the package tmux)" >&2; exit 1; }
+	@$(PY) -m pytest -q -s --full --timeout 3600 tests/e2e tests/e2e/in_tmux.py
 
 bench-events: setup ## What watching costs the server, beside the same changes with nobody watching
 	@$(PY) -m bench.watchers 2>/dev/null

@@ -87,7 +87,7 @@ class Course:
             case "resync":
                 self._pages.clear()
                 self._awaiting = True
-                return [Resynced(message.resync.reason), *self._heard(now)]
+                return [Resynced(message.resync.reason, message.resync.log_replaced), *self._heard(now)]
             case "changes":
                 if self._pages:
                     raise BrokenContractError(WITHIN)

@@ -66,9 +66,11 @@ class Resynced:
 
     Attributes:
         reason: in words of the server, at most 200 characters; show it through ``plain``.
+        log_replaced: events that are known are to be forgotten: their ids come again for others.
     """
 
     reason: str
+    log_replaced: bool = False
 
 
 class Link(str, Enum):

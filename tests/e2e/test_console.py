@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from fleetroll.v1 import rollouts_pb2
-from tests.e2e.fleet.fleet import CALL_SECONDS
+from tests.e2e.consoles import CANARY, CONSOLE, NEXT, OTHER, SOAKS, WAITS, fleet, nothing_goes_on, start, state, where
 from tests.e2e.fleet.host import wait
 from tests.e2e.fleet.releases import FAILS_SELF_TEST, GOOD
 from tests.tui.terminal import Terminal
@@ -22,48 +19,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.e2e.fleet.fleet import Fleet
-    from tests.e2e.fleet.template import Template
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
-CANARY, NEXT, OTHER = "h1", "h2", "h3"
-CONSOLE = (sys.executable, "-m", "fleetroll_tui")
-WAITS = 45.0
-started: list[str] = []
-"""Rollouts of the test that runs."""
-SOAKS = 120.0
-"""Longer than the test: the rollout that is stopped by hand is under way all the time."""
-
-
-@pytest.fixture(scope="module")
-def fleet(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """Run a server and three hosts."""
-    fleet = template.copy(tmp_path_factory.mktemp("console"), CANARY, NEXT, OTHER)
-    try:
-        fleet.start_server()
-        for host in fleet.hosts.values():
-            host.start()
-        fleet.wait_online()
-        yield fleet
-    finally:
-        fleet.end()
-
-
-@pytest.fixture(autouse=True)
-def _nothing_goes_on(fleet: Fleet) -> Iterator[None]:
-    """Leave no rollout behind, whatever fails: each test has the hosts to itself."""
-    yield
-    for rollout in started:
-        if state(fleet, rollout) in {"RUNNING", "PAUSED", "HALTED"}:
-            fleet.cancel(rollout)
-    started.clear()
+__all__ = ["fleet", "nothing_goes_on"]
 
 
 @contextmanager
 def console(fleet: Fleet, folder: Path, *options: str) -> Iterator[Terminal]:
     """The console on the fleet's server; at its end the terminal is as it was."""
-    where = ("--server", fleet.address, "--ca", str(fleet.data.tls / "ca.pem"))
-    command = (*CONSOLE, *where, "--token-file", str(fleet.data.admin_token), *options)
+    command = (*CONSOLE, *where(fleet), *options)
     environment = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
     with Terminal(command, screens=folder / "screens.txt", environment=environment) as terminal:
         terminal.wait("live", "● live", "3 up", seconds=WAITS)
@@ -76,27 +41,6 @@ def console(fleet: Fleet, folder: Path, *options: str) -> Iterator[Terminal]:
 def restored(terminal: Terminal) -> bool:
     """Tell whether the shell gets its terminal back as it gave it: screen, cursor, echo."""
     return not terminal.on_alternate and terminal.cursor_shown and terminal.modes_now == terminal.before
-
-
-def start(fleet: Fleet, version: str, *hosts: str, waves: tuple[int, ...] = (), soak: float = 1.0) -> str:
-    """Start a rollout in waves of so many hosts, then the rest; return its id."""
-    sizes = [rollouts_pb2.WaveSpec(count=count) for count in waves]
-    request = rollouts_pb2.StartRolloutRequest(
-        product="agent",
-        version=version,
-        selection=rollouts_pb2.Selection(hosts=hosts),
-        waves=[*sizes, rollouts_pb2.WaveSpec(rest=True)] if sizes else [],
-        limits=rollouts_pb2.RolloutLimits(max_failed=1, max_concurrent=1),
-    )
-    request.limits.soak.FromTimedelta(timedelta(seconds=soak))
-    request.limits.lease.FromTimedelta(timedelta(seconds=soak * 2 + 60))
-    started.append(str(fleet.client.rollouts.StartRollout(request, timeout=CALL_SECONDS).rollout.id))
-    return started[-1]
-
-
-def state(fleet: Fleet, rollout: str) -> str:
-    """What the server says of a rollout."""
-    return rollouts_pb2.RolloutState.Name(fleet.rollout_of(rollout).state).removeprefix("ROLLOUT_STATE_")
 
 
 def events_in(fleet: Fleet) -> list[int]:
@@ -185,8 +129,7 @@ def test_a_killed_server_is_seen_as_stale_and_no_event_is_lost_or_told_twice(fle
 
 def test_the_terminal_is_given_back_by_every_way_out_and_a_new_size_is_taken(fleet: Fleet, tmp_path: Path) -> None:
     for way, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130), ("ctrl+c", 0)):
-        where = ("--server", fleet.address, "--ca", str(fleet.data.tls / "ca.pem"))
-        command = (*CONSOLE, *where, "--token-file", str(fleet.data.admin_token))
+        command = (*CONSOLE, *where(fleet))
         with Terminal(command, screens=tmp_path / "screens.txt", environment={"HOME": str(tmp_path)}) as terminal:
             terminal.wait("live", "● live", "3 up", seconds=WAITS)
             assert (terminal.on_alternate, terminal.cursor_shown) == (True, False)

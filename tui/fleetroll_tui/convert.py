@@ -43,7 +43,7 @@ def update(message: events_pb2.WatchEventsResponse) -> Update:
             happenings = tuple(happening(each) for each in message.changes.events)
             return Changed(sent_at, stand(message.changes), happenings)
         case "resync":
-            return Resync(sent_at, message.resync.reason)
+            return Resync(sent_at, message.resync.reason, message.resync.log_replaced)
         case _:
             return Alive(sent_at)
 

@@ -260,16 +260,22 @@ class Resync(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REASON_FIELD_NUMBER: _builtins.int
+    LOG_REPLACED_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """In words, at most 200 characters."""
+    log_replaced: _builtins.bool
+    """True when this is not the log that the watcher knows: the database is another one, or went back to an earlier state.
+    Events are to be forgotten too then, for their ids come again for others.
+    """
     def __init__(
         self,
         *,
         reason: _builtins.str = ...,
+        log_replaced: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["log_replaced", b"log_replaced", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

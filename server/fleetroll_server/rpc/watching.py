@@ -92,8 +92,8 @@ class Watch:
         place = Place.from_bytes(cursor) if cursor else None
         inbox = await self._hub.join(self._watched)
         try:
-            why = "" if place is None else await self._cannot_go_on(place)
-            begin = self._start_over(inbox, why) if place is None or why else self._catch_up(place.sequence)
+            resync = None if place is None else await self._cannot_go_on(place)
+            begin = self._start_over(inbox, resync) if place is None or resync else self._catch_up(place.sequence)
             async for message in begin:
                 yield message
             while True:
@@ -101,7 +101,7 @@ class Watch:
                     async for message in self._live(inbox):
                         yield message
                 except TooSlowError:
-                    async for message in self._start_over(inbox, TOO_SLOW):
+                    async for message in self._start_over(inbox, pb.Resync(reason=TOO_SLOW)):
                         yield message
         except ClosedError:
             text = "the server goes down"
@@ -109,27 +109,27 @@ class Watch:
         finally:
             self._hub.leave(inbox)
 
-    async def _cannot_go_on(self, place: Place) -> str:
-        """Return why there is no going on from this place; empty where there is."""
+    async def _cannot_go_on(self, place: Place) -> pb.Resync | None:
+        """Return why there is no going on from this place; None where there is."""
         if place.incarnation != self._services.incarnation:
-            return "the cursor is of another database"
+            return pb.Resync(reason="the cursor is of another database", log_replaced=True)
         if place.watched != self._watched.name:
-            return "the cursor is of a watcher of something else"
+            return pb.Resync(reason="the cursor is of a watcher of something else")
         async with self._services.store.read() as connection:
             newest = await log.position(connection)
             if place.sequence > newest:
-                return "the cursor is ahead of the database"
+                return pb.Resync(reason="the cursor is ahead of the database", log_replaced=True)
             if newest - place.sequence > MAX_BEHIND:
-                return f"the cursor is more than {MAX_BEHIND} events behind"
+                return pb.Resync(reason=f"the cursor is more than {MAX_BEHIND} events behind")
             if not await log.reaches_back_to(connection, place.sequence):
-                return "events after the cursor are kept no longer"
-        return ""
+                return pb.Resync(reason="events after the cursor are kept no longer")
+        return None
 
-    async def _start_over(self, inbox: Inbox, why: str) -> AsyncIterator[pb.WatchEventsResponse]:
+    async def _start_over(self, inbox: Inbox, resync: pb.Resync | None) -> AsyncIterator[pb.WatchEventsResponse]:
         """Yield why, if the watcher had something before, and a snapshot."""
         inbox.start_over()
-        if why:
-            yield self._message(resync=pb.Resync(reason=why))
+        if resync is not None:
+            yield self._message(resync=resync)
         for page in await self._snapshot():
             yield self._message(self._sequence if page.last else None, snapshot=page)
 

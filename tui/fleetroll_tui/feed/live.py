@@ -64,7 +64,7 @@ class LiveServer:
             return Alive(0.0) if followed.live else Lost("UNAVAILABLE", followed.why, tries=followed.attempt)
         message = message_of(followed)
         if message is None:
-            return Resync(0.0, getattr(followed, "reason", ""))
+            return Resync(0.0, getattr(followed, "reason", ""), getattr(followed, "log_replaced", False))
         if self._journal is not None:
             self._journal.write(stream, message)
         return convert.update(message)

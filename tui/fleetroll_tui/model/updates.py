@@ -55,10 +55,11 @@ class Alive:
 
 @dataclass(frozen=True, slots=True)
 class Resync:
-    """What is known is about to be replaced."""
+    """What is known is about to be replaced; with ``log_replaced`` the events too: their ids come again for others."""
 
     sent_at: float
     reason: str
+    log_replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
