@@ -62,7 +62,7 @@ def test_a_lost_connection_is_stale_at_once_and_counts_its_tries() -> None:
     link.take(Older(()), 22.0)
     assert link.stale(22.0), "an old event is no sign of life of the watch"
     link.take(Resync(0.0, "slow"), 23.0)
-    assert link.words(23.0) == "live 0.0 s"
+    assert link.words(24.0) == "stale 1 s, read anew", "live again with the last page: tests/tui/test_fresh.py"
 
 
 def test_a_server_that_never_answered_is_not_live() -> None:

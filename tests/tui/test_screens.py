@@ -8,6 +8,8 @@ import pytest
 from textual.widgets import Input
 
 from fleetroll_tui.model.updates import Changed, Page, Stand
+from fleetroll_tui.model.values import Happening
+from fleetroll_tui.places import Place
 from fleetroll_tui.theme import PALETTES
 from fleetroll_tui.widgets.table import VirtualTable
 from tests.tui import scenes
@@ -184,6 +186,34 @@ async def test_enter_goes_in_and_escape_comes_back_out() -> None:
         assert app.history.here.key == scenes.ROLLOUT
         await press(pilot, "minus")
         assert app.history.here.kind == "rollouts"
+
+
+@pytest.mark.parametrize(("keys", "pane"), [((), "events"), (("2", "enter"), "events")])
+async def test_enter_on_an_event_opens_what_was_highlighted(keys: tuple[str, ...], pane: str) -> None:
+    server = played()
+    seen_one = [
+        Happening(f"e{number}", NOW + number, "attempt.state", rollout_id=scenes.ROLLOUT, host_id=f"ag-{number:05}")
+        for number in (1, 2)
+    ]
+    server.say(Changed(NOW, Stand(), (seen_one[0],)))
+    app = console(server)
+    async with driven(app) as pilot:
+        await press(pilot, *keys)
+        events = table(app, pane)
+        assert events.key == "e1"
+        app.session.take(Changed(NOW, Stand(), (seen_one[1],)))  # it is not painted yet
+        app.screen.listing()  # type: ignore[attr-defined]
+        events.open_row()
+        await settle(pilot)
+        assert app.history.here == Place("host", "ag-00001")
+
+
+async def test_a_filter_that_no_event_passes_stays() -> None:
+    app = console()
+    async with driven(app) as pilot:
+        await press(pilot, "3", "enter", "slash", *"nothing-like-it", "enter")
+        await settle(pilot)
+        assert app.screen.listing().filter.text == "nothing-like-it"  # type: ignore[attr-defined]
 
 
 async def test_enter_on_a_wave_shows_its_hosts() -> None:

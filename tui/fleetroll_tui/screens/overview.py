@@ -145,7 +145,7 @@ class OverviewScreen(ConsoleScreen):
         rates = self.query_one("#rates", Lines)
         rates.show_lines(rate_lines(fleet.rates, self.paint, now, rates.size.width, rates.size.height))
         events = self.query_one("#events", VirtualTable)
-        events.rows = self.session.events()
+        events.rows = self.session.events_now()
         events.empty = self.waiting_words("nothing has happened yet")
         events.sync(now)
 
@@ -159,7 +159,7 @@ class OverviewScreen(ConsoleScreen):
         if event.table.id != "events":
             self.console.go(Place(commands.ROLLOUT, event.key))
             return
-        happening = self.session.events().current
+        happening = self.session.events().get(event.key)
         if happening is not None and happening.host_id:
             self.console.go(Place(commands.HOST, happening.host_id))
         elif happening is not None and happening.rollout_id:
