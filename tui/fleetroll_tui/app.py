@@ -22,6 +22,7 @@ from fleetroll_tui.screens.dialogs import Dialog
 from fleetroll_tui.screens.host import HostScreen
 from fleetroll_tui.screens.hosts import HostsScreen
 from fleetroll_tui.screens.overview import OverviewScreen
+from fleetroll_tui.screens.panels import halt_words
 from fleetroll_tui.screens.rollout import RolloutScreen
 from fleetroll_tui.screens.rollouts import RolloutsScreen
 from fleetroll_tui.session import Session
@@ -118,12 +119,20 @@ class ConsoleApp(Acting, Asking, OneKeyAtATime):
         async for update in self.server.watch():
             self.session.take(update)
             self.ask_due()
+            self._tell_halts()
             await asyncio.sleep(0)
 
     async def _watch_crew(self, rollout_id: str) -> None:
         async for update in self.server.watch(rollout_id):
             self.session.take_crew(rollout_id, update)
             await asyncio.sleep(0)
+
+    def _tell_halts(self) -> None:
+        """Tell, wherever one is, that a rollout halted. Only the server halts one: it is no echo of one's own key."""
+        halted = self.session.fleet.new_halts()
+        if halted:
+            words = self.paint.word(halt_words(halted))
+            self.notify(words, title="Halted", severity="error", markup=False, timeout=10)
 
     def look_at(self, rollout_id: str) -> None:
         """Watch the hosts of a rollout, and no other's."""

@@ -101,7 +101,8 @@ class HostScreen(ConsoleScreen):
         table.empty = "no attempt yet: a rollout begins one"
         table.sync(now)
         chosen = self.attempts.current or (attempts[0] if attempts else NO_ATTEMPT)
-        self.query_one("#attempt", ScrollLines).show_lines(attempt_lines(chosen, self.paint, now))
+        log = self.session.fleet.history.log(("", host.id))
+        self.query_one("#attempt", ScrollLines).show_lines(attempt_lines(chosen, self.paint, now, log))
         events = self.query_one("#events", VirtualTable)
         events.rows = self.session.events_now(host_id=self.place.key)
         events.sync(now)
