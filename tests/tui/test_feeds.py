@@ -101,6 +101,12 @@ async def test_a_recording_is_replayed_as_it_came(tmp_path: Path) -> None:
             await decision
 
 
+def test_a_recording_is_read_by_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.jsonl"
+    Journal(path).close()
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 async def test_a_replay_has_one_clock_for_all_of_its_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "fleet.jsonl"
     said = ((0.0, ""), (2.0, "ro-1"), (3.0, "ro-1"))
