@@ -181,3 +181,13 @@ def test_a_halt_is_new_once_and_not_when_it_stood_already() -> None:
     fleet.take(rollout(2, "running"))
     fleet.take(page(rollouts=tuple(replace(each, state="halted") for each in stood)))
     assert [each.id for each in fleet.new_halts()] == ["ro-2"], "it went on, and halted while nothing was heard"
+
+
+def test_what_stands_halted_in_another_database_is_no_news() -> None:
+    fleet = Fleet()
+    fleet.take(page())
+    fleet.take(Resync(NOW, "of another database", log_replaced=True))
+    fleet.take(page(rollouts=(Rollout("ro-1", "f1", "web", "2.0.0", "halted"),)))
+    assert fleet.new_halts() == []
+    fleet.take(rollout(2, "halted"))
+    assert [each.id for each in fleet.new_halts()] == ["ro-2"]

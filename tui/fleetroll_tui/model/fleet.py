@@ -61,6 +61,7 @@ class Fleet:
         self.loaded = False
         self.token: Token | None = None
         self._halts: list[Rollout] = []
+        self._replaced = False
         self._pages = Pages()
 
     @property
@@ -95,6 +96,7 @@ class Fleet:
                 pass  # between two pages too
             case Resync():
                 self._pages.drop()
+                self._replaced = self._replaced or update.log_replaced
                 self.history.resync(update.reason, log_replaced=update.log_replaced)
             case _:
                 self._pages.drop()
@@ -106,7 +108,12 @@ class Fleet:
 
     def _note_halt(self, rollout: Rollout) -> None:
         before = self.rollouts.get(rollout.id)
-        if self.loaded and rollout.state == HALTED and (before is None or before.state != HALTED):
+        if (
+            self.loaded
+            and not self._replaced
+            and rollout.state == HALTED
+            and (before is None or before.state != HALTED)
+        ):
             self._halts = [*self._halts, rollout][-MAX_HALTS:]
 
     def _replace(self, whole: list[Stand]) -> None:
@@ -120,7 +127,7 @@ class Fleet:
         for host in self.hosts:
             self._sum(host, 1)
         self.token = next((stand.token for stand in whole if stand.token is not None), self.token)
-        self.loaded = True
+        self.loaded, self._replaced = True, False
 
     def _merge(self, stand: Stand) -> None:
         for rollout in stand.rollouts:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fleetroll_tui.model.events import Gap, Rates, Ring
+from fleetroll_tui.model.events import RING, Gap, Rates, Ring
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -34,9 +34,10 @@ MAX_ROLLOUT_RATES = 200
 class History:
     """The ring, the logs and the rates."""
 
-    def __init__(self) -> None:
+    def __init__(self, ring_events: int = RING, log_events: int = LOG_EVENTS) -> None:
         """Know of nothing."""
-        self.ring = Ring()
+        self.ring = Ring(ring_events)
+        self._log_events = log_events
         self.rates = Rates()
         self.rollout_rates: dict[str, Rates] = {}
         self.resyncs = 0
@@ -52,7 +53,7 @@ class History:
             return self.ring
         found = self._logs.pop(scope, None)
         if found is None:
-            found = Ring(LOG_EVENTS)
+            found = Ring(self._log_events)
             for happening in self.ring:
                 if isinstance(happening, Gap):
                     found.mark_gap(happening.message)
