@@ -166,6 +166,7 @@ async def test_a_list_that_failed_is_asked_for_again_at_the_next_visit() -> None
     app = console(server)
     async with driven(app) as pilot:
         assert "nobody answers (UNAVAILABLE)" in seen(app)
+        assert "what happened is not read yet" in seen(app)
         assert log(app) == []
         server.say(Alive(NOW))
         await settle(pilot)

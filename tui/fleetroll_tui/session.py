@@ -123,6 +123,10 @@ class Session:
         fill_events(found, self.fleet.history.log(key), self.now, rollout_id=rollout_id, host_id=host_id)
         return found
 
+    def no_events(self, empty: str, rollout_id: str = "", host_id: str = "") -> str:
+        """Return what an empty log says: ``empty``, or that nobody can tell yet."""
+        return "what happened is not read yet" if self.fleet.history.due((rollout_id, host_id)) else empty
+
     def host_name(self, host_id: str) -> str:
         """Return a host's name, or its id while the name is not known."""
         host = self.fleet.hosts.get(host_id)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 TITLES = (("events", "Log"), ("attempts", "Attempts"), ("attempt", "Attempt"))
 
+NOTHING = "nothing is known to have happened to it"
+
 
 class HostScreen(ConsoleScreen):
     """The host."""
@@ -51,7 +53,7 @@ class HostScreen(ConsoleScreen):
                 self.paint,
                 id="events",
                 classes="pane",
-                empty="nothing is known to have happened to it",
+                empty=NOTHING,
             )
             with Vertical(id="side"):
                 yield VirtualTable(self.attempts, attempt_columns(), self.paint, id="attempts", classes="pane")
@@ -105,6 +107,7 @@ class HostScreen(ConsoleScreen):
         self.query_one("#attempt", ScrollLines).show_lines(attempt_lines(chosen, self.paint, now, log))
         events = self.query_one("#events", VirtualTable)
         events.rows = self.session.events_now(host_id=self.place.key)
+        events.empty = self.session.no_events(NOTHING, host_id=self.place.key)
         events.sync(now)
 
     def on_virtual_table_moved(self) -> None:

@@ -112,6 +112,10 @@ class OverviewScreen(ConsoleScreen):
         for name, title in titles.items():
             self.query_one(f"#{name}").border_title = title
 
+    def revisions(self) -> tuple[int, ...]:
+        """Return what may change here."""
+        return (*super().revisions(), self.session.answers)
+
     def rollout(self) -> Rollout | None:
         """Return the one under the cursor of the list with the focus."""
         focused = self.focused
@@ -146,7 +150,7 @@ class OverviewScreen(ConsoleScreen):
         rates.show_lines(rate_lines(fleet.rates, self.paint, now, rates.size.width, rates.size.height))
         events = self.query_one("#events", VirtualTable)
         events.rows = self.session.events_now()
-        events.empty = self.waiting_words("nothing has happened yet")
+        events.empty = self.waiting_words(self.session.no_events("nothing has happened yet"))
         events.sync(now)
 
     def open_tile(self, tile: str) -> None:

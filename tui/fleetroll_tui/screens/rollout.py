@@ -133,6 +133,7 @@ class RolloutScreen(ConsoleScreen):
         self._paint_member(now)
         events = self.query_one("#events", VirtualTable)
         events.rows = self.session.events_now(rollout.id)
+        events.empty = self.session.no_events("nothing has happened yet", rollout.id)
         events.sync(now)
 
     def _paint_member(self, now: float) -> None:
