@@ -62,7 +62,8 @@ COMMANDS: tuple[Command, ...] = (
         "H",
         "H H",
         "Halt fleet",
-        "Kill switch: press twice within 3 s, anywhere. Nothing new starts in the fleet until the switch is lifted.",
+        "Kill switch: press twice within 3 s. Nothing new starts in the fleet until the switch is lifted. Where text "
+        "is being typed, esc comes first.",
         "Stop",
         footer=True,
         rpcs=(f"{_SERVICE}.PressKillSwitch", f"{_SERVICE}.GetKillSwitch"),

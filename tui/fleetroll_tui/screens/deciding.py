@@ -63,7 +63,9 @@ def _about(judge: Callable[[ConsoleScreen, Rollout], str], *, spreads: bool) -> 
         rollout = screen.rollout()
         if rollout is None:
             return NO_ROLLOUT
-        return judge(screen, rollout) or (STALE if spreads and screen.console.stale else "")
+        if screen.console.stale:  # what stops is for the server to judge then: somebody else may have continued
+            return STALE if spreads else ""
+        return judge(screen, rollout)
 
     return rule
 
