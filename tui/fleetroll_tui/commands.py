@@ -42,7 +42,9 @@ class Command:
         return ANYWHERE in self.places or place in self.places
 
 
-GROUPS = ("Stop", "Spread", "Go", "Look", "Lists")
+SPREAD = "Spread"
+"""Commands that let more hosts have a version."""
+GROUPS = ("Stop", SPREAD, "Go", "Look", "Lists")
 _SERVICE = "RolloutsService"
 
 COMMANDS: tuple[Command, ...] = (
@@ -85,7 +87,7 @@ COMMANDS: tuple[Command, ...] = (
         "c",
         "Continue",
         "Let a paused or halted rollout go on. Shows the evidence first, and how many hosts start.",
-        "Spread",
+        SPREAD,
         (ROLLOUT, ROLLOUTS),
         footer=True,
         rpcs=(f"{_SERVICE}.ResumeRollout",),
@@ -96,7 +98,7 @@ COMMANDS: tuple[Command, ...] = (
         "v",
         "Next wave",
         "Open the wave that waits for you. Shows the evidence first, and how many hosts start.",
-        "Spread",
+        SPREAD,
         (ROLLOUT, ROLLOUTS),
         footer=True,
         rpcs=(f"{_SERVICE}.AdvanceRollout",),
