@@ -84,9 +84,10 @@ def test_check_is_every_gate_every_suite_and_the_demonstration() -> None:
 def test_a_suite_that_collects_nothing_fails(tmp_path: Path) -> None:
     suite = suites.tests()[0]
     nothing = suites.Suite("empty", (*suite.command[:-1], str(tmp_path)), quiet=True)
-    passed, seconds = suites.run(nothing)
-    assert not passed
-    assert seconds > 0
+    result = suites.run(nothing)
+    assert not result.passed
+    assert result.seconds > 0
+    assert result.worked > 0
 
 
 def test_an_unknown_suite_is_refused_with_the_names(capsys: pytest.CaptureFixture[str]) -> None:
