@@ -102,7 +102,7 @@ def test_silence_before_a_snapshot_is_told_first(server: Answering) -> None:
     call.send_response(alive(b"c"))
     call.send_response(resync())
     told = followed.result(20)
-    assert [getattr(each, "link", None) for each in told[3:]] == [Link.LIVE, Link.STALE, Link.RECONNECTING]
+    assert [getattr(each, "link", None) for each in told[3:]] == [Link.STALE, Link.STALE, Link.RECONNECTING]
 
 
 @pytest.mark.parametrize(
