@@ -13,6 +13,7 @@ from fleetroll.v1 import events_pb2 as pb
 from fleetroll_cli import events
 from fleetroll_cli.events import line_of
 from fleetroll_cli.exits import Exit
+from fleetroll_cli.output import json_line
 from fleetroll_client import course, repeating
 from tests.cli.commands import Commands
 from tests.client.test_errors import PEM
@@ -77,10 +78,11 @@ def test_hostile_words_can_not_steer_the_terminal_or_make_lines() -> None:
     assert len(line) < 1000
 
 
-def test_a_code_of_a_newer_server_is_a_number() -> None:
-    made = event(1)
-    made.MergeFromString(b"\x48\xb9\x60")  # field 9, code = 12345
-    assert "12345" in line_of(made)
+def test_a_code_and_a_state_of_a_newer_server_are_numbers() -> None:
+    newer: Any = 12345
+    made = event(1, code=newer, attempt_state=newer)
+    assert line_of(made) == "2030-01-02 03:04:05Z  agent.online      agent-1  12345  12345"
+    assert json.loads(json_line(made))["attempt_state"] == 12345
 
 
 def test_what_happened_is_listed_with_the_newest_last(server: Answering, commands: Commands) -> None:
