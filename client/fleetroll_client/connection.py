@@ -56,6 +56,7 @@ class AdminClient:
         self._given = channel
         self._lines = Lines()
         self._left: dict[grpc.Channel, threading.Timer] = {}
+        self._renewing = threading.Lock()
         self._open()
 
     def _open(self) -> None:
@@ -78,15 +79,17 @@ class AdminClient:
     def renew(self) -> None:
         """Let calls go over a new connection from now on; those under way have :data:`LEFT_SECONDS` on the old one.
 
-        A read that fails there meanwhile is repeated over the new one. A channel that the caller gave is kept.
+        One that fails there meanwhile, and may be repeated, is made again over the new one. A channel that the caller
+        gave is kept.
         """
         if self._given is not None:
             return
-        left = self._channel
-        self._open()
-        closing = threading.Timer(LEFT_SECONDS, self._close, [left])
-        closing.daemon = True
-        self._left[left] = closing
+        with self._renewing:
+            left = self._channel
+            self._open()
+            closing = threading.Timer(LEFT_SECONDS, self._close, [left])
+            closing.daemon = True
+            self._left[left] = closing
         closing.start()
 
     def _close(self, left: grpc.Channel) -> None:
@@ -150,7 +153,8 @@ class AsyncAdminClient:
     def renew(self) -> None:
         """Let calls go over a new connection from now on; those under way have :data:`LEFT_SECONDS` on the old one.
 
-        Reads under way are made again over the new one at once: nobody is to wait for a line that may be dead.
+        Those that may be repeated are made again over the new one at once: nobody is to wait for a line that may be
+        dead.
         """
         left, repeating_there = self._channel, self._repeating
         self._open()
