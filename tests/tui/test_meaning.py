@@ -21,7 +21,7 @@ from fleetroll_tui.model.progress import (
     starts_on_resume,
     what_changed,
 )
-from fleetroll_tui.model.updates import Alive, Lost, Older, Resync
+from fleetroll_tui.model.updates import Alive, Lost, Older, Page, Resync, Stand
 from fleetroll_tui.model.values import Decision, Late, Limits, Rollout, Switch, Wave
 from fleetroll_tui.model.versions import parsed, versions_behind
 
@@ -61,8 +61,17 @@ def test_a_lost_connection_is_stale_at_once_and_counts_its_tries() -> None:
     assert link.words(22.0) == "stale 12 s, reconnecting (3)"
     link.take(Older(()), 22.0)
     assert link.stale(22.0), "an old event is no sign of life of the watch"
+
+
+def test_from_a_resync_until_its_snapshot_is_whole_it_is_stale() -> None:
+    link = Link(loaded=True)
+    link.take(Alive(0.0), 10.0)
     link.take(Resync(0.0, "slow"), 23.0)
-    assert link.words(23.0) == "live 0.0 s"
+    link.take(Lost("RESYNC", "a snapshot is awaited: slow"), 23.0)
+    assert link.stale(23.0)
+    assert link.words(24.0) == "stale 1 s"
+    link.take(Page(0.0, Stand(), last=True), 25.0)
+    assert link.words(25.0) == "live 0.0 s"
 
 
 def test_a_server_that_never_answered_is_not_live() -> None:
