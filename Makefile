@@ -18,7 +18,7 @@ LOG = setup.log
 PLAIN_COMPILE = $(UV) pip compile --quiet --no-header --no-emit-index-url --generate-hashes --universal $(if $(UPGRADE),--upgrade)
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-20s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-20s %s\n", $$1, $$2}' Makefile
 
 ## Set-up: stamps in the environments make every step idempotent.
 

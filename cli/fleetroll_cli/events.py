@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import UTC
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,7 +27,10 @@ from fleetroll_client import (
 )
 
 if TYPE_CHECKING:
-    from fleetroll_client import AdminClient
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from fleetroll_client import AdminClient, Update
 
 PAGE_EVENTS = 500
 MAX_LAST = 10_000
@@ -83,9 +87,9 @@ def line_of(event: events_pb2.Event) -> str:
 
 
 def _newest(
-    client: AdminClient, wanted: events_pb2.ListEventsRequest, limit: int, known: _Printed | None = None
+    client: AdminClient, wanted: events_pb2.ListEventsRequest, limit: int, printed: _Printed | None = None
 ) -> list[events_pb2.Event]:
-    """Return the newest events, the newest first, down to the first one that is known."""
+    """Return the newest events, the newest first, down to where what was printed begins."""
     found: list[events_pb2.Event] = []
     request = events_pb2.ListEventsRequest()
     request.CopyFrom(wanted)
@@ -93,7 +97,7 @@ def _newest(
         request.page.CopyFrom(types_pb2.Page(size=min(PAGE_EVENTS, limit - len(found)), cursor=request.page.cursor))
         page = client.events.ListEvents(request, timeout=CALL_SECONDS)
         for event in page.events:
-            if known is not None and known.has(event):
+            if printed is not None and printed.reaches(event):
                 return found
             found.append(event)
         request.page.cursor = page.next_cursor
@@ -103,68 +107,135 @@ def _newest(
 
 
 class _Printed:
-    """What was printed: an event that is listed may be told as well."""
+    """What was printed: an event that is listed may be told as well; and from where on events are to be printed."""
 
     def __init__(self, *, json: bool) -> None:
         """Nothing yet."""
         self._json = json
         self._ids: dict[str, None] = {}
+        self._before = ""
+        self._since: datetime | None = None
 
-    def has(self, event: events_pb2.Event) -> bool:
-        """Tell whether it was printed."""
-        return event.id in self._ids
+    def reaches(self, event: events_pb2.Event) -> bool:
+        """Tell whether neither an event nor what happened before it is to be listed."""
+        return event.id in self._ids or event.id == self._before or self._is_old(event)
+
+    def begin_after(self, event: events_pb2.Event) -> None:
+        """List nothing from this event back; it is printed where it is told."""
+        self._before = event.id
+
+    def forget(self, since: datetime | None) -> None:
+        """Begin with another log, whose ids are other events, at an instant of the server's clock."""
+        self._ids.clear()
+        self._before, self._since = "", since
 
     def take(self, event: events_pb2.Event) -> None:
         """Print an event that was not."""
-        if self.has(event):
+        if event.id in self._ids:
             return
         if len(self._ids) >= MAX_LAST:
             del self._ids[next(iter(self._ids))]
         self._ids[event.id] = None
         say(json_line(event) if self._json else line_of(event))  # at once: programs read it as it comes
 
+    def _is_old(self, event: events_pb2.Event) -> bool:
+        """Tell whether an event is of the time that both logs have."""
+        return self._since is not None and event.occurred_at.ToDatetime(UTC) < self._since
+
+
+class _Following:
+    """The newest events, then what happens; after a resync, what was missed first."""
+
+    def __init__(self, client: AdminClient, wanted: events_pb2.ListEventsRequest, last: int, *, json: bool) -> None:
+        """Begin where nothing was printed.
+
+        Args:
+            client: who is asked.
+            wanted: which events.
+            last: so many of the newest first.
+            json: print documents.
+        """
+        self._client = client
+        self._wanted = wanted
+        self._last: int | None = last
+        self._printed = _Printed(json=json)
+        self._notes = LinkNotes()
+        self._owed = False
+        self._told: dict[str, events_pb2.Event] = {}
+        self._heard: datetime | None = None
+
+    def take(self, update: Update) -> None:
+        """Take in what is told.
+
+        Raises:
+            ServerRefusedError: the list can't be had, and asking again does not mend it.
+        """
+        match update:
+            case Snapshot():
+                self._owed = True
+            case Changed():
+                self._tell(update.events)
+            case Resynced():
+                self._start_over(update)
+            case Connection():
+                self._notes.take(update)
+                self._heard = update.sent_at if update.live else self._heard
+        if self._owed and not (isinstance(update, Connection) and not update.live):
+            self._owed = not self._catch_up()
+        if not self._owed:
+            self._print_told()
+
+    def _tell(self, events: Iterable[events_pb2.Event]) -> None:
+        """Keep what is told until what was before it is printed: the newest, where the list can't be had for long."""
+        self._told.update({each.id: each for each in events if self._wanted.agent_id in {"", each.agent_id}})
+        while len(self._told) > MAX_LAST:
+            del self._told[next(iter(self._told))]
+
+    def _start_over(self, resynced: Resynced) -> None:
+        """Say so; a log that was replaced has other events by the ids that were printed."""
+        note(f"the server starts over: {plain(resynced.reason, 200)}")
+        if resynced.log_replaced:
+            note("its log is another one: ids of events come again for others")
+            self._told.clear()
+            self._printed.forget(self._heard)
+
+    def _print_told(self) -> None:
+        for event in self._told.values():
+            self._printed.take(event)
+        self._told.clear()
+
+    def _catch_up(self) -> bool:
+        """Print what happened before the watch began; False when the line broke over it: it is to be asked again.
+
+        What was told meanwhile is not printed here: it comes after the list.
+        """
+        limit = REACH_EVENTS if self._last is None else max(self._last, 1) + len(self._told)
+        try:
+            with translate():
+                found = _newest(self._client, self._wanted, limit, self._printed)
+        except ServerRefusedError as error:
+            if error.status in PERMANENT:
+                raise
+            return False
+        if self._last is None and len(found) == limit:
+            note(f"more happened than the {REACH_EVENTS} events that follow")
+        missed = [event for event in found if event.id not in self._told]
+        if self._last is not None:
+            if missed:
+                self._printed.begin_after(missed[0])
+            missed = missed[: self._last]
+        for event in reversed(missed):
+            self._printed.take(event)
+        self._last = None
+        return True
+
 
 def _follow(client: AdminClient, wanted: events_pb2.ListEventsRequest, last: int, *, json: bool) -> None:
-    """Print the newest events, then what happens; after a resync, what was missed first."""
+    """Print the newest events, then what happens."""
     request = events_pb2.WatchEventsRequest(
         fleet_id=wanted.fleet_id, rollout_id=wanted.rollout_id, subjects=[events_pb2.WATCH_SUBJECT_EVENTS]
     )
-    printed, notes, limit, owed = _Printed(json=json), LinkNotes(), last, False
+    following = _Following(client, wanted, last, json=json)
     with closing(follow_blocking(client, request)) as updates:
         for update in updates:
-            match update:
-                case Snapshot():
-                    owed = True
-                case Changed() if not owed:
-                    for event in update.events:
-                        if wanted.agent_id in {"", event.agent_id}:
-                            printed.take(event)
-                case Resynced():
-                    note(f"the server starts over: {plain(update.reason, 200)}")
-                case Connection():
-                    notes.take(update)
-                case _:
-                    pass  # told while the list could not be had: it is in the list
-            if owed and not (isinstance(update, Connection) and not update.live):
-                owed = not _catch_up(client, wanted, limit, printed)
-                limit = limit if owed else REACH_EVENTS
-
-
-def _catch_up(client: AdminClient, wanted: events_pb2.ListEventsRequest, limit: int, printed: _Printed) -> bool:
-    """Print what happened before the watch began; False when the line broke over it, and it is to be asked again.
-
-    Raises:
-        ServerRefusedError: asking again does not mend it.
-    """
-    try:
-        with translate():
-            missed = _newest(client, wanted, limit, printed)
-    except ServerRefusedError as error:
-        if error.status in PERMANENT:
-            raise
-        return False
-    if limit == REACH_EVENTS == len(missed):
-        note(f"more happened than the {REACH_EVENTS} events that follow")
-    for event in reversed(missed):
-        printed.take(event)
-    return True
+            following.take(update)

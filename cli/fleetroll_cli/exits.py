@@ -39,9 +39,19 @@ _BY_STATE = {
 }
 
 
-def of_rollout(state: rollouts_pb2.RolloutState.ValueType) -> Exit | None:
-    """Return the exit code of a rollout that has its outcome; nothing while it goes on or is paused."""
-    return _BY_STATE.get(state)
+def of_rollout(state: rollouts_pb2.RolloutState.ValueType, *, ended: bool = False) -> Exit | None:
+    """Return the exit code of a rollout that has its outcome; nothing while it goes on or is paused.
+
+    Args:
+        state: as the server says it; one that only a newer server knows has no code of its own.
+        ended: whether the server says that it has ended.
+    """
+    return Exit.ERROR if ended and is_newer(state) else _BY_STATE.get(state)
+
+
+def is_newer(state: rollouts_pb2.RolloutState.ValueType) -> bool:
+    """Tell whether only a newer version than this one knows a state."""
+    return state not in rollouts_pb2.RolloutState.values()
 
 
 def explained(error: ValueError | OSError, words: Sequence[str]) -> tuple[str, Exit]:

@@ -10,7 +10,7 @@ import grpc
 
 from fleetroll.v1 import events_pb2, rollouts_pb2
 from fleetroll_cli.asking import get
-from fleetroll_cli.exits import Exit, of_rollout
+from fleetroll_cli.exits import Exit, is_newer, of_rollout
 from fleetroll_cli.links import TRIES, LinkNotes
 from fleetroll_cli.output import note, plain, print_json, say
 from fleetroll_cli.watch import lines_of
@@ -53,6 +53,7 @@ class _Shown:
         self._json = json
         self._lines: list[str] = []
         self._paused = False
+        self._state = rollouts_pb2.ROLLOUT_STATE_UNSPECIFIED
 
     def take(self, rollout: rollouts_pb2.Rollout) -> Exit | None:
         """Print what is new, and return the outcome where there is one."""
@@ -64,7 +65,13 @@ class _Shown:
         if not self._paused and rollout.state == rollouts_pb2.ROLLOUT_STATE_PAUSED:
             note(f"{plain(self._rollout_id)} is paused and waits for a person: resume or cancel it")
         self._paused = rollout.state == rollouts_pb2.ROLLOUT_STATE_PAUSED
-        outcome = of_rollout(rollout.state)
+        ended = rollout.HasField("ended_at")
+        if is_newer(rollout.state) and (rollout.state != self._state or ended):
+            words = "ended in" if ended else "is in"
+            then = "" if ended else ": watching goes on"
+            note(f"{plain(self._rollout_id)} {words} state {rollout.state}, which only a newer fleetroll knows{then}")
+        self._state = rollout.state
+        outcome = of_rollout(rollout.state, ended=ended)
         if outcome is not None and self._json:
             print_json(rollouts_pb2.GetRolloutResponse(rollout=rollout))
         return outcome

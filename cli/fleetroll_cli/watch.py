@@ -34,6 +34,8 @@ _MARKS = (
 )
 _PAUSED = (reasons_pb2.REASON_CODE_PAUSED, reasons_pb2.REASON_CODE_SUSPENDED, reasons_pb2.REASON_CODE_INTERNAL)
 """Stops of late hosts that end when a person resumes; the contract says which."""
+_KNOWN = frozenset(reasons_pb2.ReasonCode.values())
+"""Nothing is advised about what only a newer server knows."""
 _STOPPED = {"paused": "paused", "stopped": "not offered any more"}
 _AT_ITS_END = {rollouts_pb2.WAVE_STATE_PASSED: "passed with ", rollouts_pb2.WAVE_STATE_FAILED: "failed with "}
 
@@ -89,7 +91,7 @@ def _after_late_stop(rollout: rollouts_pb2.Rollout) -> list[str]:
     if late.stopped.code in _PAUSED:
         lift = "lift the kill switch, then " if late.stopped.code == reasons_pb2.REASON_CODE_SUSPENDED else ""
         return [f"next: {lift}fleetroll rollout resume {name}, or cancel it"] if late.left else []
-    if late.stopped.code == reasons_pb2.REASON_CODE_CANCELLED_BY:
+    if late.stopped.code == reasons_pb2.REASON_CODE_CANCELLED_BY or late.stopped.code not in _KNOWN:
         return []
     return ["next: start a new rollout, of a mended release if this one is to blame: it takes these hosts along"]
 

@@ -2,7 +2,8 @@
 
 1. The cursor moves only with what is handed over, in the same step: whatever is cut off comes again, and nothing twice.
 2. A snapshot is handed over whole. Pages of a stream that broke are thrown away.
-3. It is live when something whole has come: a snapshot, changes, or a sign that there are none. A page is not.
+3. It is live when something whole has come: a snapshot, changes, or a sign that there are none. A page is not, nor is
+   anything but a whole snapshot once the server starts over: what is known is old until then.
 4. Silence of :attr:`Patience.silent_seconds` ends a stream, however open it looks. While a snapshot is awaited, which
    the server reads whole before it sends the first page, it is told at once and borne for
    :attr:`Patience.snapshot_seconds`.
@@ -14,7 +15,7 @@ Not done here: time, threads, gRPC. Callers say what time it is and what came.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timezone
 from typing import TYPE_CHECKING
 
@@ -23,11 +24,14 @@ from fleetroll_common.values.backoff import full_jitter
 from fleetroll_common.values.plain import plain
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from fleetroll.v1 import events_pb2 as pb
     from fleetroll_client.updates import Update
 
 MAX_WHY_CHARS = 200
-WITHIN = "the server sent changes within a snapshot"
+AWAITED = "a snapshot is awaited"
+WITHIN = "the server sent changes before or within a snapshot"
 
 
 @dataclass(frozen=True)
@@ -58,19 +62,24 @@ class Course:
         self._patience = patience or Patience()
         self._pages: list[pb.Snapshot] = []
         self._awaiting = True
+        self._owed = True
+        self._starts_over = ""
+        self._told_silence = False
         self._attempt = 0
 
     def opened(self) -> None:
         """Note that a new stream begins, from :attr:`cursor`."""
         self._pages.clear()
         self._awaiting = True
+        self._owed = not self.cursor
+        self._told_silence = False
 
     @property
     def patience_seconds(self) -> float:
         """How long to wait for the next message before :meth:`silent` is to be called, from the moment of waiting."""
-        if self._awaiting and self.connection.link is Link.STALE:
+        if self._told_silence:
             return max(0.0, self._patience.snapshot_seconds - self._patience.silent_seconds)
-        if self._awaiting and not self.connection.live:
+        if self._awaiting and self.connection.link is not Link.STALE:
             return self._patience.snapshot_seconds
         return self._patience.silent_seconds
 
@@ -78,33 +87,39 @@ class Course:
         """Take a message in and return what it says.
 
         Raises:
-            BrokenContractError: changes came within a snapshot (the server's fault).
+            BrokenContractError: changes came where a snapshot is owed, or within it (the server's fault).
         """
         match message.WhichOneof("message"):
             case "snapshot":
                 self._pages.append(message.snapshot)
-                return self._is_whole(message, self._whole(message), now) if message.snapshot.last else self._heard(now)
+                if not message.snapshot.last:
+                    return self._heard(message, now)
+                self._owed = False
+                return self._is_whole(message, self._whole(message), now)
             case "resync":
                 self._pages.clear()
-                self._awaiting = True
-                return [Resynced(message.resync.reason, message.resync.log_replaced), *self._heard(now)]
+                self._awaiting = self._owed = True
+                self._starts_over = plain(f"{AWAITED}: {message.resync.reason}", MAX_WHY_CHARS)
+                self.connection = replace(self.connection, link=Link.STALE)
+                return [Resynced(message.resync.reason, message.resync.log_replaced), *self._heard(message, now)]
             case "changes":
-                if self._pages:
+                if self._owed or self._pages:
                     raise BrokenContractError(WITHIN)
                 self._attempt = 0
                 return self._is_whole(message, _changed(message, message.cursor or self.cursor), now)
             case "alive" | None:  # None: a kind of a newer server, which is a sign of life too
-                if self._pages:
-                    return self._heard(now)
+                if self._owed or self._pages:
+                    return self._heard(message, now)
                 self._attempt = 0
                 return self._is_whole(message, None, now)
 
     def silent(self) -> list[Update] | None:
         """Return what to tell after :attr:`patience_seconds` of silence; None when the stream is to be given up."""
-        if not (self._awaiting and self.connection.live):
+        if self.connection.link is not Link.STALE or self._told_silence:
             return None
-        why = f"nothing heard for {self._patience.silent_seconds:g} s; a snapshot is awaited"
-        self.connection = Connection(Link.STALE, self.connection.heard_at, 0, why)
+        self._told_silence = True
+        why = f"nothing heard for {self._patience.silent_seconds:g} s; {AWAITED}"
+        self.connection = replace(self.connection, why=why)
         return [self.connection]
 
     def given_up(self) -> str:
@@ -122,23 +137,28 @@ class Course:
         patience = self._patience
         wait = full_jitter(self._attempt, patience.first_wait_seconds, patience.longest_wait_seconds, random01)
         self._attempt += 1
-        self.connection = Connection(
-            Link.RECONNECTING, self.connection.heard_at, self._attempt, plain(why, MAX_WHY_CHARS), wait
-        )
+        was, why = self.connection, plain(why, MAX_WHY_CHARS)
+        self.connection = Connection(Link.RECONNECTING, was.heard_at, self._attempt, why, wait, was.sent_at)
         return self.connection
 
     def _is_whole(self, message: pb.WatchEventsResponse, said: Update | None, now: float) -> list[Update]:
         """Go on to the message's cursor, and return what to hand over with it."""
         self.cursor = message.cursor or self.cursor
-        self._awaiting = False
-        self.connection = Connection(Link.LIVE, now)
+        self._awaiting = self._told_silence = False
+        self.connection = Connection(Link.LIVE, now, sent_at=self._sent_at(message))
         return [self.connection] if said is None else [said, self.connection]
 
-    def _heard(self, now: float) -> list[Update]:
+    def _heard(self, message: pb.WatchEventsResponse, now: float) -> list[Update]:
         """Note a sign of life that makes nothing whole."""
         was = self.connection
-        self.connection = Connection(was.link, now, was.attempt, was.why)
+        self._told_silence = False
+        why = self._starts_over if was.link is Link.STALE else was.why
+        self.connection = Connection(was.link, now, was.attempt, why, sent_at=self._sent_at(message))
         return [self.connection]
+
+    def _sent_at(self, message: pb.WatchEventsResponse) -> datetime | None:
+        """Return when the server sent a message; where it does not say, what it said last."""
+        return message.sent_at.ToDatetime(timezone.utc) if message.HasField("sent_at") else self.connection.sent_at
 
     def _whole(self, message: pb.WatchEventsResponse) -> Snapshot:
         """Return the snapshot of the pages that came."""

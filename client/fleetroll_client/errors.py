@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 import grpc
+import grpc.aio
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
@@ -23,6 +24,10 @@ _BY_STATUS = {
     grpc.StatusCode.DEADLINE_EXCEEDED: (Code.UNAVAILABLE, "the server did not answer in time; try again"),
     grpc.StatusCode.UNIMPLEMENTED: (Code.UNIMPLEMENTED, "the server is of another version"),
 }
+
+CLOSED = "the connection was closed here"
+_SAYS_CLOSED = ("Channel is", "Cannot invoke RPC")
+"""How gRPC's errors without a type of their own begin, with and without asyncio, where a channel is closed."""
 
 
 class ServerRefusedError(RequestError):
@@ -71,14 +76,25 @@ def from_rpc_error(error: grpc.RpcError) -> ServerRefusedError:
     )
 
 
+def was_closed(error: Exception) -> bool:
+    """Tell whether gRPC means, by an error that is none of a call, that its channel is closed."""
+    return str(error).startswith(_SAYS_CLOSED)
+
+
 @contextmanager
 def translate() -> Iterator[None]:
     """Turn gRPC errors of the body into :class:`ServerRefusedError`.
 
     Raises:
-        ServerRefusedError: the server refused the call or could not be reached.
+        ServerRefusedError: the server refused the call or could not be reached, or the connection was closed here.
     """
     try:
         yield
     except grpc.RpcError as error:
         raise from_rpc_error(error) from error
+    except (grpc.aio.UsageError, ValueError) as error:
+        if not was_closed(error):
+            raise
+        status = grpc.StatusCode.UNAVAILABLE
+        remedy = "connect anew"
+        raise ServerRefusedError(CLOSED, status=status, code=Code.UNAVAILABLE, remedy=remedy, details={}) from error

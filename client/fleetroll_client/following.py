@@ -123,10 +123,14 @@ def follow_blocking(
     while True:
         course.opened()
         stream, why = _BlockingStream(client, _from(request, course)), ""
+        heard: Heard = Quiet.END
         try:
             while not why:
-                updates, why = _step(course, stream.next(course.patience_seconds))
+                heard = stream.next(course.patience_seconds)
+                updates, why = _step(course, heard)
                 yield from updates
+            if heard is Quiet.NOTHING:
+                client.renew()
         finally:
             stream.close()
         yield course.lost(why, random.random())  # noqa: S311 (spreads load; guards nothing)

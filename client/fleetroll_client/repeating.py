@@ -8,6 +8,9 @@
 3. :data:`REPEATS` times at most, within the call's own ``timeout``, after waits of which half is left to chance. A
    channel whose connection broke refuses calls by itself for a second or so: without the other half all repeats could
    fall into it.
+4. A call whose connection was left (``renew()`` of its client) is repeated over the next one, by the same rules. With
+   asyncio it does not wait for its end on the old one, and has all repeats again. What was not sent yet goes over the
+   next one whatever it is.
 
 gRPC's own retry policy is not used: it goes by method and status alone. It can neither tell a request with a key from
 one without, nor a refused connection from a server that said no; and the channel's options turn it off.
@@ -23,7 +26,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import grpc
 import grpc.aio
 
-from fleetroll_client.errors import words_of
+from fleetroll_client.errors import CLOSED, was_closed, words_of
 from fleetroll_common.values.backoff import full_jitter
 
 if TYPE_CHECKING:
@@ -76,21 +79,42 @@ class _Clock:
         return None if self._ends_at is None else max(0.0, self._ends_at - time.monotonic())
 
 
+class Lines:
+    """The calls of the connection that is not left, for those that go on from another: by service and name."""
+
+    def __init__(self) -> None:
+        """Begin without one."""
+        self._calls: dict[str, Any] = {}
+
+    def go_over(self, *stubs: object) -> None:
+        """Let calls go over the connection of these stubs from now on."""
+        self._calls = {
+            f"{type(stub).__name__.removesuffix('Stub')}/{name}": call
+            for stub in stubs
+            for name, call in vars(stub).items()
+        }
+
+    def call(self, path: str) -> Any:  # noqa: ANN401 (gRPC's own)
+        """Return the call ``Service/Name``, whatever package is before it."""
+        return self._calls[path.rpartition(".")[2]]
+
+
 class _Repeating:
     """One call of a stub, repeated where it may be; ``future`` and ``with_call`` are gRPC's own, and are not."""
 
-    def __init__(self, call: grpc.UnaryUnaryMultiCallable[Any, Any], method: str) -> None:
+    def __init__(self, call: grpc.UnaryUnaryMultiCallable[Any, Any], path: str, lines: Lines) -> None:
         self._call = call
-        self._method = method
+        self._path = path
+        self._lines = lines
 
     def __call__(self, request: object, timeout: float | None = None, **options: Any) -> Any:  # noqa: ANN401 (gRPC's own)
         """Make the call, and make it again where that is allowed."""
         clock, repeat = _Clock(timeout), 0
         while True:
             try:
-                return self._call(request, timeout=clock.left, **options)
+                return self._lines.call(self._path)(request, timeout=clock.left, **options)
             except grpc.RpcError as error:
-                if not (may_repeat(self._method, request) and was_not_answered(cast("grpc.Call", error))):
+                if not (may_repeat(self._path, request) and was_not_answered(cast("grpc.Call", error))):
                     raise
                 wait = wait_before(repeat, clock.left, random.random())  # noqa: S311 (spreads load; guards nothing)
                 if wait is None:
@@ -103,19 +127,29 @@ class _Repeating:
         return getattr(self._call, name)
 
 
-def repeating(stub: Stub) -> Stub:
-    """Let the calls of a stub without asyncio be repeated where they may be.
+def repeating(stub: Stub, lines: Lines) -> Stub:
+    """Let the calls of a stub without asyncio be repeated where they may be, each time over the newest of ``lines``.
 
     An interceptor would do the same, but hands on arguments that the doubles of ``grpc_testing`` do not take.
     """
+    service = type(stub).__name__.removesuffix("Stub")
     for method, call in list(vars(stub).items()):
         if isinstance(call, grpc.UnaryUnaryMultiCallable):
-            setattr(stub, method, _Repeating(call, method))
+            setattr(stub, method, _Repeating(call, f"{service}/{method}", lines))
     return stub
 
 
 class AsyncRepeating(grpc.aio.UnaryUnaryClientInterceptor):
-    """Repeats on a channel of asyncio."""
+    """Repeats on a channel of asyncio, and over the newest of ``lines`` once this channel was left."""
+
+    def __init__(self, lines: Lines) -> None:
+        """Begin with a channel that is in use."""
+        self._lines = lines
+        self._left = asyncio.Event()
+
+    def leave(self) -> None:
+        """Send onward what may go over another channel. There MUST be another one already."""
+        self._left.set()
 
     async def intercept_unary_unary(
         self,
@@ -124,19 +158,65 @@ class AsyncRepeating(grpc.aio.UnaryUnaryClientInterceptor):
         request: Any,  # noqa: ANN401 (any message)
     ) -> Any:  # noqa: ANN401
         """Make the call, and make it again where that is allowed."""
-        if not may_repeat(client_call_details.method, request):
-            return await continuation(client_call_details, request)
         clock, repeat = _Clock(client_call_details.timeout), 0
         while True:
             details = client_call_details._replace(timeout=clock.left)  # type: ignore[attr-defined]  # a named tuple
-            call = await continuation(details, request)
+            if self._left.is_set():
+                return self._onward(details, request)
+            call = await _sent(continuation, details, request)
+            if not may_repeat(details.method, request):
+                return call
+            if not await self._ends_here(call):
+                call.cancel()
+                continue
             if await call.code() is not grpc.StatusCode.UNAVAILABLE:
                 return call
+            if not was_not_answered(cast("grpc.Call", await _failure(call))):
+                return call
+            if self._left.is_set():
+                continue
             wait = wait_before(repeat, clock.left, random.random())  # noqa: S311 (spreads load; guards nothing)
-            if wait is None or not was_not_answered(cast("grpc.Call", await _failure(call))):
+            if wait is None:
                 return call
             await asyncio.sleep(wait)
             repeat += 1
+
+    async def _ends_here(self, call: Any) -> bool:  # noqa: ANN401
+        """Wait for the end of a call; False when the channel is left before."""
+        waits = {asyncio.ensure_future(call.code()), asyncio.ensure_future(self._left.wait())}
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+        return bool(call.done())
+
+    def _onward(self, details: grpc.aio.ClientCallDetails, request: object) -> Any:  # noqa: ANN401
+        """Begin the call over the newest channel."""
+        method: str | bytes = details.method
+        call = self._lines.call(method.decode("ascii") if isinstance(method, bytes) else method)
+        return call(
+            request,
+            timeout=details.timeout,
+            metadata=details.metadata,
+            credentials=details.credentials,
+            wait_for_ready=details.wait_for_ready,
+        )
+
+
+async def _sent(continuation: Callable[[Any, Any], Any], details: object, request: object) -> Any:  # noqa: ANN401
+    """Begin a call.
+
+    Raises:
+        AioRpcError: the channel is closed; gRPC says that by an error that is none of a call.
+    """
+    try:
+        return await continuation(details, request)
+    except grpc.aio.UsageError as error:
+        if not was_closed(error):
+            raise
+        nothing = grpc.aio.Metadata()
+        raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, nothing, nothing, CLOSED) from error
 
 
 async def _failure(call: Any) -> grpc.aio.AioRpcError:  # noqa: ANN401

@@ -62,6 +62,8 @@ class Changed:
 class Resynced:
     """The server can't go on from where the follower was. What is known is old until the snapshot that follows.
 
+    The link is STALE from then on, and LIVE again with that snapshot.
+
     Events between the last update and that snapshot are not handed over: ``ListEvents`` has them.
 
     Attributes:
@@ -81,7 +83,7 @@ class Link(str, Enum):
     LIVE = "live"
     """What was handed over is what stands."""
     STALE = "stale"
-    """The stream is open, but nothing is heard."""
+    """The stream is open, but the server starts over: what was handed over is old until its snapshot is whole."""
     RECONNECTING = "reconnecting"
     """The stream ended, or was given up; another try follows."""
 
@@ -96,6 +98,8 @@ class Connection:
         attempt: number of the try that is to come or under way since the connection was live; 0 while it is.
         why: why it is not live, in words that a terminal may show, at most 200 characters; empty while it is.
         retry_seconds: until that try; 0 while there is nothing to wait for.
+        sent_at: when the server sent what was heard last, by its own clock, in UTC; None where it never said. Together
+            with ``heard_at`` it tells how the clocks differ.
     """
 
     link: Link
@@ -103,6 +107,7 @@ class Connection:
     attempt: int = 0
     why: str = ""
     retry_seconds: float = 0.0
+    sent_at: datetime | None = None
 
     @property
     def live(self) -> bool:

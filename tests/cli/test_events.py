@@ -13,6 +13,7 @@ from fleetroll.v1 import events_pb2 as pb
 from fleetroll_cli import events
 from fleetroll_cli.events import line_of
 from fleetroll_cli.exits import Exit
+from fleetroll_cli.output import json_line
 from fleetroll_client import course, repeating
 from tests.cli.commands import Commands
 from tests.client.test_errors import PEM
@@ -77,10 +78,11 @@ def test_hostile_words_can_not_steer_the_terminal_or_make_lines() -> None:
     assert len(line) < 1000
 
 
-def test_a_code_of_a_newer_server_is_a_number() -> None:
-    made = event(1)
-    made.MergeFromString(b"\x48\xb9\x60")  # field 9, code = 12345
-    assert "12345" in line_of(made)
+def test_a_code_and_a_state_of_a_newer_server_are_numbers() -> None:
+    newer: Any = 12345
+    made = event(1, code=newer, attempt_state=newer)
+    assert line_of(made) == "2030-01-02 03:04:05Z  agent.online      agent-1  12345  12345"
+    assert json.loads(json_line(made))["attempt_state"] == 12345
 
 
 def test_what_happened_is_listed_with_the_newest_last(server: Answering, commands: Commands) -> None:
@@ -146,6 +148,7 @@ def test_following_a_host_leaves_others_out(server: Answering, commands: Command
         server.answer("AgentsService", "GetAgent", agent)
         _, call = server.stream("EventsService", "WatchEvents")
         call.send_response(SNAPSHOT)
+        assert server.answer("EventsService", "ListEvents", listed()).agent_id == "agent-2"
         other = event(2)
         other.agent_id = "agent-2"
         call.send_response(batch(b"d", event(1), other))
@@ -197,6 +200,112 @@ def test_a_line_that_breaks_over_the_list_of_what_was_missed_ends_nothing_and_lo
     ended = run(commands, play, "--follow", "--last", "2", "--json")
     documents = [json.loads(line) for line in ended.out.splitlines()]
     assert [each["id"] for each in documents] == ["e2", "e3", "e4"]
+
+
+def resync(reason: str = "slow", **values: Any) -> pb.WatchEventsResponse:
+    return pb.WatchEventsResponse(resync=pb.Resync(reason=reason, **values))
+
+
+def printed(ended: Ended) -> list[str]:
+    return [json.loads(line)["id"] for line in ended.out.splitlines()]
+
+
+def test_with_none_of_the_newest_a_resync_lists_what_happened_since_the_start_alone(
+    server: Answering, commands: Commands
+) -> None:
+    def play() -> None:
+        _, call = server.stream("EventsService", "WatchEvents")
+        call.send_response(SNAPSHOT)
+        assert server.answer("EventsService", "ListEvents", listed(3, cursor=b"n")).page.size == 1
+        call.send_response(resync())
+        call.send_response(SNAPSHOT)
+        server.answer("EventsService", "ListEvents", listed(5, 4, 3, 2, 1))
+        call.send_response(batch(b"d", event(6)))
+        commands.wait_for("e6")
+        call.terminate((), *REVOKED)
+
+    assert printed(run(commands, play, "--follow", "--last", "0", "--json")) == ["e4", "e5", "e6"]
+
+
+def test_where_nothing_had_happened_at_the_start_all_of_it_is_new(server: Answering, commands: Commands) -> None:
+    def play() -> None:
+        _, call = server.stream("EventsService", "WatchEvents")
+        call.send_response(SNAPSHOT)
+        server.answer("EventsService", "ListEvents", listed())
+        call.send_response(resync())
+        call.send_response(SNAPSHOT)
+        server.answer("EventsService", "ListEvents", listed(2, 1))
+        commands.wait_for("e2")
+        call.terminate((), *REVOKED)
+
+    assert printed(run(commands, play, "--follow", "--last", "0", "--json")) == ["e1", "e2"]
+
+
+@pytest.mark.parametrize("last", ["0", "1"])
+def test_what_is_told_while_the_list_can_not_be_had_is_printed_in_its_order(
+    server: Answering, commands: Commands, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    monkeypatch.setattr(repeating, "REPEATS", 0)
+
+    def play() -> None:
+        _, call = server.stream("EventsService", "WatchEvents")
+        call.send_response(SNAPSHOT)
+        for _ in ("with the snapshot", "with the word that it is live"):
+            server.answer("EventsService", "ListEvents", None, (grpc.StatusCode.UNAVAILABLE, "connection reset"))
+        call.send_response(batch(b"d", event(3), event(4)))
+        server.answer("EventsService", "ListEvents", listed(4, 3, 2, 1))
+        call.send_response(batch(b"e", event(5)))
+        commands.wait_for("e5")
+        call.terminate((), *REVOKED)
+
+    expected = ["e2", "e3", "e4", "e5"]
+    assert printed(run(commands, play, "--follow", "--last", last, "--json")) == expected[1 - int(last) :]
+
+
+def at(number: int, when: str, name: str) -> pb.Event:
+    made = pb.Event(id=f"e{number}", kind="agent.online", agent_id=name)
+    made.occurred_at.FromJsonString(when)
+    return made
+
+
+@pytest.mark.parametrize("last", ["0", "2"])
+def test_a_log_that_was_replaced_is_followed_from_when_the_old_one_was_heard_last(
+    server: Answering, commands: Commands, last: str
+) -> None:
+    """Its ids come again for other events, and what both logs have was printed before."""
+    old = [at(2, "2030-01-02T03:00:02Z", "old-2"), at(1, "2030-01-02T03:00:01Z", "old-1")]
+    told = batch(b"d", at(3, "2030-01-02T03:00:03Z", "gone"))
+    told.sent_at.FromJsonString("2030-01-02T03:00:04Z")
+    new = [at(4, "2030-01-02T03:01:01Z", "new-4"), at(3, "2030-01-02T03:01:00Z", "new-3")]
+    again = pb.WatchEventsResponse()
+    again.CopyFrom(SNAPSHOT)
+    again.sent_at.FromJsonString("2030-01-02T03:01:02Z")
+
+    def play() -> None:
+        _, call = server.stream("EventsService", "WatchEvents")
+        call.send_response(SNAPSHOT)
+        server.answer("EventsService", "ListEvents", pb.ListEventsResponse(events=old))
+        call.send_response(told)
+        commands.wait_for("gone")
+        call.send_response(resync("the cursor is ahead of the database", log_replaced=True))
+        call.send_response(again)
+        server.answer("EventsService", "ListEvents", pb.ListEventsResponse(events=[*new, *old]))
+        call.send_response(batch(b"e", at(5, "2030-01-02T03:01:03Z", "new-5")))
+        commands.wait_for("new-5")
+        call.send_response(resync())
+        call.send_response(again)
+        newest = [at(6, "2030-01-02T03:01:04Z", "new-6"), at(5, "2030-01-02T03:01:03Z", "new-5")]
+        server.answer("EventsService", "ListEvents", pb.ListEventsResponse(events=[*newest, *new, *old]))
+        commands.wait_for("new-6")
+        call.terminate((), *REVOKED)
+
+    ended = run(commands, play, "--follow", "--last", last, "--json")
+    names = [json.loads(line)["agent_id"] for line in ended.out.splitlines()]
+    assert names == [*["old-1", "old-2"][: int(last)], "gone", "new-3", "new-4", "new-5", "new-6"]
+    assert ended.err.splitlines()[:2] == [
+        "the server starts over: the cursor is ahead of the database",
+        "its log is another one: ids of events come again for others",
+    ]
 
 
 def test_more_than_is_looked_for_is_said(

@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from fleetroll.v1 import events_pb2 as pb
-from fleetroll.v1 import rollouts_pb2
+from fleetroll.v1 import rollouts_pb2, types_pb2
 from fleetroll_cli import following
 from fleetroll_cli.exits import Exit
 from fleetroll_client import AdminClient, Endpoint, course, repeating
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 RUNNING = rollouts_pb2.Rollout(id="r1", version="1.1.0", state=rollouts_pb2.ROLLOUT_STATE_RUNNING)
 PAUSED = rollouts_pb2.Rollout(id="r1", version="1.1.0", state=rollouts_pb2.ROLLOUT_STATE_PAUSED)
 HALTED = rollouts_pb2.Rollout(id="r1", version="1.1.0", state=rollouts_pb2.ROLLOUT_STATE_HALTED)
+NEWER: Any = 99
+"""A value that only a newer server knows."""
 OTHER = rollouts_pb2.Rollout(id="r2", version="1.1.0", state=rollouts_pb2.ROLLOUT_STATE_COMPLETED)
 
 
@@ -169,3 +171,74 @@ def test_a_start_that_is_watched_goes_on_by_what_the_server_tells(server: Answer
     ended = run(told, play, "rollout", "start", "--watch", "--json")
     assert ended.code == Exit.HALTED
     assert json.loads(ended.out)["rollout"]["state"] == "ROLLOUT_STATE_HALTED"
+
+
+def newer(*, ended: bool = False) -> rollouts_pb2.Rollout:
+    """A rollout in a state that only a newer server knows."""
+    made = rollouts_pb2.Rollout(id="r1", version="1.1.0", state=NEWER)
+    if ended:
+        made.ended_at.FromJsonString("2030-01-02T03:04:05Z")
+    return made
+
+
+def test_a_state_that_only_a_newer_server_knows_is_a_number_and_watching_goes_on(
+    server: Answering, told: Commands
+) -> None:
+    def play() -> None:
+        _, call = stream(server)
+        for message in (snapshot(newer()), changed(newer()), changed(RUNNING), changed(HALTED)):
+            call.send_response(message)
+
+    ended = run(told, play, "rollout", "watch", "r1")
+    assert ended.code == Exit.HALTED
+    assert [line.split()[-1] for line in ended.out.splitlines()] == ["99", "RUNNING", "HALTED"]
+    assert ended.err == "r1 is in state 99, which only a newer fleetroll knows: watching goes on\n"
+
+
+@pytest.mark.parametrize("json_option", [(), ("--json",)])
+def test_an_end_that_only_a_newer_server_knows_has_no_exit_code_of_another(
+    server: Answering, told: Commands, json_option: tuple[str, ...]
+) -> None:
+    def play() -> None:
+        stream(server)[1].send_response(snapshot(newer(ended=True)))
+
+    def ask() -> None:
+        stream(server)[1].terminate((), grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
+        server.answer("RolloutsService", "GetRollout", rollouts_pb2.GetRolloutResponse(rollout=newer(ended=True)))
+
+    by_telling = run(told, play, "rollout", "watch", "r1", *json_option)
+    assert by_telling == run(told, ask, "rollout", "watch", "r1", *json_option)
+    assert by_telling.code == Exit.ERROR
+    assert by_telling.err == "r1 ended in state 99, which only a newer fleetroll knows\n"
+    if json_option:
+        assert json.loads(by_telling.out)["rollout"]["state"] == 99
+    else:
+        assert by_telling.out.split()[-1] == "99"
+
+
+@pytest.mark.parametrize("json_option", [(), ("--json",)])
+def test_whatever_only_a_newer_server_knows_is_shown_as_a_number(
+    server: Answering, told: Commands, json_option: tuple[str, ...]
+) -> None:
+    why = types_pb2.Decision(code=NEWER)
+    shown = newer()
+    shown.state_decision.CopyFrom(why)
+    shown.late.CopyFrom(rollouts_pb2.LateHosts(left=2, stopped=why))
+    shown.waves.add(number=1, state=NEWER, counts=[rollouts_pb2.StateCount(state=NEWER, hosts=7)])
+    host = rollouts_pb2.RolloutHost(name="web", attempt=types_pb2.Attempt(state=NEWER, code=NEWER), waiting=NEWER)
+
+    def play() -> None:
+        server.answer("RolloutsService", "GetRollout", rollouts_pb2.GetRolloutResponse(rollout=shown))
+        server.answer("RolloutsService", "ListRolloutHosts", rollouts_pb2.ListRolloutHostsResponse(hosts=[host]))
+
+    ended = run(told, play, "rollout", "show", "r1", *json_option)
+    assert (ended.code, ended.err) == (Exit.OK, "")
+    if json_option:
+        assert json.loads(ended.out)["rollout"]["waves"][0]["state"] == 99
+        return
+    head, late, wave, *_, row = ended.out.splitlines()
+    assert head.split()[-2:] == ["99", "99"]
+    assert late.endswith("not offered any more  99"), "and nobody is told what to do about it"
+    assert wave.startswith("wave 1  99 ")
+    assert "7 99" in wave
+    assert row.split() == ["web", "0", "99", "99"]

@@ -13,9 +13,11 @@ import signal, sys, time
 from fleetroll_cli.interrupting import end_when_interrupted
 {before}
 end_when_interrupted()
-print("on", flush=True)
+words = ["on"]
 while True:
     try:
+        while words:
+            print(words.pop(), flush=True)
         time.sleep(60)
     except KeyboardInterrupt:
         print("in vain", flush=True)

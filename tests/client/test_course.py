@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -65,7 +66,7 @@ def test_a_snapshot_is_handed_over_whole_and_only_then_it_is_live() -> None:
     assert isinstance(snapshot, Snapshot)
     assert [agent.id for agent in snapshot.agents] == ["a", "b"]
     assert (snapshot.cursor, snapshot.sent_at) == (b"c1", SENT)
-    assert connection == Connection(Link.LIVE, 2)
+    assert connection == Connection(Link.LIVE, 2, sent_at=SENT)
     assert course.cursor == b"c1"
 
 
@@ -90,7 +91,7 @@ def test_changes_come_as_they_are_with_their_cursor() -> None:
     )  # fmt: skip
     changed, connection = course.take(message(b"d", changes=said), 3)
     assert changed == Changed(b"d", SENT, tuple(said.events), (rollout,), (switch,), tuple(said.agents), (host,))
-    assert connection == Connection(Link.LIVE, 3)
+    assert connection == Connection(Link.LIVE, 3, sent_at=SENT)
     assert course.cursor == b"d"
 
 
@@ -109,10 +110,19 @@ def test_a_resync_keeps_the_cursor_until_its_snapshot_is_whole() -> None:
 
 def test_a_sign_of_life_moves_the_cursor_and_says_nothing_else() -> None:
     course = live()
-    assert course.take(alive(b"d"), 5) == [Connection(Link.LIVE, 5)]
+    assert course.take(alive(b"d"), 5) == [Connection(Link.LIVE, 5, sent_at=SENT)]
     assert course.cursor == b"d"
-    assert course.take(message(b"e"), 6) == [Connection(Link.LIVE, 6)], "a kind of a newer server"
+    assert course.take(message(b"e"), 6) == [Connection(Link.LIVE, 6, sent_at=SENT)], "a kind of a newer server"
     assert course.cursor == b"e"
+
+
+def test_a_sign_of_life_before_the_first_snapshot_makes_nothing_whole() -> None:
+    """A server may say that it is there while it reads what stands."""
+    course = Course()
+    course.opened()
+    assert links(course.take(alive(b"x"), 1)) == [Link.CONNECTING]
+    assert course.cursor == b""
+    assert links(course.take(page("a", cursor=b"c"), 2)) == [Link.LIVE]
 
 
 def test_a_sign_of_life_within_a_snapshot_makes_nothing_whole() -> None:
@@ -130,6 +140,14 @@ def test_changes_within_a_snapshot_break_the_contract() -> None:
     with pytest.raises(BrokenContractError):
         course.take(changes(b"x", "e1"), 2)
     assert course.cursor == b""
+
+
+def test_changes_where_a_snapshot_is_owed_break_the_contract() -> None:
+    course = live()
+    course.take(resync(), 1)
+    with pytest.raises(BrokenContractError):
+        course.take(changes(b"x", "e1"), 2)
+    assert course.cursor == b"c"
 
 
 def test_silence_of_a_live_stream_ends_it() -> None:
@@ -150,6 +168,44 @@ def test_a_first_snapshot_is_waited_for_longer() -> None:
     assert "30 s" in course.given_up()
 
 
+def test_what_is_known_is_old_from_a_resync_until_its_snapshot_is_whole() -> None:
+    course = live()
+    resynced, connection = course.take(resync("too\x1b slow" + "x" * 300), 7)
+    assert isinstance(resynced, Resynced)
+    assert isinstance(connection, Connection)
+    assert (connection.link, connection.heard_at, connection.attempt) == (Link.STALE, 7, 0)
+    assert connection.why.startswith("a snapshot is awaited: too\\x1b slow")
+    assert len(connection.why) <= 201
+    for said in (alive(b""), page("a"), alive(b""), page("b")):
+        assert course.take(said, 8) == [replace(connection, heard_at=8)]
+    assert links(course.take(page(cursor=b"d"), 9)) == [Link.LIVE]
+
+
+def test_a_resync_of_a_stream_that_came_back_is_of_the_same_try() -> None:
+    course = live()
+    course.lost("cut", 0.5)
+    course.lost("cut", 0.5)
+    course.opened()
+    connection = course.take(resync(), 7)[1]
+    assert isinstance(connection, Connection)
+    assert (connection.link, connection.attempt, connection.retry_seconds) == (Link.STALE, 2, 0)
+
+
+def test_the_servers_clock_is_told_with_every_sign_of_life_that_says_it() -> None:
+    course = Course()
+    assert course.connection.sent_at is None
+    course.opened()
+    course.take(pb.WatchEventsResponse(snapshot=pb.Snapshot()), 1)
+    assert course.connection.sent_at is None, "it was never said"
+    course.take(page("a"), 2)
+    assert course.connection.sent_at == SENT
+    later = message(b"c", alive=pb.Alive())
+    later.sent_at.FromDatetime(SENT + timedelta(seconds=2))
+    course.take(page(cursor=b"c"), 3)
+    assert course.take(later, 5) == [Connection(Link.LIVE, 5, sent_at=SENT + timedelta(seconds=2))]
+    assert course.lost("cut", 0.5).sent_at == SENT + timedelta(seconds=2), "what was heard last, as heard_at is"
+
+
 def test_silence_before_a_new_snapshot_is_told_and_borne_for_a_while() -> None:
     course = live()
     course.take(resync(), 7)
@@ -158,9 +214,21 @@ def test_silence_before_a_new_snapshot_is_told_and_borne_for_a_while() -> None:
     assert told is not None
     assert links(told) == [Link.STALE]
     assert course.connection.heard_at == 7
+    assert course.connection.why == "nothing heard for 5 s; a snapshot is awaited"
     assert course.patience_seconds == 25
     assert course.silent() is None
     assert "30 s" in course.given_up()
+
+
+def test_a_page_after_silence_is_told_and_the_next_one_has_all_its_time() -> None:
+    course = live()
+    course.take(resync("why"), 7)
+    course.silent()
+    course.take(page("a"), 20)
+    assert course.connection.why == "a snapshot is awaited: why"
+    assert course.patience_seconds == 5
+    assert links(course.silent() or []) == [Link.STALE]
+    assert course.patience_seconds == 25
 
 
 def test_a_stream_that_comes_back_from_silence_is_live_again() -> None:
@@ -182,7 +250,7 @@ def test_what_is_lost_is_told_with_the_number_of_tries_and_since_when() -> None:
     assert first.silent_seconds(12) == 3
     assert course.lost("again", 0.5).attempt == 2
     course.opened()
-    assert course.take(alive(b"e"), 20) == [Connection(Link.LIVE, 20)]
+    assert course.take(alive(b"e"), 20) == [Connection(Link.LIVE, 20, sent_at=SENT)]
 
 
 def test_waits_double_up_to_their_bound_with_jitter() -> None:

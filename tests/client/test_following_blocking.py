@@ -6,13 +6,13 @@ import asyncio
 import queue
 import threading
 import time
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
 
-from fleetroll.v1 import events_pb2
+from fleetroll.v1 import events_pb2, server_info_pb2
 from fleetroll_client import AdminClient, Endpoint, Link, Patience, ServerRefusedError, Snapshot, follow_blocking
 from tests.client.test_course import alive, changes, page, resync
 from tests.client.test_errors import PEM
@@ -21,6 +21,8 @@ from tests.faults.proxy import Proxy
 from tests.faults.testing_channel import NOBODY, Answering
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from tests.faults.worlds import World
 
 HASTE = Patience(silent_seconds=0.2, snapshot_seconds=0.4, first_wait_seconds=0.001, longest_wait_seconds=0.001)
@@ -100,7 +102,7 @@ def test_silence_before_a_snapshot_is_told_first(server: Answering) -> None:
     call.send_response(alive(b"c"))
     call.send_response(resync())
     told = followed.result(20)
-    assert [getattr(each, "link", None) for each in told[3:]] == [Link.LIVE, Link.STALE, Link.RECONNECTING]
+    assert [getattr(each, "link", None) for each in told[3:]] == [Link.STALE, Link.STALE, Link.RECONNECTING]
 
 
 @pytest.mark.parametrize(
@@ -171,37 +173,57 @@ def test_a_slow_program_finds_what_came_meanwhile(server: Answering) -> None:
     assert [each.link for each in followed.result(20)] == [Link.CONNECTING, Link.LIVE, Link.LIVE]
 
 
-async def test_no_event_of_a_real_server_is_lost_or_doubled(world: World) -> None:
+@asynccontextmanager
+async def following(world: World) -> AsyncIterator[tuple[Proxy, AdminClient, Follower]]:
+    """A follower in a thread, its client, and the line that both are on."""
     host, _, port = world.server.address.rpartition(":")
     follower, ended = Follower(), threading.Event()
     loop = asyncio.get_running_loop()
 
-    def work(endpoint: Endpoint) -> None:
-        with AdminClient(endpoint) as client:
-            request = events_pb2.WatchEventsRequest(subjects=ALL)
-            with closing(follow_blocking(client, request, QUICK)) as updates:
-                for update in updates:
-                    if ended.is_set():
-                        return
-                    loop.call_soon_threadsafe(follower.take, update)
+    def work(client: AdminClient) -> None:
+        request = events_pb2.WatchEventsRequest(subjects=ALL)
+        with closing(follow_blocking(client, request, QUICK)) as updates:
+            for update in updates:
+                if ended.is_set():
+                    return
+                loop.call_soon_threadsafe(follower.take, update)
 
     async with Proxy.to(host, int(port)) as proxy:
-        endpoint = Endpoint(f"127.0.0.1:{proxy.port}", world.services.ca_pem, world.stock.token)
-        task = asyncio.create_task(asyncio.to_thread(work, endpoint))
-        try:
-            await follower.until(lambda: follower.live)
-            before = await log(world)
-            for name in ("host-1", "host-2", "host-3"):
-                await world.online(name)
-                proxy.cut()
-                await world.drop(name)
-                await world.online(name)
-            await world.roll("host-1", "host-2")
-            expected = (await log(world))[len(before) :]
-            await follower.until(lambda: [event.id for event in follower.events][-1:] == expected[-1:])
-            assert [event.id for event in follower.events] == expected
-            assert follower.snapshots == 1
-            assert Link.RECONNECTING in follower.was
-        finally:
-            ended.set()
-            await task
+        endpoint = Endpoint(proxy.address, world.services.ca_pem, world.stock.token)
+        with AdminClient(endpoint) as client:
+            task = asyncio.create_task(asyncio.to_thread(work, client))
+            try:
+                await follower.until(lambda: follower.live)
+                yield proxy, client, follower
+            finally:
+                ended.set()
+                await task
+
+
+async def test_no_event_of_a_real_server_is_lost_or_doubled(world: World) -> None:
+    async with following(world) as (proxy, _, follower):
+        before = await log(world)
+        for name in ("host-1", "host-2", "host-3"):
+            await world.online(name)
+            proxy.cut()
+            await world.drop(name)
+            await world.online(name)
+        await world.roll("host-1", "host-2")
+        expected = (await log(world))[len(before) :]
+        await follower.until(lambda: [event.id for event in follower.events][-1:] == expected[-1:])
+        assert [event.id for event in follower.events] == expected
+        assert follower.snapshots == 1
+        assert Link.RECONNECTING in follower.was
+
+
+async def test_calls_do_not_wait_on_a_line_that_a_follower_has_left(world: World) -> None:
+    asked = server_info_pb2.GetServerInfoRequest()
+    async with following(world) as (proxy, client, follower):
+        await asyncio.to_thread(client.server_info.GetServerInfo, asked, timeout=20)
+        proxy.black_hole()
+        await follower.until(lambda: not follower.live)
+        proxy.heal()
+        await follower.until(lambda: follower.live)
+        before = proxy.accepted
+        await asyncio.to_thread(client.server_info.GetServerInfo, asked, timeout=20)
+        assert proxy.accepted == before + 1

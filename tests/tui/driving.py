@@ -106,7 +106,8 @@ def played() -> PlayedServer:
 
 def host(number: int, **values: object) -> Host:
     facts = {"online": True, "products": (Product("web", "1.0.0"),)} | values
-    return Host(f"ag-{number:05}", "eu", f"edge-{number:05}", **facts)  # type: ignore[arg-type]
+    facts = {"fleet_id": "eu"} | facts
+    return Host(f"ag-{number:05}", name=f"edge-{number:05}", **facts)  # type: ignore[arg-type]
 
 
 def console(server: Server | None = None, ticks: Ticks | None = None, **options: Any) -> ConsoleApp:

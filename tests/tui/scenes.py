@@ -156,7 +156,7 @@ def rollout() -> rollouts_pb2.Rollout:
             wave(4, "PENDING", ""),
         ],
         limits=rollouts_pb2.RolloutLimits(
-            max_concurrent=4, max_failed=3, failure_limit=0.02, min_sample=1, max_out=6, max_downloading=50
+            max_concurrent=4, max_failed=3, failure_limit=0.1, min_sample=1, max_out=6, max_downloading=50
         ),
         state_decision=decision("ana", at=NOW - 2500),
         started=decision("ana", "quarterly update", at=NOW - 2500),

@@ -13,7 +13,7 @@ from fleetroll_tui import convert
 from fleetroll_tui.model.updates import Changed, Lost, Stand
 from fleetroll_tui.model.values import Decision, Switch
 from tests.tui import scenes
-from tests.tui.driving import WIDE, Ticks, console, driven, played, press, seen, server_of, settle
+from tests.tui.driving import WIDE, Ticks, console, driven, host, played, press, seen, server_of, settle
 
 if TYPE_CHECKING:
     from fleetroll_tui.model.values import Rollout
@@ -160,6 +160,56 @@ async def test_two_presses_within_three_seconds_halt_the_fleet() -> None:
         ticks.at += 2.9
         await press(pilot, "H")
         assert server_of(app).asked == [("press", "eu-edge")]
+
+
+async def test_the_second_press_stops_what_the_first_one_named_wherever_the_cursor_is_by_then() -> None:
+    app = console(played())
+    other = replace(convert.rollout(scenes.rollout()), id="ro-other", fleet_id="us-prod")
+    async with driven(app) as pilot:
+        server_of(app).say(Changed(NOW, Stand(rollouts=(other,), hosts=(host(1, fleet_id="us-prod"),))))
+        await press(pilot, "2", "slash", *"fleet:eu-edge", "enter", "H")
+        assert "HALT fleet eu-edge" in seen(app).splitlines()[-1]
+        await press(pilot, "escape", "slash", *"fleet:us-prod", "enter")
+        assert "HALT fleet eu-edge" in seen(app).splitlines()[-1]
+        await press(pilot, "H")
+        assert server_of(app).asked == [("press", "eu-edge")]
+
+
+async def test_the_fleet_is_halted_from_the_help_too() -> None:
+    app = console(played())
+    async with driven(app) as pilot:
+        await press(pilot, "2", "question_mark", "H", "H")
+        assert server_of(app).asked == [("press", "eu-edge")]
+
+
+async def test_where_several_fleets_are_seen_a_decision_names_its_fleet() -> None:
+    app = console(played())
+    async with driven(app) as pilot:
+        await press(pilot, "2", "j", "enter", "c")
+        assert "Continue agent-0.9.1?" in seen(app)
+        await press(pilot, "n")
+        server_of(app).say(Changed(NOW, Stand(hosts=(host(1, fleet_id="us-prod"),))))
+        await settle(pilot)
+        await press(pilot, "c")
+        assert "Continue eu-edge/agent-0.9.1?" in seen(app)
+        await press(pilot, "n", "X", *"agent-0.9.1", "enter")
+        assert server_of(app).asked == [], "that name is not enough"
+        await press(pilot, "escape", "X", *"eu-edge/agent-0.9.1", "enter")
+        assert server_of(app).asked == [("cancel", scenes.HALTED)]
+
+
+async def test_a_stop_is_not_judged_by_what_may_be_old() -> None:
+    """Somebody else may have let it go on since."""
+    app = console(played())
+    paused = replace(convert.rollout(scenes.rollout()), state="paused", revision=10)
+    async with driven(app) as pilot:
+        server_of(app).say(Changed(NOW, Stand(rollouts=(paused,))))
+        await press(pilot, "2", "enter", "p")
+        assert server_of(app).asked == []
+        assert "it is paused already" in seen(app)
+        server_of(app).say(Lost("UNAVAILABLE", "refused", tries=1))
+        await press(pilot, "p")
+        assert server_of(app).asked == [("pause", scenes.ROLLOUT)]
 
 
 async def test_the_fleet_is_halted_from_a_dialog_too() -> None:

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 import pytest
 
 from fleetroll.v1 import agents_pb2, events_pb2, rollouts_pb2, types_pb2
 from fleetroll_client import Changed as FollowedChange
-from fleetroll_client import Resynced, Snapshot
+from fleetroll_client import Connection, Endpoint, Link, Resynced, Snapshot
 from fleetroll_common.values.errors import RequestError
 from fleetroll_tui import convert
+from fleetroll_tui.feed import live
 from fleetroll_tui.feed.journal import Entry, Journal, entries, line_of, message_of
+from fleetroll_tui.feed.live import PIECE, LiveServer
 from fleetroll_tui.feed.replay import Replay
-from fleetroll_tui.model.updates import Alive, Changed, Page, Resync
+from fleetroll_tui.model.updates import Alive, Changed, Lost, Page, Resync, Update
+from tests.client.test_errors import PEM
 from tests.tui import scenes
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from fleetroll_client import Update as Followed
+
+WHEN = scenes.snapshot().sent_at.ToDatetime(UTC)
 
 
 def test_the_recording_of_the_tests_is_what_the_scenes_make() -> None:
@@ -73,6 +83,113 @@ def test_what_a_follower_hands_over_is_recorded_as_messages() -> None:
     assert change is not None
     assert (len(change.changes.events), change.changes.rollouts[0].id) == (len(scenes.events()), scenes.ROLLOUT)
     assert message_of(Resynced("slow")) is None
+
+
+def told(monkeypatch: pytest.MonkeyPatch, *updates: Followed, journal: Journal | None = None) -> LiveServer:
+    """A real server's feed whose follower hands over these."""
+
+    async def follow(*_: object) -> AsyncIterator[Followed]:
+        for update in updates:
+            yield update
+
+    monkeypatch.setattr(live, "follow", follow)
+    return LiveServer(Endpoint("nobody:1", PEM), journal)
+
+
+async def seen(server: LiveServer) -> list[Update]:
+    """What the console is told, until the follower has no more."""
+    async with aclosing(server.watch()) as updates:  # type: ignore[type-var]  # it is a generator
+        found = [update async for update in updates]
+    await server.close()
+    return found
+
+
+async def test_the_link_is_told_as_the_follower_finds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = told(
+        monkeypatch,
+        Connection(Link.CONNECTING),
+        Connection(Link.LIVE, 1.0, sent_at=WHEN),
+        Connection(Link.LIVE, 2.0),
+        Connection(Link.RECONNECTING, 2.0, 3, "UNAVAILABLE: gone", 0.2),
+    )
+    assert await seen(server) == [
+        Alive(scenes.NOW),
+        Alive(0.0),
+        Lost("UNAVAILABLE", "UNAVAILABLE: gone", tries=3),
+    ]
+
+
+async def test_from_a_resync_until_its_snapshot_what_is_shown_is_told_to_be_old(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    why = "a snapshot is awaited: too slow"
+    server = told(
+        monkeypatch,
+        Resynced("too slow", log_replaced=True),
+        Connection(Link.STALE, 2.0, 0, why),
+        Connection(Link.STALE, 3.0, 0, why),
+        Snapshot(b"7", WHEN, agents=(scenes.agent(1),)),
+        Connection(Link.LIVE, 4.0, sent_at=WHEN),
+    )
+    old = Lost("RESYNC", why)
+    page = Page(scenes.NOW, convert.stand(scenes.snapshot().snapshot), last=True)
+    resync, first, second, whole, alive = await seen(server)
+    assert (resync, first, second, alive) == (Resync(0.0, "too slow", log_replaced=True), old, old, Alive(scenes.NOW))
+    assert isinstance(whole, Page)
+    assert whole.last
+    assert whole.stand.hosts[0] == next(host for host in page.stand.hosts if host.id == "ag-00001")
+
+
+async def test_things_that_are_handed_over_say_the_same_as_the_message_they_came_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = scenes.snapshot().snapshot
+    whole = Snapshot(b"7", WHEN, tuple(said.rollouts), tuple(said.kill_switches), tuple(said.agents), token=said.token)
+    hosts = tuple(entry.message.snapshot.rollout_hosts[0] for entry in scenes.recording() if entry.stream)[:1]
+    change = FollowedChange(
+        b"8", WHEN, tuple(scenes.events()), whole.rollouts, whole.kill_switches, whole.agents, hosts
+    )
+    messages = [message_of(whole), message_of(change)]
+    expected = [convert.update(message) for message in messages if message is not None]
+    assert [len(each.stand.hosts) for each in expected if isinstance(each, Page | Changed)] == [48, 48]
+    assert await seen(told(monkeypatch, whole, change)) == expected
+
+
+async def test_keys_are_taken_in_while_a_large_fleet_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    agents = tuple(agents_pb2.Agent(id=f"ag-{number}") for number in range(PIECE * 30))
+    server = told(monkeypatch, Snapshot(b"7", WHEN, agents=agents))
+    turns, reading = 0, asyncio.ensure_future(seen(server))
+    while not reading.done():
+        await asyncio.sleep(0)
+        turns += 1
+    (page,) = await reading
+    assert isinstance(page, Page)
+    assert [host.id for host in page.stand.hosts] == [agent.id for agent in agents]
+    assert turns >= 30
+
+
+async def test_what_is_seen_is_recorded_in_its_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "seen.jsonl"
+    updates: list[Followed] = [Snapshot(b"1", WHEN)]
+    updates += [FollowedChange(f"{number}".encode(), WHEN) for number in range(2, 30)]
+    updates.append(Resynced("slow"))
+    await seen(told(monkeypatch, *updates, journal=Journal(path)))
+    assert [entry.message.cursor for entry in entries(path)] == [f"{number}".encode() for number in range(1, 30)]
+
+
+async def test_a_large_fleet_is_recorded_in_pages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One line of all hosts would hold the program up."""
+    path, said = tmp_path / "seen.jsonl", scenes.snapshot().snapshot
+    agents = tuple(agents_pb2.Agent(id=f"ag-{number}") for number in range(2 * PIECE + 1))
+    whole = Snapshot(b"1", WHEN, tuple(said.rollouts), tuple(said.kill_switches), agents, token=said.token)
+    await seen(told(monkeypatch, whole, journal=Journal(path)))
+    pages = [entry.message for entry in entries(path)]
+    assert [(len(page.snapshot.agents), page.snapshot.last, page.cursor) for page in pages] == [
+        (PIECE, False, b""), (PIECE, False, b""), (1, True, b"1"),
+    ]  # fmt: skip
+    assert [agent.id for page in pages for agent in page.snapshot.agents] == [agent.id for agent in agents]
+    assert [len(page.snapshot.rollouts) for page in pages] == [len(said.rollouts), 0, 0]
+    assert [page.snapshot.HasField("token") for page in pages] == [True, False, False]
 
 
 async def test_a_recording_is_replayed_as_it_came(tmp_path: Path) -> None:

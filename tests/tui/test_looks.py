@@ -59,7 +59,8 @@ def test_contrast_is_what_wcag_says() -> None:
 
 def test_production_never_looks_like_staging() -> None:
     assert band_of("prod-eu") == "production"
-    assert band_of("Staging") == "staging"
+    for name in ("Staging", "fleet.devices.acme.com", "latest.example", "127.0.0.1:8443"):
+        assert band_of(name) == "other", "that something is no production is never guessed"
     assert band_of("production-test") == "production", "what may be production is shown as production"
     assert band_of("10.0.0.1:8443") == "other"
     assert len({band.behind for band in BANDS.values()}) == len(BANDS)

@@ -21,7 +21,7 @@ from fleetroll_tui.model.progress import (
     starts_on_resume,
     what_changed,
 )
-from fleetroll_tui.model.updates import Alive, Lost, Older, Resync
+from fleetroll_tui.model.updates import Alive, Lost, Older, Page, Resync, Stand
 from fleetroll_tui.model.values import Decision, Late, Limits, Rollout, Switch, Wave
 from fleetroll_tui.model.versions import parsed, versions_behind
 
@@ -61,8 +61,17 @@ def test_a_lost_connection_is_stale_at_once_and_counts_its_tries() -> None:
     assert link.words(22.0) == "stale 12 s, reconnecting (3)"
     link.take(Older(()), 22.0)
     assert link.stale(22.0), "an old event is no sign of life of the watch"
+
+
+def test_from_a_resync_until_its_snapshot_is_whole_it_is_stale() -> None:
+    link = Link(loaded=True)
+    link.take(Alive(0.0), 10.0)
     link.take(Resync(0.0, "slow"), 23.0)
-    assert link.words(24.0) == "stale 1 s, read anew", "live again with the last page: tests/tui/test_fresh.py"
+    link.take(Lost("RESYNC", "a snapshot is awaited: slow"), 23.0)
+    assert link.stale(23.0)
+    assert link.words(24.0) == "stale 1 s, read anew"
+    link.take(Page(0.0, Stand(), last=True), 25.0)
+    assert link.words(25.0) == "live 0.0 s"
 
 
 def test_a_server_that_never_answered_is_not_live() -> None:
@@ -107,8 +116,27 @@ def test_who_is_counted_in_no_state_is_pending() -> None:
 )
 def test_a_gate_is_close_when_the_next_bad_host_halts(bad: int, max_failed: int, close: bool, over: bool) -> None:
     at = wave(1, "open", 20, bad=bad, attempted=10)
-    found = gate(rollout("running", at, limits=Limits(max_failed=max_failed)), at)
+    found = gate(rollout("running", at, limits=Limits(max_failed=max_failed, failure_limit=0.5)), at)
     assert (found.close, found.over, found.rate) == (close, over, bad / 10)
+
+
+@pytest.mark.parametrize(
+    ("bad", "attempted", "close", "over"),
+    [(0, 1000, False, False), (5, 1000, False, False), (23, 1000, True, False), (30, 1000, False, True)],
+)
+def test_a_gate_is_measured_by_its_rate_too(bad: int, attempted: int, close: bool, over: bool) -> None:
+    """At 2 %: 23 of 1,000 are surely 1.6 % or more, 30 surely more than 2.2 %, which is what the server fails."""
+    at = wave(1, "open", 2000, bad=bad, attempted=attempted)
+    found = gate(rollout("running", at, limits=Limits(max_failed=100, failure_limit=0.02)), at)
+    assert (found.close, found.over) == (close, over)
+
+
+def test_who_was_offered_the_version_is_among_those_that_start() -> None:
+    """A resume lets them go at once: nobody may be told that nothing starts."""
+    paused = rollout("paused", wave(1, "open", 6, succeeded=1, staged=3, downloading=1, offered=1))
+    starts = starts_on_resume(paused)
+    assert (starts.waiting, starts.offered) == (5, 5)
+    assert starts.at_once == min(5, paused.limits.max_concurrent)
 
 
 def test_what_starts_is_bounded_by_the_room_that_is_left() -> None:

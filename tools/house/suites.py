@@ -2,6 +2,8 @@
 
 Usage: suites.py check | test | NAME...
 
+Beside the time stands how many processors were at work: a suite that has them all is bound by them, another waits.
+
 `check` is every gate, every test suite and the demonstration; `test` every test suite. A suite is one folder below
 tests/ that holds tests, found by looking, so that no folder is forgotten; that nothing was collected is a failure. The
 output of a gate is shown only when it fails. The exit status is 0 when all passed, 1 when something failed, 2 for a
@@ -11,6 +13,7 @@ name that does not exist.
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -71,10 +74,26 @@ def demo() -> Suite:
     return Suite("demo", (sys.executable, "-m", "tools.demo.main"), quiet=False)
 
 
-def run(suite: Suite) -> tuple[bool, float]:
-    """Run one suite; return whether it passed and how many seconds it took."""
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a suite ended, in how many seconds, of the clock and of processors."""
+
+    name: str
+    passed: bool
+    seconds: float
+    worked: float
+
+
+def _worked() -> float:
+    """Return the processor seconds of all children that have ended and were waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def run(suite: Suite) -> Result:
+    """Run one suite."""
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
-    begin = time.monotonic()
+    begin, worked = time.monotonic(), _worked()
     print(f"== {suite.name}", flush=True)
     output = subprocess.PIPE if suite.quiet else None
     done = subprocess.run(
@@ -82,7 +101,7 @@ def run(suite: Suite) -> tuple[bool, float]:
     )
     if suite.quiet and done.returncode:
         print(done.stdout.decode("utf-8", "replace"), flush=True)
-    return done.returncode == 0, time.monotonic() - begin
+    return Result(suite.name, done.returncode == 0, time.monotonic() - begin, _worked() - worked)
 
 
 def choose(names: list[str]) -> list[Suite]:
@@ -104,14 +123,17 @@ def choose(names: list[str]) -> list[Suite]:
 
 def main() -> int:
     """Run what was asked for, print a table of times, return the exit status."""
-    results = [(suite.name, *run(suite)) for suite in choose(sys.argv[1:])]
-    width = max((len(name) for name, _, _ in results), default=0)
+    results = [run(suite) for suite in choose(sys.argv[1:])]
+    width = max((len(each.name) for each in results), default=0)
     print()
-    for name, passed, seconds in results:
-        print(f"{name:<{width}}  {seconds:7.1f} s  {'ok' if passed else 'FAILED'}")
-    failed = sum(not passed for _, passed, _ in results)
-    total = sum(seconds for _, _, seconds in results)
-    print(f"{'total':<{width}}  {total:7.1f} s  {f'{failed} failed' if failed else 'ok'}")
+    for each in results:
+        at_work = each.worked / max(each.seconds, 0.001)
+        print(
+            f"{each.name:<{width}}  {each.seconds:7.1f} s  {at_work:4.1f} at work  {'ok' if each.passed else 'FAILED'}"
+        )
+    failed = sum(not each.passed for each in results)
+    total = sum(each.seconds for each in results)
+    print(f"{'total':<{width}}  {total:7.1f} s  {'':12}  {f'{failed} failed' if failed else 'ok'}")
     return 1 if failed or not results else 0
 
 

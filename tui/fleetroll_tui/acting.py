@@ -28,21 +28,27 @@ class Acting:
     """The deciding part of the app."""
 
     armed_at: float | None = None
-    armed_scope: str = ""
+    armed_scope: tuple[str, str] = ("", "")
+    """What the first press was about: the fleet's id, and in words."""
 
     @property
     def _app(self) -> ConsoleApp:
         return cast("ConsoleApp", self)
 
+    def title_of(self, rollout: Rollout) -> str:
+        """Return a rollout's name, with its fleet where several are seen: the same release may go to each."""
+        several = len([fleet for fleet, hosts in self._app.session.fleet.fleets.items() if hosts]) > 1
+        return f"{rollout.fleet_id}/{name_of(rollout)}" if several else name_of(rollout)
+
     def pause(self, rollout: Rollout) -> None:
         """Pause at once: no dialog."""
-        self._send(f"pause of {name_of(rollout)}", lambda: self._app.server.pause(rollout.id, REASON))
+        self._send(f"pause of {self.title_of(rollout)}", lambda: self._app.server.pause(rollout.id, REASON))
 
     def ask_continue(self, rollout: Rollout) -> None:
         """Show the evidence and ask."""
         self._ask(
             rollout,
-            f"Continue {name_of(rollout)}?",
+            f"Continue {self.title_of(rollout)}?",
             continue_lines(rollout),
             lambda: self._app.server.resume(rollout.id, rollout.revision, REASON),
         )
@@ -51,7 +57,7 @@ class Acting:
         """Show the evidence and ask."""
         self._ask(
             rollout,
-            f"Open the next wave of {name_of(rollout)}?",
+            f"Open the next wave of {self.title_of(rollout)}?",
             advance_lines(rollout),
             lambda: self._app.server.advance(rollout.id, rollout.revision, REASON),
         )
@@ -61,9 +67,10 @@ class Acting:
 
         def answered(typed: bool | None) -> None:  # noqa: FBT001 (the framework calls it so)
             if typed:
-                self._send(f"cancelling of {name_of(rollout)}", lambda: self._app.server.cancel(rollout.id, REASON))
+                self._send(f"cancelling of {name}", lambda: self._app.server.cancel(rollout.id, REASON))
 
-        dialog = TypeName(f"Cancel {name_of(rollout)}", cancel_lines(rollout), name_of(rollout))
+        name = self.title_of(rollout)
+        dialog = TypeName(f"Cancel {name}", cancel_lines(rollout), name)
         self._app.push_screen(dialog, answered)
 
     def _ask(
@@ -78,14 +85,17 @@ class Acting:
     # The kill switch.
 
     def press_halt(self, fleet_id: str, scope: str) -> None:
-        """Arm the kill switch of a fleet, "" for all; pressed again in time, press it."""
+        """Arm the kill switch of a fleet, "" for all; pressed again in time, press what was armed.
+
+        Where the cursor is by then is no matter: the line at the bottom says what the second press stops.
+        """
         now = self._app.session.ticks()
-        armed = self.armed_at is not None and now - self.armed_at <= ARMED_SECONDS and self.armed_scope == fleet_id
-        if not armed:
-            self.armed_at, self.armed_scope = now, fleet_id
+        if self.armed_at is None or now - self.armed_at > ARMED_SECONDS:
+            self.armed_at, self.armed_scope = now, (fleet_id, scope)
             return
         self.armed_at = None
-        self._send(f"kill switch of {scope}", lambda: self._app.server.press(fleet_id, REASON))
+        fleet, words = self.armed_scope
+        self._send(f"kill switch of {words}", lambda: self._app.server.press(fleet, REASON))
 
     def disarm_in_time(self) -> None:
         """Forget a first press that was not followed by a second."""

@@ -42,7 +42,9 @@ class Command:
         return ANYWHERE in self.places or place in self.places
 
 
-GROUPS = ("Stop", "Spread", "Go", "Look", "Lists")
+SPREAD = "Spread"
+"""Commands that let more hosts have a version."""
+GROUPS = ("Stop", SPREAD, "Go", "Look", "Lists")
 _SERVICE = "RolloutsService"
 
 COMMANDS: tuple[Command, ...] = (
@@ -62,7 +64,8 @@ COMMANDS: tuple[Command, ...] = (
         "H",
         "H H",
         "Halt fleet",
-        "Kill switch: press twice within 3 s, anywhere. Nothing new starts in the fleet until the switch is lifted.",
+        "Kill switch: press twice within 3 s. Nothing new starts in the fleet until the switch is lifted. Where text "
+        "is being typed, esc comes first.",
         "Stop",
         footer=True,
         rpcs=(f"{_SERVICE}.PressKillSwitch", f"{_SERVICE}.GetKillSwitch"),
@@ -84,7 +87,7 @@ COMMANDS: tuple[Command, ...] = (
         "c",
         "Continue",
         "Let a paused or halted rollout go on. Shows the evidence first, and how many hosts start.",
-        "Spread",
+        SPREAD,
         (ROLLOUT, ROLLOUTS),
         footer=True,
         rpcs=(f"{_SERVICE}.ResumeRollout",),
@@ -95,7 +98,7 @@ COMMANDS: tuple[Command, ...] = (
         "v",
         "Next wave",
         "Open the wave that waits for you. Shows the evidence first, and how many hosts start.",
-        "Spread",
+        SPREAD,
         (ROLLOUT, ROLLOUTS),
         footer=True,
         rpcs=(f"{_SERVICE}.AdvanceRollout",),

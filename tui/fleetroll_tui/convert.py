@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from fleetroll.v1 import events_pb2, reasons_pb2, rollouts_pb2, types_pb2
+from fleetroll.v1 import events_pb2, options_pb2, reasons_pb2, rollouts_pb2, types_pb2
+from fleetroll_tui.model.rights import Need
 from fleetroll_tui.model.updates import Alive, Changed, Page, Resync, Stand
 from fleetroll_tui.model.values import (
     NO_ATTEMPT,
@@ -22,7 +23,6 @@ from fleetroll_tui.model.values import (
     Token,
     Wave,
 )
-from fleetroll_tui.rights import role_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,7 +61,21 @@ def stand(said: events_pb2.Snapshot | events_pb2.Changes) -> Stand:
 
 def token(said: tokens_pb2.ApiToken) -> Token:
     """Return the token that watches."""
-    return Token(said.name, role_word(said.role), said.role, tuple(said.scopes), seconds(said.expires_at))
+    return Token(said.name, _role(said.role), said.role, tuple(said.scopes), seconds(said.expires_at))
+
+
+def need_of(rpc: str) -> Need:
+    """Return what the contract asks of whoever calls "RolloutsService.ResumeRollout"."""
+    service, _, method = rpc.partition(".")
+    options = rollouts_pb2.DESCRIPTOR.services_by_name[service].methods_by_name[method].GetOptions()
+    access = options.Extensions[options_pb2.access]
+    return Need(_role(access.role), access.role, access.scope)
+
+
+@lru_cache(maxsize=16)
+def _role(value: options_pb2.Role.ValueType) -> str:
+    """Return "operator" for ROLE_OPERATOR."""
+    return _short(options_pb2.Role.Name, value, "ROLE_", "role")
 
 
 def seconds(instant: Timestamp) -> float:
@@ -93,11 +107,11 @@ def code(value: reasons_pb2.ReasonCode.ValueType) -> str:
     return _short(reasons_pb2.ReasonCode.Name, value, "REASON_CODE_").upper()
 
 
-def _short(name: object, value: int, prefix: str) -> str:
+def _short(name: object, value: int, prefix: str, unknown: str = "state") -> str:
     try:
         said: str = name(value)  # type: ignore[operator]
     except ValueError:  # a newer server's word
-        return f"state {value}"
+        return f"{unknown} {value}"
     short = said.removeprefix(prefix).lower()
     return "" if short == "unspecified" else short
 

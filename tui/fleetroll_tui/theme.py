@@ -92,15 +92,15 @@ BANDS: Mapping[str, Band] = MappingProxyType(
     }
 )
 _PRODUCTION = ("prod", "live")
-_STAGING = ("stag", "test", "dev", "qa", "demo", "lab")
 
 
 def band_of(environment: str) -> str:
-    """Return the kind of an environment by its name: what may be production is shown as production."""
+    """Return the kind of an environment by its name: what may be production is shown as production.
+
+    That something is none is never guessed: it has to be said in the file of contexts.
+    """
     name = environment.casefold()
-    if any(part in name for part in _PRODUCTION):
-        return "production"
-    return "staging" if any(part in name for part in _STAGING) else "other"
+    return "production" if any(part in name for part in _PRODUCTION) else "other"
 
 
 def theme(name: str) -> Theme:

@@ -20,20 +20,18 @@ strictly: what is bad was attempted, nothing is below zero, and a wave whose par
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from enum import StrEnum, auto
 from typing import TYPE_CHECKING
 
 from fleetroll_common.values.codes import Code
+from fleetroll_common.values.rates import wilson_lower_bound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from fleetroll_server.domain.limits import RolloutLimits
 
-Z_95 = 1.6448536269514722
-"""The 95 % point of the standard normal distribution: the bound is one-sided."""
 COHORT_MIN_ATTEMPTED = 3
 COHORT_MIN_BAD = 2
 COHORT_ALL_BAD_MIN_ATTEMPTED = 2
@@ -124,28 +122,6 @@ def verdict(counters: Counters, cohorts: Sequence[CohortCounters], limits: Rollo
     if counters.waiting > 0:
         return GateResult(Verdict.OPEN, None, short)
     return GateResult(Verdict.INCONCLUSIVE, Code.WAVE_NOT_PASSED, short)
-
-
-def wilson_lower_bound(bad: int, attempted: int) -> float:
-    """Return the lower 95 % bound of the failure rate, 0 to 1 (Wilson's score interval, one-sided).
-
-    With p = bad / n, n = attempted and z = 1.645::
-
-        (p + z^2 / 2n - z * sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)
-
-    It is 0 for no bad host, and needs no minimum of hosts: 1 of 1 gives 0.27, 1 of 10 gives 0.02. An upper bound could
-    never let a small fleet pass: 0 bad of 12 leaves more than 18 %.
-
-    Raises:
-        ValueError: a number is negative or ``bad`` is larger than ``attempted`` (programming error).
-    """
-    if not 0 <= bad <= attempted:
-        raise ValueError(f"gate: {bad} bad of {attempted} attempted")
-    if bad == 0:
-        return 0.0
-    rate, z2 = bad / attempted, Z_95 * Z_95
-    spread = Z_95 * math.sqrt(rate * (1 - rate) / attempted + z2 / (4 * attempted * attempted))
-    return (rate + z2 / (2 * attempted) - spread) / (1 + z2 / attempted)
 
 
 def _failures(counters: Counters, cohorts: Sequence[CohortCounters], limits: RolloutLimits) -> Iterator[str]:

@@ -9,13 +9,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fleetroll_common.values.codes import Code
+from fleetroll_common.values.rates import wilson_lower_bound
 from fleetroll_server.domain.gates import (
     CohortCounters,
     Counters,
     GateResult,
     Verdict,
     verdict,
-    wilson_lower_bound,
 )
 from fleetroll_server.domain.limits import RolloutLimits
 
@@ -195,7 +195,7 @@ def test_the_bound_solves_the_equation_that_defines_it(attempted: int, data: st.
 
 @pytest.mark.parametrize(("bad", "attempted"), [(2, 1), (-1, 3), (1, 0)])
 def test_a_rate_that_can_not_be_has_no_bound(bad: int, attempted: int) -> None:
-    with pytest.raises(ValueError, match="gate"):
+    with pytest.raises(ValueError, match="rate"):
         wilson_lower_bound(bad, attempted)
 
 

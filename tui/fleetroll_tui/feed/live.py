@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from fleetroll.v1 import agents_pb2, events_pb2, rollouts_pb2, types_pb2
-from fleetroll_client import AsyncAdminClient, Connection, ServerRefusedError, follow, translate
-from fleetroll_client.updates import Link
+from fleetroll_client import (
+    AsyncAdminClient,
+    Connection,
+    Link,
+    Resynced,
+    ServerRefusedError,
+    Snapshot,
+    follow,
+    translate,
+)
+from fleetroll_client import Changed as FollowedChange
+from fleetroll_common.values.codes import Code
 from fleetroll_tui import convert
 from fleetroll_tui.feed.journal import message_of
-from fleetroll_tui.model.updates import Alive, Lost, Older, Resync
+from fleetroll_tui.model.updates import Alive, Changed, Lost, Older, Page, Resync, Stand
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from fleetroll_client import Endpoint
     from fleetroll_client import Update as Followed
@@ -27,6 +39,12 @@ OLDER_EVENTS = 500
 """Events that are asked for when a view opens."""
 FLEET = (events_pb2.WATCH_SUBJECT_EVENTS, events_pb2.WATCH_SUBJECT_ROLLOUTS, events_pb2.WATCH_SUBJECT_AGENTS)
 MEMBERS = (events_pb2.WATCH_SUBJECT_ROLLOUT_HOSTS,)
+PIECE = 200
+"""Things that are converted before the loop has its turn: 10 ms of work, so that keys are taken in meanwhile."""
+RESYNC = "RESYNC"
+"""The code that says: the connection is there, but what is shown is old until a snapshot is whole."""
+Said = TypeVar("Said")
+Made = TypeVar("Made")
 
 
 class LiveServer:
@@ -43,6 +61,7 @@ class LiveServer:
         """
         self._client = AsyncAdminClient(endpoint)
         self._journal = journal
+        self._writer = ThreadPoolExecutor(1, "fleetroll-record")
 
     async def watch(self, rollout_id: str = "") -> AsyncIterator[Update]:
         """Yield what stands and what happens, until the server refuses for good."""
@@ -50,24 +69,24 @@ class LiveServer:
         try:
             async with aclosing(follow(self._client, request)) as updates:
                 async for followed in updates:
-                    update = self._taken(rollout_id, followed)
+                    update = await self._taken(rollout_id, followed)
                     if update is not None:
                         yield update
         except ServerRefusedError as error:
             yield Lost(error.code, error.message, error.remedy, final=True)
 
-    def _taken(self, stream: str, followed: Followed) -> Update | None:
+    async def _taken(self, stream: str, followed: Followed) -> Update | None:
         """Return the update that the follower's means; None for "connecting", which says nothing yet."""
         if isinstance(followed, Connection):
-            if followed.link is Link.CONNECTING:
-                return None
-            return Alive(0.0) if followed.live else Lost("UNAVAILABLE", followed.why, tries=followed.attempt)
-        message = message_of(followed)
-        if message is None:
-            return Resync(0.0, getattr(followed, "reason", ""), getattr(followed, "log_replaced", False))
-        if self._journal is not None:
-            self._journal.write(stream, message)
-        return convert.update(message)
+            return _link(followed)
+        if isinstance(followed, Resynced):
+            return Resync(0.0, followed.reason, followed.log_replaced)
+        if self._journal is None:
+            return await _things(followed)
+        written = asyncio.get_running_loop().run_in_executor(self._writer, _write, self._journal, stream, followed)
+        update = await _things(followed)
+        await written
+        return update
 
     async def older(self, *, rollout_id: str = "", host_id: str = "") -> Older:
         """Return the newest events."""
@@ -117,4 +136,67 @@ class LiveServer:
         """Close the connection, and the journal."""
         await self._client.close()
         if self._journal is not None:
-            self._journal.close()
+            await asyncio.get_running_loop().run_in_executor(self._writer, self._journal.close)
+        self._writer.shutdown(wait=False)
+
+
+def _write(journal: Journal, stream: str, followed: Snapshot | FollowedChange) -> None:
+    """Write down what came; in a thread, since a large fleet takes seconds."""
+    for part in _pages(followed) if isinstance(followed, Snapshot) else [followed]:
+        message = message_of(part)
+        if message is not None:
+            if message.HasField("snapshot"):
+                message.snapshot.last = bool(message.cursor)
+            journal.write(stream, message)
+
+
+def _pages(whole: Snapshot) -> Iterator[Snapshot]:
+    """Yield a snapshot in parts, the last one with the cursor: one message of all hosts would hold the loop up."""
+    things = max(len(whole.rollouts), len(whole.kill_switches), len(whole.agents), len(whole.rollout_hosts), 1)
+    for start in range(0, things, PIECE):
+        part = slice(start, start + PIECE)
+        yield Snapshot(
+            whole.cursor if start + PIECE >= things else b"",
+            whole.sent_at,
+            whole.rollouts[part],
+            whole.kill_switches[part],
+            whole.agents[part],
+            whole.rollout_hosts[part],
+            whole.token if start == 0 else None,
+        )
+
+
+def _link(connection: Connection) -> Alive | Lost | None:
+    """Return what a connection means for what is shown."""
+    if connection.link is Link.CONNECTING:
+        return None
+    if connection.live:
+        return Alive(connection.sent_at.timestamp() if connection.sent_at is not None else 0.0)
+    code = RESYNC if connection.link is Link.STALE else Code.UNAVAILABLE
+    return Lost(code, connection.why, tries=connection.attempt)
+
+
+async def _things(followed: Snapshot | FollowedChange) -> Page | Changed:
+    """Return what stands, and what happened, as values."""
+    token = followed.token if isinstance(followed, Snapshot) else None
+    sent_at = followed.sent_at.timestamp()
+    stand = Stand(
+        await _converted(convert.rollout, followed.rollouts),
+        await _converted(convert.switch, followed.kill_switches),
+        await _converted(convert.host, followed.agents),
+        await _converted(convert.member, followed.rollout_hosts),
+        convert.token(token) if token is not None else None,
+    )
+    if isinstance(followed, Snapshot):
+        return Page(sent_at, stand, last=True)
+    return Changed(sent_at, stand, await _converted(convert.happening, followed.events))
+
+
+async def _converted(convert_one: Callable[[Said], Made], said: Sequence[Said]) -> tuple[Made, ...]:
+    """Convert each thing; the loop has its turn after every :data:`PIECE`."""
+    made: list[Made] = []
+    for start in range(0, len(said), PIECE):
+        if start:
+            await asyncio.sleep(0)
+        made += map(convert_one, said[start : start + PIECE])
+    return tuple(made)

@@ -66,7 +66,7 @@ class Link:
         if self.lost is not None and self.lost.final:
             return f"refused: {self.lost.code}"
         if self.stale(at):
-            anew = ", read anew" if self.anew_since is not None and self.lost is None else ""
+            anew = ", read anew" if self.anew_since is not None else ""
             again = f", reconnecting ({self.tries})" if self.tries else anew
             return f"stale {self._age(at):.0f} s{again}"
         if self.loaded:

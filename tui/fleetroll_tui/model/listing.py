@@ -53,6 +53,7 @@ class Listing(Generic[T]):
         self.descending = False
         self.marks: set[str] = set()
         self.cursor = ""
+        self.asked = 0
         self._dirt = shelf.reader()
         self._keys: dict[str, tuple[Any, str]] = {}
         self._rows: list[tuple[Any, str]] = []
@@ -69,12 +70,14 @@ class Listing(Generic[T]):
             FilterError: it can't be read; the old one stays (the writer's fault).
         """
         self.filter = compile_filter(text, self.fields)
+        self.asked += 1
         self._dirt.all = True
 
     def sort_by(self, name: str, *, descending: bool = False) -> None:
         """Set the order by its name."""
         self.order = next(order for order in self.fields.orders if order.name == name)
         self.descending = descending
+        self.asked += 1
         self._dirt.all = True
 
     def sort_next(self) -> None:

@@ -26,6 +26,7 @@ class ShortList(Generic[T]):
         self.filter = compile_filter("", fields) if fields is not None else None
         self.marks: set[str] = set()
         self.cursor = ""
+        self.asked = 0
         self._rows: list[T] = []
         self._places: dict[str, int] = {}
         self._seen: Any = None
@@ -42,6 +43,7 @@ class ShortList(Generic[T]):
         """
         if self.fields is not None:
             self.filter = compile_filter(text, self.fields)
+            self.asked += 1
             self._seen = None
 
     def mark(self, key: str) -> None:

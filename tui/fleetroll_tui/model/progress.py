@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fleetroll_common.values.rates import wilson_lower_bound
 from fleetroll_tui.model.values import ACTIVE, AFTER_GO, BAD
 
 if TYPE_CHECKING:
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 SHARES = ("done", "active", "bad", "other", "pending")
 """The parts of a bar in their order."""
+BEFORE_GO = ACTIVE - AFTER_GO
+"""States of an attempt that was offered and has no permit yet."""
 CLOSE = 0.75
 """A gate that used up this share of a limit is close to it."""
 
@@ -70,7 +73,7 @@ class Gate:
     def close(self) -> bool:
         """Tell whether little more would halt the wave."""
         next_halts = 0 < self.bad == self.max_failed - 1
-        return next_halts or CLOSE <= self.used < 1
+        return not self.over and (next_halts or self.used >= CLOSE)
 
     @property
     def over(self) -> bool:
@@ -79,12 +82,13 @@ class Gate:
 
 
 def gate(rollout: Rollout, wave: Wave) -> Gate:
-    """Return the gate of a wave by the numbers that the server counted."""
-    limits = rollout.limits
-    rate = wave.bad / wave.attempted if wave.attempted else 0.0
-    return Gate(
-        wave.bad, wave.attempted, rate, limits.max_failed, limits.failure_limit, wave.bad / max(1, limits.max_failed)
-    )
+    """Return the gate of a wave by the numbers that the server counted, and by its rule: the nearer limit speaks."""
+    limits, bad, attempted = rollout.limits, wave.bad, max(wave.bad, wave.attempted)
+    used = bad / max(1, limits.max_failed)
+    if limits.failure_limit > 0:
+        used = max(used, wilson_lower_bound(bad, attempted) / limits.failure_limit)
+    rate = bad / attempted if attempted else 0.0
+    return Gate(wave.bad, wave.attempted, rate, limits.max_failed, limits.failure_limit, used)
 
 
 @dataclass(frozen=True)
@@ -93,13 +97,15 @@ class Starts:
 
     Attributes:
         wave: number of the wave; 0 for none.
-        waiting: hosts of it that have not started.
-        at_once: how many of these may be under way at once, now.
+        waiting: hosts of it that have not got their Go.
+        at_once: how many of these may get it at once, now.
+        offered: how many of the waiting have the offer already, or the release: they are the first.
     """
 
     wave: int
     waiting: int
     at_once: int
+    offered: int = 0
 
 
 def starts_on_resume(rollout: Rollout) -> Starts:
@@ -125,13 +131,17 @@ def starts_on_advance(rollout: Rollout) -> Starts:
 
 
 def _waiting(wave: Wave) -> int:
-    return shares(wave.counts, wave.hosts)["pending"]
+    return shares(wave.counts, wave.hosts)["pending"] + _offered(wave)
+
+
+def _offered(wave: Wave) -> int:
+    return sum(hosts for state, hosts in wave.counts.items() if state in BEFORE_GO)
 
 
 def _starts(rollout: Rollout, wave: Wave) -> Starts:
     waiting = _waiting(wave)
     room = max(0, rollout.limits.max_concurrent - rollout.hosts_in(AFTER_GO))
-    return Starts(wave.number, waiting, min(room, waiting))
+    return Starts(wave.number, waiting, min(room, waiting), _offered(wave))
 
 
 def seconds_left(rollout: Rollout, per_minute: float) -> float | None:

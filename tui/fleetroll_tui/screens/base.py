@@ -122,7 +122,7 @@ class ConsoleScreen(Screen[None]):
     def _warning(self) -> str:
         if self.console.armed_at is None:
             return ""
-        return f"H again within 3 s: HALT {self.halt_scope()[1]}. Nothing new starts after that."
+        return f"H again within 3 s: HALT {self.console.armed_scope[1]}. Nothing new starts after that."
 
     def repaint(self, now: float) -> None:
         """Show what is known now, if anything of it changed or a second has passed."""
@@ -251,7 +251,7 @@ class ConsoleScreen(Screen[None]):
 
     def do_help(self) -> None:
         """Show every key."""
-        self.app.push_screen(HelpScreen(self.kind, self.working()))
+        self.app.push_screen(HelpScreen(self.kind, self.working(), self.halt_scope()))
 
     def do_command(self) -> None:
         """Open the palette."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fleetroll_tui.commands import COMMANDS, SPREAD
+from fleetroll_tui.convert import need_of
 from fleetroll_tui.model import decisions
 from fleetroll_tui.model.listing import Listing
-from fleetroll_tui.rights import why_denied
+from fleetroll_tui.model.rights import why_denied
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from fleetroll_tui.model.values import Rollout
     from fleetroll_tui.screens.base import ConsoleScreen
 
+_NEEDED = {command.name: need_of(command.rpcs[0]) for command in COMMANDS if command.group == SPREAD}
+"""What stops needs nothing here: see :mod:`fleetroll_tui.model.rights`."""
 STALE = "what is shown may be old: wait for the connection"
 NO_ROLLOUT = "choose a rollout first"
 
@@ -21,7 +25,10 @@ NO_ROLLOUT = "choose a rollout first"
 def why_not(screen: ConsoleScreen, name: str) -> str:
     """Return why a command does nothing on a screen now; "" when it works."""
     rule = _RULES.get(name)
-    return (rule(screen) if rule is not None else "") or why_denied(name, screen.session.fleet.token)
+    why = rule(screen) if rule is not None else ""
+    if not why and name in _NEEDED:
+        return why_denied(_NEEDED[name], screen.session.fleet.token)
+    return why
 
 
 def _open(screen: ConsoleScreen) -> str:
@@ -63,7 +70,9 @@ def _about(judge: Callable[[ConsoleScreen, Rollout], str], *, spreads: bool) -> 
         rollout = screen.rollout()
         if rollout is None:
             return NO_ROLLOUT
-        return judge(screen, rollout) or (STALE if spreads and screen.console.stale else "")
+        if screen.console.stale:  # what stops is for the server to judge then: somebody else may have continued
+            return STALE if spreads else ""
+        return judge(screen, rollout)
 
     return rule
 

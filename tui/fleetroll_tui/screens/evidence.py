@@ -65,6 +65,7 @@ def _evidence(rollout: Rollout) -> list[list[Span]]:
 def _starting(rollout: Rollout, starts: Starts, verb: str) -> list[list[Span]]:
     if not starts.waiting:
         return [[("No host starts now.", "text!"), (" The gate decides what comes next.", "text")]]
+    offered = f" ({number(starts.offered)} of them offered already)" if starts.offered else ""
     wave = rollout.wave
     later = wave is not None and verb != "opens" and starts.wave != wave.number
     return [
@@ -72,7 +73,7 @@ def _starting(rollout: Rollout, starts: Starts, verb: str) -> list[list[Span]]:
         [
             (f"{of(starts.at_once, 'host')} ", "wait!"),
             (f"{'starts' if starts.at_once == 1 else 'start'} now", "text!"),
-            (f": it {verb} wave {starts.wave}, {of(starts.waiting, 'host')} waiting, ", "text"),
+            (f": it {verb} wave {starts.wave}, {of(starts.waiting, 'host')} waiting{offered}, ", "text"),
             (f"{rollout.limits.max_concurrent} at once.", "text"),
         ],
     ]

@@ -10,6 +10,7 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 
 from fleetroll_tui import commands
+from fleetroll_tui.screens.dialogs import HALT
 from fleetroll_tui.text import fit
 from fleetroll_tui.widgets.lines import Lines
 
@@ -34,12 +35,14 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,question_mark,q,enter", "dismiss", "Close", show=False),
         Binding("j", "down", "Down", show=False),
         Binding("k", "up", "Up", show=False),
+        HALT,
     ]
 
-    def __init__(self, kind: str, working: Sequence[Command]) -> None:
-        """Help on a screen."""
+    def __init__(self, kind: str, working: Sequence[Command], halt_scope: tuple[str, str]) -> None:
+        """Help on a screen, whose kill switch works here too."""
         super().__init__()
         self.kind = kind
+        self.halt_scope = halt_scope
         self.working = {command.name for command in working}
 
     def compose(self) -> ComposeResult:
@@ -55,6 +58,10 @@ class HelpScreen(ModalScreen[None]):
             help_lines(self.kind, self.working, min(96, self.app.size.width - 13))
         )
         self.query_one("#help").focus()
+
+    def action_halt(self) -> None:
+        """Press the kill switch from here too, of what is below."""
+        cast("ConsoleApp", self.app).press_halt(*self.halt_scope)
 
     def action_down(self) -> None:
         """Scroll."""

@@ -89,9 +89,11 @@ class OverviewScreen(ConsoleScreen):
                 yield Tile(tile, self.paint, id=f"tile-{tile}", classes=f"tile tile-{ROLES[tile]}")
         with Horizontal(id="columns"):
             with Vertical(id="left"):
-                yield VirtualTable(self.waiting, waiting_columns(), self.paint, id="waiting", classes="pane")
+                yield VirtualTable(
+                    self.waiting, waiting_columns(), self.paint, id="waiting", classes="pane", bound=True
+                )
                 columns = [column for column in rollout_columns() if column.title not in {"fleet", "who", "started"}]
-                yield VirtualTable(self.active, columns, self.paint, id="active", classes="pane")
+                yield VirtualTable(self.active, columns, self.paint, id="active", classes="pane", bound=True)
                 events = event_columns(self.session.host_name)
                 yield VirtualTable(self.session.events(), events, self.paint, id="events", classes="pane")
             with Vertical(id="right"):

@@ -28,7 +28,7 @@ class RolloutsScreen(ConsoleScreen):
     def compose_body(self) -> ComposeResult:
         """Make the title and the table."""
         yield Lines(self.paint, id="title", classes="title")
-        yield VirtualTable(self.session.rollouts, rollout_columns(), self.paint, id="rollouts")
+        yield VirtualTable(self.session.rollouts, rollout_columns(), self.paint, id="rollouts", bound=True)
 
     def listing(self) -> Any:
         """Return the rollouts."""
@@ -36,7 +36,7 @@ class RolloutsScreen(ConsoleScreen):
 
     def rollout(self) -> Rollout | None:
         """Return the one under the cursor."""
-        return self.session.rollouts.current
+        return self.session.fleet.rollouts.get(self.query_one("#rollouts", VirtualTable).key)
 
     def paint_body(self, now: float) -> None:
         """Show the rows."""

@@ -3,6 +3,10 @@
 The cursor is an id. Whatever comes, goes or moves, it stays on its row, and the row stays where it is on the screen. At
 the first row it stays there instead, whatever row that is: nothing was chosen yet, and the first is the newest, or the
 most urgent.
+
+In a list of things that keys decide about, the cursor is bound instead: it never comes to stand on another row by
+itself. It is on the first row that was shown; when its row leaves the list, it is on none until a key moves it, or the
+list is asked for anew by another filter or order.
 """
 
 from __future__ import annotations
@@ -36,6 +40,8 @@ class Rows(Protocol):
 
     cursor: str
     marks: set[str]
+    asked: int
+    """How often other rows were asked for: by a filter, or in another order."""
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -125,8 +131,9 @@ class VirtualTable(ScrollView, can_focus=True):
             self.table = table
 
     def __init__(self, rows: Rows, columns: Sequence[Column], paint: Paint, **options: Any) -> None:
-        """Show these rows; ``empty`` is what stands where there are none."""
+        """Show these rows; ``empty`` stands where there are none, ``bound`` is for rows that are decided about."""
         self.empty: str = options.pop("empty", "nothing here")
+        self.bound: bool = options.pop("bound", False)
         super().__init__(**options)
         self.rows = rows
         self.columns = columns
@@ -137,12 +144,16 @@ class VirtualTable(ScrollView, can_focus=True):
         self._place = 0
         self._top = 0
         self._lines: int | None = None
+        self._left = False
+        self._asked = 0
 
     def sync(self, now: float) -> None:
         """Draw what the rows are now; the cursor's row keeps its place on the screen."""
         self.now = now
         length = len(self.rows)
+        asked, self._asked = self._asked, self.rows.asked
         place = self._find_cursor(length)
+        self._left = self._is_left(asked)
         moved = place - self._place
         self._choose(place)
         self._fit_to(length)
@@ -167,13 +178,21 @@ class VirtualTable(ScrollView, can_focus=True):
         place = self.rows.position(self.rows.cursor)
         return max(0, min(self._place, length - 1)) if place is None else place
 
+    def _is_left(self, asked: int) -> bool:
+        """Tell whether the bound row left the list by itself."""
+        gone = self.bound and bool(self.rows.cursor) and self.rows.position(self.rows.cursor) is None
+        return gone and asked == self.rows.asked
+
     def _choose(self, place: int) -> None:
         self._place = place
-        self.rows.cursor = self.rows.id_at(place) if place else ""
+        if not self._left:
+            self.rows.cursor = self.rows.id_at(place) if place or self.bound else ""
 
     @property
     def key(self) -> str:
         """Return the id of the row under the cursor; "" where there is none."""
+        if self.bound:
+            return "" if self._left else self.rows.cursor
         return self.rows.id_at(self._place)
 
     def _fit_to(self, length: int) -> None:
@@ -203,7 +222,7 @@ class VirtualTable(ScrollView, can_focus=True):
             words = self.empty if y == 2 and not len(self.rows) else ""  # noqa: PLR2004 (one blank line, then the words)
             return self._strip([("  " + words, "muted")], width, "base")
         key = self.rows.id_at(place)
-        at_cursor = place == self._place
+        at_cursor = place == self._place and not self._left
         behind = "base" if place % 2 else "zebra"
         if at_cursor:
             behind = "cursor" if self.has_focus else "cursor_idle"
@@ -257,6 +276,7 @@ class VirtualTable(ScrollView, can_focus=True):
         length = len(self.rows)
         if not length:
             return
+        self._left = False
         self._choose(max(0, min(place, length - 1)))
         self._keep_in_sight()
         self.refresh()
