@@ -88,6 +88,15 @@ def test_a_gap_stands_until_a_list_reaches_over_it() -> None:
     assert [each.id for each in history.ring] == [f"e{number}" for number in range(9)]
 
 
+def test_a_list_reaches_over_a_gap_too_when_it_leaves_out_what_only_the_watch_tells() -> None:
+    history = History()
+    for number in range(3):
+        history.take(event(number))
+    history.resync("too slow", log_replaced=False)
+    history.take_list(WHOLE, [event(4), event(3), event(1)], 1)
+    assert [each.id for each in history.ring] == [f"e{number}" for number in range(5)]
+
+
 def test_a_list_that_a_resync_overtook_is_asked_for_again_and_one_of_another_log_says_nothing() -> None:
     history = History()
     history.resync("too slow", log_replaced=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fleetroll_tui.model.values import BAD, Happening
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 RING = 5_000
 """Events that are kept of all that happens."""
@@ -78,13 +78,23 @@ class Ring:
             last = self._kept[-1]
             self.add(Gap(f"gap:{last.id}", last.at, MAY_MISS, message=why, after=last.id))
 
-    def close_gaps(self, listed: Iterable[Happening]) -> None:
-        """Take away the gaps that a list reaches over; what the others hide is not to be had."""
+    def close_gaps(self, listed: Sequence[Happening]) -> None:
+        """Take away the gaps that a list reaches over; what the others hide is not to be had.
+
+        It reaches over a gap when it has the event before it, or one that was known and is older: a list may leave out
+        what the watch tells.
+        """
+        if not any(isinstance(each, Gap) for each in self._kept):
+            return
         ids = {each.id for each in listed}
-        gaps = [each for each in self._kept if isinstance(each, Gap)]
-        if gaps:
-            kept = [each for each in self._kept if not (isinstance(each, Gap) and each.after in ids)]
-            self._keep([replace(each, kind=MISSES) if isinstance(each, Gap) else each for each in kept])
+        reach = min((each.at for each in listed if each.id in self._ids), default=float("inf"))
+        self._keep(
+            [
+                replace(each, kind=MISSES) if isinstance(each, Gap) else each
+                for each in self._kept
+                if not (isinstance(each, Gap) and (each.after in ids or reach < each.at))
+            ]
+        )
 
     def forget(self) -> None:
         """Be empty again, and not asked for."""
