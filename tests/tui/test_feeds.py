@@ -218,6 +218,35 @@ async def test_a_recording_is_replayed_as_it_came(tmp_path: Path) -> None:
             await decision
 
 
+def test_a_recording_is_read_by_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.jsonl"
+    Journal(path).close()
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_replay_has_one_clock_for_all_of_its_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "fleet.jsonl"
+    said = ((0.0, ""), (2.0, "ro-1"), (3.0, "ro-1"))
+    path.write_text("".join(line_of(Entry(after, stream, scenes.message())) + "\n" for after, stream in said))
+    loop, now, slept = asyncio.get_running_loop(), [100.0], []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    replay = Replay(path)
+    with monkeypatch.context() as at:
+        at.setattr(loop, "time", lambda: now[0])
+        at.setattr("fleetroll_tui.feed.replay.asyncio.sleep", sleep)
+        await anext(replay.watch())
+        now[0] += 2.5
+        crew = replay.watch("ro-1")
+        await anext(crew)
+        assert slept == [], "what was recorded before comes at once"
+        await anext(crew)
+        assert slept == [0.5]
+
+
 def test_a_recording_is_never_written_over(tmp_path: Path) -> None:
     path = tmp_path / "fleet.jsonl"
     path.write_text("mine")

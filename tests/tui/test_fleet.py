@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetroll_tui.model.events import Rates
-from fleetroll_tui.model.fleet import Crew, Fleet, tiles_of
+from fleetroll_tui.model.fields import HOST_FIELDS
+from fleetroll_tui.model.fleet import Crew, Fleet
+from fleetroll_tui.model.listing import Listing
 from fleetroll_tui.model.updates import Alive, Changed, Lost, Older, Page, Resync, Stand
 from fleetroll_tui.model.values import Attempt, Happening, Host, Member, Product, Rollout, Switch
+from fleetroll_tui.screens.overview import FILTERS
 
 NOW = 1_000_000.0
 
@@ -48,7 +52,19 @@ def test_sums_are_those_of_the_hosts_that_are_known(said: list[tuple[str, list[H
         fleet.take(page(*hosts) if kind == "page" else Changed(NOW, Stand(hosts=tuple(hosts))))
     assert fleet.hosts.things == known
     lasting = [each for each in known.values() if not each.revoked]
-    assert counted(fleet.tiles) == dict(Counter(tile for each in lasting for tile in tiles_of(each)))
+    found = {
+        "online": sum(each.online for each in lasting),
+        "offline": sum(not each.online for each in lasting),
+        "behind": sum(each.product.current == "1.0.0" for each in lasting),
+        "updating": sum(each.product.state == "applying" for each in lasting),
+        "failed": sum(each.product.state in {"failed", "lost"} for each in lasting),
+    }
+    assert counted(fleet.tiles) == {tile: number for tile, number in found.items() if number}
+    for tile, text in FILTERS.items():
+        opened = Listing(fleet.hosts, HOST_FIELDS)
+        opened.filter_by(text)
+        opened.refresh(NOW)
+        assert len(opened) == found[tile], "a tile opens the hosts that it counts"
     assert counted(fleet.versions) == dict(Counter(each.product.current for each in lasting))
     bad = [each.product for each in lasting if each.product.state in {"failed", "lost"}]
     assert counted(fleet.codes) == dict(Counter(product.last_attempt.code for product in bad))
@@ -61,6 +77,17 @@ def test_pages_replace_only_when_the_last_one_is_there() -> None:
     assert set(fleet.hosts.things) == {"ag-1"}
     fleet.take(page(host(3)))
     assert set(fleet.hosts.things) == {"ag-2", "ag-3"}
+
+
+def test_a_sign_of_life_between_two_pages_loses_none() -> None:
+    fleet, crew = Fleet(), Crew("ro-1")
+    for update in (page(host(1), last=False), Alive(NOW), page(host(2))):
+        fleet.take(update)
+    assert set(fleet.hosts.things) == {"ag-1", "ag-2"}
+    one, two = (Page(NOW, Stand(members=(Member(f"ag-{at}", "", 1),)), last=at == 2) for at in (1, 2))
+    for update in (one, Alive(NOW), two):
+        crew.take(update)
+    assert set(crew.members.things) == {"ag-1", "ag-2"}
 
 
 def test_a_snapshot_that_broke_off_leaves_nothing_behind() -> None:
@@ -133,3 +160,34 @@ def test_a_crew_is_replaced_and_changed_like_the_fleet() -> None:
     assert set(crew.members.things) == {"ag-1", "ag-2"}
     crew.take(Changed(NOW, Stand(members=(Member("ag-2", "edge-2", 2, Attempt(from_version="1.0.0")),))))
     assert crew.from_versions() == Counter({"1.0.0": 2})
+
+
+def rollout(number: int, state: str) -> Changed:
+    return Changed(NOW, Stand(rollouts=(Rollout(f"ro-{number}", "f1", "web", "2.0.0", state),)))
+
+
+def test_a_halt_is_new_once_and_not_when_it_stood_already() -> None:
+    fleet = Fleet()
+    stood = tuple(Rollout(f"ro-{at}", "f1", "web", "2.0.0", state) for at, state in ((1, "halted"), (2, "running")))
+    fleet.take(page(rollouts=stood))
+    assert fleet.new_halts() == []
+    fleet.take(rollout(1, "halted"))
+    for state in ("halted", "halted"):
+        fleet.take(rollout(2, state))
+    assert [each.id for each in fleet.new_halts()] == ["ro-2"]
+    assert fleet.new_halts() == []
+    fleet.take(page(rollouts=tuple(replace(each, state="halted") for each in stood)))
+    assert fleet.new_halts() == [], "a snapshot tells it again"
+    fleet.take(rollout(2, "running"))
+    fleet.take(page(rollouts=tuple(replace(each, state="halted") for each in stood)))
+    assert [each.id for each in fleet.new_halts()] == ["ro-2"], "it went on, and halted while nothing was heard"
+
+
+def test_what_stands_halted_in_another_database_is_no_news() -> None:
+    fleet = Fleet()
+    fleet.take(page())
+    fleet.take(Resync(NOW, "of another database", log_replaced=True))
+    fleet.take(page(rollouts=(Rollout("ro-1", "f1", "web", "2.0.0", "halted"),)))
+    assert fleet.new_halts() == []
+    fleet.take(rollout(2, "halted"))
+    assert [each.id for each in fleet.new_halts()] == ["ro-2"]

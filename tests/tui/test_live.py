@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from fleetroll_client import Endpoint
 from fleetroll_tui.feed.journal import Journal
 from fleetroll_tui.feed.live import LiveServer
 from fleetroll_tui.feed.replay import Replay
+from fleetroll_tui.widgets.lines import Lines
 from tests.tui.driving import console, driven, press, seen, settle
 
 if TYPE_CHECKING:
@@ -74,6 +76,24 @@ async def test_a_canary_that_halts_is_seen_live_and_goes_on_by_keys(world: World
         await press(pilot, "2", "enter")
         await until(pilot, lambda: "✖ HALTED" in seen(again))
         await until(pilot, lambda: "host-1" in seen(again))
+
+
+async def test_what_happened_to_a_host_before_the_console_began_is_read_from_the_server(world: World) -> None:
+    await world.online("host-1", "host-2")
+    await world.roll("host-1", "host-2", waves=(1, 0), limits={"soak": 1})
+    await world.fail("host-1")
+    app = on(world)
+    async with driven(app) as pilot:
+        await until(pilot, lambda: "2 up" in seen(app))
+        assert "Halted" not in seen(app)
+        await press(pilot, "3", "slash", *"host-1", "enter", "enter")
+        told = app.screen.query_one("#attempt", Lines)
+        await until(pilot, lambda: "Lasted    offered " in str(told.content))
+        for state in ("staged", "go", "applying"):
+            assert re.search(rf"\b{state} \d+ s", str(told.content))
+        assert sum(app.session.fleet.rates.bad(app.session.now)) == 1
+    await app.server.close()
+    world.left_over = {"rollout": (0, 1)}
 
 
 async def test_a_server_that_goes_away_is_told_within_seconds(world: World) -> None:

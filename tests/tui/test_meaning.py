@@ -69,7 +69,7 @@ def test_from_a_resync_until_its_snapshot_is_whole_it_is_stale() -> None:
     link.take(Resync(0.0, "slow"), 23.0)
     link.take(Lost("RESYNC", "a snapshot is awaited: slow"), 23.0)
     assert link.stale(23.0)
-    assert link.words(24.0) == "stale 1 s"
+    assert link.words(24.0) == "stale 1 s, read anew"
     link.take(Page(0.0, Stand(), last=True), 25.0)
     assert link.words(25.0) == "live 0.0 s"
 

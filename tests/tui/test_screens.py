@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from textual.widgets import Input
 
+from fleetroll_tui import convert
 from fleetroll_tui.model.updates import Changed, Page, Stand
+from fleetroll_tui.model.values import Decision, Happening
+from fleetroll_tui.places import Place
 from fleetroll_tui.theme import PALETTES
+from fleetroll_tui.widgets.lines import Lines
 from fleetroll_tui.widgets.table import VirtualTable
 from tests.tui import scenes
 from tests.tui.driving import (
@@ -184,6 +189,72 @@ async def test_enter_goes_in_and_escape_comes_back_out() -> None:
         assert app.history.here.key == scenes.ROLLOUT
         await press(pilot, "minus")
         assert app.history.here.kind == "rollouts"
+
+
+@pytest.mark.parametrize(("keys", "pane"), [((), "events"), (("2", "enter"), "events")])
+async def test_enter_on_an_event_opens_what_was_highlighted(keys: tuple[str, ...], pane: str) -> None:
+    server = played()
+    seen_one = [
+        Happening(f"e{number}", NOW + number, "attempt.state", rollout_id=scenes.ROLLOUT, host_id=f"ag-{number:05}")
+        for number in (1, 2)
+    ]
+    server.say(Changed(NOW, Stand(), (seen_one[0],)))
+    app = console(server)
+    async with driven(app) as pilot:
+        await press(pilot, *keys)
+        events = table(app, pane)
+        assert events.key == "e1"
+        app.session.take(Changed(NOW, Stand(), (seen_one[1],)))  # it is not painted yet
+        app.screen.listing()  # type: ignore[attr-defined]
+        events.open_row()
+        await settle(pilot)
+        assert app.history.here == Place("host", "ag-00001")
+
+
+@pytest.mark.parametrize("keys", [(), ("3", "enter"), ("2", "enter", "X"), ("question_mark",)])
+async def test_a_halt_is_told_once_wherever_one_is(keys: tuple[str, ...]) -> None:
+    server = played()
+    app = console(server)
+    async with driven(app) as pilot:
+        await press(pilot, *keys)
+        assert "Halted" not in seen(app), "what stood halted is no news"
+        halted = replace(convert.rollout(scenes.rollout()), state="halted", why=Decision("gate", "3 bad", "EXITED"))
+        for _ in range(2):
+            server.say(Changed(NOW, Stand(rollouts=(halted,))))
+            await settle(pilot)
+        text = seen(app)
+        assert text.count("web-proxy-1.5.0 in fleet eu-edge") == 1
+        assert text.count("Halted") == 1
+
+
+async def test_halts_that_come_together_are_one_telling() -> None:
+    server = played()
+    app = console(server)
+    async with driven(app) as pilot:
+        one = replace(convert.rollout(scenes.rollout()), state="halted", why=Decision())
+        many = tuple(replace(one, id=f"ro-{at}", version=f"2.0.{at}") for at in range(5))
+        server.say(Changed(NOW, Stand(rollouts=many)))
+        await settle(pilot)
+        text = seen(app)
+        assert "web-proxy-2.0.2 in fleet eu-edge" in text
+        assert "and 2 more" in text
+
+
+async def test_the_host_says_how_long_each_state_lasted() -> None:
+    app = console()
+    async with driven(app) as pilot:
+        await press(pilot, "3", "slash", *"00024", "enter", "enter")
+        words = " ".join(str(app.screen.query_one("#attempt", Lines).content).split())
+    lasted = "offered 1 s downloading 8 s staged 3 s go 1 s applying 22 s on trial 1 min"
+    assert f"Lasted {lasted}" in words
+
+
+async def test_a_filter_that_no_event_passes_stays() -> None:
+    app = console()
+    async with driven(app) as pilot:
+        await press(pilot, "3", "enter", "slash", *"nothing-like-it", "enter")
+        await settle(pilot)
+        assert app.screen.listing().filter.text == "nothing-like-it"  # type: ignore[attr-defined]
 
 
 async def test_enter_on_a_wave_shows_its_hosts() -> None:

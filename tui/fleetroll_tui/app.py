@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -14,9 +12,9 @@ from textual.app import SystemCommand
 from textual.binding import Binding
 from textual.events import InputEvent
 
-from fleetroll_common.values.errors import FleetrollError
 from fleetroll_tui import commands
 from fleetroll_tui.acting import Acting
+from fleetroll_tui.asking import Asking, defect_place
 from fleetroll_tui.paint import Paint
 from fleetroll_tui.places import START, History, Place
 from fleetroll_tui.screens.base import TABS_BELOW, ConsoleScreen
@@ -24,6 +22,7 @@ from fleetroll_tui.screens.dialogs import Dialog
 from fleetroll_tui.screens.host import HostScreen
 from fleetroll_tui.screens.hosts import HostsScreen
 from fleetroll_tui.screens.overview import OverviewScreen
+from fleetroll_tui.screens.panels import halt_words
 from fleetroll_tui.screens.rollout import RolloutScreen
 from fleetroll_tui.screens.rollouts import RolloutsScreen
 from fleetroll_tui.session import Session
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
     from fleetroll_tui.feed.base import Server
+    from fleetroll_tui.model.link import Link
 
 REPAINT_SECONDS = 0.2
 """How often the screen may change."""
@@ -54,13 +54,10 @@ SCREENS: dict[str, type[ConsoleScreen]] = {
 
 def defect_words(error: BaseException | None) -> str:
     """Return one sentence about an error that nobody expected: its kind and the place in our code."""
-    frames = traceback.extract_tb(error.__traceback__) if error is not None else []
-    ours = [frame for frame in frames if "fleetroll" in frame.filename]
-    place = f" at {Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
-    return f"fleetroll-console: a defect ended it: {type(error).__name__}{place}. The server was told nothing by it."
+    return f"fleetroll-console: a defect ended it: {defect_place(error)}. The server was told nothing by it."
 
 
-class ConsoleApp(Acting, OneKeyAtATime):
+class ConsoleApp(Acting, Asking, OneKeyAtATime):
     """The console."""
 
     TITLE = "fleetroll"
@@ -101,7 +98,6 @@ class ConsoleApp(Acting, OneKeyAtATime):
         self.sweeper = Sweeper(ticks())
         self.frozen_at: float | None = None
         self._theme_name = theme_name
-        self._older_asked = False
         for name in PALETTES:
             self.register_theme(theme(name))
         self.theme = f"fleetroll-{theme_name}"
@@ -122,9 +118,8 @@ class ConsoleApp(Acting, OneKeyAtATime):
     async def _watch(self) -> None:
         async for update in self.server.watch():
             self.session.take(update)
-            if self.session.fleet.loaded and not self._older_asked:
-                self._older_asked = True
-                self.run_worker(self.ask_older(), group="older")
+            self.ask_due()
+            self._tell_halts()
             await asyncio.sleep(0)
 
     async def _watch_crew(self, rollout_id: str) -> None:
@@ -132,20 +127,17 @@ class ConsoleApp(Acting, OneKeyAtATime):
             self.session.take_crew(rollout_id, update)
             await asyncio.sleep(0)
 
-    async def ask_older(self, *, rollout_id: str = "", host_id: str = "") -> None:
-        """Ask for what happened before the watch began; that it can't be had is said."""
-        try:
-            self.session.take(await self.server.older(rollout_id=rollout_id, host_id=host_id))
-            if host_id:
-                self.session.attempts[host_id] = await self.server.attempts(host_id)
-        except FleetrollError as error:
-            self.say_error("Older events could not be read", error)
+    def _tell_halts(self) -> None:
+        """Tell, wherever one is, that a rollout halted. Only the server halts one: it is no echo of one's own key."""
+        halted = self.session.fleet.new_halts()
+        if halted:
+            words = self.paint.word(halt_words(halted))
+            self.notify(words, title="Halted", severity="error", markup=False, timeout=10)
 
     def look_at(self, rollout_id: str) -> None:
         """Watch the hosts of a rollout, and no other's."""
         if self.session.look_at(rollout_id):
             self.run_worker(self._watch_crew(rollout_id), group="crew", exclusive=True)
-            self.run_worker(self.ask_older(rollout_id=rollout_id), group="older")
 
     async def on_event(self, event: Event) -> None:
         """Note that somebody is there, then do what the framework does."""
@@ -175,17 +167,17 @@ class ConsoleApp(Acting, OneKeyAtATime):
 
     def _top(self) -> Top:
         session, at = self.session, self.session.ticks()
-        recording = self.server.recording
-        fresh = "recording" if recording else clean(session.link.words(at), 60)
+        recording, link = self.server.recording, self._link()
+        fresh = "recording" if recording else clean(link.words(at), 60)
         if self.frozen_at is not None:
             fresh = f"frozen {at - self.frozen_at:.0f} s"
-        screen = next((each for each in reversed(self.screen_stack) if isinstance(each, ConsoleScreen)), None)
+        screen = self._view()
         tiles, token = session.fleet.tiles, session.fleet.token
         return Top(
             self.environment,
             "recording" if recording else self.band,
             fresh,
-            stale=not recording and (session.link.stale(at) or not session.link.loaded),
+            stale=not recording and (link.stale(at) or not link.loaded),
             frozen=self.frozen_at is not None,
             recording=recording,
             who=clean(token.name, 24) if token is not None else self.who,
@@ -197,10 +189,18 @@ class ConsoleApp(Acting, OneKeyAtATime):
             now=session.now,
         )
 
+    def _view(self) -> ConsoleScreen | None:
+        """Return the screen that is seen, below every dialog."""
+        return next((each for each in reversed(self.screen_stack) if isinstance(each, ConsoleScreen)), None)
+
+    def _link(self) -> Link:
+        """Return the connection that says how fresh the view is."""
+        return self.session.link_of(crew=isinstance(self._view(), RolloutScreen))
+
     @property
     def stale(self) -> bool:
         """Tell whether what is shown may be wrong."""
-        return not self.server.recording and self.session.link.stale(self.session.ticks())
+        return not self.server.recording and self._link().trouble(self.session.ticks()) > (0, 0.0)
 
     def set_palette(self, name: str) -> None:
         """Change the colours."""
@@ -225,6 +225,7 @@ class ConsoleApp(Acting, OneKeyAtATime):
         """Show a place."""
         self.frozen_at = None
         self.switch_screen(SCREENS[place.kind](place))
+        self.ask_anew()
 
     def _fatal_error(self) -> None:
         """Say in one sentence that a defect ended it: the framework would print whatever it knows, secrets too."""

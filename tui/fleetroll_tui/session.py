@@ -9,15 +9,19 @@ from fleetroll_tui.model.fleet import Crew, Fleet
 from fleetroll_tui.model.link import Link
 from fleetroll_tui.model.listing import Listing
 from fleetroll_tui.model.lists import ShortList, fill_events
+from fleetroll_tui.model.updates import Resync
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fleetroll_tui.model.updates import Update
+    from fleetroll_tui.model.history import Scope
+    from fleetroll_tui.model.updates import Older, Update
     from fleetroll_tui.model.values import Attempt, Happening, Host, Member, Rollout
 
 MAX_EVENT_LISTS = 50
 """Lists of events whose filter and cursor are remembered."""
+MAX_ATTEMPT_LISTS = 50
+"""Hosts whose attempts are kept."""
 
 
 class Session:
@@ -37,7 +41,9 @@ class Session:
         self.hosts: Listing[Host] = Listing(self.fleet.hosts, HOST_FIELDS)
         self.rollouts: Listing[Rollout] = Listing(self.fleet.rollouts, ROLLOUT_FIELDS)
         self.members: Listing[Member] = Listing(self.crew.members, MEMBER_FIELDS)
-        self.attempts: dict[str, tuple[Attempt, ...]] = {}
+        self.answers = 0
+        """How many lists were had: what is shown of them may have changed."""
+        self._attempts: dict[str, tuple[str, tuple[Attempt, ...]]] = {}
         self._events: dict[tuple[str, str], ShortList[Happening]] = {}
 
     @property
@@ -48,6 +54,10 @@ class Session:
     def take(self, update: Update) -> None:
         """Take in what is said of the fleet."""
         self.fleet.take(update)
+        if isinstance(update, Resync) and update.log_replaced:
+            self._attempts.clear()
+            for events in self._events.values():
+                events.forget_choice()
         self.link.take(update, self.ticks())
         self.link.loaded = self.fleet.loaded
 
@@ -59,22 +69,63 @@ class Session:
             self.crew_link.loaded = self.crew.loaded
 
     def look_at(self, rollout_id: str) -> bool:
-        """Look at the hosts of a rollout; True when they are others than before."""
-        if rollout_id == self.crew.rollout_id:
+        """Look at the hosts of a rollout; True when they are to be watched: others than before, or refused before."""
+        refused = self.crew_link.lost is not None and self.crew_link.lost.final
+        if rollout_id == self.crew.rollout_id and not refused:
             return False
         self.crew, self.crew_link = Crew(rollout_id), Link()
         self.members = Listing(self.crew.members, MEMBER_FIELDS)
         return True
 
+    def link_of(self, *, crew: bool) -> Link:
+        """Return the connection that says how fresh a view is: the worse of both, where it shows a rollout's hosts."""
+        at = self.ticks()
+        return self.crew_link if crew and self.crew_link.trouble(at) > self.link.trouble(at) else self.link
+
+    def take_list(self, scope: Scope, older: Older, asked_at: int) -> None:
+        """Take in the events of a rollout, of a host, or of all, as they were listed; see :class:`History`."""
+        self.fleet.history.take_list(scope, older.happenings, asked_at)
+        self.answers += 1
+
+    def take_attempts(self, host_id: str, of: str, attempts: tuple[Attempt, ...]) -> None:
+        """Take in a host's attempts; ``of`` says how it stood when they were asked for."""
+        self._attempts.pop(host_id, None)
+        self._attempts[host_id] = (of, attempts)
+        while len(self._attempts) > MAX_ATTEMPT_LISTS:
+            del self._attempts[next(iter(self._attempts))]
+        self.answers += 1
+
+    def attempts(self, host: Host) -> tuple[Attempt, ...]:
+        """Return what is known of a host's attempts, newest first."""
+        _, listed = self._attempts.get(host.id, ("", ()))
+        last = host.product.last_attempt
+        return listed if not last.id or last.id in {each.id for each in listed} else (last, *listed)
+
+    def attempts_due(self, host: Host) -> str:
+        """Return how a host stands, while its attempts were not listed since it came to stand so; "" when they were."""
+        stands = f"{host.product.last_attempt.id}/{host.product.state}"
+        return "" if self._attempts.get(host.id, ("", ()))[0] == stands else stands
+
     def events(self, rollout_id: str = "", host_id: str = "") -> ShortList[Happening]:
-        """Return the events of a rollout, of a host, or all, as they are now."""
+        """Return the events of a rollout, of a host, or all, as they were painted last."""
+        found = self._events.get((rollout_id, host_id))
+        return found if found is not None else self.events_now(rollout_id, host_id)
+
+    def events_now(self, rollout_id: str = "", host_id: str = "") -> ShortList[Happening]:
+        """Return the events of a rollout, of a host, or all, as they are now: for whoever paints them at once."""
         key = (rollout_id, host_id)
-        found = self._events.pop(key, None) or ShortList(EVENT_FIELDS)
+        found = self._events.pop(key, None)
+        if found is None:
+            found = ShortList(EVENT_FIELDS)
         self._events[key] = found
         while len(self._events) > MAX_EVENT_LISTS:
             del self._events[next(iter(self._events))]
-        fill_events(found, self.fleet.ring, self.now, rollout_id=rollout_id, host_id=host_id)
+        fill_events(found, self.fleet.history.log(key), self.now, rollout_id=rollout_id, host_id=host_id)
         return found
+
+    def no_events(self, empty: str, rollout_id: str = "", host_id: str = "") -> str:
+        """Return what an empty log says: ``empty``, or that nobody can tell yet."""
+        return "what happened is not read yet" if self.fleet.history.due((rollout_id, host_id)) else empty
 
     def host_name(self, host_id: str) -> str:
         """Return a host's name, or its id while the name is not known."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from typing import IO, TYPE_CHECKING, NamedTuple
 
@@ -40,7 +41,7 @@ class Journal:
             RequestError: it can't be written, or is there already (caller's fault).
         """
         try:
-            self._file: IO[str] = path.open("x", encoding="utf-8")
+            self._file: IO[str] = open(path, "x", encoding="utf-8", opener=_private)  # noqa: SIM115 (closed by close)
         except OSError as error:
             message = f"record: {path} can't be written: {error.strerror}"
             raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="name a file that is not there") from error
@@ -59,6 +60,11 @@ class Journal:
     def close(self) -> None:
         """End it."""
         self._file.close()
+
+
+def _private(path: str, flags: int) -> int:
+    """Open a file that nobody else may read: it holds what programs on hosts printed."""
+    return os.open(path, flags, 0o600)
 
 
 def line_of(entry: Entry) -> str:

@@ -36,11 +36,15 @@ class Replay:
         """
         self._entries = entries(path)
         self._speed = speed
+        self._began: float | None = None
 
     async def watch(self, rollout_id: str = "") -> AsyncIterator[Update]:
-        """Yield what was recorded, in its time, and then nothing more."""
+        """Yield what was recorded, in its time, and then nothing more.
+
+        All streams have one clock, which begins with the first: what was recorded before one is opened comes at once.
+        """
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        began = self._began = loop.time() if self._began is None else self._began
         for entry in self._entries:
             if entry.stream != rollout_id:
                 continue

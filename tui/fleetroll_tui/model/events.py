@@ -1,31 +1,43 @@
-"""What happened, the newest so many; and how fast hosts get done and fail."""
+"""What happened, the newest so many, with the gaps in it; and how fast hosts get done and fail."""
 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from fleetroll_tui.model.values import BAD
+from fleetroll_tui.model.values import BAD, Happening
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from fleetroll_tui.model.values import Happening
+    from collections.abc import Iterable, Iterator, Sequence
 
 RING = 5_000
-"""Events that are kept."""
+"""Events that are kept of all that happens."""
 MINUTES = 60
 """Minutes that rates reach back."""
+MAY_MISS = "events may be missing here:"
+MISSES = "events are missing here:"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap(Happening):
+    """A place in a log after which events may be missing; ``after`` is the id of the last event before it."""
+
+    after: str = ""
 
 
 class Ring:
-    """Events in the order in which they happened, the newest :data:`RING`, each once."""
+    """Events in the order in which they happened, the newest so many, each once."""
 
     def __init__(self, size: int = RING) -> None:
         """Be empty."""
         self._kept: deque[Happening] = deque(maxlen=size)
         self._ids: set[str] = set()
+        self._cut_at = float("-inf")
+        """The newest instant of whatever was cut away: it must not come in again as new."""
         self.revision = 0
+        self.listed_at = -1
+        """Number of the resync after which its older events were had; -1 for never."""
 
     def __len__(self) -> int:
         """Return how many are kept."""
@@ -44,23 +56,61 @@ class Ring:
         if happening.id in self._ids:
             return False
         if len(self._kept) == self._kept.maxlen:
-            self._ids.discard(self._kept[0].id)
+            oldest = self._kept[0]
+            self._ids.discard(oldest.id)
+            self._cut_at = max(self._cut_at, oldest.at)
         self._kept.append(happening)
         self._ids.add(happening.id)
         self.revision += 1
         return True
 
     def add_older(self, newest_first: Iterable[Happening]) -> list[Happening]:
-        """Take in what happened before, at its place in time; return what was new."""
-        new = [each for each in newest_first if each.id not in self._ids]
+        """Take in what a list says, at its place in time; return what was new. What was cut away before is not."""
+        new = [each for each in newest_first if each.id not in self._ids and each.at > self._cut_at]
         if new:
             # Sorting is stable: what was in order stays in order where instants are equal.
-            merged = sorted([*reversed(new), *self._kept], key=lambda each: each.at)[-(self._kept.maxlen or 0) :]
-            self._kept.clear()
-            self._kept.extend(merged)
-            self._ids = {each.id for each in merged}
-            self.revision += 1
+            self._keep(sorted([*reversed(new), *self._kept], key=lambda each: each.at))
         return new
+
+    def mark_gap(self, why: str) -> None:
+        """Note that events may be missing after the newest one; where nothing is known, nothing is missing."""
+        if self._kept and not isinstance(self._kept[-1], Gap):
+            last = self._kept[-1]
+            self.add(Gap(f"gap:{last.id}", last.at, MAY_MISS, message=why, after=last.id))
+
+    def close_gaps(self, listed: Sequence[Happening]) -> None:
+        """Take away the gaps that a list reaches over; what the others hide is not to be had.
+
+        It reaches over a gap when it has the event before it, or one that was known and is older: a list may leave out
+        what the watch tells.
+        """
+        if not any(isinstance(each, Gap) for each in self._kept):
+            return
+        ids = {each.id for each in listed}
+        reach = min((each.at for each in listed if each.id in self._ids), default=float("inf"))
+        self._keep(
+            [
+                replace(each, kind=MISSES) if isinstance(each, Gap) else each
+                for each in self._kept
+                if not (isinstance(each, Gap) and (each.after in ids or reach < each.at))
+            ]
+        )
+
+    def forget(self) -> None:
+        """Be empty again, and not asked for."""
+        self._kept.clear()
+        self._ids.clear()
+        self._cut_at, self.listed_at = float("-inf"), -1
+        self.revision += 1
+
+    def _keep(self, events: list[Happening]) -> None:
+        size = self._kept.maxlen or 0
+        cut = events[: max(0, len(events) - size)]
+        self._cut_at = max([self._cut_at, *(each.at for each in cut)])
+        self._kept.clear()
+        self._kept.extend(events[len(cut) :])
+        self._ids = {each.id for each in self._kept}
+        self.revision += 1
 
 
 class Rates:
@@ -70,6 +120,8 @@ class Rates:
         """Know of none."""
         self._done: dict[int, int] = {}
         self._bad: dict[int, int] = {}
+        self.since = float("inf")
+        """The instant back to which a list was counted."""
 
     def add(self, happening: Happening) -> None:
         """Count an event that ends an attempt."""

@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from fleetroll_tui.model.events import Rates, Ring
+from fleetroll_tui.model.history import WHOLE, History
 from fleetroll_tui.model.shelf import Shelf
-from fleetroll_tui.model.updates import Changed, Older, Page
+from fleetroll_tui.model.updates import Alive, Changed, Older, Page, Resync
 from fleetroll_tui.model.values import ACTIVE, BAD, Host, Member, Rollout, Switch
 from fleetroll_tui.model.versions import is_behind
 
 if TYPE_CHECKING:
+    from fleetroll_tui.model.events import Rates, Ring
     from fleetroll_tui.model.updates import Stand, Update
-    from fleetroll_tui.model.values import Happening, Token
+    from fleetroll_tui.model.values import Token
 
 TILES = ("online", "offline", "behind", "updating", "failed")
 """What the overview counts, in its order."""
-MAX_ROLLOUT_RATES = 200
-"""Rollouts whose rates are kept; the oldest go first."""
+
+
+HALTED = "halted"
+MAX_HALTS = 100
+"""Halts that wait to be told."""
 
 
 class Pages:
@@ -49,17 +53,30 @@ class Fleet:
         self.hosts: Shelf[Host] = Shelf()
         self.rollouts: Shelf[Rollout] = Shelf()
         self.switches: Shelf[Switch] = Shelf()
-        self.ring = Ring()
-        self.rates = Rates()
-        self.rollout_rates: dict[str, Rates] = {}
+        self.history = History()
         self.tiles: Counter[str] = Counter()
         self.versions: Counter[str] = Counter()
         self.fleets: Counter[str] = Counter()
         self.codes: Counter[str] = Counter()
         self.loaded = False
         self.token: Token | None = None
-        self.resyncs: list[str] = []
+        self._halts: list[Rollout] = []
+        self._replaced = False
         self._pages = Pages()
+
+    @property
+    def ring(self) -> Ring:
+        """Return the newest events of all."""
+        return self.history.ring
+
+    @property
+    def rates(self) -> Rates:
+        """Return the rates of all hosts."""
+        return self.history.rates
+
+    def rates_of(self, rollout_id: str) -> Rates:
+        """Return the rates of one rollout."""
+        return self.history.rates_of(rollout_id)
 
     def take(self, update: Update) -> None:
         """Take an update in."""
@@ -72,15 +89,36 @@ class Fleet:
                 self._pages.drop()
                 self._merge(update.stand)
                 for happening in update.happenings:
-                    if self.ring.add(happening):
-                        self._count(happening)
+                    self.history.take(happening)
             case Older():
-                for happening in self.ring.add_older(update.happenings):
-                    self._count(happening)
+                self.history.take_list(WHOLE, update.happenings, self.history.resyncs)
+            case Alive():
+                pass  # between two pages too
+            case Resync():
+                self._pages.drop()
+                self._replaced = self._replaced or update.log_replaced
+                self.history.resync(update.reason, log_replaced=update.log_replaced)
             case _:
                 self._pages.drop()
 
+    def new_halts(self) -> list[Rollout]:
+        """Return the rollouts that halted since the last call; what stood halted at first is not among them."""
+        halts, self._halts = self._halts, []
+        return halts
+
+    def _note_halt(self, rollout: Rollout) -> None:
+        before = self.rollouts.get(rollout.id)
+        if (
+            self.loaded
+            and not self._replaced
+            and rollout.state == HALTED
+            and (before is None or before.state != HALTED)
+        ):
+            self._halts = [*self._halts, rollout][-MAX_HALTS:]
+
     def _replace(self, whole: list[Stand]) -> None:
+        for rollout in (each for stand in whole for each in stand.rollouts):
+            self._note_halt(rollout)
         self.rollouts.replace((each.id, each) for stand in whole for each in stand.rollouts)
         self.switches.replace((each.scope, each) for stand in whole for each in stand.switches)
         self.hosts.replace((each.id, each) for stand in whole for each in stand.hosts)
@@ -89,10 +127,11 @@ class Fleet:
         for host in self.hosts:
             self._sum(host, 1)
         self.token = next((stand.token for stand in whole if stand.token is not None), self.token)
-        self.loaded = True
+        self.loaded, self._replaced = True, False
 
     def _merge(self, stand: Stand) -> None:
         for rollout in stand.rollouts:
+            self._note_halt(rollout)
             self.rollouts.put(rollout.id, rollout)
         for switch in stand.switches:
             self.switches.put(switch.scope, switch)
@@ -113,20 +152,6 @@ class Fleet:
         for product in host.products:
             if product.state in BAD:
                 self.codes[product.last_attempt.code] += sign
-
-    def _count(self, happening: Happening) -> None:
-        self.rates.add(happening)
-        if happening.rollout_id:
-            self.rates_of(happening.rollout_id).add(happening)
-
-    def rates_of(self, rollout_id: str) -> Rates:
-        """Return the rates of one rollout."""
-        rates = self.rollout_rates.get(rollout_id)
-        if rates is None:
-            rates = self.rollout_rates[rollout_id] = Rates()
-            while len(self.rollout_rates) > MAX_ROLLOUT_RATES:
-                del self.rollout_rates[next(iter(self.rollout_rates))]
-        return rates
 
     @property
     def pressed(self) -> list[Switch]:
@@ -156,6 +181,8 @@ class Crew:
                 self._pages.drop()
                 for member in update.stand.members:
                     self.members.put(member.id, member)
+            case Alive():
+                pass  # between two pages too
             case _:
                 self._pages.drop()
 
@@ -165,7 +192,9 @@ class Crew:
 
 
 def tiles_of(host: Host) -> list[str]:
-    """Return the tiles that count this host."""
+    """Return the tiles that count this host; a revoked one is in none."""
+    if host.revoked:
+        return []
     found = ["online" if host.online else "offline"]
     if is_behind(host):
         found.append("behind")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from fleetroll_tui.model.events import Gap
 from fleetroll_tui.model.filters import compile_filter
 
 if TYPE_CHECKING:
@@ -57,6 +58,16 @@ class ShortList(Generic[T]):
         """Return a row, if there is one."""
         return self._rows[position] if 0 <= position < len(self._rows) else None
 
+    def get(self, key: str) -> T | None:
+        """Return the row of that id, if it is shown."""
+        place = self._places.get(key)
+        return self.at(place) if place is not None else None
+
+    def forget_choice(self) -> None:
+        """Forget cursor and marks: ids stand for others now."""
+        self.cursor = ""
+        self.marks.clear()
+
     def position(self, key: str) -> int | None:
         """Return where a row stands; None when it is not shown."""
         return self._places.get(key)
@@ -67,12 +78,15 @@ class ShortList(Generic[T]):
         return self.at(self._places.get(self.cursor, 0))
 
     def fill(self, seen: object, rows: Callable[[], Iterable[T]], now: float) -> bool:
-        """Take the rows anew when ``seen``, which stands for their source, is another than before."""
+        """Take the rows anew when ``seen``, which stands for their source, is another than before.
+
+        A gap passes every filter: what is missing may be what was looked for.
+        """
         if seen == self._seen:
             return False
         self._seen = seen
         holds = self.filter.holds if self.filter is not None and not self.filter.empty else None
-        self._rows = [row for row in rows() if holds is None or holds(row, now)]
+        self._rows = [row for row in rows() if holds is None or isinstance(row, Gap) or holds(row, now)]
         self._places = {self._id(row): place for place, row in enumerate(self._rows)}
         return True
 
@@ -84,13 +98,13 @@ class ShortList(Generic[T]):
 def fill_events(
     events: ShortList[Happening], ring: Ring, now: float, *, rollout_id: str = "", host_id: str = ""
 ) -> bool:
-    """Show the events of a rollout, of a host, or all, newest first."""
+    """Show what a ring or a log has of a rollout, of a host, or of all, newest first."""
 
     def rows() -> Iterable[Happening]:
         return (
             each
             for each in ring.newest_first()
-            if (not rollout_id or each.rollout_id == rollout_id) and (not host_id or each.host_id == host_id)
+            if isinstance(each, Gap) or (rollout_id in {"", each.rollout_id} and host_id in {"", each.host_id})
         )
 
-    return events.fill(ring.revision, rows, now)
+    return events.fill((ring, ring.revision), rows, now)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 TITLES = (("events", "Log"), ("attempts", "Attempts"), ("attempt", "Attempt"))
 
+NOTHING = "nothing is known to have happened to it"
+
 
 class HostScreen(ConsoleScreen):
     """The host."""
@@ -36,10 +38,9 @@ class HostScreen(ConsoleScreen):
     AUTO_FOCUS = None
 
     def __init__(self, place: Place) -> None:
-        """Ask for what happened to a host."""
+        """Show a host; what happened to it is asked for with the visit."""
         super().__init__(place)
         self.attempts: ShortList[Attempt] = ShortList()
-        self._asked_for = ""
 
     def compose_body(self) -> ComposeResult:
         """Make the head and the panes."""
@@ -52,14 +53,14 @@ class HostScreen(ConsoleScreen):
                 self.paint,
                 id="events",
                 classes="pane",
-                empty="nothing is known to have happened to it",
+                empty=NOTHING,
             )
             with Vertical(id="side"):
                 yield VirtualTable(self.attempts, attempt_columns(), self.paint, id="attempts", classes="pane")
                 yield ScrollLines(self.paint, id="attempt", classes="pane")
 
     def on_mount(self) -> None:
-        """Name the panes and ask for what happened."""
+        """Name the panes."""
         for name, title in TITLES:
             self.query_one(f"#{name}").border_title = title
         self.query_one("#events").border_title = "Log, newest first"
@@ -81,6 +82,10 @@ class HostScreen(ConsoleScreen):
     def _host(self) -> Host | None:
         return self.session.fleet.hosts.get(self.place.key)
 
+    def revisions(self) -> tuple[int, ...]:
+        """Return what may change here."""
+        return (*super().revisions(), self.session.answers)
+
     def paint_body(self, now: float) -> None:
         """Show everything."""
         facts = self.query_one("#facts", Lines)
@@ -89,33 +94,21 @@ class HostScreen(ConsoleScreen):
             words = self.waiting_words(f"there is no host {clean(self.place.key, 60)}: esc goes back")
             facts.show_lines([[(f"  {words}", "muted")]])
             return
-        self._ask_again(host)
         facts.show_lines(host_lines(host, now, facts.size.width or 80))
         at = next((pane for pane in self.panes if self.has_class(f"-at-{pane}")), "events")
         self.query_one("#tabs", Lines).show_lines([tabs_line(TITLES, at)])
-        attempts = self._attempts(host)
+        attempts = self.session.attempts(host)
         self.attempts.fill(attempts, lambda: attempts, now)
         table = self.query_one("#attempts", VirtualTable)
         table.empty = "no attempt yet: a rollout begins one"
         table.sync(now)
         chosen = self.attempts.current or (attempts[0] if attempts else NO_ATTEMPT)
-        self.query_one("#attempt", ScrollLines).show_lines(attempt_lines(chosen, self.paint, now))
+        log = self.session.fleet.history.log(("", host.id))
+        self.query_one("#attempt", ScrollLines).show_lines(attempt_lines(chosen, self.paint, now, log))
         events = self.query_one("#events", VirtualTable)
-        events.rows = self.session.events(host_id=self.place.key)
+        events.rows = self.session.events_now(host_id=self.place.key)
+        events.empty = self.session.no_events(NOTHING, host_id=self.place.key)
         events.sync(now)
-
-    def _attempts(self, host: Host) -> tuple[Attempt, ...]:
-        asked = self.session.attempts.get(host.id, ())
-        last = host.product.last_attempt
-        known = {attempt.id for attempt in asked}
-        return asked if not last.id or last.id in known else (last, *asked)
-
-    def _ask_again(self, host: Host) -> None:
-        """Ask for the attempts, at first and whenever the newest is in another state."""
-        stands = f"{host.product.last_attempt.id}/{host.product.state}"
-        if stands != self._asked_for:
-            self._asked_for = stands
-            self.console.run_worker(self.console.ask_older(host_id=host.id), group="host", exclusive=True)
 
     def on_virtual_table_moved(self) -> None:
         """Show the attempt under the cursor at once."""

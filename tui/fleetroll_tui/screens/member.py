@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fleetroll_tui.model.stays import stays
 from fleetroll_tui.model.values import BAD
 from fleetroll_tui.screens.columns import chip
 from fleetroll_tui.screens.panels import TWO_COLUMNS, label
-from fleetroll_tui.signs import ATTEMPTS
+from fleetroll_tui.signs import ATTEMPTS, sign_of
 from fleetroll_tui.text import ago, clean, clean_lines, clock_time, data_size, lasting
 
 if TYPE_CHECKING:
-    from fleetroll_tui.model.values import Attempt, Host, Member
+    from collections.abc import Iterable
+
+    from fleetroll_tui.model.values import Attempt, Happening, Host, Member
     from fleetroll_tui.paint import Paint, Span
 
 TAIL_LINES = 40
+STAYS_PER_LINE = 3
 
 
 def member_lines(member: Member | None, host: Host | None, paint: Paint, now: float, width: int) -> list[list[Span]]:
@@ -32,8 +36,10 @@ def member_lines(member: Member | None, host: Host | None, paint: Paint, now: fl
     return [*lines, *attempt_lines(member.attempt, paint, now)]
 
 
-def attempt_lines(attempt: Attempt, paint: Paint, now: float) -> list[list[Span]]:
-    """Say how an attempt stands, what it said last, and the end of its output."""
+def attempt_lines(
+    attempt: Attempt, paint: Paint, now: float, log: Iterable[Happening] | None = None
+) -> list[list[Span]]:
+    """Say how an attempt stands, what it said last, the end of its output; with its host's log how long it all took."""
     if not attempt.state:
         return [[label("Attempt"), ("none yet", "muted")]]
     head: list[Span] = [label("Attempt"), paint.sign(ATTEMPTS, attempt.state, bold=True)]
@@ -49,6 +55,8 @@ def attempt_lines(attempt: Attempt, paint: Paint, now: float) -> list[list[Span]
     if attempt.ended_at:
         times.append((f"  ended {clock_time(attempt.ended_at, now)}", "muted"))
     lines = [head, versions, times]
+    if log is not None:
+        lines += _lasted(attempt, now, log)
     if attempt.step:
         lines.append([label("Step"), (clean(attempt.step, 100), "text")])
     if attempt.message:
@@ -56,6 +64,25 @@ def attempt_lines(attempt: Attempt, paint: Paint, now: float) -> list[list[Span]
     tail = clean_lines(attempt.output_tail, TAIL_LINES)
     if tail:
         lines += [[("Its last output", "muted!")], *([("│ ", "muted"), (line, "text")] for line in tail)]
+    return lines
+
+
+def _lasted(attempt: Attempt, now: float, log: Iterable[Happening]) -> list[list[Span]]:
+    """Say how long each state lasted; where the log does not tell, how long it took until Go, and after it."""
+    found = [
+        (sign_of(ATTEMPTS, each.state), f"{lasting(each.seconds)}{'' if each.over else ' so far'}")
+        for each in stays(attempt, log, now)
+    ]
+    lines = []
+    for first in range(0, len(found), STAYS_PER_LINE):
+        line: list[Span] = [label("" if first else "Lasted")]
+        for sign, words in found[first : first + STAYS_PER_LINE]:
+            line += [(f"{sign.word} ", sign.role), (f"{words}   ", "text")]
+        lines.append(line)
+    if not found and attempt.granted_at and attempt.offered_at:
+        until, after = attempt.granted_at - attempt.offered_at, (attempt.ended_at or now) - attempt.granted_at
+        so_far = "" if attempt.ended_at else " so far"
+        lines.append([label("Lasted"), (f"{lasting(until)} until go   {lasting(after)} after it{so_far}", "text")])
     return lines
 
 

@@ -114,6 +114,10 @@ class OverviewScreen(ConsoleScreen):
         for name, title in titles.items():
             self.query_one(f"#{name}").border_title = title
 
+    def revisions(self) -> tuple[int, ...]:
+        """Return what may change here."""
+        return (*super().revisions(), self.session.answers)
+
     def rollout(self) -> Rollout | None:
         """Return the one under the cursor of the list with the focus."""
         focused = self.focused
@@ -147,8 +151,8 @@ class OverviewScreen(ConsoleScreen):
         rates = self.query_one("#rates", Lines)
         rates.show_lines(rate_lines(fleet.rates, self.paint, now, rates.size.width, rates.size.height))
         events = self.query_one("#events", VirtualTable)
-        events.rows = self.session.events()
-        events.empty = self.waiting_words("nothing has happened yet")
+        events.rows = self.session.events_now()
+        events.empty = self.waiting_words(self.session.no_events("nothing has happened yet"))
         events.sync(now)
 
     def open_tile(self, tile: str) -> None:
@@ -161,7 +165,7 @@ class OverviewScreen(ConsoleScreen):
         if event.table.id != "events":
             self.console.go(Place(commands.ROLLOUT, event.key))
             return
-        happening = self.session.events().current
+        happening = self.session.events().get(event.key)
         if happening is not None and happening.host_id:
             self.console.go(Place(commands.HOST, happening.host_id))
         elif happening is not None and happening.rollout_id:

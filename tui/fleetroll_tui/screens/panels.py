@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fleetroll_tui.model.decisions import waits_for_person
+from fleetroll_tui.model.decisions import name_of, waits_for_person
 from fleetroll_tui.model.progress import ended, gate, seconds_left, shares
 from fleetroll_tui.paint import Paint, Span
 from fleetroll_tui.signs import ATTEMPTS, ROLLOUTS
@@ -25,6 +25,8 @@ TALL_RATES = 6
 """Lines from which rates are drawn two lines high."""
 MOST_SWITCHES = 3
 """Pressed kill switches that are named at once: the band leaves room for what it is about."""
+MOST_HALTS = 3
+"""Rollouts that halted at once and are named."""
 LABEL = 10
 """Cells of the labels at the left of a pane."""
 
@@ -217,6 +219,18 @@ def lost_words(lost: Lost) -> str:
     """Return why nothing is heard, and what can be done: a server's words, or those of whatever stands in its place."""
     remedy = f". {clean(lost.remedy)}" if lost.remedy else ""
     return f"{clean(lost.message)} ({clean(lost.code, 40)}){remedy}"
+
+
+def halt_words(halted: Sequence[Rollout]) -> str:
+    """Name the rollouts that halted, in which fleet and why, the first few."""
+    lines = [
+        ": ".join(
+            filter(None, (f"{clean(name_of(each), 80)} in fleet {clean(each.fleet_id, 40)}", why_words(each.why)))
+        )
+        for each in halted[:MOST_HALTS]
+    ]
+    more = len(halted) - MOST_HALTS
+    return "\n".join([*lines, f"and {number(more)} more"] if more > 0 else lines)
 
 
 def waiting_words(rollout: Rollout) -> str:

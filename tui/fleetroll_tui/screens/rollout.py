@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from fleetroll_tui.model.values import Rollout, Wave
+    from fleetroll_tui.paint import Span
 
 MAX_WAVES = 8
 """Waves that are seen at once beside the other panes."""
@@ -93,8 +94,9 @@ class RolloutScreen(ConsoleScreen):
 
     def revisions(self) -> tuple[int, ...]:
         """Return what may change here."""
-        crew = self.session.crew
-        return (*super().revisions(), crew.members.revision, int(crew.loaded), hash(self.session.crew_link.lost))
+        crew, link = self.session.crew, self.session.crew_link
+        stands = (crew.members.revision, int(crew.loaded), hash(link.lost), int(link.whole))
+        return (*super().revisions(), self.session.answers, *stands)
 
     def paint_body(self, now: float) -> None:
         """Show everything."""
@@ -127,10 +129,11 @@ class RolloutScreen(ConsoleScreen):
         table.rows = members
         table.empty = self._empty_words()
         table.sync(now)
-        table.border_title = Content(self.paint.line(*list_title(members, "hosts")).plain.strip())
+        table.border_title = Content(self.paint.line(*list_title(members, "hosts"), *self._stale_words()).plain.strip())
         self._paint_member(now)
         events = self.query_one("#events", VirtualTable)
-        events.rows = self.session.events(rollout.id)
+        events.rows = self.session.events_now(rollout.id)
+        events.empty = self.session.no_events("nothing has happened yet", rollout.id)
         events.sync(now)
 
     def _paint_member(self, now: float) -> None:
@@ -139,14 +142,22 @@ class RolloutScreen(ConsoleScreen):
         host = self.session.fleet.hosts.get(member.id) if member is not None else None
         pane.show_lines(member_lines(member, host, self.paint, now, pane.size.width or 40))
 
+    def _stale_words(self) -> list[Span]:
+        """Return, for the title of the hosts, that they may stand otherwise by now."""
+        link, at = self.session.crew_link, self.session.ticks()
+        if self.console.server.recording or not link.stale(at):
+            return []
+        return [(f"  ◌ {clean(link.words(at), 60)}", "wait")]
+
     def _empty_words(self) -> str:
-        link = self.session.crew_link
+        link, members = self.session.crew_link, self.session.members
+        if self.session.crew.loaded and not members.filter.empty:
+            return "no host fits the filter: esc clears it"
+        if link.lost is not None:
+            return lost_words(link.lost)
         if self.session.crew.loaded:
-            filtered = not self.session.members.filter.empty
-            return "no host fits the filter: esc clears it" if filtered else "no hosts"
-        if self.console.server.recording:
-            return "its hosts are not in this recording"
-        return lost_words(link.lost) if link.lost is not None else "loading its hosts…"
+            return "no hosts"
+        return "its hosts are not in this recording" if self.console.server.recording else "loading its hosts…"
 
     def on_virtual_table_opened(self, event: VirtualTable.Opened) -> None:
         """Show a wave's hosts, or go to a host."""
@@ -156,7 +167,7 @@ class RolloutScreen(ConsoleScreen):
         elif event.table.id == "members":
             self.console.go(Place(commands.HOST, event.key))
         else:
-            happening = self.session.events(self.place.key).current
+            happening = self.session.events(self.place.key).get(event.key)
             if happening is not None and happening.host_id:
                 self.console.go(Place(commands.HOST, happening.host_id))
 
