@@ -213,6 +213,7 @@ def test_lone_surrogates_and_all_else_are_shown_by_number(text: str) -> None:
     assert all(harm(line) == set() for line in clean_lines(text + "\udc80\n" + text))
 
 
+@pytest.mark.timeout(240)
 def test_the_bytes_that_reach_a_real_terminal_have_no_word_of_theirs_and_borders_stay_in_their_columns(
     tmp_path: Path,
 ) -> None:
@@ -234,14 +235,18 @@ def test_the_bytes_that_reach_a_real_terminal_have_no_word_of_theirs_and_borders
         terminal.press("2")
         terminal.wait("rollouts", f"{4 * len(ATTACKS)} rollouts")
         for number in range(len(ATTACKS)):
-            terminal.press("2", "g", *("j" for _ in range(number)), "enter")
+            terminal.press("2")
+            terminal.wait("the list", f"{4 * len(ATTACKS)} rollouts", gone=("╭─ Waves",), seconds=20)
+            terminal.press("g", *("j" for _ in range(number)), "enter")
             terminal.wait(f"rollout {number}", "╭─ Waves", "╭─ Events", seconds=20)
             terminal.wait_until("frames are closed", lambda _: terminal.crooked() == [], seconds=5)
             looked += 1
         terminal.press("3")
         terminal.wait("hosts", "by name")
         for number in range(len(ATTACKS)):
-            terminal.press("3", "g", *("j" for _ in range(number)), "enter")
+            terminal.press("3")
+            terminal.wait("the list", "by name", gone=("Log, newest first",), seconds=20)
+            terminal.press("g", *("j" for _ in range(number)), "enter")
             terminal.wait(f"host {number}", "Log, newest first", seconds=20)
             terminal.wait_until("frames are closed", lambda _: terminal.crooked() == [], seconds=5)
             looked += 1
