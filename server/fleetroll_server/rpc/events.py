@@ -56,7 +56,8 @@ class EventsServicer(events_pb2_grpc.EventsServiceServicer):
         """Send what stands, then what changes."""
         caller = current_caller()
         watched = await self._watched(request, caller)
-        async for message in Watch(self._services, self._hub, caller, watched).run(request.cursor):
+        watch = Watch(self._services, self._hub, caller, watched, every_fleet=not request.fleet_id)
+        async for message in watch.run(request.cursor):
             yield message
 
     async def ListEvents(self, request: pb.ListEventsRequest, context: Context) -> pb.ListEventsResponse:  # noqa: ARG002
