@@ -91,18 +91,18 @@ class Reader:
     async def run(self, hub: Hub, committed: dict[str, float]) -> None:
         """Read until cancelled."""
         watched = Watched(frozenset({FLEET}), all_fleets=True, subjects=frozenset({Subject.EVENTS, Subject.AGENTS}))
-        inbox = await hub.join(watched)
+        inbox = hub.join(watched)
+        await hub.follow(inbox)
         while True:
             try:
                 batch = await inbox.next(10)
             except TooSlowError:
                 self.dropped += 1
-                inbox.start_over()
+                inbox.open()
                 continue
             if batch is None:
                 continue
-            changes = changes_to_wire(batch, watched, batch.after)
-            if changes is not None:
+            for _, changes in changes_to_wire(batch, watched, batch.after):
                 self.bytes += len(changes.SerializeToString())
                 now = time.monotonic()
                 self.events += len(changes.events)
@@ -156,9 +156,9 @@ async def snapshot(store: Store) -> dict[str, Any]:
     began, used, size, hosts = time.monotonic(), _cpu(), 0, 0
     async with store.read() as connection:
         async for state in pages(connection, watched, SystemClock().now()):
-            page = snapshot_to_wire(state)
-            size += page.ByteSize()
-            hosts += len(page.agents)
+            for page in snapshot_to_wire(state):
+                size += page.ByteSize()
+                hosts += len(page.agents)
     return {
         "snapshot_hosts": hosts,
         "seconds": round(time.monotonic() - began, 2),

@@ -42,14 +42,23 @@ class EventWatcher:
         self.alive = 0
         self.cursor = b""
         self.error: BaseException | None = None
+        self.messages: list[pb.WatchEventsResponse] = []
+        self._left: int | None = None
         self._pages: list[pb.Snapshot] = []
         self._moved = asyncio.Event()
 
+    @property
+    def sizes(self) -> list[int]:
+        """Return the size of each message, in bytes."""
+        return [message.ByteSize() for message in self.messages]
+
     @asynccontextmanager
-    async def watching(self) -> AsyncIterator[EventWatcher]:
-        """Watch while the block lasts, from the cursor that is known."""
+    async def watching(self, messages: int | None = None) -> AsyncIterator[EventWatcher]:
+        """Watch while the block lasts, from the cursor that is known; break off after so many messages."""
         self.request.cursor = self.cursor
         self.error = None
+        self._left = messages
+        self._pages.clear()
         stub = events_pb2_grpc.EventsServiceStub(self._world.channel)
         call = stub.WatchEvents(self.request, metadata=(("authorization", f"Bearer {self._token}"),))
         task = asyncio.create_task(self._read(call))
@@ -79,11 +88,18 @@ class EventWatcher:
                 await self._moved.wait()
         return self.error
 
+    async def broken_off(self) -> None:
+        """Wait until as many messages were taken as :meth:`watching` was told."""
+        await self.until(lambda: self._left == 0)
+
     async def _read(self, call: Any) -> None:
         try:
             async for message in call:
                 self.take(message)
+                self._left = None if self._left is None else self._left - 1
                 self._moved.set()
+                if self._left == 0:
+                    return
         except BaseException as error:  # (the test's own cancelling as well)
             self.error = error
             self._moved.set()
@@ -91,6 +107,7 @@ class EventWatcher:
 
     def take(self, message: pb.WatchEventsResponse) -> None:
         """Take one message in."""
+        self.messages.append(message)
         match message.WhichOneof("message"):
             case "snapshot":
                 self._pages.append(message.snapshot)

@@ -68,7 +68,7 @@ class WatchEventsRequest(_message.Message):
     ROLLOUT_ID_FIELD_NUMBER: _builtins.int
     SUBJECTS_FIELD_NUMBER: _builtins.int
     fleet_id: _builtins.str
-    """The fleet; empty for every fleet of the caller."""
+    """The fleet; empty for every fleet of the caller, also one that is made while he watches: a resync says so."""
     cursor: _builtins.bytes
     """The last cursor that this watcher got, with the same subjects; empty for a snapshot first. Opaque."""
     rollout_id: _builtins.str
@@ -95,8 +95,9 @@ Global___WatchEventsRequest: _TypeAlias = WatchEventsRequest  # noqa: Y015
 
 @_typing.final
 class WatchEventsResponse(_message.Message):
-    """WatchEventsResponse is one message to a watcher. At least one comes every two seconds while the server can read its log;
-    a snapshot is read whole before its first page is sent, which takes seconds for a large fleet.
+    """WatchEventsResponse is one message to a watcher. At least one comes every two seconds while the server can read its
+    log; a snapshot is read whole before its first page is sent, which takes seconds for a large fleet. What is more than
+    256 KiB comes in several messages; a single thing is never cut in two.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -169,7 +170,9 @@ class Snapshot(_message.Message):
     """True in the last page."""
     @_builtins.property
     def rollouts(self) -> _containers.RepeatedCompositeFieldContainer[_rollouts_pb2.Rollout]:
-        """Rollouts that have not ended, and the newest 100 that have."""
+        """Rollouts that have not ended, and the newest 100 that have. One whose selection names hosts with more than 4000
+        characters in all is without it: GetRollout shows it.
+        """
 
     @_builtins.property
     def kill_switches(self) -> _containers.RepeatedCompositeFieldContainer[_rollouts_pb2.KillSwitch]:
@@ -177,11 +180,15 @@ class Snapshot(_message.Message):
 
     @_builtins.property
     def agents(self) -> _containers.RepeatedCompositeFieldContainer[_agents_pb2.Agent]:
-        """Hosts, revoked ones too; without attempts older than the newest."""
+        """Hosts, revoked ones too; without attempts older than the newest, and without the output of these: GetAgent shows
+        both.
+        """
 
     @_builtins.property
     def rollout_hosts(self) -> _containers.RepeatedCompositeFieldContainer[_rollouts_pb2.RolloutHost]:
-        """Hosts of the rollout that is watched."""
+        """Hosts of the rollout that is watched, with the last 1000 characters of their output at most: ListRolloutHosts shows
+        all of it.
+        """
 
     @_builtins.property
     def token(self) -> _tokens_pb2.ApiToken:
@@ -207,7 +214,11 @@ Global___Snapshot: _TypeAlias = Snapshot  # noqa: Y015
 
 @_typing.final
 class Changes(_message.Message):
-    """Changes are events, and whatever they touched as it stands after them: each replaces the one of the same id, or is new."""
+    """Changes are events, and whatever they touched as it stands after them: each replaces the one of the same id, or is
+    new. Things are without what a snapshot leaves out of them. Where all does not fit into one message, what an event
+    touched comes before it or with it, and each cursor is behind the last event of which all has come: a watcher that
+    breaks off in between goes on without losing an event or getting one twice.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -264,8 +275,8 @@ class Resync(_message.Message):
     reason: _builtins.str
     """In words, at most 200 characters."""
     log_replaced: _builtins.bool
-    """True when this is not the log that the watcher knows: the database is another one, or went back to an earlier state.
-    Events are to be forgotten too then, for their ids come again for others.
+    """True when this is not the log that the watcher knows: the database is another one, or went back to an earlier
+    state. Events are to be forgotten too then, for their ids come again for others.
     """
     def __init__(
         self,
@@ -316,7 +327,7 @@ class Event(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
     fleet_id: _builtins.str
-    """The fleet; empty for what concerns all."""
+    """The fleet; empty for what belongs to no single one."""
     rollout_id: _builtins.str
     """The rollout; empty for none."""
     agent_id: _builtins.str
@@ -375,7 +386,9 @@ class ListEventsRequest(_message.Message):
     AGENT_ID_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
     fleet_id: _builtins.str
-    """The fleet; empty for every fleet of the caller."""
+    """The fleet; empty for every fleet of the caller. The kill switch of all fleets concerns each one; other events that
+    belong to no fleet are for callers who are bound to none, and name none here.
+    """
     rollout_id: _builtins.str
     """The rollout; empty for all."""
     agent_id: _builtins.str

@@ -15,9 +15,10 @@ import structlog
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError, StoreError
 from fleetroll_server.engine import reads
-from fleetroll_server.events import log
+from fleetroll_server.events import lean, log
+from fleetroll_server.events.held import Snapshots
 from fleetroll_server.events.inbox import Batch, Inbox
-from fleetroll_server.events.touched import Interest, State, read_touched
+from fleetroll_server.events.touched import Interest, State, print_of, read_touched
 from fleetroll_server.events.watched import Subject
 
 if TYPE_CHECKING:
@@ -44,8 +45,6 @@ MAX_EVENTS = 5000
 """In one look; as many hosts take some 0.4 s to read and build."""
 MAX_ROLLOUTS = 100
 """Rollouts that go on whose aggregates are looked at again in each second."""
-SNAPSHOTS_AT_ONCE = 2
-"""Each holds its hosts in memory, 40 MB for 100,000."""
 MAX_WATCHERS = 64
 """Of one process; each inbox may hold :data:`~fleetroll_server.events.inbox.MAX_THINGS` things."""
 
@@ -64,7 +63,7 @@ class Hub:
         self._shown_at = -POLL_SECONDS
         self._hinted = asyncio.Event()
         self._joining = asyncio.Lock()
-        self.snapshots = asyncio.Semaphore(SNAPSHOTS_AT_ONCE)
+        self.snapshots = Snapshots()
         self._draining = False
         self._task: asyncio.Task[None] | None = None
         store.writer.on_events(self._hinted.set)
@@ -90,31 +89,43 @@ class Hub:
         """Tell whether the log was read a moment ago: only then is silence worth anything."""
         return time.monotonic() - self._looked_at < 2 * POLL_SECONDS + PERIOD_SECONDS
 
-    async def join(self, watched: Watched) -> Inbox:
-        """Hand batches to a new watcher from now on: whatever a snapshot read after this does not show.
+    def join(self, watched: Watched) -> Inbox:
+        """Count a new watcher; nothing is queued for it before :meth:`follow`.
 
         Raises:
             RequestError: UNAVAILABLE: too many watch here, or the server goes down.
-            StoreError: the log can't be read now.
         """
         if self._draining or len(self._inboxes) >= MAX_WATCHERS:
             message = "the server goes down" if self._draining else f"{MAX_WATCHERS} watchers are here already"
             raise RequestError(message, code=Code.UNAVAILABLE, remedy="try again later")
         inbox = Inbox(watched)
+        self._inboxes.add(inbox)
+        return inbox
+
+    async def follow(self, inbox: Inbox) -> None:
+        """Hand batches to a watcher from now on: all that a read of the log that begins after this does not show.
+
+        Raises:
+            StoreError: the log can't be read now.
+        """
         async with self._joining:
             if self._through is None:
                 async with self._store.read() as connection:
                     self._through = await log.position(connection)
-            self._inboxes.add(inbox)
+            inbox.open()
         self._hinted.set()
-        return inbox
 
-    def leave(self, inbox: Inbox) -> None:
-        """Forget a watcher; without any, nothing is remembered."""
-        self._inboxes.discard(inbox)
-        if not self._inboxes:
+    def rest(self, inbox: Inbox) -> None:
+        """Hand nothing to a watcher until it follows again; while nobody does, nothing is read or remembered."""
+        inbox.shut()
+        if not any(each.is_open for each in self._inboxes):
             self._through = None
             self._shown.clear()
+
+    def leave(self, inbox: Inbox) -> None:
+        """Forget a watcher."""
+        self._inboxes.discard(inbox)
+        self.rest(inbox)
 
     async def _run(self) -> None:
         """Look until cancelled; a look that fails is tried again, and watchers hear nothing meanwhile."""
@@ -143,12 +154,14 @@ class Hub:
 
     async def _look(self) -> bool:
         """Read what came and hand it on; tell whether there is more."""
-        after, interest = self._through, self._interest()
+        after = self._through
         if after is None:
             return False
         async with self._store.read() as connection:
             now = self._clock.now()
             events = await log.after(connection, after, MAX_EVENTS)
+            # Not earlier: who follows from now on reads later than this, and misses nothing that is not read for it.
+            interest = self._interest()
             state = await read_touched(connection, events, interest, now)
             again = await self._moved(connection, state, now) if interest.rollouts else []
         through = events[-1]["sequence"] if events else after
@@ -165,33 +178,32 @@ class Hub:
 
     async def _moved(self, connection: AsyncConnection, state: State, now: datetime) -> list[Shown]:
         """Return rollouts that changed without an event, such as by baking; looked for once a second."""
-        self._shown |= {shown.row["id"]: _print(shown) for shown in state.rollouts}
+        self._shown |= {shown.row["id"]: print_of(shown) for shown in state.rollouts}
         if time.monotonic() - self._shown_at < POLL_SECONDS:
             return []
         self._shown_at = time.monotonic()
-        fleets = sorted(frozenset[str]().union(*(inbox.watched.fleets for inbox in self._inboxes)))
-        going_on = await reads.newest(connection, fleets, now, active_only=True, after=None, limit=MAX_ROLLOUTS)
-        prints = {shown.row["id"]: _print(shown) for shown in going_on}
+        fleets = sorted(frozenset[str]().union(*(watched.fleets for watched in self._followed())))
+        found = await reads.newest(connection, fleets, now, active_only=True, after=None, limit=MAX_ROLLOUTS)
+        going_on = lean.rollouts(found)
+        prints = {shown.row["id"]: print_of(shown) for shown in going_on}
         moved = [shown for shown in going_on if self._shown.get(shown.row["id"]) != prints[shown.row["id"]]]
         self._shown = prints
         return moved
 
     def _interest(self) -> Interest:
-        """Return what anybody watches."""
-        watched = [inbox.watched for inbox in self._inboxes]
+        """Return what anybody who follows watches."""
+        watched = self._followed()
         return Interest(
             hosts=any(Subject.AGENTS in each.subjects for each in watched),
             rollouts=any(Subject.ROLLOUTS in each.subjects for each in watched),
             members_of=frozenset(each.rollout_id for each in watched if Subject.ROLLOUT_HOSTS in each.subjects),
         )
 
+    def _followed(self) -> list[Watched]:
+        """Return what those watch who are handed batches."""
+        return [inbox.watched for inbox in self._inboxes if inbox.is_open]
+
 
 def _with(state: State, rollouts: list[Shown]) -> State:
     """Return the state with more rollouts."""
     return State([*state.rollouts, *rollouts], state.switches, state.hosts, state.rollout_hosts)
-
-
-def _print(shown: Shown) -> str:
-    """Return what differs when anything that is shown of a rollout does."""
-    waves = [dict(wave) for wave in shown.waves]
-    return repr((dict(shown.row), waves, shown.counts, shown.waits_for, shown.late))

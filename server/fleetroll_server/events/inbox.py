@@ -56,8 +56,9 @@ class Inbox:
     """What waits for one watcher."""
 
     def __init__(self, watched: Watched) -> None:
-        """Start empty."""
+        """Start shut: nothing is queued before :meth:`open`."""
         self.watched = watched
+        self.is_open = False
         self._batches: deque[Batch] = deque()
         self._things = 0
         self._dropped = False
@@ -66,7 +67,7 @@ class Inbox:
 
     def put(self, batch: Batch) -> None:
         """Add a batch, or drop all that waits where there is no room: who starts over needs none of it."""
-        if self._dropped:
+        if not self.is_open or self._dropped:
             return
         if len(self._batches) >= MAX_BATCHES or self._things + batch.size > MAX_THINGS:
             self._batches.clear()
@@ -82,8 +83,14 @@ class Inbox:
         self._closed = True
         self._filled.set()
 
-    def start_over(self) -> None:
-        """Take batches again, from now on."""
+    def open(self) -> None:
+        """Take batches, from now on."""
+        self.shut()
+        self.is_open = True
+
+    def shut(self) -> None:
+        """Forget what waits, and take no batch: who is sent what stands would be told of it twice."""
+        self.is_open = False
         self._batches.clear()
         self._things = 0
         self._dropped = False
@@ -92,7 +99,7 @@ class Inbox:
         """Return the next batch; None when none came within ``seconds``.
 
         Raises:
-            TooSlowError: batches were dropped; call :meth:`start_over`.
+            TooSlowError: batches were dropped; call :meth:`shut`, and :meth:`open` when all up to then is sent.
             ClosedError: the server goes down.
         """
         if not (self._batches or self._dropped or self._closed):

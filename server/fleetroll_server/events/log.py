@@ -24,7 +24,9 @@ EVENT = table_of(EventRow)
 _COUNTER = table_of(CounterRow)
 FOR_ITS_OWN = "each watcher is handed what concerns its own fleets"
 NO_FLEET = ""
-"""The fleet of events that concern all: for callers that are bound to none."""
+"""The fleet of events that concern no single one: for callers that are bound to none."""
+FOR_EVERYBODY = "kill_switch."
+"""Kinds of these that concern each fleet, and whoever sees one."""
 
 
 async def position(connection: AsyncConnection) -> int:
@@ -50,22 +52,27 @@ async def newest(
     connection: AsyncConnection,
     fleets: Sequence[str],
     *,
+    of_none: bool,
     rollout_id: str = "",
     agent_id: str = "",
     before: int | None = None,
     limit: int,
 ) -> list[RowMapping]:
-    """Return events of these fleets, newest first.
+    """Return events of these fleets, and those that concern every fleet, newest first.
 
     Args:
         connection: a snapshot.
-        fleets: of the caller; with :data:`NO_FLEET` where it may see what concerns all.
+        fleets: of the caller.
+        of_none: whether all events that belong to no fleet are listed as well.
         rollout_id: only of this rollout; empty for all.
         agent_id: only of this agent; empty for all.
         before: the sequence of the last page's last event.
         limit: at most so many.
     """
-    query = sa.select(EVENT).where(EVENT.c.fleet_id.in_(fleets))
+    query = sa.select(EVENT).where(EVENT.c.fleet_id.in_([*fleets, NO_FLEET]))
+    if not of_none:
+        for_everybody = EVENT.c.kind.startswith(FOR_EVERYBODY, autoescape=True)
+        query = query.where(sa.or_(EVENT.c.fleet_id != NO_FLEET, for_everybody))
     if rollout_id:
         query = query.where(EVENT.c.rollout_id == rollout_id)
     if agent_id:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fleetroll_server.engine import reads
+from fleetroll_server.events import lean
 from fleetroll_server.hosts import inventory
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ IN_ONE_STATEMENT = 500
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What stands.
+    """What stands, without what watchers do not get (:mod:`fleetroll_server.events.lean`).
 
     Attributes:
         rollouts: with waves and counts.
@@ -82,7 +83,7 @@ async def hosts_of(
     """Return hosts by their ids; those that these fleets do not have are left out."""
     found: list[Host] = []
     for some in _portions(agents):
-        found += await inventory.hosts_by_id(connection, some, fleets, now)
+        found += lean.hosts(await inventory.hosts_by_id(connection, some, fleets, now))
     return found
 
 
@@ -91,7 +92,7 @@ async def _rollouts(
 ) -> list[Shown]:
     """Return rollouts by their ids."""
     shown = [await reads.one(connection, rollout_id, fleets, now) for rollout_id in ids]
-    return [each for each in shown if each is not None]
+    return lean.rollouts([each for each in shown if each is not None])
 
 
 async def _members(
@@ -100,8 +101,14 @@ async def _members(
     """Return the rows of these agents in these rollouts."""
     found: list[tuple[str, RowMapping]] = []
     for some in _portions(agents) if rollouts else ():
-        found += await reads.members(connection, sorted(rollouts), fleets, agents=some)
+        found += lean.members(await reads.members(connection, sorted(rollouts), fleets, agents=some))
     return found
+
+
+def print_of(shown: Shown) -> str:
+    """Return what differs when anything that is shown of a rollout does."""
+    waves = [dict(wave) for wave in shown.waves]
+    return repr((dict(shown.row), waves, shown.counts, shown.waits_for, shown.late))
 
 
 def _portions(ids: Sequence[str]) -> list[Sequence[str]]:

@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from fleetroll_server.events.log import FOR_EVERYBODY
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from fleetroll_server.events.touched import State
-
-FOR_EVERYBODY = "kill_switch."
-"""Kinds of events that concern each fleet although they name none."""
 
 
 class Subject(StrEnum):

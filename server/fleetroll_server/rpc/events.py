@@ -56,7 +56,8 @@ class EventsServicer(events_pb2_grpc.EventsServiceServicer):
         """Send what stands, then what changes."""
         caller = current_caller()
         watched = await self._watched(request, caller)
-        async for message in Watch(self._services, self._hub, caller, watched).run(request.cursor):
+        watch = Watch(self._services, self._hub, caller, watched, every_fleet=not request.fleet_id)
+        async for message in watch.run(request.cursor):
             yield message
 
     async def ListEvents(self, request: pb.ListEventsRequest, context: Context) -> pb.ListEventsResponse:  # noqa: ARG002
@@ -67,11 +68,10 @@ class EventsServicer(events_pb2_grpc.EventsServiceServicer):
         agent_id = requests.text("agent_id", request.agent_id, at_most=MAX_AGENT_CHARS)
         async with self._services.store.read() as connection:
             fleets = await visible_fleets(connection, caller, request.fleet_id)
-            if sees_all_fleets(caller) and not request.fleet_id:
-                fleets = (*fleets, log.NO_FLEET)
             rows = await log.newest(
                 connection,
                 fleets,
+                of_none=sees_all_fleets(caller) and not request.fleet_id,
                 rollout_id=rollout_id,
                 agent_id=agent_id,
                 before=None if cursor is None else requests.cursor_number(cursor[0], digits=18),

@@ -1,11 +1,17 @@
-"""One watch: from a cursor to messages, for as long as the client stays."""
+"""One watch: from a cursor to messages, for as long as the client stays.
+
+1. Who has no cursor, or one that leads nowhere, is sent what stands. Nothing is queued meanwhile.
+2. From there, or from its cursor, it catches up by reading the log, the next part when its line has taken the last.
+3. When little is left it follows: batches are queued for it, and what the last read shows of them is not sent again.
+4. Who can't catch up, or lets its queue run over, starts at 1 again, and is told so.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fleetroll.v1 import events_pb2 as pb
@@ -13,8 +19,10 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_server.access import apitokens
 from fleetroll_server.access.authorise import check_standing
+from fleetroll_server.access.fleets import visible_fleets
 from fleetroll_server.events import log, standing
 from fleetroll_server.events.inbox import ClosedError, TooSlowError
+from fleetroll_server.events.touched import print_of
 from fleetroll_server.rpc import requests
 from fleetroll_server.rpc.convert_events import changes_to_wire, snapshot_to_wire
 from fleetroll_server.rpc.tokens_convert import own_token_to_wire
@@ -22,7 +30,10 @@ from fleetroll_server.rpc.tokens_convert import own_token_to_wire
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
     from fleetroll_server.access.caller import Caller
+    from fleetroll_server.events.held import Held
     from fleetroll_server.events.hub import Hub
     from fleetroll_server.events.inbox import Inbox
     from fleetroll_server.events.watched import Watched
@@ -32,6 +43,7 @@ ALIVE_SECONDS = 1.0
 """Between two messages at most, while the log is read; the contract promises two."""
 MAX_BEHIND = 20_000
 """Events; who is further behind is better served by a snapshot."""
+OTHER_FLEETS = "the fleets that the watcher sees are others now"
 TOO_SLOW = "the watcher was too slow: what waited for it was dropped"
 _KIND = "events"
 _DIGITS = 18
@@ -69,118 +81,195 @@ class Place:
                 raise requests.invalid("cursor", "it was not given out by this call")
 
 
+class _StartOverError(Exception):
+    """The watcher can't go on from where it is."""
+
+    def __init__(self, resync: pb.Resync) -> None:
+        """Carry what it is told."""
+        super().__init__(resync.reason)
+        self.resync = resync
+
+
 class Watch:
     """One watcher's stream."""
 
-    def __init__(self, services: Services, hub: Hub, caller: Caller, watched: Watched) -> None:
-        """Watch for ``caller``."""
+    def __init__(
+        self, services: Services, hub: Hub, caller: Caller, watched: Watched, *, every_fleet: bool = False
+    ) -> None:
+        """Watch for ``caller``; with ``every_fleet`` also what he sees later."""
         self._services = services
         self._hub = hub
         self._caller = caller
         self._watched = watched
+        self._every_fleet = every_fleet
         self._checked_at = time.monotonic()
         self._sequence = 0
+        self._held: Held | None = None
+        self._known: dict[str, str] | None = None
 
     async def run(self, cursor: bytes) -> AsyncIterator[pb.WatchEventsResponse]:
         """Yield messages until the client leaves.
 
         Raises:
-            RequestError: UNAVAILABLE: the server goes down, or too many watch; UNAUTHENTICATED: the token has ended;
-                INVALID_ARGUMENT: the cursor is none.
+            RequestError: UNAVAILABLE: the server goes down, too many watch or are sent what stands, or this one took
+                too long for that; UNAUTHENTICATED: the token has ended; INVALID_ARGUMENT: the cursor is none.
             StoreError: the database can't be read now.
         """
         place = Place.from_bytes(cursor) if cursor else None
-        inbox = await self._hub.join(self._watched)
+        inbox = self._hub.join(self._watched)
         try:
-            resync = None if place is None else await self._cannot_go_on(place)
-            begin = self._start_over(inbox, resync) if place is None or resync else self._catch_up(place.sequence)
-            async for message in begin:
-                yield message
+            resync = None if place is None else self._of_another(place)
+            goes_on = place is not None and resync is None
+            self._sequence = place.sequence if place is not None else 0
             while True:
                 try:
-                    async for message in self._live(inbox):
+                    async for message in self._stream(inbox, resync, goes_on=goes_on):
                         yield message
+                except _StartOverError as error:
+                    resync, goes_on = error.resync, False
                 except TooSlowError:
-                    async for message in self._start_over(inbox, pb.Resync(reason=TOO_SLOW)):
-                        yield message
+                    resync, goes_on = pb.Resync(reason=TOO_SLOW), False
         except ClosedError:
             text = "the server goes down"
             raise RequestError(text, code=Code.UNAVAILABLE, remedy="connect again") from None
         finally:
             self._hub.leave(inbox)
+            if self._held is not None:
+                self._held.drop()
 
-    async def _cannot_go_on(self, place: Place) -> pb.Resync | None:
-        """Return why there is no going on from this place; None where there is."""
+    async def _stream(
+        self, inbox: Inbox, resync: pb.Resync | None, *, goes_on: bool
+    ) -> AsyncIterator[pb.WatchEventsResponse]:
+        """Yield messages until the watcher has to start over."""
+        if not goes_on:
+            async for message in self._start_over(inbox, resync):
+                yield message
+        async for message in self._catch_up(inbox, goes_on=goes_on):
+            yield message
+        async for message in self._live(inbox):
+            yield message
+
+    def _of_another(self, place: Place) -> pb.Resync | None:
+        """Return why a place is none of this watcher's; None where it is."""
         if place.incarnation != self._services.incarnation:
             return pb.Resync(reason="the cursor is of another database", log_replaced=True)
         if place.watched != self._watched.name:
             return pb.Resync(reason="the cursor is of a watcher of something else")
-        async with self._services.store.read() as connection:
-            newest = await log.position(connection)
-            if place.sequence > newest:
-                return pb.Resync(reason="the cursor is ahead of the database", log_replaced=True)
-            if newest - place.sequence > MAX_BEHIND:
-                return pb.Resync(reason=f"the cursor is more than {MAX_BEHIND} events behind")
-            if not await log.reaches_back_to(connection, place.sequence):
-                return pb.Resync(reason="events after the cursor are kept no longer")
         return None
 
+    async def _check_reach(self, connection: AsyncConnection) -> None:
+        """Return when the log goes on from where the watcher is.
+
+        Raises:
+            _StartOverError: it does not, or there is too much of it.
+        """
+        newest = await log.position(connection)
+        if self._sequence > newest:
+            raise _StartOverError(pb.Resync(reason="the cursor is ahead of the database", log_replaced=True))
+        if newest - self._sequence > MAX_BEHIND:
+            raise _StartOverError(pb.Resync(reason=f"the cursor is more than {MAX_BEHIND} events behind"))
+        if not await log.reaches_back_to(connection, self._sequence):
+            raise _StartOverError(pb.Resync(reason="events after the cursor are kept no longer"))
+
     async def _start_over(self, inbox: Inbox, resync: pb.Resync | None) -> AsyncIterator[pb.WatchEventsResponse]:
-        """Yield why, if the watcher had something before, and a snapshot."""
-        inbox.start_over()
+        """Yield why, if the watcher had something before, and what stands."""
+        self._hub.rest(inbox)
+        if self._held is not None:
+            self._held.drop()
         if resync is not None:
             yield self._message(resync=resync)
-        for page in await self._snapshot():
-            yield self._message(self._sequence if page.last else None, snapshot=page)
+        self._held = await self._read_standing()
+        while (page := self._held.next()) is not None:
+            await self._check_caller(inbox)
+            snapshot = pb.Snapshot.FromString(page)
+            yield self._message(self._sequence if snapshot.last else None, snapshot=snapshot)
 
-    async def _snapshot(self) -> list[pb.Snapshot]:
+    async def _read_standing(self) -> Held:
         """Read what stands and where the log is, in one snapshot of the database."""
-        async with self._hub.snapshots, self._services.store.read() as connection:
+        known: dict[str, str] = {}
+        async with self._hub.snapshots.room() as held, self._services.store.read() as connection:
             self._sequence = await log.position(connection)
             now = self._services.clock.now()
-            pages = [snapshot_to_wire(state) async for state in standing.pages(connection, self._watched, now)]
             own = await apitokens.own_api_token(connection, self._caller)
-        pages = pages or [pb.Snapshot()]
-        if own is not None:
-            pages[0].token.CopyFrom(own_token_to_wire(own))
-        pages[-1].last = True
-        return pages
+            page, is_empty = pb.Snapshot(token=None if own is None else own_token_to_wire(own)), True
+            async for state in standing.pages(connection, self._watched, now):
+                known |= {shown.row["id"]: print_of(shown) for shown in state.rollouts}
+                for following in snapshot_to_wire(state):
+                    if is_empty:
+                        page.MergeFrom(following)
+                        is_empty = False
+                    else:
+                        held.add(page.SerializeToString())
+                        page = following
+            page.last = True
+            held.add(page.SerializeToString())
+        self._known = known
+        return held
 
-    async def _catch_up(self, sequence: int) -> AsyncIterator[pb.WatchEventsResponse]:
-        """Yield what was committed since, up to now."""
-        self._sequence = sequence
+    async def _catch_up(self, inbox: Inbox, *, goes_on: bool) -> AsyncIterator[pb.WatchEventsResponse]:
+        """Yield what was committed since, up to when the watcher began to follow.
+
+        Raises:
+            _StartOverError: the log does not go on from where the watcher is.
+        """
+        known = None if goes_on else self._known
+        silent = goes_on
         while True:
+            await self._check_caller(inbox)
+            await self._follow_when_near(inbox)
             async with self._services.store.read() as connection:
-                batch = await standing.since(connection, self._watched, self._sequence, self._services.clock.now())
+                await self._check_reach(connection)
+                now = self._services.clock.now()
+                batch = await standing.since(connection, self._watched, self._sequence, now, known)
+            for place, changes in changes_to_wire(batch, self._watched, self._sequence):
+                yield self._message(place, changes=changes)
+                silent = False
             self._sequence = batch.through
-            changes = changes_to_wire(batch, self._watched, batch.after)
-            yield self._message(self._sequence, changes=changes or pb.Changes())
-            if len(batch.events) < standing.CATCH_UP_EVENTS:
-                return
+            if inbox.is_open and len(batch.events) < standing.CATCH_UP_EVENTS:
+                break
+        if silent:
+            yield self._message(self._sequence, changes=pb.Changes())
+
+    async def _follow_when_near(self, inbox: Inbox) -> None:
+        """Let batches be queued when no more is left to read than is sent at once: a queue is not for a long time."""
+        if inbox.is_open:
+            return
+        async with self._services.store.read() as connection:
+            newest = await log.position(connection)
+        if newest - self._sequence < standing.CATCH_UP_EVENTS:
+            await self._hub.follow(inbox)
 
     async def _live(self, inbox: Inbox) -> AsyncIterator[pb.WatchEventsResponse]:
         """Yield changes as they come, and from time to time that there are none, as long as the log is read."""
         while True:
             batch = await inbox.next(ALIVE_SECONDS)
-            await self._check_caller()
+            await self._check_caller(inbox)
             if batch is None:
                 if self._hub.is_looking:
                     yield self._message(self._sequence, alive=pb.Alive())
                 continue
             if batch.through < self._sequence:
                 continue
-            changes = changes_to_wire(batch, self._watched, self._sequence)
-            self._sequence = max(self._sequence, batch.through)
-            if changes is not None:
-                yield self._message(self._sequence, changes=changes)
+            for place, changes in changes_to_wire(batch, self._watched, self._sequence):
+                yield self._message(place, changes=changes)
+            self._sequence = batch.through
 
-    async def _check_caller(self) -> None:
-        """End the stream of a token that was revoked or has run out, within a second or two."""
+    async def _check_caller(self, inbox: Inbox) -> None:
+        """End the stream of a token that was revoked or has run out, within a second or two.
+
+        Raises:
+            RequestError: UNAUTHENTICATED (an admin's decision, or its time).
+            _StartOverError: all fleets of the caller are watched, and now these are others.
+        """
         if time.monotonic() - self._checked_at < ALIVE_SECONDS:
             return
         self._checked_at = time.monotonic()
         async with self._services.store.read() as connection:
             await check_standing(connection, self._caller, self._services.clock.now())
+            fleets = frozenset(await visible_fleets(connection, self._caller) if self._every_fleet else ())
+        if self._every_fleet and fleets != self._watched.fleets:
+            self._watched = inbox.watched = replace(self._watched, fleets=fleets)
+            raise _StartOverError(pb.Resync(reason=OTHER_FLEETS))
 
     def _message(self, sequence: int | None = None, **said: object) -> pb.WatchEventsResponse:
         """Return a message that was sent now."""

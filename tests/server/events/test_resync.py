@@ -100,21 +100,26 @@ async def test_a_watcher_that_does_not_read_is_not_buffered_without_limit(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inbox, "MAX_BATCHES", 1)
-    taken, gate = [], asyncio.Event()
+    taken, waits, gate = [], asyncio.Event(), asyncio.Event()
     next_batch = inbox.Inbox.next
 
     async def slowly(self: inbox.Inbox, seconds: float) -> Any:
-        await gate.wait()
-        taken.append(len(self._batches))
+        if "agents" in self.watched.subjects:
+            waits.set()
+            await gate.wait()
+            taken.append(len(self._batches))
         return await next_batch(self, seconds)
 
     monkeypatch.setattr(inbox.Inbox, "next", slowly)
-    watcher = EventWatcher(world)
-    async with watcher.watching():
+    watcher, quick = EventWatcher(world), EventWatcher(world, events_pb2.WATCH_SUBJECT_EVENTS)
+    async with watcher.watching(), quick.watching():
         await watcher.until(lambda: watcher.snapshots == 1)
-        for name in THREE:
+        await quick.until(lambda: quick.alive > 0)
+        await waits.wait()
+        for name in THREE:  # each in a batch of its own
+            seen = len(quick.events)
             await world.online(name)
-            await asyncio.sleep(0.5)  # each in a batch of its own
+            await quick.until(lambda seen=seen: len(quick.events) > seen)  # type: ignore[misc]
         gate.set()
         await watcher.until(lambda: watcher.snapshots == 2)
         await watcher.until(lambda: sum(agent.online for agent in watcher.agents.values()) == len(THREE))
@@ -127,6 +132,7 @@ async def test_a_watcher_that_does_not_read_is_not_buffered_without_limit(
 def test_too_many_things_are_as_much_as_too_many_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox, "MAX_THINGS", 3)
     box = inbox.Inbox(None)  # type: ignore[arg-type]  # nothing of it is asked here
+    box.open()
     two = inbox.Batch(0, 2, [{}, {}], State())  # type: ignore[list-item]  # their number is all that counts
     box.put(two)
     assert asyncio.run(box.next(1)) is two

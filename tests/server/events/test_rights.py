@@ -52,7 +52,39 @@ async def test_a_foreign_fleet_does_not_exist_for_a_watcher(world: World) -> Non
     listed = await stub.ListEvents(
         events_pb2.ListEventsRequest(), metadata=(("authorization", f"Bearer {secret}"),), timeout=20
     )
-    assert list(listed.events) == []
+    assert [event.kind for event in listed.events] == ["kill_switch.lifted", "kill_switch.pressed"]
+
+
+@pytest.mark.parametrize("which", ["all", "one fleet", "bound to a fleet", "bound to another", "a rollout"])
+async def test_what_is_listed_is_what_is_watched(world_on_each: World, which: str) -> None:
+    world = world_on_each
+    await another_fleet(world)
+    rollout = await world.roll("host-1")
+    _, bound = await token(world, fleet_ids=[FLEET])
+    _, foreign = await token(world, fleet_ids=["other"])
+    secret = {"bound to a fleet": bound, "bound to another": foreign}.get(which, world.stock.token)
+    fields: dict[str, dict[str, Any]] = {"one fleet": {"fleet_id": FLEET}, "a rollout": {"rollout_id": rollout}}
+    narrow = fields.get(which, {})
+    watcher, metadata = EventWatcher(world, token=secret, **narrow), ((TOKEN, f"Bearer {secret}"),)
+    stub: Any = events_pb2_grpc.EventsServiceStub(world.channel)
+
+    async def listed() -> list[Any]:
+        answer = await stub.ListEvents(events_pb2.ListEventsRequest(**narrow), metadata=metadata, timeout=20)
+        return list(reversed(answer.events))
+
+    before = len(await listed())
+    async with watcher.watching():
+        await watcher.until(lambda: watcher.snapshots == 1)
+        await token(world)  # an event of no fleet, which is nobody's but an admin's of all
+        await world.online("host-1")
+        for fleet in ("", "other", FLEET):
+            await world.press(fleet)
+            await world.lift(fleet)
+        wanted = (await listed())[before:]
+        await watcher.until(lambda: len(watcher.events) >= len(wanted))
+        alive = watcher.alive
+        await watcher.until(lambda: watcher.alive > alive)
+    assert watcher.events == wanted != []
 
 
 async def test_a_watcher_is_told_which_token_watches_and_not_who_made_it(world: World) -> None:
