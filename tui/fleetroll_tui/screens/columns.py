@@ -211,7 +211,7 @@ def event_columns(host_name: Callable[[str], str]) -> list[Column]:
     return [
         Column("time", 9, lambda event, _paint, now, _width: [(clock_time(event.at, now), "muted")]),
         Column("what", 20, what, flex=1),
-        Column("by", 10, _text(lambda event: event.by, "muted"), rank=1, most=16),
+        Column("by", 11, _text(lambda event: event.by, "muted"), rank=1, most=16),
     ]
 
 
