@@ -175,8 +175,11 @@ def _status(options: argparse.Namespace) -> int:
 def _log_to_stderr() -> None:
     """Log one JSON object per line to standard error, which the launcher keeps."""
     import logging  # noqa: PLC0415 (see the module)
+    from typing import TextIO, cast  # noqa: PLC0415 (see the module)
 
     import structlog  # noqa: PLC0415 (see the module)
+
+    from fleetroll_common.logsink import LogSink  # noqa: PLC0415 (see the module)
 
     structlog.configure(
         processors=[
@@ -186,7 +189,7 @@ def _log_to_stderr() -> None:
             structlog.processors.JSONRenderer(default=str),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", LogSink())),
     )
 
 

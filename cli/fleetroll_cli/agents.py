@@ -10,6 +10,7 @@ from fleetroll.v1 import agents_pb2, types_pb2
 from fleetroll_cli.context import CALL_SECONDS, JsonOption, connected
 from fleetroll_cli.names import attempt_state, code_name, local_time
 from fleetroll_cli.output import plain, print_json, print_table, say
+from fleetroll_cli.parse import said
 from fleetroll_client import ServerRefusedError, translate
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
@@ -26,7 +27,7 @@ ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept with the 
 @app.command("list")
 def list_agents(
     context: typer.Context,
-    fleet: Annotated[str, typer.Option(help="Only this fleet.")] = "",
+    fleet: Annotated[str | None, typer.Option(callback=said("fleet"), help="Only this fleet.")] = None,
     name: Annotated[str, typer.Option(help="Only names that contain this.")] = "",
     revoked: Annotated[bool, typer.Option("--revoked", help="Revoked hosts too.")] = False,
     json: JsonOption = False,
@@ -37,7 +38,7 @@ def list_agents(
     with connected(context) as client:
         while True:
             request = agents_pb2.ListAgentsRequest(
-                fleet_id=fleet,
+                fleet_id=fleet or "",
                 name_contains=name,
                 include_revoked=revoked,
                 page=types_pb2.Page(size=1000, cursor=cursor),

@@ -17,6 +17,7 @@ from fleetroll_cli.interrupting import INTERRUPTED, end_when_interrupted
 from fleetroll_cli.output import plain, say
 from fleetroll_client import Wanted
 from fleetroll_common.buildinfo import build_info
+from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import FleetrollError
 
 app = typer.Typer(
@@ -62,6 +63,9 @@ def main() -> None:
     """Run the program; every error is one line on standard error and a documented exit code."""
     code: object = Exit.OK
     end_when_interrupted()
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its words would come before ours, which say what is wrong
+    if sys.stdout is None:
+        sys.exit(f"fleetroll: output: it is closed ({Code.INTERNAL}); leave standard output open, or use /dev/null")
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()  # here a full disk still is an error of ours

@@ -14,7 +14,7 @@ from fleetroll_cli.context import CALL_SECONDS, JsonOption, connected
 from fleetroll_cli.links import LinkNotes
 from fleetroll_cli.names import attempt_state, code_name, local_time
 from fleetroll_cli.output import json_line, note, plain, print_json, say
-from fleetroll_cli.parse import between
+from fleetroll_cli.parse import between, said
 from fleetroll_client import (
     PERMANENT,
     Changed,
@@ -42,9 +42,16 @@ REACH_EVENTS = 2_000
 
 def events(
     context: typer.Context,
-    rollout: Annotated[str, typer.Option("--rollout", help="Only those of this rollout, by its id.")] = "",
-    agent: Annotated[str, typer.Option("--agent", help="Only those of this host, by name or id.")] = "",
-    fleet: Annotated[str, typer.Option("--fleet", help="Only those of this fleet; without it, of all you see.")] = "",
+    rollout: Annotated[
+        str | None, typer.Option("--rollout", callback=said("rollout"), help="Only those of this rollout, by its id.")
+    ] = None,
+    agent: Annotated[
+        str | None, typer.Option("--agent", callback=said("agent"), help="Only those of this host, by name or id.")
+    ] = None,
+    fleet: Annotated[
+        str | None,
+        typer.Option("--fleet", callback=said("fleet"), help="Only those of this fleet; without it, of all you see."),
+    ] = None,
     last: Annotated[
         int, typer.Option("--last", callback=between(0, MAX_LAST, "last"), help="So many of the newest.")
     ] = 50,
@@ -54,7 +61,7 @@ def events(
     """Show what happened, the newest last. With --follow and --json: one JSON document per line and event."""
     with connected(context) as client:
         wanted = events_pb2.ListEventsRequest(
-            fleet_id=fleet, rollout_id=rollout, agent_id=id_of(client, agent) if agent else ""
+            fleet_id=fleet or "", rollout_id=rollout or "", agent_id=id_of(client, agent) if agent else ""
         )
         if following:
             _follow(client, wanted, last, json=json)

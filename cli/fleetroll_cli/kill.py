@@ -9,18 +9,23 @@ import typer
 from fleetroll.v1 import rollouts_pb2
 from fleetroll_cli.context import CALL_SECONDS, JsonOption, connected
 from fleetroll_cli.output import plain, print_json, print_table, say
+from fleetroll_cli.parse import said
 
 app = typer.Typer(no_args_is_help=True)
 
-FleetOption = Annotated[str, typer.Option("--fleet", help="Only this fleet; without it, all fleets.")]
+FleetOption = Annotated[
+    str | None, typer.Option("--fleet", callback=said("fleet"), help="Only this fleet; without it, all fleets.")
+]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept with the decision.")]
 
 
 @app.command()
-def press(context: typer.Context, fleet: FleetOption = "", reason: ReasonOption = "", json: JsonOption = False) -> None:
+def press(
+    context: typer.Context, fleet: FleetOption = None, reason: ReasonOption = "", json: JsonOption = False
+) -> None:
     """Stop everything at once: nothing new starts on any host of the scope."""
     with connected(context) as client:
-        request = rollouts_pb2.PressKillSwitchRequest(fleet_id=fleet, reason=reason)
+        request = rollouts_pb2.PressKillSwitchRequest(fleet_id=fleet or "", reason=reason)
         answer = client.rollouts.PressKillSwitch(request, timeout=CALL_SECONDS)
     if json:
         print_json(answer)
@@ -32,10 +37,12 @@ def press(context: typer.Context, fleet: FleetOption = "", reason: ReasonOption 
 
 
 @app.command()
-def lift(context: typer.Context, fleet: FleetOption = "", reason: ReasonOption = "", json: JsonOption = False) -> None:
+def lift(
+    context: typer.Context, fleet: FleetOption = None, reason: ReasonOption = "", json: JsonOption = False
+) -> None:
     """End a suspension; starts nothing: resume the rollouts that shall go on."""
     with connected(context) as client:
-        request = rollouts_pb2.LiftKillSwitchRequest(fleet_id=fleet, reason=reason)
+        request = rollouts_pb2.LiftKillSwitchRequest(fleet_id=fleet or "", reason=reason)
         answer = client.rollouts.LiftKillSwitch(request, timeout=CALL_SECONDS)
     print_json(answer) if json else say(f"{plain(answer.kill_switch.scope)} is lifted; nothing was started")
 

@@ -52,6 +52,21 @@ def between(low: int, high: int, field: str) -> Callable[[int | None], int | Non
     return check
 
 
+def said(field: str) -> Callable[[str | None], str | None]:
+    """Return the check of a word that chooses how far something goes; absent is fine, empty never.
+
+    A shell's variable that is not set gives an empty word: that must not mean everything.
+    """
+
+    def check(value: str | None) -> str | None:
+        if value is not None and not value.strip():
+            message = f"{field}: it is empty"
+            raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="name one, or leave it out", field=field)
+        return value
+
+    return check
+
+
 def labels(pairs: list[str], field: str = "label") -> dict[str, str]:
     """Read ``key=value`` pairs.
 

@@ -12,7 +12,7 @@ from fleetroll_cli.context import CALL_SECONDS, JsonOption, connected, fleet_of
 from fleetroll_cli.limits import limits_of
 from fleetroll_cli.names import attempt_state, code_name, rollout_state
 from fleetroll_cli.output import note, plain, print_json, print_table, say
-from fleetroll_cli.parse import INT32_MAX, between, labels, waves
+from fleetroll_cli.parse import INT32_MAX, between, labels, said, waves
 from fleetroll_cli.watch import head_of, lines_of, next_for, why_of
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
-RolloutArgument = Annotated[str, typer.Argument(help="Id of the rollout.")]
+RolloutArgument = Annotated[str, typer.Argument(callback=said("rollout_id"), help="Id of the rollout.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept with the decision.")]
 RevisionOption = Annotated[
     int | None,
@@ -35,17 +35,26 @@ RevisionOption = Annotated[
 @app.command()
 def start(  # noqa: PLR0913, PLR0917 (one parameter per option)
     context: typer.Context,
-    version: Annotated[str, typer.Option("--version", help="The version; default: the newest stable one.")] = "",
+    version: Annotated[
+        str | None,
+        typer.Option("--version", callback=said("version"), help="The version; default: the newest stable one."),
+    ] = None,
     product: Annotated[str, typer.Option("--product", help="The product.")] = "agent",
     fleet: Annotated[
-        str, typer.Option("--fleet", help="The fleet; default: the context's, else the default fleet.")
-    ] = "",
+        str | None,
+        typer.Option(
+            "--fleet", callback=said("fleet"), help="The fleet; default: the context's, else the default fleet."
+        ),
+    ] = None,
     host: Annotated[list[str] | None, typer.Option("--host", help="Only this host; may be repeated.")] = None,
     label: Annotated[
         list[str] | None, typer.Option("--label", help="Only hosts with key=value; may be repeated.")
     ] = None,
     exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Not this host; may be repeated.")] = None,
-    wave: Annotated[str, typer.Option("--waves", help="Waves in order, such as 1,10%,rest.")] = "",
+    wave: Annotated[
+        str | None,
+        typer.Option("--waves", callback=said("waves"), help="Waves in order, such as 1,10%,rest."),
+    ] = None,
     max_concurrent: Annotated[
         int | None,
         typer.Option(callback=between(-INT32_MAX, INT32_MAX, "max_concurrent"), help="Hosts past Go at once [1]."),
@@ -77,11 +86,11 @@ def start(  # noqa: PLR0913, PLR0917 (one parameter per option)
     """Plan and start a rollout; a bare one takes one host at a time and halts at the first failure."""
     request = rollouts_pb2.StartRolloutRequest(
         product=product,
-        version=version,
+        version=version or "",
         selection=rollouts_pb2.Selection(
-            fleet_id=fleet_of(context, fleet), hosts=host or [], labels=labels(label or []), exclude=exclude or []
+            fleet_id=fleet_of(context, fleet or ""), hosts=host or [], labels=labels(label or []), exclude=exclude or []
         ),
-        waves=waves(wave),
+        waves=waves(wave or ""),
         limits=limits_of(
             {
                 "max_concurrent": max_concurrent,

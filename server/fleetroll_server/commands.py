@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from fleetroll_common.buildinfo import build_info
+from fleetroll_common.logsink import let_go
 from fleetroll_common.values.clock import SystemClock
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
@@ -78,8 +79,11 @@ def run(options: argparse.Namespace) -> int:
             await wait_for(stop, server)
         _log.info("server.stopped")
 
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(serve())
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(serve())
+    finally:
+        let_go()
     return 0
 
 

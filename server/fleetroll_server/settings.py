@@ -31,6 +31,13 @@ def _check_port(address: str) -> str:
     return address
 
 
+def _check_reachable(address: str) -> str:
+    """Refuse a port that nobody can connect to."""
+    if int(address.rpartition(":")[2]) == 0:
+        raise ValueError(f"the port of {address!r} is 0, which hosts can't connect to")
+    return address
+
+
 Address = Annotated[
     str,
     StringConstraints(pattern=r"^(\[[0-9a-fA-F:.]{2,64}\]|[A-Za-z0-9._-]{1,253}):[0-9]{1,5}$"),
@@ -47,7 +54,7 @@ class Settings(BaseSettings):
         default="127.0.0.1:8443",
         description="Where the TLS port for agents and administrators listens, host:port. Port 0 takes a free one.",
     )
-    addresses: Annotated[tuple[Address, ...], NoDecode] = Field(
+    addresses: Annotated[tuple[Annotated[Address, AfterValidator(_check_reachable)], ...], NoDecode] = Field(
         default=(),
         max_length=16,
         description="host:port under which hosts reach the server, in order; they stand in join strings and in the "

@@ -98,3 +98,28 @@ def test_a_reader_that_is_gone_hears_nothing_more(words: tuple[str, ...]) -> Non
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (Exit.ERROR, b"")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("kill", "press", "--fleet", ""),
+        ("kill", "lift", "--fleet", ""),
+        ("kill", "lift", "--fleet", " "),
+        ("rollout", "start", "--fleet", ""),
+        ("rollout", "start", "--version", ""),
+        ("rollout", "start", "--waves", ""),
+        ("rollout", "watch", ""),
+        ("rollout", "pause", ""),
+        ("events", "--fleet", ""),
+        ("events", "--rollout", ""),
+        ("events", "--agent", ""),
+        ("agents", "list", "--fleet", ""),
+    ],
+)
+def test_an_empty_word_never_means_everything(commands: Commands, words: tuple[str, ...]) -> None:
+    """It is what a shell makes of a variable that is not set."""
+    ended = commands.run(*words)
+    assert ended.code == Exit.ERROR
+    assert "it is empty (INVALID_ARGUMENT); name one, or leave it out" in ended.err
+    assert commands.asked == []

@@ -46,6 +46,7 @@ class PlayedServer:
     """A server that says what a test lets it say, and remembers what it was asked."""
 
     recording = False
+    fault = ""
 
     def __init__(self) -> None:
         self.said: dict[str, asyncio.Queue[Update]] = {}

@@ -187,6 +187,10 @@ class Terminal:
             os.write(self._master, NAMED.get(key, key).encode())
             time.sleep(0.15 if key == "esc" else 0.02)  # an escape alone is told from a sequence by time
 
+    def send(self, raw: bytes) -> None:
+        """Send bytes as they are."""
+        os.write(self._master, raw)
+
     def resize(self, columns: int, lines: int) -> None:
         """Give the terminal another size; the kernel tells the program."""
         with self._lock:

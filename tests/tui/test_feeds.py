@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from datetime import UTC
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,7 +25,6 @@ from tests.tui import scenes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from fleetroll_client import Update as Followed
 
@@ -269,3 +269,21 @@ def test_a_line_that_is_no_entry_is_named(tmp_path: Path, line: str) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="can't be read"):
         Replay(tmp_path / "none")
+
+
+def test_a_disk_that_is_full_ends_the_recording_and_says_so(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "recording.jsonl")
+    journal._file.close()
+    journal._file = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115 (the journal closes it)
+    assert journal.fault == ""
+    journal.write("", scenes.snapshot())
+    journal.write("", scenes.snapshot())
+    journal.close()
+    assert journal.fault == "the recording ended: No space left on device"
+
+
+def test_a_line_that_is_nested_without_end_is_no_entry(tmp_path: Path) -> None:
+    path = tmp_path / "recording.jsonl"
+    path.write_text("[" * 100_000, "utf-8")
+    with pytest.raises(RequestError, match="line 1 of"):
+        entries(path)

@@ -27,6 +27,7 @@ from fleetroll_tui.screens.rollout import RolloutScreen
 from fleetroll_tui.screens.rollouts import RolloutsScreen
 from fleetroll_tui.session import Session
 from fleetroll_tui.sweeping import Sweeper
+from fleetroll_tui.terminal import forgiving
 from fleetroll_tui.text import clean
 from fleetroll_tui.theme import PALETTES, band_of, theme
 from fleetroll_tui.typing_ahead import OneKeyAtATime
@@ -35,6 +36,7 @@ from fleetroll_tui.widgets.topline import Top, ending_words
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from textual.driver import Driver
     from textual.events import Event
     from textual.screen import Screen
 
@@ -63,7 +65,10 @@ class ConsoleApp(Acting, Asking, OneKeyAtATime):
     TITLE = "fleetroll"
     CSS_PATH = "console.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (TABS_BELOW, "-mid"), (150, "-wide")]  # noqa: RUF012 (the framework's own)
-    BINDINGS: ClassVar = [Binding("ctrl+q", "quit", "Quit", show=False)]
+    BINDINGS: ClassVar = [
+        Binding("ctrl+q", "quit", "Quit", show=False),
+        Binding("ctrl+c", "help_quit", "Leave", show=False, priority=True),  # from dialogs too
+    ]
 
     def __init__(
         self,
@@ -102,6 +107,10 @@ class ConsoleApp(Acting, Asking, OneKeyAtATime):
             self.register_theme(theme(name))
         self.theme = f"fleetroll-{theme_name}"
 
+    def get_driver_class(self) -> type[Driver]:
+        """Return the framework's driver, which no input may end."""
+        return forgiving(super().get_driver_class())
+
     def on_mount(self) -> None:
         """Begin to watch and to paint."""
         self.set_class(self.paint.ascii_only, "-ascii")
@@ -116,8 +125,12 @@ class ConsoleApp(Acting, Asking, OneKeyAtATime):
     # What comes in. This runs in the loop of the console; no widget is touched here.
 
     async def _watch(self) -> None:
+        told = ""
         async for update in self.server.watch():
             self.session.take(update)
+            if self.server.fault != told:
+                told = self.server.fault
+                self.notify(self.paint.word(clean(told, 200)), severity="error", markup=False, timeout=10)
             self.ask_due()
             self._tell_halts()
             await asyncio.sleep(0)

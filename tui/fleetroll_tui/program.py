@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import locale
+import os
 import signal
 import sys
 import time
@@ -40,9 +41,12 @@ KILLED = 128
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the console; every error is one line on standard error and the exit code 1, of usage 2."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its words would stand on the screen; ours say what is wrong
     said = parser().parse_args(arguments)
     try:
-        return asyncio.run(_run(_console(said)))
+        make = _console(said)
+        _check_terminal()
+        return asyncio.run(_run(make))
     except FleetrollError as error:
         sys.stderr.write(f"fleetroll-console: {clean(str(error), 2000)}\n")
         return 1
@@ -75,7 +79,10 @@ async def _run(make: Callable[[], ConsoleApp]) -> int:
     for number in ENDING:
         loop.add_signal_handler(number, app.exit, None, KILLED + number)
     try:
-        return await app.run_async() or app.return_code or 0
+        left_with = await app.run_async()
+        if left_with is not None:
+            return left_with
+        return 1 if app.return_code is None else app.return_code  # it was ended by something that is no key of ours
     finally:
         await app.server.close()
 
@@ -104,5 +111,21 @@ def _console(said: argparse.Namespace) -> Callable[[], ConsoleApp]:
 
 
 def _speaks_utf8() -> bool:
-    """Tell whether the terminal's locale is UTF-8."""
+    """Tell whether the terminal's locale is UTF-8: as it was set, not as the interpreter would like it."""
+    said = next((os.environ[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if os.environ.get(name)), "")
+    if said in {"C", "POSIX"}:
+        return False
     return "utf" in locale.getpreferredencoding(False).casefold()  # noqa: FBT003 (the locale of the process as it is)
+
+
+def _check_terminal() -> None:
+    """Refuse to be a console where nobody sees it or types.
+
+    Raises:
+        RequestError: standard input or output is no terminal (caller's fault).
+    """
+    for name, stream in (("input", sys.stdin), ("output", sys.stdout)):
+        if stream is None or not stream.isatty():
+            message = f"standard {name} is no terminal"
+            remedy = "start it in a terminal (with ssh: -t), or use fleetroll events --follow"
+            raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy=remedy)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-import sys
+from typing import TextIO, cast
 
 import structlog
+
+from fleetroll_common.logsink import LogSink
 
 
 def configure_logs(level: str) -> None:
@@ -19,6 +21,6 @@ def configure_logs(level: str) -> None:
             structlog.processors.JSONRenderer(sort_keys=True),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", LogSink())),
         cache_logger_on_first_use=True,
     )

@@ -252,3 +252,18 @@ def test_the_ca_alone_opens_the_connection(installed: Any) -> None:
         with channel(server) as trusted:
             grpc.channel_ready_future(trusted).result(10)
         assert server.end() == 0
+
+
+def test_a_log_that_can_not_be_written_keeps_no_server_from_starting_and_ending(installed: Any) -> None:
+    """A disk that is full of logs must not take the control plane with it."""
+    line, environment = command("run", "--data", installed.data, "--listen", "127.0.0.1:0")
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        process = subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=full, text=True)
+    try:
+        assert process.stdout is not None
+        assert "is ready on" in process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(START_SECONDS) == 0
+    finally:
+        process.kill()
+        process.communicate()

@@ -41,6 +41,7 @@ def test_without_a_file_every_field_has_its_default(tmp_path: Path) -> None:
         ("lease_seconds = 0", "lease_seconds"),
         ('listen = "127.0.0.1:65536"', "listen"),
         ('addresses = ["a:65535", "b:99999"]', "addresses.1"),
+        ('addresses = ["a:1", "b:0"]', "addresses.1"),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path: Path, text: str, field: str) -> None:

@@ -21,6 +21,11 @@ class Server(Protocol):
     recording: bool
     """True for one that only plays back."""
 
+    @property
+    def fault(self) -> str:
+        """Return why nothing is recorded any more, although it was asked for; "" while all is well."""
+        ...
+
     def watch(self, rollout_id: str = "") -> AsyncIterator[Update]:
         """Yield what stands and what happens, for ever, through cuts; with an id the hosts of that rollout alone."""
         ...

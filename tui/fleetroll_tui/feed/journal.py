@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -46,6 +47,8 @@ class Journal:
             message = f"record: {path} can't be written: {error.strerror}"
             raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="name a file that is not there") from error
         self._began = time.monotonic()
+        self.fault = ""
+        """Why nothing is recorded any more; "" while it is."""
 
     def write(self, stream: str, message: events_pb2.WatchEventsResponse) -> None:
         """Write one message down. A disk that is full ends the recording, not the console."""
@@ -54,12 +57,14 @@ class Journal:
         try:
             self._file.write(line_of(Entry(time.monotonic() - self._began, stream, message)) + "\n")
             self._file.flush()
-        except OSError:
+        except OSError as error:
+            self.fault = f"the recording ended: {error.strerror}"
             self.close()
 
     def close(self) -> None:
-        """End it."""
-        self._file.close()
+        """End it; what could not be written is lost."""
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 def _private(path: str, flags: int) -> int:
@@ -96,7 +101,7 @@ def _entry(path: Path, number: int, line: str) -> Entry:
         read = json.loads(line)
         message = ParseDict(read["message"], events_pb2.WatchEventsResponse(), ignore_unknown_fields=True)
         return Entry(float(read["after"]), str(read["stream"]), message)
-    except (ValueError, TypeError, KeyError, ParseError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError, ParseError) as error:
         said = f"replay: line {number} of {path} is no entry of a recording"
         raise RequestError(said, code=Code.INVALID_ARGUMENT, remedy="name a recording made by --record") from error
 

@@ -52,6 +52,11 @@ class LiveServer:
 
     recording = False
 
+    @property
+    def fault(self) -> str:
+        """Return why nothing is recorded any more, although it was asked for; "" while all is well."""
+        return self._journal.fault if self._journal is not None else ""
+
     def __init__(self, endpoint: Endpoint, journal: Journal | None = None) -> None:
         """Prepare, in the running loop; nothing is sent yet.
 

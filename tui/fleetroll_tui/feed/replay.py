@@ -23,6 +23,7 @@ class Replay:
     """A server that was."""
 
     recording = True
+    fault = ""
 
     def __init__(self, path: Path, speed: float = 1.0) -> None:
         """Read the recording.

@@ -12,6 +12,7 @@ list is asked for anew by another filter or order.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from rich.segment import Segment
@@ -219,8 +220,7 @@ class VirtualTable(ScrollView, can_focus=True):
         place = self.scroll_offset.y + y - 1
         thing = self.rows.at(place)
         if thing is None:
-            words = self.empty if y == 2 and not len(self.rows) else ""  # noqa: PLR2004 (one blank line, then the words)
-            return self._strip([("  " + words, "muted")], width, "base")
+            return self._strip([("  " + self._empty_words(y, width), "muted")], width, "base")
         key = self.rows.id_at(place)
         at_cursor = place == self._place and not self._left
         behind = "base" if place % 2 else "zebra"
@@ -233,6 +233,11 @@ class VirtualTable(ScrollView, can_focus=True):
             spans += self._right(cell, room) if column.right else pad(cell, room)
             spans.append((" ", "text"))
         return self._strip(spans, width, behind)
+
+    def _empty_words(self, y: int, width: int) -> str:
+        """Return a line of what stands where there are no rows, all of it: a remedy is its last word."""
+        lines = wrap(self.empty, max(20, width - 4)) if not len(self.rows) else []
+        return lines[y - 2] if 0 <= y - 2 < len(lines) else ""
 
     @staticmethod
     def _right(cell: Sequence[Span], room: int) -> list[Span]:
