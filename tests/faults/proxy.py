@@ -201,6 +201,8 @@ class Proxy:
         task = asyncio.get_running_loop().create_task(self._pass_on(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # Also of one that was never passed on: it was cancelled while it waited, or before it began.
+        task.add_done_callback(lambda _: writer.close())
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Dial the target and pump until the connection ends."""
@@ -228,3 +230,5 @@ class Proxy:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for _ in range(3):  # what was closed leaves the loop in its next turns
+            await asyncio.sleep(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -211,3 +212,14 @@ async def test_nothing_is_left_behind_after_the_end() -> None:
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", port)
         assert len(asyncio.all_tasks()) <= before + 1
+
+
+async def test_a_connection_that_still_waits_in_the_dark_is_closed_with_the_proxy() -> None:
+    """A transport that nobody closed is an error of whichever test runs when it is collected."""
+    async with _proxied() as (proxy, _), Proxy.to(*proxy.target) as other:
+        other.black_hole()
+        _, writer = await asyncio.open_connection("127.0.0.1", other.port)
+        while not other.accepted:
+            await asyncio.sleep(0)
+        writer.close()
+    gc.collect()
