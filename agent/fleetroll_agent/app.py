@@ -179,7 +179,7 @@ def _log_to_stderr() -> None:
 
     import structlog  # noqa: PLC0415 (see the module)
 
-    from fleetroll_common.logsink import LogSink  # noqa: PLC0415 (see the module)
+    from fleetroll_common.streams import LogSink  # noqa: PLC0415 (see the module)
 
     structlog.configure(
         processors=[

@@ -17,6 +17,7 @@ from fleetroll_cli.interrupting import INTERRUPTED, end_when_interrupted
 from fleetroll_cli.output import plain, say
 from fleetroll_client import Wanted
 from fleetroll_common.buildinfo import build_info
+from fleetroll_common.streams import let_go
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import FleetrollError
 
@@ -89,9 +90,5 @@ def _end(sentence: str, code: int) -> NoReturn:
     if sentence:
         with contextlib.suppress(OSError):
             sys.stderr.write(f"fleetroll: {plain(sentence, 2000)}\n")
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    let_go(sys.stdout)
     sys.exit(code)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from fleetroll_common.buildinfo import build_info
-from fleetroll_common.logsink import let_go
+from fleetroll_common.streams import let_go
 from fleetroll_common.values.clock import SystemClock
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(serve())
     finally:
-        let_go()
+        let_go(sys.stderr)
     return 0
 
 

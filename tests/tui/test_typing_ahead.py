@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -70,6 +71,35 @@ async def test_a_dialog_gets_the_keys_that_were_typed_for_it() -> None:
         await burst(pilot, "2", "c", "y", "3")
         assert isinstance(app.screen, HostsScreen)
         assert [what for what, *_ in server_of(app).asked] == ["resume"]
+
+
+async def test_a_key_that_was_given_up_ends_no_other() -> None:
+    """Its last word may come when the next one is under way already."""
+    app = console()
+    async with driven(app) as pilot:
+        app.end_lap = lambda: None  # type: ignore[method-assign]  # no key is ever done
+        driver = pilot.app._driver
+        assert driver is not None
+        driver.send_message(key_event("2"))
+        while not app.typed_ahead:
+            await asyncio.sleep(0)
+        await app._next(app._lap[0] - 1)
+        assert app.typed_ahead == 1
+        await app._next(app._lap[0])
+        assert app.typed_ahead == 0
+
+
+async def test_ctrl_c_waits_for_no_key() -> None:
+    app = console()
+    async with driven(app) as pilot:
+        app.end_lap = lambda: None  # type: ignore[method-assign]  # no key is ever done
+        driver = pilot.app._driver
+        assert driver is not None
+        for key in ("2", "3", "2", "ctrl+c"):
+            driver.send_message(key_event(key))
+        async with asyncio.timeout(2):
+            while not app._exit:
+                await asyncio.sleep(0)
 
 
 async def test_keys_go_on_when_one_of_them_is_never_done() -> None:

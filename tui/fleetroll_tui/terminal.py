@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 UNREADABLE = (ValueError, OverflowError)
 """What the framework's reader raises for such bytes; a decoding error is a ValueError."""
+PAUSE_SECONDS = 0.01
+"""Before reading on: whatever the cause is, it never takes a whole processor."""
 
 
 def forgiving(driver: type[Driver]) -> type[Driver]:
@@ -30,6 +32,6 @@ def forgiving(driver: type[Driver]) -> type[Driver]:
                 try:
                     super().run_input_thread()
                 except UNREADABLE:
-                    continue
+                    self.exit_event.wait(PAUSE_SECONDS)
 
     return Forgiving

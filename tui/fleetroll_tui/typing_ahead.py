@@ -28,8 +28,10 @@ SOON_SECONDS = 0.005
 """How soon a screen that is being made is asked again."""
 LONGEST_SECONDS = 3.0
 """How long a key may take before the next one goes on without it: keys are slow then, and never lost."""
-MOST_HELD = 1000
+MOST_HELD = 256
 """How many keys are held; a paste that is longer than that is no typing, its rest is dropped."""
+LEAVES = "ctrl+c"
+"""The key that waits for no other: whatever was typed, it gets out at once."""
 
 
 class Followed(Message):
@@ -58,7 +60,9 @@ class OneKeyAtATime(App[int]):
 
     async def on_event(self, event: Event) -> None:
         """Let a key in when the one before is done; everything else at once."""
-        if not isinstance(event, Key) or event.is_forwarded:
+        if isinstance(event, Key) and event.key == LEAVES:
+            self._held.clear()
+        if not isinstance(event, Key) or event.is_forwarded or event.key == LEAVES:
             await super().on_event(event)
         elif self._watchdog is None:
             await self._let_in(event)
@@ -74,7 +78,7 @@ class OneKeyAtATime(App[int]):
 
     async def _look_after(self, number: int, until: float) -> None:
         if number == self._lap[0] and monotonic() > until:
-            await self._next()
+            await self._next(number)
         elif number == self._lap[0]:
             self._follow()
 
@@ -94,7 +98,7 @@ class OneKeyAtATime(App[int]):
         if lap < ROUNDS:
             self.call_later(self._follow)
         elif self.takes_keys():
-            self.call_later(self._next)
+            self.call_later(self._next, number)
         else:
             self.set_timer(SOON_SECONDS, self._follow)
 
@@ -102,8 +106,9 @@ class OneKeyAtATime(App[int]):
         """Tell whether what is in front can be told something: a new screen is still being made when it comes."""
         return self.screen.is_mounted
 
-    async def _next(self) -> None:
-        if self._watchdog is None:
+    async def _next(self, number: int) -> None:
+        """Let the next key in when this one is done; one that was given up before ends no other."""
+        if number != self._lap[0] or self._watchdog is None:
             return
         self._watchdog.stop()
         self._watchdog = None

@@ -7,7 +7,7 @@ from typing import TextIO, cast
 
 import structlog
 
-from fleetroll_common.logsink import LogSink
+from fleetroll_common.streams import LogSink
 
 
 def configure_logs(level: str) -> None:

@@ -1,4 +1,4 @@
-"""Where log lines go: a full disk or a reader that has gone costs lines, and never the program."""
+"""Standard streams that can't be written: a full disk or a reader that has gone costs lines, and never the program."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class LogSink:
             self.lost += 1
 
 
-def let_go() -> None:
-    """Give up, at a program's end, what standard error did not take: the interpreter would make it the exit code."""
+def let_go(stream: TextIO | None) -> None:
+    """Give up, at a program's end, what a stream did not take: the interpreter would make it the exit code."""
     try:
-        if sys.stderr is not None:
-            sys.stderr.flush()
+        if stream is not None:
+            stream.flush()
     except (OSError, ValueError):
         with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]  # it was flushed

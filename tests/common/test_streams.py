@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleetroll_common.logsink import LogSink
+from fleetroll_common.streams import LogSink
 
 if TYPE_CHECKING:
     import pytest
