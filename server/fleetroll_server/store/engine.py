@@ -8,11 +8,16 @@ PostgreSQL: the writer at READ COMMITTED, readers at REPEATABLE READ, read only;
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
+import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.util import await_only
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
@@ -26,6 +31,8 @@ POSTGRESQL = "postgresql+asyncpg"
 
 BUSY_SECONDS = 10.0
 """How long SQLite waits for a foreign writer (a copy by a backup tool); below the limit of a job."""
+_AGAIN_SECONDS = 0.02
+"""How soon a database that is being opened by someone else is tried again."""
 READERS = 8
 """Connections that read at the same time: reads are short, and two cores serve no more."""
 _PG_WAITS_MS = {"lock_timeout": "10000", "statement_timeout": "20000", "idle_in_transaction_session_timeout": "60000"}
@@ -90,7 +97,24 @@ def _pg_args(**settings: str) -> dict[str, Any]:
 
 def _open_sqlite_writer(dbapi: Any, _record: object) -> None:  # noqa: ANN401 (a driver's connection has no type)
     """Set what SQLite forgets with each connection."""
-    _pragmas(dbapi, "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY")
+    _enter_wal(dbapi)
+    _pragmas(dbapi, "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY")
+
+
+def _enter_wal(dbapi: Any) -> None:  # noqa: ANN401
+    """Turn the write-ahead log on, with the patience of every other wait.
+
+    SQLite does not wait here for a writer of the old journal, whatever its timeout: two servers that make one
+    database at the same time would refuse each other.
+    """
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return _pragmas(dbapi, "journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+        await_only(asyncio.sleep(_AGAIN_SECONDS))
 
 
 def _open_sqlite_reader(dbapi: Any, _record: object) -> None:  # noqa: ANN401
@@ -100,10 +124,9 @@ def _open_sqlite_reader(dbapi: Any, _record: object) -> None:  # noqa: ANN401
 
 def _pragmas(dbapi: Any, *pragmas: str) -> None:  # noqa: ANN401
     """Run pragmas outside of any transaction."""
-    cursor = dbapi.cursor()
-    for pragma in pragmas:
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+    with closing(dbapi.cursor()) as cursor:
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
 
 
 def _begin_immediate(connection: Connection) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -155,6 +157,33 @@ async def test_two_servers_that_start_together_migrate_once(engine: AsyncEngine)
     finally:
         await second.dispose()
     assert sorted(step.revision for steps in done for step in steps) == REVISIONS
+
+
+async def test_a_new_database_that_is_being_written_is_waited_for(tmp_path: Path) -> None:
+    """SQLite itself refuses the write-ahead log at once while somebody writes with the old journal."""
+    with closing(sqlite3.connect(tmp_path / "new.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        engine = writing_engine(f"sqlite+aiosqlite:///{tmp_path / 'new.db'}")
+        try:
+            opening = asyncio.create_task(migrate(engine))
+            done, _ = await asyncio.wait({opening}, timeout=0.2)
+            assert not done
+            other.execute("COMMIT")
+            assert [step.revision for step in await opening] == REVISIONS
+        finally:
+            await engine.dispose()
+
+
+async def test_a_new_database_that_stays_locked_ends_in_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleetroll_server.store.engine.BUSY_SECONDS", 0.1)
+    with closing(sqlite3.connect(tmp_path / "new.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        engine = writing_engine(f"sqlite+aiosqlite:///{tmp_path / 'new.db'}")
+        with pytest.raises(sa.exc.OperationalError, match="locked"):
+            await migrate(engine)
+        await engine.dispose()
 
 
 async def test_the_event_counter_starts_at_zero(engine: AsyncEngine) -> None:
