@@ -76,9 +76,9 @@ check: setup $(GEN)/.synced ## All gates and all tests: what CI runs
 crash: setup ## The second tier of the crash proofs: every point, all three victims (takes long)
 	@$(PY) -m pytest -q -s --full --timeout 3600 tests/crash
 
-e2e: setup ## Whole programs: every point of the kill sweep, and the console in tmux (needs tmux)
+e2e: setup ## Whole programs: every point of the kill sweep, the console in tmux (needs tmux), all hostile text
 	@command -v tmux >/dev/null || { echo "tmux is needed (on Debian the package tmux)" >&2; exit 1; }
-	@$(PY) -m pytest -q -s --full --timeout 3600 tests/e2e tests/e2e/in_tmux.py
+	@$(PY) -m pytest -q -s --full --timeout 3600 tests/e2e tests/e2e/in_tmux.py tests/tui/test_hostile.py
 
 bench-events: setup ## What watching costs the server, beside the same changes with nobody watching
 	@$(PY) -m bench.watchers 2>/dev/null

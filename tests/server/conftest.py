@@ -170,10 +170,20 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the newest schema, for the session; tests work on copies."""
+    made = tmp_path_factory.mktemp("template") / "fleetroll.db"
+    run_apart(lambda: _migrate(f"sqlite+aiosqlite:///{made}"))
+    assert sorted(path.name for path in made.parent.iterdir()) == [made.name], "the log is written back"
+    return made
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database with the newest schema, once on each kind of database."""
     if request.param == "sqlite":
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), tmp_path / "fleetroll.db")
         return f"sqlite+aiosqlite:///{tmp_path / 'fleetroll.db'}"
     server: PostgresServer = request.getfixturevalue("postgres")
     return server.fresh()
