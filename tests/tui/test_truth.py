@@ -72,19 +72,6 @@ async def test_what_is_loading_and_what_failed_say_the_next_step() -> None:
         assert "no rollouts yet: fleetroll rollout start" in seen(app)
 
 
-async def test_a_frozen_view_stays_and_says_so() -> None:
-    server = played()
-    app = console(server)
-    async with driven(app) as pilot:
-        await press(pilot, "3", "z")
-        server.say(Page(NOW, Stand(hosts=(host(777),)), last=True))
-        await settle(pilot)
-        assert "frozen 0 s" in seen(app)
-        assert "edge-00777" not in seen(app)
-        await press(pilot, "z")
-        assert "edge-00777" in seen(app)
-
-
 async def test_hostile_words_are_shown_harmlessly_everywhere() -> None:
     evil = "\x1b[2J[bold]x[/]\u202egnp\u200b" + "y" * 10_000
     server = PlayedServer()

@@ -101,7 +101,7 @@ class ConsoleApp(Acting, Asking, OneKeyAtATime):
         self.paint = Paint(PALETTES[theme_name], ascii_only=ascii_only)
         self.history = History()
         self.sweeper = Sweeper(ticks())
-        self.frozen_at: float | None = None
+        self._still: Session | None = None
         self._theme_name = theme_name
         for name in PALETTES:
             self.register_theme(theme(name))
@@ -164,6 +164,26 @@ class ConsoleApp(Acting, Asking, OneKeyAtATime):
 
     # What is shown.
 
+    @property
+    def shown(self) -> Session:
+        """Return what screens show: what is known now, or was known when the view was frozen."""
+        return self._still or self.session
+
+    @property
+    def frozen(self) -> bool:
+        """Tell whether the view is kept as it is."""
+        return self._still is not None
+
+    def freeze(self) -> None:
+        """Keep the view as it is. What comes in is taken in meanwhile, and halts are told."""
+        self._still = self.session.still()
+
+    def thaw(self) -> None:
+        """Let the view go on."""
+        if self._still is not None:
+            self._still = None
+            self.session.go_on()
+
     def repaint(self) -> None:
         """Show what is known now, unless the view is frozen; the line at the top goes on even then."""
         self.disarm_in_time()
@@ -172,8 +192,7 @@ class ConsoleApp(Acting, Asking, OneKeyAtATime):
         top = self._top()
         for screen in self.screen_stack:
             if isinstance(screen, ConsoleScreen):
-                if self.frozen_at is None:
-                    screen.repaint(self.session.now)
+                screen.repaint(self.shown.now)
                 screen.show_frame(top)  # after the rows: what keys do depends on them
             elif isinstance(screen, Dialog):
                 screen.repaint_dialog()
@@ -182,16 +201,17 @@ class ConsoleApp(Acting, Asking, OneKeyAtATime):
         session, at = self.session, self.session.ticks()
         recording, link = self.server.recording, self._link()
         fresh = "recording" if recording else clean(link.words(at), 60)
-        if self.frozen_at is not None:
-            fresh = f"frozen {at - self.frozen_at:.0f} s"
+        stale = not recording and (link.stale(at) or not link.loaded)
+        if self._still is not None:
+            fresh = f"frozen {at - self._still.ticks():.0f} s" + (f", {fresh}" if stale else "")
         screen = self._view()
         tiles, token = session.fleet.tiles, session.fleet.token
         return Top(
             self.environment,
             "recording" if recording else self.band,
             fresh,
-            stale=not recording and (link.stale(at) or not link.loaded),
-            frozen=self.frozen_at is not None,
+            stale=stale,
+            frozen=self.frozen,
             recording=recording,
             who=clean(token.name, 24) if token is not None else self.who,
             role=token.role if token is not None else "",
@@ -236,7 +256,7 @@ class ConsoleApp(Acting, Asking, OneKeyAtATime):
 
     def go_to(self, place: Place) -> None:
         """Show a place."""
-        self.frozen_at = None
+        self.thaw()
         self.switch_screen(SCREENS[place.kind](place))
         self.ask_anew()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING
 
 from fleetroll_tui.model.fields import EVENT_FIELDS, HOST_FIELDS, MEMBER_FIELDS, ROLLOUT_FIELDS
@@ -50,6 +51,28 @@ class Session:
     def now(self) -> float:
         """Return the server's time, seconds since the epoch; 0 before it said anything."""
         return self.link.server_offset + self.ticks() if self.link.server_offset else 0.0
+
+    def still(self) -> Session:
+        """Return how things stand now, for a view that is kept as it is; :meth:`go_on` ends it.
+
+        Its time stands still too. Filters, orders, marks and cursors are the same ones: they go on to work.
+        """
+        made, at = copy(self), self.ticks()
+        made.ticks = lambda: at
+        made.fleet, made.crew = self.fleet.still(), self.crew.still()
+        made.link, made.crew_link = copy(self.link), copy(self.crew_link)
+        made._attempts = dict(self._attempts)  # noqa: SLF001 (one of its own)
+        made._look()  # noqa: SLF001
+        return made
+
+    def go_on(self) -> None:
+        """Let the lists show again what is known now."""
+        self._look()
+
+    def _look(self) -> None:
+        self.hosts.look_over(self.fleet.hosts)
+        self.rollouts.look_over(self.fleet.rollouts)
+        self.members.look_over(self.crew.members)
 
     def take(self, update: Update) -> None:
         """Take in what is said of the fleet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,12 @@ class Ring:
     def newest_first(self) -> Iterator[Happening]:
         """Go from the newest to the oldest."""
         return reversed(self._kept)
+
+    def still(self) -> Ring:
+        """Return one that nobody changes, with the same events."""
+        made = copy(self)
+        made._kept, made._ids = self._kept.copy(), set(self._ids)  # noqa: SLF001 (one of its own)
+        return made
 
     def add(self, happening: Happening) -> bool:
         """Take one in; False when it is known already."""
@@ -122,6 +129,12 @@ class Rates:
         self._bad: dict[int, int] = {}
         self.since = float("inf")
         """The instant back to which a list was counted."""
+
+    def still(self) -> Rates:
+        """Return ones that nobody changes."""
+        made = copy(self)
+        made._done, made._bad = dict(self._done), dict(self._bad)  # noqa: SLF001 (one of its own)
+        return made
 
     def add(self, happening: Happening) -> None:
         """Count an event that ends an attempt."""

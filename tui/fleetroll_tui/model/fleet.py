@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from copy import copy
 from typing import TYPE_CHECKING
 
 from fleetroll_tui.model.history import WHOLE, History
@@ -63,6 +64,15 @@ class Fleet:
         self._halts: list[Rollout] = []
         self._replaced = False
         self._pages = Pages()
+
+    def still(self) -> Fleet:
+        """Return what is known now, where no update changes it."""
+        made = copy(self)
+        made.hosts, made.rollouts, made.switches = self.hosts.still(), self.rollouts.still(), self.switches.still()
+        made.history = self.history.still()
+        made.tiles, made.versions = self.tiles.copy(), self.versions.copy()
+        made.fleets, made.codes = self.fleets.copy(), self.codes.copy()
+        return made
 
     @property
     def ring(self) -> Ring:
@@ -168,6 +178,12 @@ class Crew:
         self.members: Shelf[Member] = Shelf()
         self.loaded = False
         self._pages = Pages()
+
+    def still(self) -> Crew:
+        """Return what is known now, where no update changes it."""
+        made = copy(self)
+        made.members = self.members.still()
+        return made
 
     def take(self, update: Update) -> None:
         """Take an update in."""

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING
 
 from fleetroll_tui.model.events import RING, Gap, Rates, Ring
@@ -46,6 +47,14 @@ class History:
         self._logs: dict[Scope, Ring] = {}
         self._since = float("inf")
         """The oldest instant that was counted: whatever is newer was counted too, or is in a gap."""
+
+    def still(self) -> History:
+        """Return one that nobody changes, with the same events and rates."""
+        made = copy(self)
+        made.ring, made.rates = self.ring.still(), self.rates.still()
+        made.rollout_rates = {rollout_id: rates.still() for rollout_id, rates in self.rollout_rates.items()}
+        made._logs = {scope: log.still() for scope, log in self._logs.items()}  # noqa: SLF001 (one of its own)
+        return made
 
     def log(self, scope: Scope) -> Ring:
         """Return the log of a scope, and keep it."""

@@ -63,6 +63,11 @@ class Listing(Generic[T]):
         """Return how many rows pass the filter."""
         return len(self._rows)
 
+    def look_over(self, shelf: Shelf[T]) -> None:
+        """Show another shelf; filter, order, marks and cursor stay."""
+        self.shelf = shelf
+        self._dirt = shelf.reader()
+
     def filter_by(self, text: str) -> None:
         """Set the filter; marks and cursor stay.
 

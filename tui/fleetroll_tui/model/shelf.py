@@ -53,6 +53,12 @@ class Shelf(Generic[T]):
         self._readers.add(dirt)
         return dirt
 
+    def still(self) -> Shelf[T]:
+        """Return what stands on it now, on a shelf that nobody changes: a pass over all of them."""
+        made: Shelf[T] = Shelf()
+        made.things, made.revision = dict(self.things), self.revision
+        return made
+
     def put(self, key: str, thing: T) -> T | None:
         """Set one thing; return what was there."""
         before = self.things.get(key)

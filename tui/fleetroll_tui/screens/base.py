@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fleetroll_tui.app import ConsoleApp
     from fleetroll_tui.commands import Command
     from fleetroll_tui.model.values import Rollout
+    from fleetroll_tui.session import Session
     from fleetroll_tui.widgets.topline import Top
 
 
@@ -63,7 +64,6 @@ class ConsoleScreen(Screen[None]):
         """Show a place."""
         super().__init__()
         self.place = place
-        self.session = self.console.session
         self.paint = self.console.paint
         self._second = -1
         self._revisions: tuple[int, ...] = ()
@@ -74,6 +74,15 @@ class ConsoleScreen(Screen[None]):
     def console(self) -> ConsoleApp:
         """Return the app, typed."""
         return cast("ConsoleApp", self.app)
+
+    @property
+    def session(self) -> Session:
+        """Return what is shown."""
+        return self.console.shown
+
+    def host_name(self, host_id: str) -> str:
+        """Return the name of a host, as it is shown."""
+        return self.session.host_name(host_id)
 
     def compose(self) -> ComposeResult:
         """Put the frame around the body."""
@@ -111,10 +120,10 @@ class ConsoleScreen(Screen[None]):
         if not self.is_mounted or not self.query("#keys"):
             return
         self.query_one("#top", TopLine).show(top)
-        pressed = self.session.fleet.pressed
+        pressed = self.console.session.fleet.pressed  # of a frozen view too: it is about what is in force
         band = self.query_one("#switch", Lines)
         band.set_class(bool(pressed), "-on")
-        band.show_lines(switch_lines(pressed, self.session.now))
+        band.show_lines(switch_lines(pressed, self.console.session.now))
         self.query_one("#body").set_class(top.stale and self.session.fleet.loaded, "-stale")
         footer = [command for command in self.working() if command.footer]
         self.query_one("#keys", KeyLine).show(footer, self._warning())
@@ -267,7 +276,10 @@ class ConsoleScreen(Screen[None]):
 
     def do_freeze(self) -> None:
         """Keep the view, or let it go on."""
-        self.console.frozen_at = None if self.console.frozen_at is not None else self.session.ticks()
+        if self.console.frozen:
+            self.console.thaw()
+        else:
+            self.console.freeze()
         self.repaint_now()
 
     def do_copy(self) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _NEEDED = {command.name: need_of(command.rpcs[0]) for command in COMMANDS if command.group == SPREAD}
 """What stops needs nothing here: see :mod:`fleetroll_tui.model.rights`."""
+FROZEN = "the view is frozen: z lets it go on"
 STALE = "what is shown may be old: wait for the connection"
 NO_ROLLOUT = "choose a rollout first"
 
@@ -70,6 +71,8 @@ def _about(judge: Callable[[ConsoleScreen, Rollout], str], *, spreads: bool) -> 
         rollout = screen.rollout()
         if rollout is None:
             return NO_ROLLOUT
+        if screen.console.frozen:
+            return FROZEN if spreads else ""
         if screen.console.stale:  # what stops is for the server to judge then: somebody else may have continued
             return STALE if spreads else ""
         return judge(screen, rollout)

@@ -94,7 +94,7 @@ class OverviewScreen(ConsoleScreen):
                 )
                 columns = [column for column in rollout_columns() if column.title not in {"fleet", "who", "started"}]
                 yield VirtualTable(self.active, columns, self.paint, id="active", classes="pane", bound=True)
-                events = event_columns(self.session.host_name)
+                events = event_columns(self.host_name)
                 yield VirtualTable(self.session.events(), events, self.paint, id="events", classes="pane")
             with Vertical(id="right"):
                 yield Lines(self.paint, id="versions", classes="pane")

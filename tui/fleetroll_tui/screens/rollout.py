@@ -59,7 +59,7 @@ class RolloutScreen(ConsoleScreen):
                 yield ScrollLines(self.paint, id="member", classes="pane")
                 yield VirtualTable(
                     self.session.events(self.place.key),
-                    event_columns(self.session.host_name),
+                    event_columns(self.host_name),
                     self.paint,
                     id="events",
                     classes="pane",
