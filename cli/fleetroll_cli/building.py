@@ -52,7 +52,11 @@ def read_description(artefact: Path) -> dict[str, str]:
     Raises:
         RequestError: there is no description beside the artefact, or it can't be read (caller's fault).
     """
-    path = description_of(artefact)
+    try:
+        path = description_of(artefact)
+    except ValueError as error:  # "." and "/" have no name
+        message, remedy = f"artefact: {str(artefact)!r} is no file's name", "name what `fleetroll release build` made"
+        raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy=remedy, field="artefact") from error
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
         return {field: str(about[field]) for field in _FIELDS}

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 SERVER, CA, TOKEN_FILE, CONTEXT = "FLEETROLL_SERVER", "FLEETROLL_CA", "FLEETROLL_TOKEN_FILE", "FLEETROLL_CONTEXT"
 
+MAX_FILE_BYTES = 1 << 20
+"""Far above any token and any list of certificates."""
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -119,12 +122,21 @@ def read_file(path: Path | None, option: str, variable: str) -> bytes:
     if path is None:
         raise _absent(option, variable)
     try:
-        return path.read_bytes()
-    except OSError as error:
-        message = f"{option}: {path} can't be read: {error.strerror}"
-        raise RequestError(
-            message, code=Code.INVALID_ARGUMENT, remedy=f"name a readable file with --{option}"
-        ) from error
+        with path.open("rb") as file:  # a pipe too, so its size is not known before
+            content = file.read(MAX_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no file has such a name"
+        raise _unfit(option, f"{path} can't be read: {why}") from error
+    if len(content) > MAX_FILE_BYTES:
+        raise _unfit(option, f"{path} has more than {MAX_FILE_BYTES} bytes")
+    return content
+
+
+def _unfit(option: str, what: str) -> RequestError:
+    """Return the error of a file that is not what an option wants."""
+    return RequestError(
+        f"{option}: {what}", code=Code.INVALID_ARGUMENT, remedy=f"name a readable file with --{option}", field=option
+    )
 
 
 def _absent(option: str, variable: str) -> RequestError:

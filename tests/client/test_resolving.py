@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,6 +124,25 @@ def test_files_of_a_context_that_are_gone_are_named(home: Home) -> None:
     (home.folder / "prod.token").unlink()
     with pytest.raises(RequestError, match=r"token-file: .*prod\.token can't be read"):
         home.resolve()
+
+
+@pytest.mark.parametrize("which", ["ca", "token-file"])
+@pytest.mark.timeout(20)
+def test_a_file_without_an_end_or_a_name_is_refused(home: Home, which: str) -> None:
+    for path, why in ((Path("/dev/zero"), "has more than 1048576 bytes"), (Path("a\0b"), "can't be read: no file")):
+        token, ca = (path, home.other_ca) if which == "token-file" else (home.other_token, path)
+        with pytest.raises(RequestError, match=why) as refused:
+            home.resolve(Wanted("x:1", ca, token))
+        assert refused.value.message.startswith(f"{which}: ")
+
+
+def test_a_token_may_come_through_a_pipe(home: Home) -> None:
+    pipe = home.folder / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(pipe.write_bytes, b"of-a-pipe\n")
+        assert home.resolve(Wanted("x:1", home.other_ca, pipe)).endpoint.token == "of-a-pipe"
+        written.result()
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", "tök".encode(), b"\xff\xfe", b"two words", b"a\x00b", b"a\x1bb"])

@@ -60,7 +60,8 @@ class EventsServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListEvents(self, request, context):
-        """ListEvents lists what happened, newest first, as far back as the server keeps it.
+        """ListEvents lists what happened, newest first, as far back as the server keeps it. A fleet, rollout or agent that
+        does not exist is NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

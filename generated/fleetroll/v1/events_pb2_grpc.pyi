@@ -38,7 +38,9 @@ class EventsServiceStub:
     or the server ends it. A cursor that the server can't go on from gets a resync: why, then a new snapshot.
     """
     ListEvents: _grpc.UnaryUnaryMultiCallable[_events_pb2.ListEventsRequest, _events_pb2.ListEventsResponse]
-    """ListEvents lists what happened, newest first, as far back as the server keeps it."""
+    """ListEvents lists what happened, newest first, as far back as the server keeps it. A fleet, rollout or agent that
+    does not exist is NOT_FOUND.
+    """
 
 @_typing.type_check_only
 class EventsServiceAsyncStub(EventsServiceStub):
@@ -50,7 +52,9 @@ class EventsServiceAsyncStub(EventsServiceStub):
     or the server ends it. A cursor that the server can't go on from gets a resync: why, then a new snapshot.
     """
     ListEvents: _aio.UnaryUnaryMultiCallable[_events_pb2.ListEventsRequest, _events_pb2.ListEventsResponse]  # type: ignore[assignment]
-    """ListEvents lists what happened, newest first, as far back as the server keeps it."""
+    """ListEvents lists what happened, newest first, as far back as the server keeps it. A fleet, rollout or agent that
+    does not exist is NOT_FOUND.
+    """
 
 class EventsServiceServicer(metaclass=_abc_1.ABCMeta):
     """EventsService serves what happened, and what stands, with resumable cursors."""
@@ -71,6 +75,8 @@ class EventsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _events_pb2.ListEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_events_pb2.ListEventsResponse, _abc.Awaitable[_events_pb2.ListEventsResponse]]:
-        """ListEvents lists what happened, newest first, as far back as the server keeps it."""
+        """ListEvents lists what happened, newest first, as far back as the server keeps it. A fleet, rollout or agent that
+        does not exist is NOT_FOUND.
+        """
 
 def add_EventsServiceServicer_to_server(servicer: EventsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from fleetroll_server.access.caller import Caller
 
 _FLEET = table_of(FleetRow)
+MOST_NAMED = 10
+"""Fleets that a refusal names."""
 
 
 async def visible_fleets(connection: AsyncConnection, caller: Caller, requested: str = "") -> tuple[str, ...]:
@@ -33,8 +35,11 @@ async def visible_fleets(connection: AsyncConnection, caller: Caller, requested:
         query = query.where(_FLEET.c.id == requested)
     found = tuple((await connection.scalars(query)).all())
     if requested and not found:
+        seen = await visible_fleets(connection, caller)
+        more = f" and {len(seen) - MOST_NAMED} more" if len(seen) > MOST_NAMED else ""
+        remedy = f"name one that you see: {', '.join(seen[:MOST_NAMED])}{more}" if seen else "you see no fleet"
         message = f"fleet_id: there is no fleet {requested[:80]!r}"
-        raise RequestError(message, code=Code.NOT_FOUND, remedy="list the fleets that you see", field="fleet_id")
+        raise RequestError(message, code=Code.NOT_FOUND, remedy=remedy, field="fleet_id")
     return found
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
+
 from fleetroll.v1 import events_pb2 as pb
 from fleetroll.v1 import events_pb2_grpc
 from fleetroll_common.values.codes import Code
@@ -16,17 +18,20 @@ from fleetroll_server.events.watched import Subject, Watched
 from fleetroll_server.rpc import requests
 from fleetroll_server.rpc.convert_events import event_to_wire
 from fleetroll_server.rpc.watching import Watch
+from fleetroll_server.store.tables import AgentRow, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     import grpc
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
     from fleetroll_server.events.hub import Hub
     from fleetroll_server.services import Services
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
+_AGENT = table_of(AgentRow)
 MAX_ID_CHARS = 80
 MAX_AGENT_CHARS = 80
 MAX_SUBJECTS = 8
@@ -77,6 +82,9 @@ class EventsServicer(events_pb2_grpc.EventsServiceServicer):
                 before=None if cursor is None else requests.cursor_number(cursor[0], digits=18),
                 limit=size + 1,
             )
+            if not rows:  # "nothing happened" must not be said of a name that was mistyped
+                await self._require_rollout(connection, rollout_id, fleets)
+                await _require_agent(connection, agent_id, fleets)
         answer = pb.ListEventsResponse(events=[event_to_wire(row) for row in rows[:size]])
         if len(rows) > size:
             answer.next_cursor = requests.make_cursor(_CURSOR, (str(rows[size - 1]["sequence"]),))
@@ -94,11 +102,31 @@ class EventsServicer(events_pb2_grpc.EventsServiceServicer):
             raise requests.invalid("rollout_id", "it is empty, and hosts of a rollout are to be watched")
         async with self._services.store.read() as connection:
             fleets = await visible_fleets(connection, caller, request.fleet_id)
-            if rollout_id and await reads.one(connection, rollout_id, fleets, self._services.clock.now()) is None:
-                message = f"rollout_id: there is no rollout {rollout_id!r}"
-                raise RequestError(message, code=Code.NOT_FOUND, remedy="list the rollouts", field="rollout_id")
+            await self._require_rollout(connection, rollout_id, fleets)
         everything = sees_all_fleets(caller) and not request.fleet_id
         return Watched(frozenset(fleets), everything, subjects, rollout_id)
+
+    async def _require_rollout(self, connection: AsyncConnection, rollout_id: str, fleets: Sequence[str]) -> None:
+        """Return when the fleets have this rollout, or none is named.
+
+        Raises:
+            RequestError: NOT_FOUND (caller's fault).
+        """
+        if rollout_id and await reads.one(connection, rollout_id, fleets, self._services.clock.now()) is None:
+            message = f"rollout_id: there is no rollout {rollout_id!r}"
+            raise RequestError(message, code=Code.NOT_FOUND, remedy="list the rollouts", field="rollout_id")
+
+
+async def _require_agent(connection: AsyncConnection, agent_id: str, fleets: Sequence[str]) -> None:
+    """Return when the fleets have this agent, or none is named.
+
+    Raises:
+        RequestError: NOT_FOUND (caller's fault).
+    """
+    query = sa.select(_AGENT.c.id).where(_AGENT.c.id == agent_id, _AGENT.c.fleet_id.in_(fleets))
+    if agent_id and await connection.scalar(query) is None:
+        message = f"agent_id: there is no agent {agent_id!r}"
+        raise RequestError(message, code=Code.NOT_FOUND, remedy="list the agents", field="agent_id")
 
 
 def _subjects(request: pb.WatchEventsRequest, caller: Caller) -> frozenset[Subject]:
