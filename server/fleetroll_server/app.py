@@ -12,9 +12,22 @@ from fleetroll_common.values.errors import FleetrollError
 PROGRAM = "fleetroll-server"
 
 
+EXIT_INTERRUPTED = 130
+"""As shells say it of a command that ctrl+c ended; a server that runs ends in order by it, with 0."""
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; return the exit code: 0 done, 1 refused or failed, 2 usage."""
+    """Run one command; return the exit code: 0 done, 1 refused or failed, 2 usage, 130 interrupted."""
     options = _parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except KeyboardInterrupt:
+        print(f"{PROGRAM}: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Run the command, or say why not."""
     try:
         from fleetroll_server import commands  # noqa: PLC0415 (what needs the extra is loaded where its absence is said)
     except ImportError as error:

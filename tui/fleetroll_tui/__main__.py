@@ -1,5 +1,5 @@
 """``python -m fleetroll_tui``."""
 
-from fleetroll_tui.program import main
+from fleetroll_tui.start import start
 
-raise SystemExit(main())
+raise SystemExit(start())
