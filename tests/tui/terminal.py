@@ -41,6 +41,9 @@ OWN = re.compile(r"\x1b\[[?>=<]?[0-9;:]*\$?[ABCDHJKmhlnpqtu]|\x1b[78=>]|\x1b\]22
 ALTERNATE, CURSOR = 1049 << 5, 25 << 5
 """Modes as the emulator keeps them: private ones are shifted."""
 FRAME = frozenset("│╭╮╰╯")
+FOREIGN = frozenset({"NO_COLOR", "LC_ALL", "LC_CTYPE", "COLUMNS", "LINES"})
+"""What this process may have in its environment, or a test's tool have put there, and a program in a terminal has not:
+a size that is said there is believed more than the terminal's own."""
 WAIT_SECONDS = 20.0
 END_SECONDS = 15.0
 NAMED = {"esc": "\x1b", "enter": "\r", "tab": "\t", "down": "\x1b[B", "up": "\x1b[A", "space": " ", "ctrl+c": "\x03"}
@@ -242,5 +245,5 @@ class Terminal:
 
 def _environment(more: Mapping[str, str]) -> dict[str, str]:
     """A terminal as most have it, and nothing of the caller's own settings."""
-    kept = {key: value for key, value in os.environ.items() if key not in {"NO_COLOR", "LC_ALL", "LC_CTYPE", "COLUMNS"}}
+    kept = {key: value for key, value in os.environ.items() if key not in FOREIGN}
     return {**kept, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", **more}

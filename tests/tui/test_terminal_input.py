@@ -79,3 +79,14 @@ async def test_an_error_is_shown_whole_with_its_remedy_in_the_narrowest_screen()
         words = " ".join(seen(app).split())
         assert "certificate verify failed" in words
         assert "are address and CA right?" in words
+
+
+def test_a_program_sees_the_size_of_its_own_terminal_whatever_was_said_to_this_process(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setenv("LINES", "5")
+    command = (sys.executable, "-c", "import shutil; print(*shutil.get_terminal_size())")
+    with Terminal(command, screens=tmp_path / "screens.txt", size=(160, 45)) as terminal:
+        terminal.ended()
+        assert terminal.text().split() == ["160", "45"]
