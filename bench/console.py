@@ -71,6 +71,7 @@ class Feed:
     """A server whose fleet changes without end."""
 
     recording = False
+    fault = ""
 
     def __init__(self, hosts: int, rate: int) -> None:
         """Make the fleet, and a cycle of changes."""
@@ -306,6 +307,9 @@ async def keys(driver: Meter, feed: Feed, seconds: float) -> dict[str, Any]:
             await asyncio.wait_for(driver.answered.wait(), PATIENCE_SECONDS)
         except TimeoutError:
             lost += 1
+        if feed.taken == taken and lost:
+            message = "what is measured has ended, or takes nothing in"
+            raise RuntimeError(message)
     took = time.monotonic() - began
     times, work = sorted(driver.taken), sorted(driver.worked)
     return {
