@@ -25,6 +25,7 @@ import random
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from textual import events
@@ -33,13 +34,16 @@ from textual.drivers.headless_driver import HeadlessDriver
 from textual.widgets import DataTable
 
 from fleetroll.v1 import agents_pb2, events_pb2, types_pb2
-from fleetroll_tui import convert
+from fleetroll_client import Changed, Snapshot
 from fleetroll_tui.app import ConsoleApp
+from fleetroll_tui.feed.base import any_turn
+from fleetroll_tui.feed.live import things
 from fleetroll_tui.model.updates import Older
 from fleetroll_tui.paint import Paint
 from fleetroll_tui.places import Place
 from fleetroll_tui.screens.columns import host_columns
 from fleetroll_tui.session import Session
+from fleetroll_tui.start import FRAMES_PER_SECOND
 from fleetroll_tui.sweeping import by_hand
 from fleetroll_tui.theme import PALETTES
 
@@ -49,6 +53,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.pilot import Pilot
 
+    from fleetroll_tui.feed.base import Turn
     from fleetroll_tui.model.updates import Update
     from fleetroll_tui.model.values import Attempt, Host
 
@@ -77,6 +82,7 @@ class Feed:
         """Make the fleet, and a cycle of changes."""
         draw = random.Random(1)
         self.taken = 0
+        self.turn: Turn = any_turn
         self._now = time.time()
         batches = int(CYCLE_SECONDS / EVERY_SECONDS)
         self._each = max(1, int(rate * EVERY_SECONDS))
@@ -124,20 +130,22 @@ class Feed:
         """Tell the fleet, then a batch every so often; one that was late is told at once."""
         if rollout_id:
             await asyncio.Event().wait()
-        yield self._read(self._stand)
+        yield await self._read(self._stand)
         began, number = time.monotonic(), 0
         while True:
             due = began + number * EVERY_SECONDS
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            yield self._read(self._batches[number % len(self._batches)])
+            yield await self._read(self._batches[number % len(self._batches)])
             self.taken += self._each
             number += 1
 
-    @staticmethod
-    def _read(said: bytes) -> Update:
-        message = events_pb2.WatchEventsResponse.FromString(said)
-        message.sent_at.GetCurrentTime()
-        return convert.update(message)
+    async def _read(self, said: bytes) -> Update:
+        """Take a message in as the live feed does, in pieces."""
+        message, now = events_pb2.WatchEventsResponse.FromString(said), datetime.now(UTC)
+        if message.HasField("snapshot"):
+            return await things(Snapshot(b"", now, (), (), tuple(message.snapshot.agents), ()), self.turn)
+        changes = message.changes
+        return await things(Changed(b"", now, tuple(changes.events), agents=tuple(changes.agents)), self.turn)
 
     async def older(self, *, rollout_id: str = "", host_id: str = "") -> Older:  # noqa: ARG002 (the protocol's)
         """Know of nothing before."""
@@ -343,7 +351,8 @@ def apart(which: str, given: argparse.Namespace, seconds: float) -> dict[str, An
     """Measure one of them in a process of its own."""
     options = ("--only", which, "--hosts", str(given.hosts), "--rate", str(given.rate), "--seconds", str(seconds))
     command = (sys.executable, "-m", "bench.console", *options)
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 300)  # noqa: S603 (itself)
+    environment = {**os.environ, "TEXTUAL_FPS": str(FRAMES_PER_SECOND)}  # as the program sets it; both have it
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 300, env=environment)  # noqa: S603 (itself)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     start, end = found["megabytes"]
     sys.stdout.write(

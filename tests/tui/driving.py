@@ -12,6 +12,7 @@ from textual.keys import REPLACED_KEYS, _character_to_key, _get_unicode_name_fro
 
 from fleetroll_tui import convert
 from fleetroll_tui.app import ConsoleApp
+from fleetroll_tui.feed.base import any_turn
 from fleetroll_tui.feed.replay import Replay
 from fleetroll_tui.model.updates import Older
 from fleetroll_tui.model.values import Host, Product
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
 
     from fleetroll_common.values.errors import FleetrollError
-    from fleetroll_tui.feed.base import Server
+    from fleetroll_tui.feed.base import Server, Turn
     from fleetroll_tui.model.updates import Update
     from fleetroll_tui.model.values import Attempt
 
@@ -47,6 +48,8 @@ class PlayedServer:
 
     recording = False
     fault = ""
+
+    turn: Turn = staticmethod(any_turn)
 
     def __init__(self) -> None:
         self.said: dict[str, asyncio.Queue[Update]] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import sys
 from typing import TYPE_CHECKING, ClassVar
@@ -15,6 +14,7 @@ from textual.events import InputEvent
 from fleetroll_tui import commands
 from fleetroll_tui.acting import Acting
 from fleetroll_tui.asking import Asking, defect_place
+from fleetroll_tui.model.updates import pieces
 from fleetroll_tui.paint import Paint
 from fleetroll_tui.places import START, History, Place
 from fleetroll_tui.screens.base import TABS_BELOW, ConsoleScreen
@@ -94,6 +94,7 @@ class ConsoleApp(Acting, Asking, OneKeyAtATime):
         """
         super().__init__()
         self.server = server
+        server.turn = self.keys_first
         self.environment = clean(environment, 40)
         self.band = band or band_of(environment)
         self.who = clean(who, 40)
@@ -127,18 +128,20 @@ class ConsoleApp(Acting, Asking, OneKeyAtATime):
     async def _watch(self) -> None:
         told = ""
         async for update in self.server.watch():
-            self.session.take(update)
+            for piece in pieces(update):
+                self.session.take(piece)
+                await self.keys_first()
             if self.server.fault != told:
                 told = self.server.fault
                 self.notify(self.paint.word(clean(told, 200)), severity="error", markup=False, timeout=10)
             self.ask_due()
             self._tell_halts()
-            await asyncio.sleep(0)
 
     async def _watch_crew(self, rollout_id: str) -> None:
         async for update in self.server.watch(rollout_id):
-            self.session.take_crew(rollout_id, update)
-            await asyncio.sleep(0)
+            for piece in pieces(update):
+                self.session.take_crew(rollout_id, piece)
+                await self.keys_first()
 
     def _tell_halts(self) -> None:
         """Tell, wherever one is, that a rollout halted. Only the server halts one: it is no echo of one's own key."""

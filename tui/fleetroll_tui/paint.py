@@ -106,6 +106,22 @@ def pad(spans: Sequence[Span], width: int) -> list[Span]:
     return found
 
 
+def joined(spans: Iterable[Span]) -> list[Span]:
+    """Return spans that look the same, in fewer pieces: blanks have no colour, and each piece costs at each paint."""
+    found: list[Span] = []
+    held, held_role = "", ""
+    for words, role in spans:
+        if role == held_role or not words.strip(" "):
+            held += words
+        else:
+            if held:
+                found.append((held, held_role))
+            held, held_role = words, role
+    if held:
+        found.append((held, held_role))
+    return found
+
+
 def _cells(words: str) -> int:
     return len(words) if words.isascii() else cell_len(words)
 

@@ -7,7 +7,9 @@ commands there. So the next key waits until the one before has done all of its w
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -28,6 +30,8 @@ SOON_SECONDS = 0.005
 """How soon a screen that is being made is asked again."""
 LONGEST_SECONDS = 3.0
 """How long a key may take before the next one goes on without it: keys are slow then, and never lost."""
+FIRST_SECONDS = 0.1
+"""So long anything else waits for the keys that are under way; whoever holds one down does not keep the news out."""
 MOST_HELD = 256
 """How many keys are held; a paste that is longer than that is no typing, its rest is dropped."""
 LEAVES = "ctrl+c"
@@ -50,6 +54,8 @@ class OneKeyAtATime(App[int]):
         """Hold nothing."""
         super().__init__()
         self._held: deque[Key] = deque()
+        self._none = asyncio.Event()
+        self._none.set()
         self._lap = (0, 0)
         self._watchdog: Timer | None = None
 
@@ -69,7 +75,16 @@ class OneKeyAtATime(App[int]):
         elif len(self._held) < MOST_HELD:
             self._held.append(event)
 
+    async def keys_first(self) -> None:
+        """Give the loop its turn, until the keys that came are done and painted, :data:`FIRST_SECONDS` at most."""
+        if self._none.is_set():
+            await asyncio.sleep(0)
+        else:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._none.wait(), FIRST_SECONDS)
+
     async def _let_in(self, key: Key) -> None:
+        self._none.clear()
         self._lap = (self._lap[0] + 1, 0)
         until = self._lap[0], monotonic() + LONGEST_SECONDS
         self._watchdog = self.set_interval(AGAIN_SECONDS, lambda: self._look_after(*until))
@@ -114,3 +129,9 @@ class OneKeyAtATime(App[int]):
         self._watchdog = None
         if self._held:
             await self._let_in(self._held.popleft())
+        else:
+            self.call_after_refresh(self._painted, number)
+
+    def _painted(self, number: int) -> None:
+        if number == self._lap[0]:
+            self._none.set()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -9,6 +11,14 @@ if TYPE_CHECKING:
 
     from fleetroll_tui.model.updates import Older, Update
     from fleetroll_tui.model.values import Attempt
+
+
+Turn = Callable[[], Awaitable[None]]
+
+
+async def any_turn() -> None:
+    """Let whatever waits have its turn."""
+    await asyncio.sleep(0)
 
 
 class Server(Protocol):
@@ -20,6 +30,9 @@ class Server(Protocol):
 
     recording: bool
     """True for one that only plays back."""
+
+    turn: Turn
+    """Awaited between pieces of work: whoever watches has the loop then, and gives it back when nothing is urgent."""
 
     @property
     def fault(self) -> str:

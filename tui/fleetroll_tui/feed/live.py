@@ -21,14 +21,16 @@ from fleetroll_client import (
 from fleetroll_client import Changed as FollowedChange
 from fleetroll_common.values.codes import Code
 from fleetroll_tui import convert
+from fleetroll_tui.feed.base import any_turn
 from fleetroll_tui.feed.journal import message_of
-from fleetroll_tui.model.updates import Alive, Changed, Lost, Older, Page, Resync, Stand
+from fleetroll_tui.model.updates import PIECE, Alive, Changed, Lost, Older, Page, Resync, Stand
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from fleetroll_client import Endpoint
     from fleetroll_client import Update as Followed
+    from fleetroll_tui.feed.base import Turn
     from fleetroll_tui.feed.journal import Journal
     from fleetroll_tui.model.updates import Update
     from fleetroll_tui.model.values import Attempt
@@ -39,8 +41,6 @@ OLDER_EVENTS = 500
 """Events that are asked for when a view opens."""
 FLEET = (events_pb2.WATCH_SUBJECT_EVENTS, events_pb2.WATCH_SUBJECT_ROLLOUTS, events_pb2.WATCH_SUBJECT_AGENTS)
 MEMBERS = (events_pb2.WATCH_SUBJECT_ROLLOUT_HOSTS,)
-PIECE = 200
-"""Things that are converted before the loop has its turn: 10 ms of work, so that keys are taken in meanwhile."""
 RESYNC = "RESYNC"
 """The code that says: the connection is there, but what is shown is old until a snapshot is whole."""
 Said = TypeVar("Said")
@@ -66,6 +66,7 @@ class LiveServer:
         """
         self._client = AsyncAdminClient(endpoint)
         self._journal = journal
+        self.turn: Turn = any_turn
         self._writer = ThreadPoolExecutor(1, "fleetroll-record")
 
     async def watch(self, rollout_id: str = "") -> AsyncIterator[Update]:
@@ -87,9 +88,9 @@ class LiveServer:
         if isinstance(followed, Resynced):
             return Resync(0.0, followed.reason, followed.log_replaced)
         if self._journal is None:
-            return await _things(followed)
+            return await things(followed, self.turn)
         written = asyncio.get_running_loop().run_in_executor(self._writer, _write, self._journal, stream, followed)
-        update = await _things(followed)
+        update = await things(followed, self.turn)
         await written
         return update
 
@@ -181,27 +182,27 @@ def _link(connection: Connection) -> Alive | Lost | None:
     return Lost(code, connection.why, tries=connection.attempt)
 
 
-async def _things(followed: Snapshot | FollowedChange) -> Page | Changed:
-    """Return what stands, and what happened, as values."""
+async def things(followed: Snapshot | FollowedChange, turn: Turn) -> Page | Changed:
+    """Return what stands, and what happened, as values; ``turn`` is awaited between pieces."""
     token = followed.token if isinstance(followed, Snapshot) else None
     sent_at = followed.sent_at.timestamp()
     stand = Stand(
-        await _converted(convert.rollout, followed.rollouts),
-        await _converted(convert.switch, followed.kill_switches),
-        await _converted(convert.host, followed.agents),
-        await _converted(convert.member, followed.rollout_hosts),
+        await _converted(turn, convert.rollout, followed.rollouts),
+        await _converted(turn, convert.switch, followed.kill_switches),
+        await _converted(turn, convert.host, followed.agents),
+        await _converted(turn, convert.member, followed.rollout_hosts),
         convert.token(token) if token is not None else None,
     )
     if isinstance(followed, Snapshot):
         return Page(sent_at, stand, last=True)
-    return Changed(sent_at, stand, await _converted(convert.happening, followed.events))
+    return Changed(sent_at, stand, await _converted(turn, convert.happening, followed.events))
 
 
-async def _converted(convert_one: Callable[[Said], Made], said: Sequence[Said]) -> tuple[Made, ...]:
+async def _converted(turn: Turn, convert_one: Callable[[Said], Made], said: Sequence[Said]) -> tuple[Made, ...]:
     """Convert each thing; the loop has its turn after every :data:`PIECE`."""
     made: list[Made] = []
     for start in range(0, len(said), PIECE):
         if start:
-            await asyncio.sleep(0)
+            await turn()
         made += map(convert_one, said[start : start + PIECE])
     return tuple(made)

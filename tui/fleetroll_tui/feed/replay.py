@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_tui import convert
+from fleetroll_tui.feed.base import any_turn
 from fleetroll_tui.feed.journal import entries
 from fleetroll_tui.model.updates import Older
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from fleetroll_tui.feed.base import Turn
     from fleetroll_tui.model.updates import Update
     from fleetroll_tui.model.values import Attempt
 
@@ -38,6 +40,7 @@ class Replay:
         self._entries = entries(path)
         self._speed = speed
         self._began: float | None = None
+        self.turn: Turn = any_turn
 
     async def watch(self, rollout_id: str = "") -> AsyncIterator[Update]:
         """Yield what was recorded, in its time, and then nothing more.
@@ -52,6 +55,7 @@ class Replay:
             due = began + entry.after / self._speed if self._speed else 0.0
             if due > loop.time():
                 await asyncio.sleep(due - loop.time())
+            await self.turn()
             yield convert.update(entry.message)
         await asyncio.Event().wait()
 

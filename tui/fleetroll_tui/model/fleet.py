@@ -21,6 +21,7 @@ TILES = ("online", "offline", "behind", "updating", "failed")
 """What the overview counts, in its order."""
 
 
+Counts = tuple[tuple[str, str], ...]
 HALTED = "halted"
 MAX_HALTS = 100
 """Halts that wait to be told."""
@@ -59,6 +60,8 @@ class Fleet:
         self.versions: Counter[str] = Counter()
         self.fleets: Counter[str] = Counter()
         self.codes: Counter[str] = Counter()
+        self._counted: dict[str, Counts] = {}
+        """Where each host counts."""
         self.loaded = False
         self.token: Token | None = None
         self._halts: list[Rollout] = []
@@ -134,8 +137,9 @@ class Fleet:
         self.hosts.replace((each.id, each) for stand in whole for each in stand.hosts)
         for sums in (self.tiles, self.versions, self.fleets, self.codes):
             sums.clear()
+        self._counted.clear()
         for host in self.hosts:
-            self._sum(host, 1)
+            self._count(host)
         self.token = next((stand.token for stand in whole if stand.token is not None), self.token)
         self.loaded, self._replaced = True, False
 
@@ -146,22 +150,22 @@ class Fleet:
         for switch in stand.switches:
             self.switches.put(switch.scope, switch)
         for host in stand.hosts:
-            before = self.hosts.put(host.id, host)
-            if before is not None:
-                self._sum(before, -1)
-            self._sum(host, 1)
+            self.hosts.put(host.id, host)
+            self._count(host)
 
-    def _sum(self, host: Host, sign: int) -> None:
+    def _count(self, host: Host) -> None:
+        """Count a host as it stands now, and no longer as it stood."""
+        before, counts = self._counted.get(host.id, ()), _counted(host)
+        if before != counts:
+            self._sum(before, -1)
+            self._sum(counts, 1)
+            self._counted[host.id] = counts
+
+    def _sum(self, counts: Counts, sign: int) -> None:
         """Count a host in, or out."""
-        if host.revoked:
-            return
-        for tile in tiles_of(host):
-            self.tiles[tile] += sign
-        self.versions[host.product.current] += sign
-        self.fleets[host.fleet_id] += sign
-        for product in host.products:
-            if product.state in BAD:
-                self.codes[product.last_attempt.code] += sign
+        for sums, name in counts:
+            counter: Counter[str] = getattr(self, sums)
+            counter[name] += sign
 
     @property
     def pressed(self) -> list[Switch]:
@@ -205,6 +209,15 @@ class Crew:
     def from_versions(self) -> Counter[str]:
         """Return how many hosts come from each version; a pass over all, for a repaint."""
         return Counter(each.attempt.from_version for each in self.members if each.attempt.from_version)
+
+
+def _counted(host: Host) -> Counts:
+    """Return where a host counts: the name of the sum, and the name in it. A revoked one counts nowhere."""
+    if host.revoked:
+        return ()
+    codes = [("codes", product.last_attempt.code) for product in host.products if product.state in BAD]
+    tiles = [("tiles", tile) for tile in tiles_of(host)]
+    return (*tiles, ("versions", host.product.current), ("fleets", host.fleet_id), *codes)
 
 
 def tiles_of(host: Host) -> list[str]:

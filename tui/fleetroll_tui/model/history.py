@@ -81,9 +81,10 @@ class History:
         """Take in what happened just now."""
         if self.ring.add(happening):
             self._count(happening)
-        for scope in _scopes(happening):
-            if scope in self._logs:
-                self._logs[scope].add(happening)
+        if self._logs:
+            for scope in _scopes(happening):
+                if scope in self._logs:
+                    self._logs[scope].add(happening)
 
     def take_list(self, scope: Scope, newest_first: Sequence[Happening], asked_at: int) -> None:
         """Take in the newest events of a scope, as they were listed.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
-from weakref import WeakSet
+from weakref import ref
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,7 +33,7 @@ class Shelf(Generic[T]):
         """Be empty."""
         self.things: dict[str, T] = {}
         self.revision = 0
-        self._readers: WeakSet[Dirt] = WeakSet()
+        self._readers: list[ref[Dirt]] = []
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -50,7 +50,7 @@ class Shelf(Generic[T]):
     def reader(self) -> Dirt:
         """Return a new reader's mark; it is forgotten with the reader."""
         dirt = Dirt()
-        self._readers.add(dirt)
+        self._readers = [each for each in self._readers if each() is not None] + [ref(dirt)]
         return dirt
 
     def still(self) -> Shelf[T]:
@@ -64,14 +64,18 @@ class Shelf(Generic[T]):
         before = self.things.get(key)
         self.things[key] = thing
         self.revision += 1
-        for reader in self._readers:
-            reader.ids.add(key)
+        for each in self._readers:
+            reader = each()
+            if reader is not None:
+                reader.ids.add(key)
         return before
 
     def replace(self, things: Iterable[tuple[str, T]]) -> None:
         """Replace all of them."""
         self.things = dict(things)
         self.revision += 1
-        for reader in self._readers:
-            reader.ids.clear()
-            reader.all = True
+        for each in self._readers:
+            reader = each()
+            if reader is not None:
+                reader.ids.clear()
+                reader.all = True

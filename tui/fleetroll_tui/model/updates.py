@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fleetroll_tui.model.values import Happening, Host, Member, Rollout, Switch, Token
 
 
@@ -81,4 +83,20 @@ class Lost:
     final: bool = False
 
 
+PIECE = 50
+"""Hosts, or events, that are taken in at once: some milliseconds of work."""
 Update = Page | Changed | Older | Alive | Resync | Lost
+
+
+def pieces(update: Update) -> Iterator[Update]:
+    """Yield changes as smaller ones, which say the same one after the other; any other update as it is."""
+    if not isinstance(update, Changed):
+        yield update
+        return
+    stand, happenings = update.stand, update.happenings
+    most = max(len(stand.hosts), len(stand.members), len(happenings), 1)
+    for start in range(0, most, PIECE):
+        part = slice(start, start + PIECE)
+        first = Stand(stand.rollouts, stand.switches, token=stand.token) if start == 0 else Stand()
+        piece = replace(first, hosts=stand.hosts[part], members=stand.members[part])
+        yield Changed(update.sent_at, piece, happenings[part])

@@ -7,6 +7,9 @@ most urgent.
 In a list of things that keys decide about, the cursor is bound instead: it never comes to stand on another row by
 itself. It is on the first row that was shown; when its row leaves the list, it is on none until a key moves it, or the
 list is asked for anew by another filter or order.
+
+A line is painted only when what it says is another than what it said: a repaint of all lines costs ten times as much as
+to find out which ones changed, and a key waits for it.
 """
 
 from __future__ import annotations
@@ -17,13 +20,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from rich.segment import Segment
 from textual.binding import Binding
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from fleetroll_tui.commands import COMMANDS, LIST
-from fleetroll_tui.paint import Paint, Span, pad
+from fleetroll_tui.paint import Paint, Span, joined, pad
 from fleetroll_tui.text import fit
 
 if TYPE_CHECKING:
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from rich.style import Style
     from textual import events
 
+Said = tuple[list[Span], str]
+"""What a line says, and what is behind it."""
 GUTTER = 2
 """Cells before the first column: the mark, and the cursor."""
 
@@ -147,6 +152,8 @@ class VirtualTable(ScrollView, can_focus=True):
         self._lines: int | None = None
         self._left = False
         self._asked = 0
+        self._shown: dict[int, Said] = {}
+        """What each line of the screen said when it was painted, or marked to be."""
 
     def sync(self, now: float) -> None:
         """Draw what the rows are now; the cursor's row keeps its place on the screen."""
@@ -157,7 +164,7 @@ class VirtualTable(ScrollView, can_focus=True):
         self._left = self._is_left(asked)
         moved = place - self._place
         self._choose(place)
-        self._fit_to(length)
+        fitted = self._fit_to(length)
         if moved:
             self._scroll(max(0, self.scroll_offset.y + moved))
         elif self.scroll_offset.y != self._top:  # dragged by the bar: the cursor comes along
@@ -165,7 +172,21 @@ class VirtualTable(ScrollView, can_focus=True):
             self._place = max(self._top, min(self._place, self._top + self.page - 1, length - 1))
             self._choose(self._place)
         self._keep_in_sight()
-        self.refresh()
+        if fitted:
+            self.refresh()
+        else:
+            self._paint_changed()
+
+    def _paint_changed(self) -> None:
+        """Have the lines painted that say something else now."""
+        for y in range(1, self.size.height):
+            self._paint_line(y)
+
+    def _paint_line(self, y: int) -> None:
+        said = self._said(y)
+        if self._shown.get(y) != said:
+            self._shown[y] = said
+            self.refresh(Region(0, y, self.size.width, 1))
 
     def take_height(self, lines: int | None) -> None:
         """Be so many lines high, borders and headings too; None leaves it to the stylesheet."""
@@ -196,13 +217,15 @@ class VirtualTable(ScrollView, can_focus=True):
             return "" if self._left else self.rows.cursor
         return self.rows.id_at(self._place)
 
-    def _fit_to(self, length: int) -> None:
+    def _fit_to(self, length: int) -> bool:
+        """Share the width among the columns; True when it, or the length, is another than before."""
         wanted = (self.size.width, length)
         if wanted == self._layout_of:
-            return
+            return False
         self._layout_of = wanted
         self.virtual_size = Size(self.scrollable_content_region.width or self.size.width, length + 1)
         self._fitted = widths(self.columns, self.scrollable_content_region.width - GUTTER)
+        return True
 
     def on_resize(self, _event: events.Resize) -> None:
         """Share the new width."""
@@ -217,10 +240,15 @@ class VirtualTable(ScrollView, can_focus=True):
         width = self.size.width
         if y == 0:
             return self._headings(width)
+        spans, behind = self._shown[y] = self._said(y)
+        return self._strip(spans, width, behind)
+
+    def _said(self, y: int) -> Said:
+        """Return what a line below the headings says now."""
         place = self.scroll_offset.y + y - 1
         thing = self.rows.at(place)
         if thing is None:
-            return self._strip([("  " + self._empty_words(y, width), "muted")], width, "base")
+            return [("  " + self._empty_words(y, self.size.width), "muted")], "base"
         key = self.rows.id_at(place)
         at_cursor = place == self._place and not self._left
         behind = "base" if place % 2 else "zebra"
@@ -232,7 +260,7 @@ class VirtualTable(ScrollView, can_focus=True):
             cell = column.cell(thing, self.paint, self.now, room)
             spans += self._right(cell, room) if column.right else pad(cell, room)
             spans.append((" ", "text"))
-        return self._strip(spans, width, behind)
+        return spans, behind
 
     def _empty_words(self, y: int, width: int) -> str:
         """Return a line of what stands where there are no rows, all of it: a remedy is its last word."""
@@ -251,7 +279,7 @@ class VirtualTable(ScrollView, can_focus=True):
         return self._strip(spans, width, "bar")
 
     def _strip(self, spans: Sequence[Span], width: int, behind: str) -> Strip:
-        segments = [Segment(self.paint.word(words), self._style(role, behind)) for words, role in spans]
+        segments = [Segment(self.paint.word(words), self._style(role, behind)) for words, role in joined(spans)]
         return Strip(segments).adjust_cell_length(width, self._style("text", behind))
 
     def _style(self, role: str, behind: str) -> Style:
@@ -282,9 +310,12 @@ class VirtualTable(ScrollView, can_focus=True):
         if not length:
             return
         self._left = False
+        before = self._place
         self._choose(max(0, min(place, length - 1)))
         self._keep_in_sight()
-        self.refresh()
+        for y in {before - self.scroll_offset.y + 1, self._place - self.scroll_offset.y + 1}:
+            if 1 <= y < self.size.height:
+                self._paint_line(y)
         self.post_message(self.Moved(self))
 
     def action_list(self, name: str) -> None:
