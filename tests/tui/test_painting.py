@@ -57,6 +57,7 @@ async def test_a_host_that_changes_is_one_line(monkeypatch: pytest.MonkeyPatch) 
     app = console(server)
     async with driven(app) as pilot:
         await press(pilot, "3")
+        await still(pilot)
         lines = watched(monkeypatch)
         server.say(Changed(NOW, Stand(hosts=(state(3, "downloading"),))))
         await settle(pilot)
@@ -72,6 +73,7 @@ async def test_a_cursor_that_moves_is_two_lines(monkeypatch: pytest.MonkeyPatch)
     app = console(crowd())
     async with driven(app) as pilot:
         await press(pilot, "3", "j")
+        await still(pilot)
         lines = watched(monkeypatch)
         await press(pilot, "j")
         assert sorted(lines) == [2, 3]

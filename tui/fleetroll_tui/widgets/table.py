@@ -219,12 +219,13 @@ class VirtualTable(ScrollView, can_focus=True):
 
     def _fit_to(self, length: int) -> bool:
         """Share the width among the columns; True when it, or the length, is another than before."""
-        wanted = (self.size.width, length)
+        room = self.scrollable_content_region.width  # less where there is a scroll bar, which comes and goes by itself
+        wanted = (room, length)
         if wanted == self._layout_of:
             return False
         self._layout_of = wanted
-        self.virtual_size = Size(self.scrollable_content_region.width or self.size.width, length + 1)
-        self._fitted = widths(self.columns, self.scrollable_content_region.width - GUTTER)
+        self.virtual_size = Size(room or self.size.width, length + 1)
+        self._fitted = widths(self.columns, room - GUTTER)
         return True
 
     def on_resize(self, _event: events.Resize) -> None:
