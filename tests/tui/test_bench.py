@@ -13,7 +13,7 @@ import pytest
 def test_a_short_run_takes_changes_and_answers_keys(which: str) -> None:
     options = ("--only", which, "--hosts", "200", "--rate", "200", "--seconds", "2")
     done = subprocess.run(
-        [sys.executable, "-m", "bench.console", *options], capture_output=True, text=True, timeout=110, check=False
+        [sys.executable, "-m", "bench.console", *options], capture_output=True, text=True, timeout=50, check=False
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])

@@ -13,8 +13,22 @@ from fleetroll_tui.model.updates import Changed, Lost, Page, Resync, Stand
 from fleetroll_tui.model.values import Happening, Product
 from fleetroll_tui.screens.rollout import RolloutScreen
 from fleetroll_tui.session import Session
+from fleetroll_tui.widgets.table import GUTTER, VirtualTable
 from tests.tui import scenes
-from tests.tui.driving import MIDDLE, PlayedServer, Ticks, console, driven, host, played, press, seen, server_of, settle
+from tests.tui.driving import (
+    MIDDLE,
+    PlayedServer,
+    Ticks,
+    console,
+    driven,
+    host,
+    played,
+    press,
+    seen,
+    server_of,
+    settle,
+    still,
+)
 
 if TYPE_CHECKING:
     from fleetroll_tui.model.fleet import Fleet
@@ -151,6 +165,69 @@ async def test_nothing_spreads_from_a_frozen_view_and_what_stops_is_for_the_serv
         server.say(Changed(NOW + 1, Stand(rollouts=(replace(rollout, state="running"),))))
         await press(pilot, "p")
         assert server_of(app).asked == [("pause", rollout.id)]
+
+
+async def test_other_colours_are_put_on_what_is_kept() -> None:
+    server = crowd()
+    app = console(server)
+    async with driven(app) as pilot:
+        await press(pilot, "3", "z")
+        server.say(all_new())
+        await press(pilot, "T")
+        assert app.frozen
+        assert "1.0.0" in seen(app)
+        assert "9.9.9" not in seen(app)
+        await press(pilot, "z")
+        assert "9.9.9" in seen(app)
+
+
+async def test_columns_are_fitted_to_the_room_that_a_filter_leaves() -> None:
+    app = console(crowd())
+    async with driven(app) as pilot:
+        await press(pilot, "3", "z", "/", *"edge-0001", "enter")
+        await still(pilot)
+        await press(pilot, "escape")
+        await still(pilot)
+        table = app.screen.query_one("#hosts", VirtualTable)
+        assert len(table.rows) == 200
+        assert sum(room + 1 for _, room in table._fitted) - 1 <= table.room - GUTTER
+
+
+async def test_a_log_that_is_replaced_meanwhile_leaves_no_choice_among_its_events() -> None:
+    server = crowd()
+    app = console(server)
+    async with driven(app) as pilot:
+        old = tuple(Happening(str(number), NOW + number, "attempt", message="old") for number in range(5))
+        server.say(Changed(NOW, Stand(), old))
+        await press(pilot, "tab", "tab", "j", "z")
+        server.say(Resync(NOW + 9, "a new log", log_replaced=True))
+        server.say(Page(NOW + 9, Stand(hosts=(host(1),)), last=True))
+        server.say(Changed(NOW + 9, Stand(), tuple(replace(each, message="new") for each in old)))
+        await settle(pilot)
+        events = app.session.events()
+        assert events.cursor != "", "in the view that is kept the choice stays"
+        await press(pilot, "space")
+        await press(pilot, "z")
+        assert (events.cursor, events.marks) == ("", set())
+        assert "new" in seen(app)
+
+
+async def test_whoever_cancels_sees_what_stands_now() -> None:
+    server = played()
+    app = console(server)
+    async with driven(app) as pilot:
+        await press(pilot, "2", "enter")
+        assert isinstance(app.screen, RolloutScreen)
+        stands = app.session.fleet.rollouts.get(app.screen.place.key)
+        assert stands is not None
+        await press(pilot, "z")
+        server.say(Changed(NOW + 1, Stand(rollouts=(replace(stands, counts={"succeeded": stands.hosts}),))))
+        await settle(pilot)
+        await press(pilot, "X")
+        assert f"✔ {stands.hosts} updated hosts keep" in seen(app)
+        server.say(Changed(NOW + 2, Stand(rollouts=(replace(stands, state="halted"),))))
+        await settle(pilot)
+        assert "changed since you asked" in seen(app)
 
 
 async def test_another_place_is_live() -> None:

@@ -63,14 +63,15 @@ class Acting:
         )
 
     def ask_cancel(self, rollout: Rollout) -> None:
-        """Ask for the rollout's name."""
+        """Ask for the rollout's name, before what stands now, whatever the view shows."""
+        rollout = self._app.session.fleet.rollouts.get(rollout.id) or rollout
 
         def answered(typed: bool | None) -> None:  # noqa: FBT001 (the framework calls it so)
             if typed:
                 self._send(f"cancelling of {name}", lambda: self._app.server.cancel(rollout.id, REASON))
 
         name = self.title_of(rollout)
-        dialog = TypeName(f"Cancel {name}", cancel_lines(rollout), name)
+        dialog = TypeName(f"Cancel {name}", cancel_lines(rollout), name, rollout)
         self._app.push_screen(dialog, answered)
 
     def _ask(

@@ -129,19 +129,20 @@ class ConsoleApp(Acting, Asking, OneKeyAtATime):
         told = ""
         async for update in self.server.watch():
             for piece in pieces(update):
-                self.session.take(piece)
                 await self.keys_first()
+                self.session.take(piece)
+                self._tell_halts()
             if self.server.fault != told:
                 told = self.server.fault
                 self.notify(self.paint.word(clean(told, 200)), severity="error", markup=False, timeout=10)
             self.ask_due()
-            self._tell_halts()
+            await self.keys_first()
 
     async def _watch_crew(self, rollout_id: str) -> None:
         async for update in self.server.watch(rollout_id):
             for piece in pieces(update):
-                self.session.take_crew(rollout_id, piece)
                 await self.keys_first()
+                self.session.take_crew(rollout_id, piece)
 
     def _tell_halts(self) -> None:
         """Tell, wherever one is, that a rollout halted. Only the server halts one: it is no echo of one's own key."""
@@ -254,12 +255,12 @@ class ConsoleApp(Acting, Asking, OneKeyAtATime):
 
     def go(self, place: Place) -> None:
         """Go to a place and remember it."""
+        self.thaw()
         self.history.visit(place)
         self.go_to(place)
 
     def go_to(self, place: Place) -> None:
         """Show a place."""
-        self.thaw()
         self.switch_screen(SCREENS[place.kind](place))
         self.ask_anew()
 

@@ -20,6 +20,7 @@ from fleetroll_tui.app import ConsoleApp
 from fleetroll_tui.feed.journal import Journal
 from fleetroll_tui.feed.live import LiveServer
 from fleetroll_tui.feed.replay import Replay
+from fleetroll_tui.start import EXIT_INTERRUPTED
 from fleetroll_tui.sweeping import by_hand
 from fleetroll_tui.text import clean
 from fleetroll_tui.theme import PALETTES
@@ -40,7 +41,7 @@ KILLED = 128
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the console; every error is one line on standard error and the exit code 1, of usage 2."""
+    """Run the console; every error is one line on standard error and the exit code 1, of usage 2, interrupted 130."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its words would stand on the screen; ours say what is wrong
     said = parser().parse_args(arguments)
     try:
@@ -51,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"fleetroll-console: {clean(str(error), 2000)}\n")
         return 1
     except KeyboardInterrupt:
-        return 1
+        sys.stderr.write("fleetroll-console: interrupted\n")
+        return EXIT_INTERRUPTED
 
 
 def parser() -> argparse.ArgumentParser:

@@ -44,6 +44,8 @@ class Session:
         self.members: Listing[Member] = Listing(self.crew.members, MEMBER_FIELDS)
         self.answers = 0
         """How many lists were had: what is shown of them may have changed."""
+        self._lent = self._replaced = False
+        """Whether a view that is kept shows the lists, and whether the log was replaced meanwhile."""
         self._attempts: dict[str, tuple[str, tuple[Attempt, ...]]] = {}
         self._events: dict[tuple[str, str], ShortList[Happening]] = {}
 
@@ -63,11 +65,21 @@ class Session:
         made.link, made.crew_link = copy(self.link), copy(self.crew_link)
         made._attempts = dict(self._attempts)  # noqa: SLF001 (one of its own)
         made._look()  # noqa: SLF001
+        self._lent = True
         return made
 
     def go_on(self) -> None:
         """Let the lists show again what is known now."""
         self._look()
+        self._lent = False
+        if self._replaced:
+            self._forget_choices()
+
+    def _forget_choices(self) -> None:
+        """Forget what was chosen among events: their ids stand for others now."""
+        self._replaced = False
+        for events in self._events.values():
+            events.forget_choice()
 
     def _look(self) -> None:
         self.hosts.look_over(self.fleet.hosts)
@@ -79,8 +91,9 @@ class Session:
         self.fleet.take(update)
         if isinstance(update, Resync) and update.log_replaced:
             self._attempts.clear()
-            for events in self._events.values():
-                events.forget_choice()
+            self._replaced = True
+            if not self._lent:
+                self._forget_choices()
         self.link.take(update, self.ticks())
         self.link.loaded = self.fleet.loaded
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -31,7 +30,9 @@ SOON_SECONDS = 0.005
 LONGEST_SECONDS = 3.0
 """How long a key may take before the next one goes on without it: keys are slow then, and never lost."""
 FIRST_SECONDS = 0.1
-"""So long anything else waits for the keys that are under way; whoever holds one down does not keep the news out."""
+"""So long anything else waits for the keys that are under way; then it has its time, :data:`NEWS_SECONDS`, before it
+waits again: whoever holds a key down keeps no news out."""
+NEWS_SECONDS = 0.1
 MOST_HELD = 256
 """How many keys are held; a paste that is longer than that is no typing, its rest is dropped."""
 LEAVES = "ctrl+c"
@@ -56,6 +57,7 @@ class OneKeyAtATime(App[int]):
         self._held: deque[Key] = deque()
         self._none = asyncio.Event()
         self._none.set()
+        self._news_until = 0.0
         self._lap = (0, 0)
         self._watchdog: Timer | None = None
 
@@ -76,12 +78,18 @@ class OneKeyAtATime(App[int]):
             self._held.append(event)
 
     async def keys_first(self) -> None:
-        """Give the loop its turn, until the keys that came are done and painted, :data:`FIRST_SECONDS` at most."""
-        if self._none.is_set():
+        """Give the loop its turn, until the keys that came are done and painted, :data:`FIRST_SECONDS` at most.
+
+        Whoever waited in vain has :data:`NEWS_SECONDS` in which nothing waits.
+        """
+        if self._none.is_set() or monotonic() < self._news_until:
             await asyncio.sleep(0)
-        else:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._none.wait(), FIRST_SECONDS)
+            return
+        try:
+            async with asyncio.timeout(FIRST_SECONDS):
+                await self._none.wait()
+        except TimeoutError:
+            self._news_until = monotonic() + NEWS_SECONDS
 
     async def _let_in(self, key: Key) -> None:
         self._none.clear()

@@ -12,13 +12,12 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_server.access.caller import Caller, current_caller
 from fleetroll_server.access.fleets import sees_all_fleets, visible_fleets
-from fleetroll_server.engine import reads
 from fleetroll_server.events import log
 from fleetroll_server.events.watched import Subject, Watched
 from fleetroll_server.rpc import requests
 from fleetroll_server.rpc.convert_events import event_to_wire
 from fleetroll_server.rpc.watching import Watch
-from fleetroll_server.store.tables import AgentRow, table_of
+from fleetroll_server.store.tables import AgentRow, RolloutRow, table_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
 
 _AGENT = table_of(AgentRow)
+_ROLLOUT = table_of(RolloutRow)
 MAX_ID_CHARS = 80
 MAX_AGENT_CHARS = 80
 MAX_SUBJECTS = 8
@@ -83,8 +83,9 @@ class EventsServicer(events_pb2_grpc.EventsServiceServicer):
                 limit=size + 1,
             )
             if not rows:  # "nothing happened" must not be said of a name that was mistyped
-                await self._require_rollout(connection, rollout_id, fleets)
-                await _require_agent(connection, agent_id, fleets)
+                await _require_rollout(connection, rollout_id, fleets)
+                if may_read_agents(caller):  # whoever may not is told nothing of them, not even that they exist
+                    await _require_agent(connection, agent_id, fleets)
         answer = pb.ListEventsResponse(events=[event_to_wire(row) for row in rows[:size]])
         if len(rows) > size:
             answer.next_cursor = requests.make_cursor(_CURSOR, (str(rows[size - 1]["sequence"]),))
@@ -102,19 +103,21 @@ class EventsServicer(events_pb2_grpc.EventsServiceServicer):
             raise requests.invalid("rollout_id", "it is empty, and hosts of a rollout are to be watched")
         async with self._services.store.read() as connection:
             fleets = await visible_fleets(connection, caller, request.fleet_id)
-            await self._require_rollout(connection, rollout_id, fleets)
+            await _require_rollout(connection, rollout_id, fleets)
         everything = sees_all_fleets(caller) and not request.fleet_id
         return Watched(frozenset(fleets), everything, subjects, rollout_id)
 
-    async def _require_rollout(self, connection: AsyncConnection, rollout_id: str, fleets: Sequence[str]) -> None:
-        """Return when the fleets have this rollout, or none is named.
 
-        Raises:
-            RequestError: NOT_FOUND (caller's fault).
-        """
-        if rollout_id and await reads.one(connection, rollout_id, fleets, self._services.clock.now()) is None:
-            message = f"rollout_id: there is no rollout {rollout_id!r}"
-            raise RequestError(message, code=Code.NOT_FOUND, remedy="list the rollouts", field="rollout_id")
+async def _require_rollout(connection: AsyncConnection, rollout_id: str, fleets: Sequence[str]) -> None:
+    """Return when the fleets have this rollout, or none is named.
+
+    Raises:
+        RequestError: NOT_FOUND (caller's fault).
+    """
+    query = sa.select(_ROLLOUT.c.id).where(_ROLLOUT.c.id == rollout_id, _ROLLOUT.c.fleet_id.in_(fleets))
+    if rollout_id and await connection.scalar(query) is None:
+        message = f"rollout_id: there is no rollout {rollout_id!r}"
+        raise RequestError(message, code=Code.NOT_FOUND, remedy="list the rollouts", field="rollout_id")
 
 
 async def _require_agent(connection: AsyncConnection, agent_id: str, fleets: Sequence[str]) -> None:
@@ -129,6 +132,11 @@ async def _require_agent(connection: AsyncConnection, agent_id: str, fleets: Seq
         raise RequestError(message, code=Code.NOT_FOUND, remedy="list the agents", field="agent_id")
 
 
+def may_read_agents(caller: Caller) -> bool:
+    """Tell whether the caller's token reaches hosts: one without scopes does."""
+    return not caller.scopes or "agents.read" in caller.scopes
+
+
 def _subjects(request: pb.WatchEventsRequest, caller: Caller) -> frozenset[Subject]:
     """Return what is to be watched."""
     if len(request.subjects) > MAX_SUBJECTS:
@@ -137,7 +145,7 @@ def _subjects(request: pb.WatchEventsRequest, caller: Caller) -> frozenset[Subje
     if unknown:
         raise requests.invalid("subjects", f"{unknown[0]} is none that this server knows")
     subjects = frozenset(_SUBJECTS[number] for number in request.subjects) or _DEFAULT
-    if Subject.AGENTS in subjects and caller.scopes and "agents.read" not in caller.scopes:
+    if Subject.AGENTS in subjects and not may_read_agents(caller):
         message = "subjects: hosts need the scope agents.read, which the token does not have"
         raise RequestError(message, code=Code.PERMISSION_DENIED, remedy="watch without hosts", field="subjects")
     return subjects

@@ -33,6 +33,8 @@ BUSY_SECONDS = 10.0
 """How long SQLite waits for a foreign writer (a copy by a backup tool); below the limit of a job."""
 _AGAIN_SECONDS = 0.02
 """How soon a database that is being opened by someone else is tried again."""
+_PRIMARY = 0xFF
+"""The part of SQLite's code that is the kind of error; the rest is its variant."""
 READERS = 8
 """Connections that read at the same time: reads are short, and two cores serve no more."""
 _PG_WAITS_MS = {"lock_timeout": "10000", "statement_timeout": "20000", "idle_in_transaction_session_timeout": "60000"}
@@ -112,7 +114,8 @@ def _enter_wal(dbapi: Any) -> None:  # noqa: ANN401
         try:
             return _pragmas(dbapi, "journal_mode=WAL")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+            code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY  # the driver's own errors have none
+            if code != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
                 raise
         await_only(asyncio.sleep(_AGAIN_SECONDS))
 

@@ -49,6 +49,12 @@ async def test_those_of_another_fleet_are_of_nobody_too(world: World) -> None:
     assert told(await refused(listing(world, foreign, agent_id=agent))) == ("NOT_FOUND", "agent_id")
 
 
+async def test_a_token_that_may_not_read_hosts_is_not_told_which_there_are(world: World) -> None:
+    _, narrow = await token(world, scopes=["rollouts.read"])
+    assert await listing(world, narrow, agent_id="nosuch") == []
+    assert told(await refused(listing(world, narrow, rollout_id="nosuch"))) == ("NOT_FOUND", "rollout_id")
+
+
 async def test_of_what_is_there_it_may_be_said_that_nothing_is_known_to_have_happened(world: World) -> None:
     await world.online("host-1")
     rollout = await world.roll("host-1")

@@ -17,6 +17,7 @@ from sqlmodel import SQLModel
 import fleetroll_server.store.tables  # noqa: F401
 from fleetroll_common.values.errors import RequestError, StoreError
 from fleetroll_server.store import Store
+from fleetroll_server.store import engine as store_engine
 from fleetroll_server.store.engine import writing_engine
 from fleetroll_server.store.migrate import SCRIPTS, migrate, newest_revision
 
@@ -159,15 +160,28 @@ async def test_two_servers_that_start_together_migrate_once(engine: AsyncEngine)
     assert sorted(step.revision for steps in done for step in steps) == REVISIONS
 
 
-async def test_a_new_database_that_is_being_written_is_waited_for(tmp_path: Path) -> None:
+async def test_a_new_database_that_is_being_written_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """SQLite itself refuses the write-ahead log at once while somebody writes with the old journal."""
+    run, refused = store_engine._pragmas, asyncio.Event()
+
+    def pragmas(*given: Any) -> None:
+        try:
+            run(*given)
+        except sqlite3.OperationalError:
+            refused.set()
+            raise
+
+    monkeypatch.setattr(store_engine, "_pragmas", pragmas)
     with closing(sqlite3.connect(tmp_path / "new.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         engine = writing_engine(f"sqlite+aiosqlite:///{tmp_path / 'new.db'}")
         try:
             opening = asyncio.create_task(migrate(engine))
-            done, _ = await asyncio.wait({opening}, timeout=0.2)
-            assert not done
+            await asyncio.wait({opening, asyncio.create_task(refused.wait())}, return_when=asyncio.FIRST_COMPLETED)
+            assert refused.is_set()
+            assert not opening.done()
             other.execute("COMMIT")
             assert [step.revision for step in await opening] == REVISIONS
         finally:

@@ -99,4 +99,5 @@ def pieces(update: Update) -> Iterator[Update]:
         part = slice(start, start + PIECE)
         first = Stand(stand.rollouts, stand.switches, token=stand.token) if start == 0 else Stand()
         piece = replace(first, hosts=stand.hosts[part], members=stand.members[part])
-        yield Changed(update.sent_at, piece, happenings[part])
+        # The clock is told once: later pieces are taken in later, and would set it back.
+        yield Changed(update.sent_at if start == 0 else 0.0, piece, happenings[part])

@@ -137,8 +137,10 @@ class ConsoleScreen(Screen[None]):
         """Show what is known now, if anything of it changed or a second has passed."""
         if not self.is_mounted or not self.query("#keys"):
             return
-        sizes = tuple(lines.size for lines in self.query(Lines))  # what is said depends on the room for it
-        revisions, second = (*self.revisions(), hash(sizes)), int(now)
+        # What is said depends on the room for it.
+        sizes = tuple(lines.size for lines in self.query(Lines))
+        rooms = tuple(table.room for table in self.query(VirtualTable))
+        revisions, second = (*self.revisions(), hash((sizes, rooms))), int(now)
         if revisions != self._revisions or second != self._second:
             self._revisions, self._second = revisions, second
             self.paint_body(now)
@@ -186,7 +188,8 @@ class ConsoleScreen(Screen[None]):
     def halt_scope(self) -> tuple[str, str]:
         """Return whose kill switch H presses: the fleet's id ("" for all), and in words."""
         rollout = self.rollout()
-        fleets = [each for each in self.session.fleet.fleets if self.session.fleet.fleets[each]]
+        counted = self.console.session.fleet.fleets  # those that are, also where the view is frozen
+        fleets = [each for each in counted if counted[each]]
         fleet = rollout.fleet_id if rollout is not None else fleets[0] if len(fleets) == 1 else ""
         return (fleet, f"fleet {clean(fleet, 40)}") if fleet else ("", "ALL fleets")
 
@@ -256,6 +259,7 @@ class ConsoleScreen(Screen[None]):
     def _step(self, by: int) -> None:
         place = self.console.history.step(by)
         if place is not None:
+            self.console.thaw()
             self.console.go_to(place)
 
     def do_help(self) -> None:

@@ -126,9 +126,9 @@ class Confirm(Dialog):
 class TypeName(Dialog):
     """Asks for a name to be typed."""
 
-    def __init__(self, title: str, lines: Sequence[Sequence[Span]], name_to_type: str) -> None:
-        """Ask for this name."""
-        super().__init__(title, lines)
+    def __init__(self, title: str, lines: Sequence[Sequence[Span]], name_to_type: str, drawn: Rollout) -> None:
+        """Ask for this name; ``drawn`` is the rollout as it was when the question was asked."""
+        super().__init__(title, lines, drawn)
         self.name_to_type = name_to_type
 
     def compose_answers(self) -> ComposeResult:

@@ -219,7 +219,7 @@ class VirtualTable(ScrollView, can_focus=True):
 
     def _fit_to(self, length: int) -> bool:
         """Share the width among the columns; True when it, or the length, is another than before."""
-        room = self.scrollable_content_region.width  # less where there is a scroll bar, which comes and goes by itself
+        room = self.room
         wanted = (room, length)
         if wanted == self._layout_of:
             return False
@@ -285,6 +285,11 @@ class VirtualTable(ScrollView, can_focus=True):
 
     def _style(self, role: str, behind: str) -> Style:
         return self.paint.style(role, behind)
+
+    @property
+    def room(self) -> int:
+        """Return the cells of a line: fewer where there is a scroll bar, which comes and goes by itself."""
+        return self.scrollable_content_region.width
 
     # Moving.
 
