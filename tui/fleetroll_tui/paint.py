@@ -107,11 +107,14 @@ def pad(spans: Sequence[Span], width: int) -> list[Span]:
 
 
 def joined(spans: Iterable[Span]) -> list[Span]:
-    """Return spans that look the same, in fewer pieces: blanks have no colour, and each piece costs at each paint."""
+    """Return spans that look the same, in fewer pieces: each piece costs at each paint, and blanks have no colour.
+
+    What comes after blanks is a piece of its own: so columns stay in line in pictures too, whatever their font.
+    """
     found: list[Span] = []
     held, held_role = "", ""
     for words, role in spans:
-        if role == held_role or not words.strip(" "):
+        if not words.strip(" ") or (role == held_role and not held.endswith(" ")):
             held += words
         else:
             if held:
