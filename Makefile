@@ -78,7 +78,8 @@ crash: setup ## The second tier of the crash proofs: every point, all three vict
 
 e2e: setup ## Whole programs: every point of the kill sweep, the console in tmux (needs tmux), all hostile text
 	@command -v tmux >/dev/null || { echo "tmux is needed (on Debian the package tmux)" >&2; exit 1; }
-	@$(PY) -m pytest -q -s --full --timeout 3600 tests/e2e tests/e2e/in_tmux.py tests/tui/test_hostile.py
+	@$(PY) -m pytest -q -s --full --timeout 3600 tests/e2e/in_tmux.py
+	@$(PY) -m pytest -q -s --full --timeout 3600 tests/e2e tests/tui/test_hostile.py
 
 bench-events: setup ## What watching costs the server, beside the same changes with nobody watching
 	@$(PY) -m bench.watchers 2>/dev/null

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -95,3 +96,21 @@ def test_an_unknown_suite_is_refused_with_the_names(capsys: pytest.CaptureFixtur
         suites.choose(["nonsense"])
     assert caught.value.code == 2
     assert "proto-lint" in capsys.readouterr().err
+
+
+def proofs(target: str) -> list[list[str]]:
+    """What a target hands to the test runner."""
+    recipe = MAKEFILE.partition(f"\n{target}:")[2].partition("\n\n")[0]
+    return [line.partition(" -m pytest ")[2].split() for line in recipe.splitlines() if " -m pytest " in line]
+
+
+@pytest.mark.parametrize("target", ["crash", "e2e"])
+def test_every_path_that_a_proof_names_is_collected(target: str) -> None:
+    """The runner passes over a file that lies in a folder which is named too, if its name is no test's."""
+    for arguments in proofs(target):
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "--collect-only", *arguments],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        for path in [each for each in arguments if each.startswith("tests/")]:
+            assert re.search(rf"^{path}\S*: \d+|^{path}\S*::", done.stdout, re.MULTILINE), path
