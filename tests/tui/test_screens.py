@@ -273,7 +273,7 @@ async def test_the_gate_is_shown_against_its_limit() -> None:
     async with driven(app) as pilot:
         await press(pilot, "2", "enter")
         text = seen(app)
-    assert "2 bad of 17 tried (11.8 %), halts at 3 or surely over 10.0 %  ▲ close" in text
+    assert "2 bad of 17 tried (11.8 %) ▲ close, halts at 3 or surely over 10.0 %" in text
     assert "4 at once, 6 out at most, soak 1 min, bake 5 min" in text
     assert "24 healthy" in text
     assert "wave 3 of 4, open" in text

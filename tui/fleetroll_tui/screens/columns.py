@@ -102,7 +102,7 @@ def member_columns() -> list[Column]:
         ),
         Column("version", 16, _member_version, flex=1, most=28, rank=3),
         Column("for", 4, lambda member, _paint, now, _width: [(ago(now, member.changed_at), "muted")], right=True),
-        Column("why", 12, _member_why, flex=4, most=90, rank=1),
+        Column("why", 24, _member_why, flex=4, most=90, rank=1),
     ]
 
 

@@ -149,11 +149,12 @@ def _gate(rollout: Rollout) -> Line:
     limit = "the first" if found.max_failed <= 1 else f"{found.max_failed}"
     role = "bad!" if found.over else "wait!" if found.close else "text"
     line.append((f"{found.bad} bad of {number(found.attempted)} tried ({percent(found.rate)})", role))
-    line.append((f", halts at {limit} or surely over {percent(found.failure_limit)}", "text"))
+    # The mark comes first: in a narrow terminal the end of the line is what is cut.
     if found.over and not rollout.ended:
-        line.append(("  ✖ limit reached", "bad!"))
+        line.append((" ✖ limit reached", "bad!"))
     elif found.close and not rollout.ended:
-        line.append(("  ▲ close", "wait!"))
+        line.append((" ▲ close", "wait!"))
+    line.append((f", halts at {limit} or surely over {percent(found.failure_limit)}", "text"))
     return line
 
 
