@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 NOW = float(scenes.NOW)
 HOSTS = 300
-STEPS = 60
+STEPS = 25
 
 
 def state(number: int, name: str) -> Host:
@@ -112,9 +112,10 @@ def cells(app: ConsoleApp) -> Cells:
 
 
 KEYS = ("j", "k", "pagedown", "pageup", "G", "g", "space", "S", "s", "tab", "m", "z", "z", "slash x enter", "T")
-RESIZED = 25
+RESIZED = 10
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("place", ["1", "2", "2 enter", "3"])
 async def test_no_line_is_left_behind_whatever_comes_and_is_done(place: str) -> None:
     draw, server = random.Random(place), PlayedServer()
