@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -163,7 +162,8 @@ async def test_what_an_older_epoch_still_says_is_answered_reconnect_and_has_no_e
     assert (await world.identity("host-1"))["last_sequence"] == 2
 
 
-async def test_revocation_ends_stream_and_tokens_within_a_second(world: World) -> None:
+async def test_revocation_ends_stream_and_tokens_at_once(world: World) -> None:
+    """The server's clock stands still all the while: nothing that comes round in time is what ends them."""
     (agent,) = await world.online("host-1")
     token = agent.welcome.session_token.token
     stub: Any = repository_pb2_grpc.RepositoryServiceStub(world.channel)
@@ -173,10 +173,10 @@ async def test_revocation_ends_stream_and_tokens_within_a_second(world: World) -
         await stub.GetMetadata(fetch, metadata=((SESSION_TOKEN_KEY, token),), timeout=10)
 
     await use_token()
-    began = time.monotonic()
+    before = world.clock.now()
     await world.revoke("host-1")
-    ended = await agent.ended(within=1.0)
-    assert time.monotonic() - began < 1.0
+    ended = await agent.ended(within=20.0)
+    assert world.clock.now() == before
     assert ended is not None
     assert ended.code == "IDENTITY_REVOKED"
     with pytest.raises(grpc.RpcError) as caught:
