@@ -2,7 +2,7 @@
 
 import sys
 
-EXIT_INTERRUPTED = 130
+from fleetroll_cli.interrupting import INTERRUPTED
 
 
 def start() -> None:
@@ -15,5 +15,5 @@ def start() -> None:
         from fleetroll_cli.app import main  # noqa: PLC0415 (this is what takes the moment)
     except KeyboardInterrupt:
         sys.stderr.write("fleetroll: interrupted\n")
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(INTERRUPTED)
     main()

@@ -114,7 +114,9 @@ def token_in(content: bytes, path: Path | None) -> str:
 
 
 def read_file(path: Path | None, option: str, variable: str) -> bytes:
-    """Return the bytes of the file that an option names.
+    """Return the bytes of the file that an option names: :data:`MAX_FILE_BYTES` at most.
+
+    A pipe is read until its writer closes it, however long that takes; an interrupt ends the waiting.
 
     Raises:
         RequestError: not given or not readable (caller's fault).

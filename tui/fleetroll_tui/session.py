@@ -64,7 +64,7 @@ class Session:
         made.fleet, made.crew = self.fleet.still(), self.crew.still()
         made.link, made.crew_link = copy(self.link), copy(self.crew_link)
         made._attempts = dict(self._attempts)  # noqa: SLF001 (one of its own)
-        made._look()  # noqa: SLF001
+        made._look()  # noqa: SLF001 (the same)
         self._lent = True
         return made
 

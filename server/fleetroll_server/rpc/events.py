@@ -83,9 +83,9 @@ class EventsServicer(events_pb2_grpc.EventsServiceServicer):
                 limit=size + 1,
             )
             if not rows:  # "nothing happened" must not be said of a name that was mistyped
-                await _require_rollout(connection, rollout_id, fleets)
+                await _require(connection, _ROLLOUT, "rollout", rollout_id, fleets)
                 if may_read_agents(caller):  # whoever may not is told nothing of them, not even that they exist
-                    await _require_agent(connection, agent_id, fleets)
+                    await _require(connection, _AGENT, "agent", agent_id, fleets)
         answer = pb.ListEventsResponse(events=[event_to_wire(row) for row in rows[:size]])
         if len(rows) > size:
             answer.next_cursor = requests.make_cursor(_CURSOR, (str(rows[size - 1]["sequence"]),))
@@ -103,33 +103,21 @@ class EventsServicer(events_pb2_grpc.EventsServiceServicer):
             raise requests.invalid("rollout_id", "it is empty, and hosts of a rollout are to be watched")
         async with self._services.store.read() as connection:
             fleets = await visible_fleets(connection, caller, request.fleet_id)
-            await _require_rollout(connection, rollout_id, fleets)
+            await _require(connection, _ROLLOUT, "rollout", rollout_id, fleets)
         everything = sees_all_fleets(caller) and not request.fleet_id
         return Watched(frozenset(fleets), everything, subjects, rollout_id)
 
 
-async def _require_rollout(connection: AsyncConnection, rollout_id: str, fleets: Sequence[str]) -> None:
-    """Return when the fleets have this rollout, or none is named.
+async def _require(connection: AsyncConnection, table: sa.Table, what: str, given: str, fleets: Sequence[str]) -> None:
+    """Return when the fleets have the rollout or agent that a request names, or it names none.
 
     Raises:
         RequestError: NOT_FOUND (caller's fault).
     """
-    query = sa.select(_ROLLOUT.c.id).where(_ROLLOUT.c.id == rollout_id, _ROLLOUT.c.fleet_id.in_(fleets))
-    if rollout_id and await connection.scalar(query) is None:
-        message = f"rollout_id: there is no rollout {rollout_id!r}"
-        raise RequestError(message, code=Code.NOT_FOUND, remedy="list the rollouts", field="rollout_id")
-
-
-async def _require_agent(connection: AsyncConnection, agent_id: str, fleets: Sequence[str]) -> None:
-    """Return when the fleets have this agent, or none is named.
-
-    Raises:
-        RequestError: NOT_FOUND (caller's fault).
-    """
-    query = sa.select(_AGENT.c.id).where(_AGENT.c.id == agent_id, _AGENT.c.fleet_id.in_(fleets))
-    if agent_id and await connection.scalar(query) is None:
-        message = f"agent_id: there is no agent {agent_id!r}"
-        raise RequestError(message, code=Code.NOT_FOUND, remedy="list the agents", field="agent_id")
+    query = sa.select(table.c.id).where(table.c.id == given, table.c.fleet_id.in_(fleets))
+    if given and await connection.scalar(query) is None:
+        message, field = f"{what}_id: there is no {what} {given!r}", f"{what}_id"
+        raise RequestError(message, code=Code.NOT_FOUND, remedy=f"list the {what}s", field=field)
 
 
 def may_read_agents(caller: Caller) -> bool:

@@ -103,7 +103,7 @@ def _open_sqlite_writer(dbapi: Any, _record: object) -> None:  # noqa: ANN401 (a
     _pragmas(dbapi, "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY")
 
 
-def _enter_wal(dbapi: Any) -> None:  # noqa: ANN401
+def _enter_wal(dbapi: Any) -> None:  # noqa: ANN401 (as above)
     """Turn the write-ahead log on, with the patience of every other wait.
 
     SQLite does not wait here for a writer of the old journal, whatever its timeout: two servers that make one
