@@ -54,6 +54,7 @@ class PlayedServer:
     def __init__(self) -> None:
         self.said: dict[str, asyncio.Queue[Update]] = {}
         self.asked: list[tuple[Any, ...]] = []
+        self.reasons: list[str] = []
         self.refusal: FleetrollError | None = None
         self.before: Older = Older(())
 
@@ -77,19 +78,28 @@ class PlayedServer:
             raise self.refusal
 
     async def pause(self, rollout_id: str, reason: str) -> None:
+        self.reasons.append(reason)
         await self._decided("pause", rollout_id)
 
     async def resume(self, rollout_id: str, revision: int, reason: str) -> None:
+        self.reasons.append(reason)
         await self._decided("resume", rollout_id, revision)
 
     async def advance(self, rollout_id: str, revision: int, reason: str) -> None:
+        self.reasons.append(reason)
         await self._decided("advance", rollout_id, revision)
 
     async def cancel(self, rollout_id: str, reason: str) -> None:
+        self.reasons.append(reason)
         await self._decided("cancel", rollout_id)
 
     async def press(self, fleet_id: str, reason: str) -> None:
+        self.reasons.append(reason)
         await self._decided("press", fleet_id)
+
+    async def lift(self, fleet_id: str, reason: str) -> None:
+        self.reasons.append(reason)
+        await self._decided("lift", fleet_id)
 
     async def close(self) -> None:
         """Have nothing to let go of."""
@@ -169,12 +179,14 @@ async def press(pilot: Pilot[int], *keys: str) -> None:
 
 
 async def done(pilot: Pilot[int]) -> None:
-    """Wait until every key has done its work."""
+    """Wait until every key has done its work and is painted: what was said comes in only then."""
     app = pilot.app
     assert isinstance(app, ConsoleApp)
     for _ in range(8):  # the driver's thread hands a key over first
         await asyncio.sleep(0)
-    while app.is_running and app.typed_ahead:
+    while app.is_running and app.news_wait:
+        if not app.typed_ahead:
+            app.screen._on_timer_update()  # a frame, without waiting for its time
         await asyncio.sleep(0)
 
 

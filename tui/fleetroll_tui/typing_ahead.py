@@ -66,6 +66,11 @@ class OneKeyAtATime(App[int]):
         """Return how many keys are not done yet."""
         return len(self._held) + (self._watchdog is not None)
 
+    @property
+    def news_wait(self) -> bool:
+        """Tell whether what comes in waits for keys: until they are done, and painted."""
+        return not self._none.is_set()
+
     async def on_event(self, event: Event) -> None:
         """Let a key in when the one before is done; everything else at once."""
         if isinstance(event, Key) and event.key == LEAVES:
