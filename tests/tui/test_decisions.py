@@ -230,7 +230,7 @@ async def test_a_pressed_switch_is_on_every_screen_and_nothing_goes_on_under_it(
             "KILL SWITCH fleet/eu-edge is suspended since 14:13:20Z by ana: smoke in ams, 3 hosts were under way"
             in text
         )
-        assert "lift it first" in text
+        assert "L lifts it" in text
         assert len(app.screen_stack) == 2
         server_of(app).say(Changed(NOW, Stand(switches=(replace(switch, active=False),))))
         await settle(pilot)

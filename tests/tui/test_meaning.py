@@ -206,7 +206,7 @@ def test_only_a_wave_that_waits_is_opened() -> None:
 def test_nothing_goes_on_under_a_kill_switch_of_its_scope() -> None:
     halted = rollout("halted", wave(1, "failed", 1))
     for scope in ("global", "fleet/eu"):
-        assert "lift it first" in decisions.why_not_continue(halted, [Switch(scope, active=True)])
+        assert "L lifts it" in decisions.why_not_continue(halted, [Switch(scope, active=True)])
     assert decisions.why_not_continue(halted, [Switch("fleet/us", active=True)]) == ""
 
 

@@ -8,20 +8,21 @@ from textual.content import Content
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import FleetrollError
-from fleetroll_tui.model.decisions import name_of
-from fleetroll_tui.screens.dialogs import Confirm, Refused, TypeName
-from fleetroll_tui.screens.evidence import advance_lines, cancel_lines, continue_lines
+from fleetroll_tui.model.decisions import GLOBAL, name_of
+from fleetroll_tui.screens.dialogs import Confirm, LiftSwitch, Refused, TypeName
+from fleetroll_tui.screens.evidence import advance_lines, cancel_lines, continue_lines, lift_lines
 from fleetroll_tui.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from fleetroll_tui.app import ConsoleApp
-    from fleetroll_tui.model.values import Rollout
+    from fleetroll_tui.model.values import Rollout, Switch
 
 ARMED_SECONDS = 3.0
 """Within this time the second press of the kill switch counts."""
 REASON = "console"
+"""What is kept where a person gave no reason."""
 
 
 class Acting:
@@ -50,7 +51,7 @@ class Acting:
             rollout,
             f"Continue {self.title_of(rollout)}?",
             continue_lines(rollout),
-            lambda: self._app.server.resume(rollout.id, rollout.revision, REASON),
+            lambda reason: self._app.server.resume(rollout.id, rollout.revision, reason),
         )
 
     def ask_advance(self, rollout: Rollout) -> None:
@@ -59,27 +60,27 @@ class Acting:
             rollout,
             f"Open the next wave of {self.title_of(rollout)}?",
             advance_lines(rollout),
-            lambda: self._app.server.advance(rollout.id, rollout.revision, REASON),
+            lambda reason: self._app.server.advance(rollout.id, rollout.revision, reason),
         )
 
     def ask_cancel(self, rollout: Rollout) -> None:
         """Ask for the rollout's name, before what stands now, whatever the view shows."""
         rollout = self._app.session.fleet.rollouts.get(rollout.id) or rollout
 
-        def answered(typed: bool | None) -> None:  # noqa: FBT001 (the framework calls it so)
-            if typed:
-                self._send(f"cancelling of {name}", lambda: self._app.server.cancel(rollout.id, REASON))
+        def answered(reason: str | None) -> None:
+            if reason is not None:
+                self._send(f"cancelling of {name}", lambda: self._app.server.cancel(rollout.id, reason or REASON))
 
         name = self.title_of(rollout)
         dialog = TypeName(f"Cancel {name}", cancel_lines(rollout), name, rollout)
         self._app.push_screen(dialog, answered)
 
     def _ask(
-        self, drawn: Rollout, title: str, lines: list[list[tuple[str, str]]], act: Callable[[], Awaitable[None]]
+        self, drawn: Rollout, title: str, lines: list[list[tuple[str, str]]], act: Callable[[str], Awaitable[None]]
     ) -> None:
-        def answered(yes: bool | None) -> None:  # noqa: FBT001 (the framework calls it so)
-            if yes:
-                self._send(title.rstrip("?"), act, drawn)
+        def answered(reason: str | None) -> None:
+            if reason is not None:
+                self._send(title.rstrip("?"), lambda: act(reason or REASON), drawn)
 
         self._app.push_screen(Confirm(title, lines, drawn), answered)
 
@@ -97,6 +98,20 @@ class Acting:
         self.armed_at = None
         fleet, words = self.armed_scope
         self._send(f"kill switch of {words}", lambda: self._app.server.press(fleet, REASON))
+
+    def ask_lift(self, switch: Switch) -> None:
+        """Ask for the environment's name before a kill switch is lifted."""
+
+        def answered(reason: str | None) -> None:
+            if reason is not None:
+                self._send(f"lifting of {words}", lambda: self._app.server.lift(fleet, reason or REASON))
+
+        fleet = "" if switch.scope == GLOBAL else switch.scope.removeprefix("fleet/")
+        words = f"the kill switch {clean(switch.scope, 60)}"
+        session = self._app.session
+        others = [each.scope for each in session.fleet.pressed if each.scope != switch.scope]
+        lines = lift_lines(switch, others, session.now)
+        self._app.push_screen(LiftSwitch(f"Lift {words}", lines, self._app.environment, switch), answered)
 
     def disarm_in_time(self) -> None:
         """Forget a first press that was not followed by a second."""

@@ -104,6 +104,16 @@ COMMANDS: tuple[Command, ...] = (
         rpcs=(f"{_SERVICE}.AdvanceRollout",),
     ),
     Command(
+        "lift",
+        "L",
+        "L",
+        "Lift switch",
+        "Lift a pressed kill switch. Asks for the environment's name; starts nothing: what it paused waits for you.",
+        SPREAD,
+        footer=True,
+        rpcs=(f"{_SERVICE}.LiftKillSwitch",),
+    ),
+    Command(
         "overview",
         "1",
         "1",

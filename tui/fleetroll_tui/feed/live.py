@@ -138,6 +138,12 @@ class LiveServer:
         with translate():
             await self._client.rollouts.PressKillSwitch(request, timeout=CALL_SECONDS)
 
+    async def lift(self, fleet_id: str, reason: str) -> None:
+        """Lift the kill switch."""
+        request = rollouts_pb2.LiftKillSwitchRequest(fleet_id=fleet_id, reason=reason)
+        with translate():
+            await self._client.rollouts.LiftKillSwitch(request, timeout=CALL_SECONDS)
+
     async def close(self) -> None:
         """Close the connection, and the journal."""
         await self._client.close()

@@ -87,6 +87,10 @@ class Replay:
         """Refuse."""
         raise _refusal()
 
+    async def lift(self, fleet_id: str, reason: str) -> None:  # noqa: ARG002 (the protocol's)
+        """Refuse."""
+        raise _refusal()
+
     async def close(self) -> None:
         """Have nothing to let go of."""
 

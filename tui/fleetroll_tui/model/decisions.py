@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from fleetroll_tui.model.values import Rollout, Switch
 
+GLOBAL = "global"
+"""The scope of the kill switch of all fleets; the others are "fleet/" and the fleet's id."""
 MENDED_BY_A_PERSON = frozenset({"PAUSED", "SUSPENDED", "INTERNAL"})
 """Why late hosts stopped, where a person can let them go on."""
 
@@ -33,12 +35,18 @@ def why_not_pause(rollout: Rollout) -> str:
 def why_not_continue(rollout: Rollout, pressed: Iterable[Switch]) -> str:
     """Return why it can't go on; "" when it can."""
     for switch in pressed:
-        if switch.scope in {"global", f"fleet/{rollout.fleet_id}"}:
-            return f"the kill switch {switch.scope} is pressed: lift it first"
+        if switch.scope in {GLOBAL, f"fleet/{rollout.fleet_id}"}:
+            return f"the kill switch {switch.scope} is pressed: L lifts it"
     if rollout.state == "completed" and rollout.late is not None and rollout.late.stopped is not None:
         code = rollout.late.stopped.code
         return "" if code in MENDED_BY_A_PERSON else f"its late hosts were stopped for good: {code}"
     return "" if rollout.state in {"paused", "halted"} else f"it is {_words(rollout)}: nothing to continue"
+
+
+def switch_to_lift(pressed: Iterable[Switch], fleet_id: str = "") -> Switch | None:
+    """Return the kill switch that is lifted first: the fleet's own, then the one of all fleets; None for none."""
+    order = {f"fleet/{fleet_id}": 0, GLOBAL: 1}
+    return min(pressed, key=lambda each: (order.get(each.scope, 2), each.scope), default=None)
 
 
 def why_not_advance(rollout: Rollout) -> str:

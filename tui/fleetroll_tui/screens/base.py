@@ -9,9 +9,10 @@ from textual.containers import Vertical
 from textual.screen import Screen
 
 from fleetroll_tui import commands
-from fleetroll_tui.model.terms import FilterError
+from fleetroll_tui.model.decisions import switch_to_lift
 from fleetroll_tui.places import Place
 from fleetroll_tui.screens.deciding import why_not
+from fleetroll_tui.screens.filtering import Filtering
 from fleetroll_tui.screens.help import HelpScreen
 from fleetroll_tui.screens.panels import lost_words, switch_lines
 from fleetroll_tui.text import clean
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from fleetroll_tui.app import ConsoleApp
     from fleetroll_tui.commands import Command
-    from fleetroll_tui.model.values import Rollout
+    from fleetroll_tui.model.values import Rollout, Switch
     from fleetroll_tui.session import Session
     from fleetroll_tui.widgets.topline import Top
 
@@ -45,7 +46,7 @@ def bindings(kind: str) -> list[Binding]:
     ]
 
 
-class ConsoleScreen(Screen[None]):
+class ConsoleScreen(Filtering, Screen[None]):
     """A screen of the console."""
 
     kind: ClassVar[str] = ""
@@ -179,10 +180,6 @@ class ConsoleScreen(Screen[None]):
 
     def rollout(self) -> Rollout | None:
         """Return the rollout that decisions are about."""
-        return None
-
-    def listing(self) -> Any:
-        """Return the list that filter and sort are about; None for none."""
         return None
 
     def halt_scope(self) -> tuple[str, str]:
@@ -325,6 +322,17 @@ class ConsoleScreen(Screen[None]):
         self.query_one(f"#{name}").focus()
         self.call_after_refresh(self.repaint_now)
 
+    def do_lift(self) -> None:
+        """Ask for the environment's name, then lift the switch that counts here first."""
+        switch = self.switch_to_lift()
+        if switch is not None:
+            self.console.ask_lift(switch)
+
+    def switch_to_lift(self) -> Switch | None:
+        """Return the pressed kill switch that would be lifted from here."""
+        rollout = self.rollout()
+        return switch_to_lift(self.console.session.fleet.pressed, rollout.fleet_id if rollout is not None else "")
+
     def do_halt(self) -> None:
         """Arm the kill switch, or press it."""
         self.console.press_halt(*self.halt_scope())
@@ -349,43 +357,3 @@ class ConsoleScreen(Screen[None]):
     def do_cancel(self) -> None:
         """Ask for the name, then cancel."""
         self._decide(self.console.ask_cancel)
-
-    # Filter and order.
-
-    def do_filter(self) -> None:
-        """Write a filter."""
-        self.query_one("#filter", FilterBar).open(self.listing().filter.text)
-
-    def filter_by(self, text: str) -> None:
-        """Filter, or show what is wrong with the filter."""
-        bar = self.query_one("#filter", FilterBar)
-        try:
-            self.listing().filter_by(text)
-        except FilterError as error:
-            bar.fault(error)
-        else:
-            bar.fault(None)
-            self.repaint_now()
-
-    def on_filter_bar_changed(self, event: FilterBar.Changed) -> None:
-        """Filter with each key."""
-        self.filter_by(event.text)
-
-    def on_filter_bar_done(self) -> None:
-        """Go back to the rows."""
-        self.query_one("#filter", FilterBar).close()
-        self.focus_list()
-
-    def focus_list(self) -> None:
-        """Give the list the focus that the filter is about."""
-        self.query(VirtualTable).first().focus()
-
-    def do_sort(self) -> None:
-        """Sort by the next column."""
-        self.listing().sort_next()
-        self.repaint_now()
-
-    def do_turn(self) -> None:
-        """Turn the order round."""
-        self.listing().turn()
-        self.repaint_now()

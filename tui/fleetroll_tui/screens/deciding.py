@@ -84,6 +84,12 @@ def _continue(screen: ConsoleScreen, rollout: Rollout) -> str:
     return decisions.why_not_continue(rollout, screen.session.fleet.pressed)
 
 
+def _lift(screen: ConsoleScreen) -> str:
+    if screen.switch_to_lift() is None:
+        return "no kill switch is pressed"
+    return FROZEN if screen.console.frozen else STALE if screen.console.stale else ""
+
+
 _RULES: dict[str, Callable[[ConsoleScreen], str]] = {
     "open": _open,
     "leave": _leave,
@@ -97,5 +103,6 @@ _RULES: dict[str, Callable[[ConsoleScreen], str]] = {
     "pause": _about(lambda _screen, rollout: decisions.why_not_pause(rollout), spreads=False),
     "cancel": _about(lambda _screen, rollout: decisions.why_not_cancel(rollout), spreads=False),
     "advance": _about(lambda _screen, rollout: decisions.why_not_advance(rollout), spreads=True),
+    "lift": _lift,
     "continue": _about(_continue, spreads=True),
 }

@@ -19,14 +19,21 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from fleetroll_tui.app import ConsoleApp
-    from fleetroll_tui.model.values import Rollout
+    from fleetroll_tui.model.values import Rollout, Switch
     from fleetroll_tui.paint import Paint, Span
 
 HALT = Binding("H", "halt", "Halt", show=False)
 
 
-class Dialog(ModalScreen[bool]):
-    """A box over the screen. The screen below goes on being painted."""
+MOST_REASON = 500
+"""Characters of a reason, as the contract has it."""
+
+
+class Dialog(ModalScreen["str | None"]):
+    """A box over the screen. The screen below goes on being painted.
+
+    It ends with the reason that was given, which may be "", or with None for no.
+    """
 
     BINDINGS: ClassVar = [Binding("escape", "no", "No", show=False), HALT]
 
@@ -80,9 +87,22 @@ class Dialog(ModalScreen[bool]):
             head: list[Sequence[Span]] = [[("▲ changed since you asked:", "wait!")]] if changes else []
             found.show_lines(head + [[(f"  {clean(change, 300)}", "text")] for change in changes])
 
+    def compose_reason(self, key: str) -> ComposeResult:
+        """Make the line for a reason, which a key goes to."""
+        said = f"{key}: why? kept with the decision, may stay empty"
+        yield Input(id="reason", compact=True, max_length=MOST_REASON, placeholder=said)
+
+    def action_reason(self) -> None:
+        """Go to the line for a reason."""
+        self.query_one("#reason", Input).focus()
+
+    def reason(self) -> str:
+        """Return the reason that was given."""
+        return self.query_one("#reason", Input).value.strip()
+
     def action_no(self) -> None:
         """Do nothing."""
-        self.dismiss(False)  # noqa: FBT003 (the answer)
+        self.dismiss(None)
 
     def action_halt(self) -> None:
         """Press the kill switch from here too."""
@@ -96,11 +116,13 @@ class Confirm(Dialog):
     BINDINGS: ClassVar = [
         Binding("y", "yes", "Yes", show=False),
         Binding("n", "no", "No", show=False),
+        Binding("r", "reason", "Reason", show=False),
         Binding("left,right,tab,h,l", "other", "Other", show=False),
     ]
 
     def compose_answers(self) -> ComposeResult:
-        """Make two buttons."""
+        """Make the line for a reason, and two buttons."""
+        yield from self.compose_reason("r")
         with Horizontal(id="answers"):
             yield Button("n No", id="no", compact=True)
             yield Button("y Yes", id="yes", compact=True)
@@ -110,9 +132,14 @@ class Confirm(Dialog):
         super().on_mount()
         self.query_one("#no", Button).focus()
 
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Go from the reason to No: enter in a text never is a yes."""
+        event.stop()
+        self.query_one("#no", Button).focus()
+
     def action_yes(self) -> None:
         """Do it."""
-        self.dismiss(True)  # noqa: FBT003 (the answer)
+        self.dismiss(self.reason())
 
     def action_other(self) -> None:
         """Go to the other answer."""
@@ -120,19 +147,22 @@ class Confirm(Dialog):
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Answer."""
-        self.dismiss(event.button.id == "yes")
+        self.dismiss(self.reason() if event.button.id == "yes" else None)
 
 
 class TypeName(Dialog):
     """Asks for a name to be typed."""
 
-    def __init__(self, title: str, lines: Sequence[Sequence[Span]], name_to_type: str, drawn: Rollout) -> None:
+    def __init__(
+        self, title: str, lines: Sequence[Sequence[Span]], name_to_type: str, drawn: Rollout | None = None
+    ) -> None:
         """Ask for this name; ``drawn`` is the rollout as it was when the question was asked."""
         super().__init__(title, lines, drawn)
         self.name_to_type = name_to_type
 
     def compose_answers(self) -> ComposeResult:
-        """Make the input."""
+        """Make the line for a reason, and the input."""
+        yield from self.compose_reason("tab")
         yield Lines(self.paint, grows=True, id="dialog-ask")
         yield Input(id="typed", compact=True, max_length=200)
 
@@ -145,13 +175,32 @@ class TypeName(Dialog):
         self.query_one("#typed", Input).focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Go on only with the right name."""
+        """Go on only with the right name; from the reason go to it."""
         event.stop()
-        if event.value == clean(self.name_to_type, 130):
-            self.dismiss(True)  # noqa: FBT003 (the answer)
+        if event.input.id != "typed":
+            self.query_one("#typed", Input).focus()
+        elif event.value == clean(self.name_to_type, 130):
+            self.dismiss(self.reason())
         else:
             said: list[Any] = [[], [("That is not the name. Type ", "bad"), (clean(self.name_to_type, 130), "text!")]]
             self.query_one("#dialog-ask", Lines).show_lines(said)
+
+
+class LiftSwitch(TypeName):
+    """Asks for the environment's name before a kill switch is lifted; says so when it is not pressed as it was."""
+
+    def __init__(self, title: str, lines: Sequence[Sequence[Span]], name_to_type: str, switch: Switch) -> None:
+        """Ask about a switch as it was seen."""
+        super().__init__(title, lines, name_to_type)
+        self.switch = switch
+
+    def changes(self) -> list[str]:
+        """Return whether somebody lifted it, or pressed it anew."""
+        now = self.console.session.fleet.switches.get(self.switch.scope)
+        if now is None or not now.active:
+            return ["somebody lifted it"]
+        pressed_anew = now.decision != self.switch.decision
+        return [f"pressed again by {now.decision.by}: {now.decision.reason}"] if pressed_anew else []
 
 
 class Refused(Dialog):

@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING
 
 from fleetroll_tui.model.progress import gate, shares, starts_on_advance, starts_on_resume
 from fleetroll_tui.screens.panels import why_words
-from fleetroll_tui.text import clean, number, of, percent
+from fleetroll_tui.text import clean, clock_time, number, of, percent
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fleetroll_tui.model.progress import Starts
-    from fleetroll_tui.model.values import Rollout
+    from fleetroll_tui.model.values import Rollout, Switch
     from fleetroll_tui.paint import Span
+
+MOST_OTHERS = 3
+"""Other kill switches that are named."""
 
 
 def continue_lines(rollout: Rollout) -> list[list[Span]]:
@@ -36,6 +41,21 @@ def cancel_lines(rollout: Rollout) -> list[list[Span]]:
         [("· ", "muted"), (f"{of(parts['pending'], 'host')} not started: never touched", "text")],
         [],
         [("It can't be continued afterwards.", "wait")],
+    ]
+
+
+def lift_lines(switch: Switch, others: Sequence[str], now: float) -> list[list[Span]]:
+    """Show who pressed a kill switch, when and why, what lifting it does, and what stays pressed."""
+    said = switch.decision
+    still = ", ".join(clean(scope, 40) for scope in others[:MOST_OTHERS])
+    more = f" and {number(len(others) - MOST_OTHERS)} more" if len(others) > MOST_OTHERS else ""
+    return [
+        [("pressed: ", "bad!"), (f"{clock_time(said.at, now)} by {clean(said.by, 60)}", "text")],
+        *([[("because: ", "muted"), (clean(said.reason, 300), "text")]] if said.reason else []),
+        [],
+        [("Nothing starts by it: ", "text!"), ("what it paused stays paused, until each is continued.", "text")],
+        [("New rollouts may be started after it.", "text")],
+        *([[(f"Still pressed after it: {still}{more}", "wait!")]] if others else []),
     ]
 
 
