@@ -226,6 +226,7 @@ def _wave(said: rollouts_pb2.Wave) -> Wave:
         said.baked.seconds + said.baked.nanos / 1e9,
         seconds(said.opened_at),
         seconds(said.ended_at),
+        said.forgiven_bad,
     )
 
 

@@ -662,6 +662,7 @@ class Wave(_message.Message):
     BAKED_FIELD_NUMBER: _builtins.int
     OPENED_AT_FIELD_NUMBER: _builtins.int
     ENDED_AT_FIELD_NUMBER: _builtins.int
+    FORGIVEN_BAD_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """Number, from 1."""
     state: Global___WaveState.ValueType
@@ -674,6 +675,10 @@ class Wave(_message.Message):
     """Bad hosts."""
     attempted: _builtins.int
     """Hosts that got Go, or are bad."""
+    forgiven_bad: _builtins.int
+    """Bad hosts among `bad` that fail nothing any more: a person resumed after them, or the wave's gate let them through.
+    The gate of the wave that is open judges the bad ones of it and of the waves before, without these.
+    """
     @_builtins.property
     def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___StateCount]:
         """Hosts by state."""
@@ -703,10 +708,11 @@ class Wave(_message.Message):
         baked: _duration_pb2.Duration | None = ...,
         opened_at: _timestamp_pb2.Timestamp | None = ...,
         ended_at: _timestamp_pb2.Timestamp | None = ...,
+        forgiven_bad: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["baked", b"baked", "ended_at", b"ended_at", "opened_at", b"opened_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempted", b"attempted", "bad", b"bad", "baked", b"baked", "counts", b"counts", "ended_at", b"ended_at", "gate", b"gate", "hosts", b"hosts", "number", b"number", "opened_at", b"opened_at", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempted", b"attempted", "bad", b"bad", "baked", b"baked", "counts", b"counts", "ended_at", b"ended_at", "forgiven_bad", b"forgiven_bad", "gate", b"gate", "hosts", b"hosts", "number", b"number", "opened_at", b"opened_at", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

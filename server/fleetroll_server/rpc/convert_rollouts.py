@@ -145,6 +145,7 @@ def wave_to_wire(row: RowMapping, counts: Mapping[str, int]) -> rollouts_pb2.Wav
         gate=row["gate"],
         bad=row["counters"].get("bad", 0),
         attempted=row["counters"].get("attempted", 0),
+        forgiven_bad=row["counters"].get("forgiven_bad", 0),
     )
     set_seconds(wire.baked, row["baked_seconds"])
     set_instant(wire.opened_at, row["opened_at"])

@@ -15,6 +15,7 @@ SHARES = ("done", "active", "bad", "other", "pending")
 """The parts of a bar in their order."""
 BEFORE_GO = ACTIVE - AFTER_GO
 """States of an attempt that was offered and has no permit yet."""
+PASSED = "passed"
 CLOSE = 0.75
 """A gate that used up this share of a limit is close to it."""
 
@@ -58,8 +59,12 @@ class Gate:
     """A wave's gate against its limits.
 
     Attributes:
+        bad: hosts that count: without the forgiven ones, with those of waves before.
+        attempted: hosts tried, counted the same way.
         rate: bad of attempted, 0 to 1.
         used: the share of the nearest limit that is used up; 1 and more is over.
+        forgiven: bad hosts of the wave that do not count: a person resumed after them.
+        before: bad hosts of waves that had passed, which count.
     """
 
     bad: int
@@ -68,6 +73,8 @@ class Gate:
     max_failed: int
     failure_limit: float
     used: float
+    forgiven: int = 0
+    before: int = 0
 
     @property
     def close(self) -> bool:
@@ -82,13 +89,21 @@ class Gate:
 
 
 def gate(rollout: Rollout, wave: Wave) -> Gate:
-    """Return the gate of a wave by the numbers that the server counted, and by its rule: the nearer limit speaks."""
-    limits, bad, attempted = rollout.limits, wave.bad, max(wave.bad, wave.attempted)
-    used = bad / max(1, limits.max_failed)
-    if limits.failure_limit > 0:
+    """Return the gate of a wave by the numbers that the server judges, and by its rule: the nearer limit speaks.
+
+    A wave that has passed is shown as it was: nothing of it is judged any more but what goes bad late, in the open one.
+    """
+    limits, bad, attempted, forgiven, before, used = rollout.limits, wave.bad, wave.attempted, 0, 0, 0.0
+    if wave.state != PASSED:
+        forgiven = min(bad, wave.forgiven_bad)
+        before = sum(max(0, each.bad - each.forgiven_bad) for each in rollout.waves if each.state == PASSED)
+        bad, attempted = bad - forgiven + before, attempted - forgiven + before
+        used = bad / max(1, limits.max_failed)
+    attempted = max(bad, attempted)
+    if used and limits.failure_limit > 0:
         used = max(used, wilson_lower_bound(bad, attempted) / limits.failure_limit)
     rate = bad / attempted if attempted else 0.0
-    return Gate(wave.bad, wave.attempted, rate, limits.max_failed, limits.failure_limit, used)
+    return Gate(bad, attempted, rate, limits.max_failed, limits.failure_limit, used, forgiven, before)
 
 
 @dataclass(frozen=True)

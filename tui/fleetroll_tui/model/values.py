@@ -100,7 +100,7 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """One wave as it stands."""
+    """One wave as it stands; ``forgiven_bad`` of its bad hosts fail nothing any more."""
 
     number: int
     state: str
@@ -112,6 +112,7 @@ class Wave:
     baked_seconds: float = 0.0
     opened_at: float = 0.0
     ended_at: float = 0.0
+    forgiven_bad: int = 0
 
 
 @dataclass(frozen=True, slots=True)

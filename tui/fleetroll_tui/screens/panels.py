@@ -154,6 +154,9 @@ def _gate(rollout: Rollout) -> Line:
         line.append((" ✖ limit reached", "bad!"))
     elif found.close and not rollout.ended:
         line.append((" ▲ close", "wait!"))
+    counted = [f"{found.before} of waves before"] if found.before else []
+    counted += [f"{found.forgiven} forgiven"] if found.forgiven else []
+    line += [(f", {words}", "muted") for words in counted]
     line.append((f", halts at {limit} or surely over {percent(found.failure_limit)}", "text"))
     return line
 
