@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 MAX_WHY_CHARS = 200
 AWAITED = "a snapshot is awaited"
+NO_TIME = "the server sent a message at no time that there is"
 WITHIN = "the server sent changes before or within a snapshot"
 
 
@@ -87,7 +88,8 @@ class Course:
         """Take a message in and return what it says.
 
         Raises:
-            BrokenContractError: changes came where a snapshot is owed, or within it (the server's fault).
+            BrokenContractError: changes came where a snapshot is owed, or within it, or at no time that there is (the
+                server's fault).
         """
         match message.WhichOneof("message"):
             case "snapshot":
@@ -143,9 +145,10 @@ class Course:
 
     def _is_whole(self, message: pb.WatchEventsResponse, said: Update | None, now: float) -> list[Update]:
         """Go on to the message's cursor, and return what to hand over with it."""
+        sent_at = self._sent_at(message)
         self.cursor = message.cursor or self.cursor
         self._awaiting = self._told_silence = False
-        self.connection = Connection(Link.LIVE, now, sent_at=self._sent_at(message))
+        self.connection = Connection(Link.LIVE, now, sent_at=sent_at)
         return [self.connection] if said is None else [said, self.connection]
 
     def _heard(self, message: pb.WatchEventsResponse, now: float) -> list[Update]:
@@ -158,14 +161,14 @@ class Course:
 
     def _sent_at(self, message: pb.WatchEventsResponse) -> datetime | None:
         """Return when the server sent a message; where it does not say, what it said last."""
-        return message.sent_at.ToDatetime(timezone.utc) if message.HasField("sent_at") else self.connection.sent_at
+        return _instant(message) if message.HasField("sent_at") else self.connection.sent_at
 
     def _whole(self, message: pb.WatchEventsResponse) -> Snapshot:
         """Return the snapshot of the pages that came."""
         pages, self._pages = self._pages, []
         return Snapshot(
             cursor=message.cursor or self.cursor,
-            sent_at=message.sent_at.ToDatetime(timezone.utc),
+            sent_at=_instant(message),
             rollouts=tuple(each for page in pages for each in page.rollouts),
             kill_switches=tuple(each for page in pages for each in page.kill_switches),
             agents=tuple(each for page in pages for each in page.agents),
@@ -174,12 +177,24 @@ class Course:
         )
 
 
+def _instant(message: pb.WatchEventsResponse) -> datetime:
+    """Return when the server sent a message.
+
+    Raises:
+        BrokenContractError: at no time that there is (the server's fault).
+    """
+    try:
+        return message.sent_at.ToDatetime(timezone.utc)
+    except (ValueError, OverflowError):
+        raise BrokenContractError(NO_TIME) from None
+
+
 def _changed(message: pb.WatchEventsResponse, cursor: bytes) -> Changed:
     """Return what changed."""
     changes = message.changes
     return Changed(
         cursor=cursor,
-        sent_at=message.sent_at.ToDatetime(timezone.utc),
+        sent_at=_instant(message),
         events=tuple(changes.events),
         rollouts=tuple(changes.rollouts),
         kill_switches=tuple(changes.kill_switches),

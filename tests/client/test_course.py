@@ -150,6 +150,16 @@ def test_changes_where_a_snapshot_is_owed_break_the_contract() -> None:
     assert course.cursor == b"c"
 
 
+@pytest.mark.parametrize("seconds", [-(10**14), 10**12, 10**18])
+def test_a_time_that_there_is_not_breaks_the_contract_and_nothing_else(seconds: int) -> None:
+    for said in (page("a", cursor=b"x"), changes(b"x", "e1"), message(b"x", alive=pb.Alive())):
+        course = live()
+        said.sent_at.seconds = seconds
+        with pytest.raises(BrokenContractError, match="no time"):
+            course.take(said, 2)
+        assert course.cursor == b"c"
+
+
 def test_silence_of_a_live_stream_ends_it() -> None:
     course = live()
     assert course.patience_seconds == 5

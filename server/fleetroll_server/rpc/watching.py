@@ -102,7 +102,7 @@ class Watch:
         self._caller = caller
         self._watched = watched
         self._every_fleet = every_fleet
-        self._checked_at = time.monotonic()
+        self._checked_at = self._spoke_at = time.monotonic()
         self._sequence = 0
         self._held: Held | None = None
         self._known: dict[str, str] | None = None
@@ -240,19 +240,19 @@ class Watch:
             await self._hub.follow(inbox)
 
     async def _live(self, inbox: Inbox) -> AsyncIterator[pb.WatchEventsResponse]:
-        """Yield changes as they come, and from time to time that there are none, as long as the log is read."""
+        """Yield changes as they come, and from time to time that there are none, as long as the log is read.
+
+        What comes may be nothing to this watcher: that is silence to it, and it is told so all the same.
+        """
         while True:
             batch = await inbox.next(ALIVE_SECONDS)
             await self._check_caller(inbox)
-            if batch is None:
-                if self._hub.is_looking:
-                    yield self._message(self._sequence, alive=pb.Alive())
-                continue
-            if batch.through < self._sequence:
-                continue
-            for place, changes in changes_to_wire(batch, self._watched, self._sequence):
-                yield self._message(place, changes=changes)
-            self._sequence = batch.through
+            if batch is not None and batch.through >= self._sequence:
+                for place, changes in changes_to_wire(batch, self._watched, self._sequence):
+                    yield self._message(place, changes=changes)
+                self._sequence = batch.through
+            if time.monotonic() - self._spoke_at >= ALIVE_SECONDS and self._hub.is_looking:
+                yield self._message(self._sequence, alive=pb.Alive())
 
     async def _check_caller(self, inbox: Inbox) -> None:
         """End the stream of a token that was revoked or has run out, within a second or two.
@@ -272,7 +272,8 @@ class Watch:
             raise _StartOverError(pb.Resync(reason=OTHER_FLEETS))
 
     def _message(self, sequence: int | None = None, **said: object) -> pb.WatchEventsResponse:
-        """Return a message that was sent now."""
+        """Return a message that is sent now."""
+        self._spoke_at = time.monotonic()
         message = pb.WatchEventsResponse(**said)  # type: ignore[arg-type]  # one of the cases
         message.sent_at.FromDatetime(self._services.clock.now())
         if sequence is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -151,6 +152,32 @@ async def test_a_quiet_server_says_that_it_is_there(world: World) -> None:
     async with watcher.watching():
         await watcher.until(lambda: watcher.alive >= 2)
     assert watcher.events == []
+
+
+async def test_whom_nothing_of_what_happens_concerns_hears_that_the_server_is_there(world: World) -> None:
+    """Others' news must not drown the sign of life: a client takes its silence for a dead line."""
+    await world.online(*SIX)
+    rollout = await world.roll(*SIX, waves=[1, 0])
+    watcher = EventWatcher(world, *MEMBERS, rollout_id=rollout)
+    busy = EventWatcher(world)
+    async with watcher.watching(), busy.watching():
+        await watcher.until(lambda: watcher.snapshots == 1)
+        cursor, alive = watcher.cursor, watcher.alive
+
+        async def happens() -> None:
+            while True:
+                await world.press()
+                await world.lift()
+                await asyncio.sleep(0.1)
+
+        task = asyncio.create_task(happens())
+        try:
+            await watcher.until(lambda: watcher.alive >= alive + 2, seconds=8)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        assert len(busy.events) > 8, "something happened all the time"
+        assert watcher.cursor != cursor, "who breaks off now need not read all that again"
 
 
 async def test_a_server_that_can_not_read_its_log_does_not_say_that_nothing_happens(
