@@ -25,6 +25,16 @@ _BY_STATUS = {
     grpc.StatusCode.UNIMPLEMENTED: (Code.UNIMPLEMENTED, "the server is of another version"),
 }
 
+_UNHEARD = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+    }
+)
+"""What a call ends with when its line breaks or its time is over: alone it says nothing of what the server did."""
 CLOSED = "the connection was closed here"
 _SAYS_CLOSED = ("Channel is", "Cannot invoke RPC")
 """How gRPC's errors without a type of their own begin, with and without asyncio, where a channel is closed."""
@@ -35,14 +45,23 @@ class ServerRefusedError(RequestError):
 
     Attributes:
         status: the gRPC status.
+        answered: False where no word of the server came: what was asked for may have been done all the same.
     """
 
     def __init__(
-        self, message: str, *, status: grpc.StatusCode, code: Code, remedy: str, details: dict[str, str]
+        self,
+        message: str,
+        *,
+        status: grpc.StatusCode,
+        code: Code,
+        remedy: str,
+        details: dict[str, str],
+        answered: bool = True,
     ) -> None:
         """Keep the parts."""
         super().__init__(message, code=code, remedy=remedy, **details)
         self.status = status
+        self.answered = answered
 
 
 def words_of(call: grpc.Call) -> status_pb2.Status | None:
@@ -72,7 +91,12 @@ def from_rpc_error(error: grpc.RpcError) -> ServerRefusedError:
     code = Code(info.reason) if info.reason in Code.__members__ else fallback
     text = call.details() or status.name
     return ServerRefusedError(
-        text, status=status, code=code, remedy=remedy or fallback_remedy, details=dict(info.metadata)
+        text,
+        status=status,
+        code=code,
+        remedy=remedy or fallback_remedy,
+        details=dict(info.metadata),
+        answered=rich is not None or status not in _UNHEARD,
     )
 
 

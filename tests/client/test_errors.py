@@ -128,6 +128,24 @@ def test_a_server_that_is_not_there_is_said_in_words() -> None:
     with AdminClient(Endpoint("127.0.0.1:1", PEM)) as client, pytest.raises(ServerRefusedError) as refused, translate():
         client.server_info.GetServerInfo(server_info_pb2.GetServerInfoRequest(), timeout=5)
     assert refused.value.code is Code.UNAVAILABLE
+    assert not refused.value.answered
+
+
+class Unheard(Refused):
+    """What gRPC makes by itself when a line breaks: without a word of a server."""
+
+    def trailing_metadata(self) -> Any:
+        """Return nothing."""
+        return ()
+
+
+def test_it_is_known_whether_the_server_answered() -> None:
+    """Only then is it certain that what was asked for was not done."""
+    info = error_details_pb2.ErrorInfo(reason="UNAVAILABLE", domain="fleetroll")
+    assert from_rpc_error(Refused(grpc.StatusCode.UNAVAILABLE, "goes down", [packed(info)])).answered
+    assert from_rpc_error(Unheard(grpc.StatusCode.PERMISSION_DENIED, "a proxy's")).answered
+    for status in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNKNOWN):
+        assert not from_rpc_error(Unheard(status, "")).answered
 
 
 @pytest.mark.parametrize("words", [b"\xff", status_pb2.Status(code=5, message="x").SerializeToString()])

@@ -10,6 +10,7 @@ from textual.widgets import Button, Input
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_tui import convert
+from fleetroll_tui.feed.base import NoAnswerError
 from fleetroll_tui.model.updates import Changed, Lost, Stand
 from fleetroll_tui.model.values import Decision, Switch
 from tests.tui import scenes
@@ -110,6 +111,18 @@ async def test_another_error_shows_code_and_remedy_and_no_traceback() -> None:
         assert "ask an admin" in text
         assert "Traceback" not in text
         assert "◐ RUNNING" in text
+
+
+async def test_a_decision_without_an_answer_is_not_said_to_be_undone() -> None:
+    app = console(played())
+    server_of(app).refusal = NoAnswerError("the line broke", code=Code.UNAVAILABLE, remedy="look how it stands")
+    async with driven(app) as pilot:
+        await press(pilot, "2", "j", "enter", "c", "y")
+        await settle(pilot)
+        text = seen(app)
+        assert "Not known whether it was done: Continue agent-0.9.1" in text
+        assert "Not done" not in text
+        assert "look how it stands" in text
 
 
 async def test_the_next_wave_is_opened_only_when_one_waits() -> None:

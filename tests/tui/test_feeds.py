@@ -82,7 +82,9 @@ def test_what_a_follower_hands_over_is_recorded_as_messages() -> None:
     change = message_of(FollowedChange(b"8", when, events=tuple(scenes.events()), rollouts=(scenes.rollout(),)))
     assert change is not None
     assert (len(change.changes.events), change.changes.rollouts[0].id) == (len(scenes.events()), scenes.ROLLOUT)
-    assert message_of(Resynced("slow")) is None
+    again = message_of(Resynced("slow", log_replaced=True))
+    assert again is not None
+    assert convert.update(again) == Resync(0.0, "slow", log_replaced=True)
 
 
 def told(monkeypatch: pytest.MonkeyPatch, *updates: Followed, journal: Journal | None = None) -> LiveServer:
@@ -174,7 +176,19 @@ async def test_what_is_seen_is_recorded_in_its_order(monkeypatch: pytest.MonkeyP
     updates += [FollowedChange(f"{number}".encode(), WHEN) for number in range(2, 30)]
     updates.append(Resynced("slow"))
     await seen(told(monkeypatch, *updates, journal=Journal(path)))
-    assert [entry.message.cursor for entry in entries(path)] == [f"{number}".encode() for number in range(1, 30)]
+    recorded = [entry.message for entry in entries(path)]
+    assert [message.cursor for message in recorded[:-1]] == [f"{number}".encode() for number in range(1, 30)]
+    assert recorded[-1].resync.reason == "slow"
+
+
+async def test_a_log_that_was_replaced_is_recorded_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Ids of events come again after it: whoever plays it back without knowing takes the new ones for known."""
+    path = tmp_path / "seen.jsonl"
+    updates: list[Followed] = [Snapshot(b"1", WHEN), Resynced("restored", log_replaced=True), Snapshot(b"2", WHEN)]
+    watched = await seen(told(monkeypatch, *updates, journal=Journal(path)))
+    watch = Replay(path, 0).watch()
+    assert [await anext(watch) for _ in updates] == watched
+    assert watched[1] == Resync(0.0, "restored", log_replaced=True)
 
 
 async def test_a_large_fleet_is_recorded_in_pages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

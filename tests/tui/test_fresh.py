@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fleetroll.v1 import rollouts_pb2
 from fleetroll_tui import convert
 from fleetroll_tui.model.link import Link
@@ -9,6 +11,11 @@ from fleetroll_tui.model.updates import Alive, Changed, Lost, Page, Resync, Stan
 from fleetroll_tui.model.values import Member
 from tests.tui import scenes
 from tests.tui.driving import PlayedServer, Ticks, console, driven, played, press, seen, server_of, settle
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from fleetroll_tui.model.updates import Update
 
 NOW = float(scenes.NOW)
 CREW = convert.update(scenes.recording()[2].message)
@@ -24,6 +31,21 @@ def paused() -> PlayedServer:
     server.say(convert.update(message))
     server.say(CREW, scenes.ROLLOUT)
     return server
+
+
+class EndingServer(PlayedServer):
+    """A server whose watch ends once it refused for good, as a real one's does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.say(convert.update(scenes.snapshot()))
+        self.say(NO)
+
+    async def watch(self, rollout_id: str = "") -> AsyncIterator[Update]:
+        async for update in super().watch(rollout_id):
+            yield update
+            if update is NO:
+                return
 
 
 def test_after_a_resync_it_is_stale_until_the_last_page_is_there() -> None:
@@ -86,6 +108,35 @@ async def test_an_empty_list_of_hosts_says_why_nothing_more_comes() -> None:
         server.say(CUT, scenes.ROLLOUT)
         await settle(pilot)
         assert "too many watchers (UNAVAILABLE). close another console" in seen(app)
+
+
+async def test_why_nothing_is_heard_is_said_once_it_lasts() -> None:
+    ticks = Ticks()
+    app = console(played(), ticks)
+    async with driven(app) as pilot:
+        server_of(app).say(CUT)
+        await settle(pilot)
+        assert "too many watchers" not in seen(app), "most cuts are over in a moment"
+        ticks.at += 6
+        await settle(pilot)
+        assert "too many watchers (UNAVAILABLE). close another console" in seen(app)
+        server_of(app).say(convert.update(scenes.message()))
+        await settle(pilot)
+        assert "too many watchers" not in seen(app)
+
+
+async def test_a_refusal_is_said_at_once_and_a_view_tries_again() -> None:
+    app = console(EndingServer())
+    async with driven(app) as pilot:
+        await press(pilot, "3")
+        assert "refused: PERMISSION_DENIED" in seen(app).splitlines()[0]
+        assert "not with this token (PERMISSION_DENIED). ask an admin. Go to a view (1, 2, 3) to try again." in seen(
+            app
+        )
+        app.server.say(convert.update(scenes.snapshot()))  # type: ignore[attr-defined]
+        await press(pilot, "2")
+        assert "● live" in seen(app).splitlines()[0]
+        assert "not with this token" not in seen(app)
 
 
 async def test_hosts_that_were_refused_are_asked_for_again_at_the_next_visit() -> None:

@@ -8,6 +8,7 @@ from textual.content import Content
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import FleetrollError
+from fleetroll_tui.feed.base import NoAnswerError
 from fleetroll_tui.model.decisions import GLOBAL, name_of
 from fleetroll_tui.screens.dialogs import Confirm, LiftSwitch, Refused, TypeName
 from fleetroll_tui.screens.evidence import advance_lines, cancel_lines, continue_lines, lift_lines
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 ARMED_SECONDS = 3.0
 """Within this time the second press of the kill switch counts."""
+NOT_KNOWN_SECONDS = 60.0
+"""How long a decision without an answer is told: a line that broke needs some time to come back."""
 REASON = "console"
 """What is kept where a person gave no reason."""
 
@@ -127,6 +130,8 @@ class Acting:
     async def _sent(self, what: str, act: Callable[[], Awaitable[None]], drawn: Rollout | None) -> None:
         try:
             await act()
+        except NoAnswerError as error:
+            self.say_error(f"Not known whether it was done: {what}", error, NOT_KNOWN_SECONDS)
         except FleetrollError as error:
             if error.code is Code.STALE_DECISION and drawn is not None:
                 self._app.push_screen(Refused(what, error.message, error.remedy, drawn))
@@ -139,10 +144,14 @@ class Acting:
         """Tell something in passing."""
         self._app.notify(Content(self._app.paint.word(clean(words, 400))).plain, title=title, markup=False, timeout=4)
 
-    def say_error(self, title: str, error: FleetrollError) -> None:
-        """Tell what went wrong: code, sentence, remedy."""
+    def say_error(self, title: str, error: FleetrollError, seconds: float = 10) -> None:
+        """Tell what went wrong, for so long: code, sentence, remedy."""
         words = f"{clean(error.message, 400)} ({error.code})"
         remedy = f"\n{clean(error.remedy, 400)}" if error.remedy else ""
         self._app.notify(
-            self._app.paint.word(words + remedy), title=clean(title, 100), severity="error", markup=False, timeout=10
+            self._app.paint.word(words + remedy),
+            title=clean(title, 100),
+            severity="error",
+            markup=False,
+            timeout=seconds,
         )

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from fleetroll_tui.feed.base import Server
     from fleetroll_tui.model.link import Link
+    from fleetroll_tui.model.updates import Lost
 
 REPAINT_SECONDS = 0.2
 """How often the screen may change."""
@@ -239,6 +240,11 @@ class ConsoleApp(Acting, Asking, OneKeyAtATime):
         """Tell whether what is shown may be wrong."""
         return not self.server.recording and self._link().trouble(self.session.ticks()) > (0, 0.0)
 
+    @property
+    def lost(self) -> Lost | None:
+        """Return why nothing is heard, where that is to be said."""
+        return None if self.server.recording else self._link().why(self.session.ticks())
+
     def set_palette(self, name: str) -> None:
         """Change the colours."""
         self._theme_name = name
@@ -263,6 +269,8 @@ class ConsoleApp(Acting, Asking, OneKeyAtATime):
         """Show a place."""
         self.switch_screen(SCREENS[place.kind](place))
         self.ask_anew()
+        if self.session.link.lost is not None and self.session.link.lost.final:
+            self.run_worker(self._watch(), group="watch", exclusive=True)
 
     def _fatal_error(self) -> None:
         """Say in one sentence that a defect ended it: the framework would print whatever it knows, secrets too."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fleetroll_tui.model.fields import EVENT_FIELDS, HOST_FIELDS, MEMBER_FIELDS, ROLLOUT_FIELDS
@@ -132,10 +133,12 @@ class Session:
         self.answers += 1
 
     def attempts(self, host: Host) -> tuple[Attempt, ...]:
-        """Return what is known of a host's attempts, newest first."""
+        """Return what is known of a host's attempts, newest first: the last one as it was told last, if that is later."""
         _, listed = self._attempts.get(host.id, ("", ()))
         last = host.product.last_attempt
-        return listed if not last.id or last.id in {each.id for each in listed} else (last, *listed)
+        if not last.id or last.id not in {each.id for each in listed}:
+            return (last, *listed) if last.id else listed
+        return tuple(_later(each, last) if each.id == last.id else each for each in listed)
 
     def attempts_due(self, host: Host) -> str:
         """Return how a host stands, while its attempts were not listed since it came to stand so; "" when they were."""
@@ -167,3 +170,10 @@ class Session:
         """Return a host's name, or its id while the name is not known."""
         host = self.fleet.hosts.get(host_id)
         return host.name if host is not None else host_id
+
+
+def _later(listed: Attempt, told: Attempt) -> Attempt:
+    """Return an attempt as it was told by the watch, unless the list shows its end already; output is in lists alone."""
+    if listed.ended_at and not told.ended_at:
+        return listed
+    return replace(told, output_tail=told.output_tail or listed.output_tail)

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
+from fleetroll_common.values.errors import FleetrollError
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -21,10 +23,14 @@ async def any_turn() -> None:
     await asyncio.sleep(0)
 
 
+class NoAnswerError(FleetrollError):
+    """A decision was sent, and no answer came: whether it was taken is not known."""
+
+
 class Server(Protocol):
     """A server to be watched, and the few decisions that are taken from here.
 
-    Decisions raise ``FleetrollError`` with code and remedy. What they lead to is seen by watching: their answers
+    Decisions raise ``FleetrollError`` with code and remedy, :class:`NoAnswerError` where nobody can tell. What they lead to is seen by watching: their answers
     are not shown.
     """
 

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 
 from fleetroll.v1 import events_pb2
-from fleetroll_client import Changed, Snapshot
+from fleetroll_client import Changed, Resynced, Snapshot
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 
@@ -107,7 +107,11 @@ def _entry(path: Path, number: int, line: str) -> Entry:
 
 
 def message_of(followed: Followed) -> events_pb2.WatchEventsResponse | None:
-    """Return what a follower handed over as the message that says the same; None for anything but things."""
+    """Return what a follower handed over as the message that says the same; None for what is about a connection."""
+    if isinstance(followed, Resynced):
+        return events_pb2.WatchEventsResponse(
+            resync=events_pb2.Resync(reason=followed.reason, log_replaced=followed.log_replaced)
+        )
     if not isinstance(followed, Snapshot | Changed):
         return None
     things = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from fleetroll.v1 import agents_pb2, events_pb2, rollouts_pb2, types_pb2
@@ -21,7 +21,7 @@ from fleetroll_client import (
 from fleetroll_client import Changed as FollowedChange
 from fleetroll_common.values.codes import Code
 from fleetroll_tui import convert
-from fleetroll_tui.feed.base import any_turn
+from fleetroll_tui.feed.base import NoAnswerError, any_turn
 from fleetroll_tui.feed.journal import message_of
 from fleetroll_tui.model.updates import PIECE, Alive, Changed, Lost, Older, Page, Resync, Stand
 
@@ -43,6 +43,7 @@ FLEET = (events_pb2.WATCH_SUBJECT_EVENTS, events_pb2.WATCH_SUBJECT_ROLLOUTS, eve
 MEMBERS = (events_pb2.WATCH_SUBJECT_ROLLOUT_HOSTS,)
 RESYNC = "RESYNC"
 """The code that says: the connection is there, but what is shown is old until a snapshot is whole."""
+LOOK_AGAIN = "when the line is back, look how it stands before you decide again"
 Said = TypeVar("Said")
 Made = TypeVar("Made")
 
@@ -85,14 +86,17 @@ class LiveServer:
         """Return the update that the follower's means; None for "connecting", which says nothing yet."""
         if isinstance(followed, Connection):
             return _link(followed)
-        if isinstance(followed, Resynced):
-            return Resync(0.0, followed.reason, followed.log_replaced)
         if self._journal is None:
-            return await things(followed, self.turn)
+            return await self._meant(followed)
         written = asyncio.get_running_loop().run_in_executor(self._writer, _write, self._journal, stream, followed)
-        update = await things(followed, self.turn)
+        update = await self._meant(followed)
         await written
         return update
+
+    async def _meant(self, followed: Snapshot | FollowedChange | Resynced) -> Update:
+        if isinstance(followed, Resynced):
+            return Resync(0.0, followed.reason, followed.log_replaced)
+        return await things(followed, self.turn)
 
     async def older(self, *, rollout_id: str = "", host_id: str = "") -> Older:
         """Return the newest events."""
@@ -111,37 +115,37 @@ class LiveServer:
     async def pause(self, rollout_id: str, reason: str) -> None:
         """Pause a rollout."""
         request = rollouts_pb2.PauseRolloutRequest(rollout_id=rollout_id, reason=reason)
-        with translate():
+        with _decided():
             await self._client.rollouts.PauseRollout(request, timeout=CALL_SECONDS)
 
     async def resume(self, rollout_id: str, revision: int, reason: str) -> None:
         """Let a rollout go on."""
         request = rollouts_pb2.ResumeRolloutRequest(rollout_id=rollout_id, decision_revision=revision, reason=reason)
-        with translate():
+        with _decided():
             await self._client.rollouts.ResumeRollout(request, timeout=CALL_SECONDS)
 
     async def advance(self, rollout_id: str, revision: int, reason: str) -> None:
         """Open the wave that waits."""
         request = rollouts_pb2.AdvanceRolloutRequest(rollout_id=rollout_id, decision_revision=revision, reason=reason)
-        with translate():
+        with _decided():
             await self._client.rollouts.AdvanceRollout(request, timeout=CALL_SECONDS)
 
     async def cancel(self, rollout_id: str, reason: str) -> None:
         """Cancel a rollout."""
         request = rollouts_pb2.CancelRolloutRequest(rollout_id=rollout_id, reason=reason)
-        with translate():
+        with _decided():
             await self._client.rollouts.CancelRollout(request, timeout=CALL_SECONDS)
 
     async def press(self, fleet_id: str, reason: str) -> None:
         """Press the kill switch."""
         request = rollouts_pb2.PressKillSwitchRequest(fleet_id=fleet_id, reason=reason)
-        with translate():
+        with _decided():
             await self._client.rollouts.PressKillSwitch(request, timeout=CALL_SECONDS)
 
     async def lift(self, fleet_id: str, reason: str) -> None:
         """Lift the kill switch."""
         request = rollouts_pb2.LiftKillSwitchRequest(fleet_id=fleet_id, reason=reason)
-        with translate():
+        with _decided():
             await self._client.rollouts.LiftKillSwitch(request, timeout=CALL_SECONDS)
 
     async def close(self) -> None:
@@ -152,7 +156,24 @@ class LiveServer:
         self._writer.shutdown(wait=False)
 
 
-def _write(journal: Journal, stream: str, followed: Snapshot | FollowedChange) -> None:
+@contextmanager
+def _decided() -> Iterator[None]:
+    """Turn errors of a decision into those of the protocol.
+
+    Raises:
+        NoAnswerError: no word of the server came.
+        ServerRefusedError: it said no.
+    """
+    try:
+        with translate():
+            yield
+    except ServerRefusedError as error:
+        if error.answered:
+            raise
+        raise NoAnswerError(error.message, code=error.code, remedy=LOOK_AGAIN) from error
+
+
+def _write(journal: Journal, stream: str, followed: Snapshot | FollowedChange | Resynced) -> None:
     """Write down what came; in a thread, since a large fleet takes seconds."""
     for part in _pages(followed) if isinstance(followed, Snapshot) else [followed]:
         message = message_of(part)

@@ -42,6 +42,11 @@ class Link:
         if update.sent_at:
             self.server_offset = update.sent_at - at
 
+    def why(self, at: float) -> Lost | None:
+        """Return why nothing is heard, once that lasts, or at once where it is for good; None while it is no matter."""
+        lasts = self.lost is not None and (self.lost.final or self.silence(at) > STALE_SECONDS)
+        return self.lost if lasts and self.loaded else None
+
     def silence(self, at: float) -> float:
         """Return the seconds since the server was heard."""
         return 0.0 if self.heard_at is None else max(0.0, at - self.heard_at)

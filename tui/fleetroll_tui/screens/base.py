@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from fleetroll_tui.widgets.topline import Top
 
 
+TRY_AGAIN = ". Go to a view (1, 2, 3) to try again."
 TABS_BELOW = 100
 """Columns below which one pane is seen at a time."""
 
@@ -89,6 +90,7 @@ class ConsoleScreen(Filtering, Screen[None]):
         """Put the frame around the body."""
         yield TopLine(self.paint, id="top")
         yield Lines(self.paint, grows=True, id="switch")
+        yield Lines(self.paint, grows=True, id="lost")
         with Vertical(id="body"):
             yield from self.compose_body()
         yield FilterBar(self.paint, self.paint.word(self.hint), id="filter")
@@ -125,6 +127,10 @@ class ConsoleScreen(Filtering, Screen[None]):
         band = self.query_one("#switch", Lines)
         band.set_class(bool(pressed), "-on")
         band.show_lines(switch_lines(pressed, self.console.session.now))
+        lost = self.console.lost
+        band = self.query_one("#lost", Lines)
+        band.set_class(lost is not None, "-on")
+        band.show_lines([[(f" {lost_words(lost)}", "bad"), (TRY_AGAIN if lost.final else "", "text")]] if lost else [])
         self.query_one("#body").set_class(top.stale and self.session.fleet.loaded, "-stale")
         footer = [command for command in self.working() if command.footer]
         self.query_one("#keys", KeyLine).show(footer, self._warning())
