@@ -130,9 +130,7 @@ async def test_a_refusal_is_said_at_once_and_a_view_tries_again() -> None:
     async with driven(app) as pilot:
         await press(pilot, "3")
         assert "refused: PERMISSION_DENIED" in seen(app).splitlines()[0]
-        assert "not with this token (PERMISSION_DENIED). ask an admin. Go to a view (1, 2, 3) to try again." in seen(
-            app
-        )
+        assert "(PERMISSION_DENIED). ask an admin. Go to a view (1, 2, 3) to try again." in seen(app)
         app.server.say(convert.update(scenes.snapshot()))  # type: ignore[attr-defined]
         await press(pilot, "2")
         assert "● live" in seen(app).splitlines()[0]

@@ -133,7 +133,7 @@ class Session:
         self.answers += 1
 
     def attempts(self, host: Host) -> tuple[Attempt, ...]:
-        """Return what is known of a host's attempts, newest first: the last one as it was told last, if that is later."""
+        """Return what is known of a host's attempts, newest first; the last one as it was told last."""
         _, listed = self._attempts.get(host.id, ("", ()))
         last = host.product.last_attempt
         if not last.id or last.id not in {each.id for each in listed}:
@@ -173,7 +173,7 @@ class Session:
 
 
 def _later(listed: Attempt, told: Attempt) -> Attempt:
-    """Return an attempt as it was told by the watch, unless the list shows its end already; output is in lists alone."""
+    """Return an attempt as the watch told it, unless the list shows its end already; output is in lists alone."""
     if listed.ended_at and not told.ended_at:
         return listed
     return replace(told, output_tail=told.output_tail or listed.output_tail)

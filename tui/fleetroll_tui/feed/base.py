@@ -30,8 +30,8 @@ class NoAnswerError(FleetrollError):
 class Server(Protocol):
     """A server to be watched, and the few decisions that are taken from here.
 
-    Decisions raise ``FleetrollError`` with code and remedy, :class:`NoAnswerError` where nobody can tell. What they lead to is seen by watching: their answers
-    are not shown.
+    Decisions raise ``FleetrollError`` with code and remedy, :class:`NoAnswerError` where nobody can tell. What they
+    lead to is seen by watching: their answers are not shown.
     """
 
     recording: bool
