@@ -293,10 +293,15 @@ class World:
         switch: rollouts_pb2.KillSwitch = (await self.call(self.rollouts.PressKillSwitch, request)).kill_switch
         return switch
 
-    async def lift(self, fleet_id: str = FLEET) -> None:
-        """Lift it."""
-        request = rollouts_pb2.LiftKillSwitchRequest(fleet_id=fleet_id, reason="it is over")
+    async def lift(self, fleet_id: str = FLEET, epoch: int = 0) -> None:
+        """Lift it, if it is still at an epoch; 0 for any."""
+        request = rollouts_pb2.LiftKillSwitchRequest(fleet_id=fleet_id, reason="it is over", epoch=epoch)
         await self.call(self.rollouts.LiftKillSwitch, request)
+
+    async def pressed(self) -> set[str]:
+        """Return the scopes whose kill switch is pressed."""
+        answer = await self.call(self.rollouts.GetKillSwitch, rollouts_pb2.GetKillSwitchRequest())
+        return {each.scope for each in answer.kill_switches if each.active}
 
     async def revoke(self, name: str) -> None:
         """Revoke a host's identity."""

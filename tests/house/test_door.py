@@ -91,7 +91,13 @@ def test_a_suite_that_collects_nothing_fails(tmp_path: Path) -> None:
     assert result.worked > 0
 
 
-SAYS = "import sys, time; [(print(sys.argv[1], flush=True), time.sleep(0.05)) for _ in range(9)]; sys.exit(sys.argv[2] or 0)"
+SAYS = """
+import sys, time
+for _ in range(9):
+    print(sys.argv[1], flush=True)
+    time.sleep(0.05)
+sys.exit(sys.argv[2] or 0)
+"""
 
 
 def says(name: str, failure: str = "", *, alone: bool = False) -> suites.Suite:

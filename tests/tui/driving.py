@@ -97,9 +97,9 @@ class PlayedServer:
         self.reasons.append(reason)
         await self._decided("press", fleet_id)
 
-    async def lift(self, fleet_id: str, reason: str) -> None:
+    async def lift(self, fleet_id: str, epoch: int, reason: str) -> None:
         self.reasons.append(reason)
-        await self._decided("lift", fleet_id)
+        await self._decided("lift", fleet_id, epoch)
 
     async def close(self) -> None:
         """Have nothing to let go of."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from textual.widgets import Button, Input
 
 from fleetroll_tui import convert
 from fleetroll_tui.model.decisions import switch_to_lift
 from fleetroll_tui.model.updates import Changed, Lost, Stand
 from fleetroll_tui.model.values import Decision, Switch
+from fleetroll_tui.screens.dialogs import MOST_TYPED
+from fleetroll_tui.widgets.lines import Lines
 from tests.tui import scenes
 from tests.tui.driving import NARROW, console, driven, played, press, seen, server_of, settle
 
@@ -16,7 +19,7 @@ PRESSED = Decision("ops", "disk alarms everywhere", "", NOW - 60)
 
 
 def switch(scope: str, *, active: bool = True, decision: Decision = PRESSED) -> Switch:
-    return Switch(scope, active, decision, 3)
+    return Switch(scope, active, decision, 3, 7)
 
 
 async def test_lifting_asks_for_the_environments_name_and_says_what_it_does() -> None:
@@ -42,7 +45,7 @@ async def test_lifting_asks_for_the_environments_name_and_says_what_it_does() ->
         assert "That is not the name" in seen(app)
         assert server_of(app).asked == []
         await press(pilot, *"-eu", "enter")
-        assert server_of(app).asked == [("lift", "eu-edge")]
+        assert server_of(app).asked == [("lift", "eu-edge", 7)]
         assert server_of(app).reasons == ["console"]
 
 
@@ -52,7 +55,7 @@ async def test_where_no_rollout_says_which_fleet_the_switch_of_all_fleets_comes_
         server_of(app).say(Changed(NOW, Stand(switches=(switch("fleet/eu-edge"), switch("global")))))
         await settle(pilot)
         await press(pilot, "3", "L", *"prod-eu", "enter")
-        assert server_of(app).asked == [("lift", "")]
+        assert server_of(app).asked == [("lift", "", 7)]
 
 
 def test_the_one_that_is_lifted_first() -> None:
@@ -120,6 +123,18 @@ async def test_a_reason_goes_with_a_name() -> None:
         await press(pilot, *"web-proxy-1.5.0", "enter")
         assert server_of(app).asked == [("cancel", scenes.ROLLOUT)]
         assert server_of(app).reasons == ["superseded"]
+
+
+@pytest.mark.parametrize("name", ["x" * 90 + ":8443", "y" * 300])
+async def test_a_long_name_can_be_typed(name: str) -> None:
+    app = console(played(), environment=name)
+    async with driven(app) as pilot:
+        server_of(app).say(Changed(NOW, Stand(switches=(switch("global"),))))
+        await settle(pilot)
+        await press(pilot, "L")
+        assert "…" not in str(app.screen.query_one("#dialog-ask", Lines).content)
+        await press(pilot, *name[:MOST_TYPED], "enter")
+        assert server_of(app).asked == [("lift", "", 7)]
 
 
 def test_switches_come_from_the_wire() -> None:

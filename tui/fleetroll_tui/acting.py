@@ -107,14 +107,14 @@ class Acting:
 
         def answered(reason: str | None) -> None:
             if reason is not None:
-                self._send(f"lifting of {words}", lambda: self._app.server.lift(fleet, reason or REASON))
+                self._send(f"lifting of {words}", lambda: self._app.server.lift(fleet, switch.epoch, reason or REASON))
 
         fleet = "" if switch.scope == GLOBAL else switch.scope.removeprefix("fleet/")
         words = f"the kill switch {clean(switch.scope, 60)}"
         session = self._app.session
         others = [each.scope for each in session.fleet.pressed if each.scope != switch.scope]
         lines = lift_lines(switch, others, session.now)
-        self._app.push_screen(LiftSwitch(f"Lift {words}", lines, self._app.environment, switch), answered)
+        self._app.push_screen(LiftSwitch(f"Lift {words}", lines, self._app.whole_environment, switch), answered)
 
     def disarm_in_time(self) -> None:
         """Forget a first press that was not followed by a second."""

@@ -250,7 +250,7 @@ def _late(said: rollouts_pb2.LateHosts) -> Late:
 
 def switch(said: rollouts_pb2.KillSwitch) -> Switch:
     """Return a kill switch."""
-    return Switch(said.scope, said.active, decision(said.decision), said.in_use)
+    return Switch(said.scope, said.active, decision(said.decision), said.in_use, said.epoch)
 
 
 def happening(said: events_pb2.Event) -> Happening:

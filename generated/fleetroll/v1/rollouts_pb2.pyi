@@ -1244,19 +1244,25 @@ class LiftKillSwitchRequest(_message.Message):
 
     FLEET_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
     fleet_id: _builtins.str
     """The fleet; empty for the global switch."""
     reason: _builtins.str
     """Why, at most 500 characters."""
+    epoch: _builtins.int
+    """The epoch of the switch that the caller saw: STALE_DECISION when somebody pressed or lifted it since. 0 lifts it
+    whatever has happened since.
+    """
     def __init__(
         self,
         *,
         fleet_id: _builtins.str = ...,
         reason: _builtins.str = ...,
+        epoch: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fleet_id", b"fleet_id", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "fleet_id", b"fleet_id", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

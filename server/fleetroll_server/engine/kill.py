@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
 from fleetroll_server.domain.states import BEFORE_GO, PAST_GO, AttemptState, RolloutState
 from fleetroll_server.engine import late
 from fleetroll_server.engine.advance import go_on
@@ -20,6 +21,8 @@ from fleetroll_server.store.tx import EventFact
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from sqlalchemy import RowMapping
 
     from fleetroll_server.engine.actor import Actor
     from fleetroll_server.services import Services
@@ -45,9 +48,13 @@ async def press(tx: Tx, services: Services, fleet_id: str, actor: Actor, reason:
     return scope
 
 
-async def lift(tx: Tx, services: Services, fleet_id: str, actor: Actor, reason: str) -> str:
-    """End a suspension; return the scope. Nothing starts by it."""
-    return await _switch(tx, services, fleet_id, actor, reason, active=False)
+async def lift(tx: Tx, services: Services, fleet_id: str, actor: Actor, reason: str, epoch: int = 0) -> str:
+    """End a suspension; return the scope. Nothing starts by it.
+
+    Raises:
+        RequestError: STALE_DECISION: it is not at this epoch any more; 0 stands for any (caller's fault).
+    """
+    return await _switch(tx, services, fleet_id, actor, reason, active=False, seen=epoch)
 
 
 def _hold(tx: Tx, book: Book, actor: Actor, reason: str) -> None:
@@ -79,12 +86,21 @@ def _running(fleet_id: str, now: datetime) -> sa.Select[tuple[str, str]]:
     return query.where(ROLLOUT.c.fleet_id == fleet_id) if fleet_id else every_fleet(query, "the switch of all fleets")
 
 
-async def _switch(tx: Tx, services: Services, fleet_id: str, actor: Actor, reason: str, *, active: bool) -> str:
-    """Write the row and tell every agent of the scope after the commit."""
+async def _switch(
+    tx: Tx, services: Services, fleet_id: str, actor: Actor, reason: str, *, active: bool, seen: int = 0
+) -> str:
+    """Write the row and tell every agent of the scope after the commit.
+
+    Raises:
+        RequestError: STALE_DECISION: the row is at another epoch than was ``seen``; 0 for any (caller's fault).
+    """
     scope = fleet_scope(fleet_id) if fleet_id else GLOBAL_SCOPE
     which = (SUSPENSION.c.scope == scope, SUSPENSION.c.fleet_id == fleet_id)
     known = (await tx.execute(sa.select(SUSPENSION).where(*which).with_for_update())).mappings().one_or_none()
-    epoch = (known["epoch"] if known is not None else 0) + 1
+    stands = known["epoch"] if known is not None else 0
+    if seen not in {0, stands}:
+        raise _stale(seen, known)
+    epoch = stands + 1
     values: dict[str, Any] = {
         "epoch": epoch,
         "active": active,
@@ -107,6 +123,17 @@ async def _switch(tx: Tx, services: Services, fleet_id: str, actor: Actor, reaso
         lambda: services.sessions.broadcast(frame, lambda session: not fleet_id or session.key.fleet_id == fleet_id)
     )
     return scope
+
+
+def _stale(seen: int, known: RowMapping | None) -> RequestError:
+    """Return the refusal of a decision on a switch that is no longer as it was seen."""
+    current, what = 0, "it was never pressed"
+    if known is not None:
+        done = "pressed" if known["active"] else "lifted"
+        current, what = known["epoch"], f"{done} by {known['actor_id']} at {known['decided_at']:%H:%M:%SZ}"
+    message = f"epoch: {seen} is not the newest, {current}: {what}"
+    remedy = "read the kill switch again and decide anew"
+    return RequestError(message, code=Code.STALE_DECISION, remedy=remedy, current=str(current))
 
 
 async def _in_use(tx: Tx, scope: str, fleet_id: str) -> int:

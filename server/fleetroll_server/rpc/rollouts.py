@@ -156,11 +156,11 @@ class RolloutsServicer(rollouts_pb2_grpc.RolloutsServiceServicer):
         return pb.PressKillSwitchResponse(kill_switch=await self._switch(scope))
 
     async def LiftKillSwitch(self, request: pb.LiftKillSwitchRequest, context: Context) -> pb.LiftKillSwitchResponse:  # noqa: ARG002
-        """End a suspension; starts nothing."""
+        """End a suspension, if it is still the one that the caller saw; starts nothing."""
         reason, actor = requests.reason(request.reason), _actor()
         await self._check_scope(request.fleet_id)
         scope = await self._services.store.writer.command(
-            lambda tx: kill.lift(tx, self._services, request.fleet_id, actor, reason)
+            lambda tx: kill.lift(tx, self._services, request.fleet_id, actor, reason, request.epoch)
         )
         return pb.LiftKillSwitchResponse(kill_switch=await self._switch(scope))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import grpc
 import pytest
 import sqlalchemy as sa
 
@@ -26,6 +27,23 @@ async def test_every_stream_hears_of_a_press_and_of_the_lift(world: World, fleet
     for agent in agents:
         frame = await agent.expect("suspension")
         assert (frame.active, frame.epoch) == (False, pressed.epoch + 1)
+
+
+async def test_a_lift_is_refused_when_somebody_pressed_again_since(world: World) -> None:
+    await world.online("host-1")
+    seen = await world.press()
+    again = await world.press()
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await world.lift(epoch=seen.epoch)
+    assert refused.value.code() is grpc.StatusCode.ABORTED
+    assert f"epoch: {seen.epoch} is not the newest, {again.epoch}: pressed by " in str(refused.value.details())
+    assert await world.pressed() == {f"fleet/{FLEET}"}
+    await world.lift(epoch=again.epoch)
+    assert await world.pressed() == set()
+    with pytest.raises(grpc.aio.AioRpcError, match="lifted by "):
+        await world.lift(epoch=again.epoch)
+    with pytest.raises(grpc.aio.AioRpcError, match="it was never pressed"):
+        await world.lift("", epoch=3)
 
 
 async def test_every_welcome_under_a_kill_carries_it_and_none_after_the_lift(world: World) -> None:

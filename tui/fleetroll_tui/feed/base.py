@@ -77,8 +77,8 @@ class Server(Protocol):
         """Press the kill switch of a fleet; "" for all fleets."""
         ...
 
-    async def lift(self, fleet_id: str, reason: str) -> None:
-        """Lift the kill switch of a fleet; "" for the one of all fleets. Starts nothing."""
+    async def lift(self, fleet_id: str, epoch: int, reason: str) -> None:
+        """Lift the kill switch of a fleet, as it was seen at an epoch; "" for the one of all fleets. Starts nothing."""
         ...
 
     async def close(self) -> None:

@@ -142,9 +142,9 @@ class LiveServer:
         with _decided():
             await self._client.rollouts.PressKillSwitch(request, timeout=CALL_SECONDS)
 
-    async def lift(self, fleet_id: str, reason: str) -> None:
+    async def lift(self, fleet_id: str, epoch: int, reason: str) -> None:
         """Lift the kill switch."""
-        request = rollouts_pb2.LiftKillSwitchRequest(fleet_id=fleet_id, reason=reason)
+        request = rollouts_pb2.LiftKillSwitchRequest(fleet_id=fleet_id, reason=reason, epoch=epoch)
         with _decided():
             await self._client.rollouts.LiftKillSwitch(request, timeout=CALL_SECONDS)
 

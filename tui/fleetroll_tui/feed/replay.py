@@ -87,7 +87,7 @@ class Replay:
         """Refuse."""
         raise _refusal()
 
-    async def lift(self, fleet_id: str, reason: str) -> None:  # noqa: ARG002 (the protocol's)
+    async def lift(self, fleet_id: str, epoch: int, reason: str) -> None:  # noqa: ARG002 (the protocol's)
         """Refuse."""
         raise _refusal()
 

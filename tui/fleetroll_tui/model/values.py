@@ -220,12 +220,13 @@ class Happening:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """One scope's kill switch."""
+    """One scope's kill switch; ``epoch`` counts its presses and lifts."""
 
     scope: str
     active: bool
     decision: Decision = Decision()
     in_use: int = 0
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 HALT = Binding("H", "halt", "Halt", show=False)
 
 
+MOST_TYPED = 130
+"""Characters of a name that are to be typed: of a longer one its beginning, since nobody can type its "…"."""
 MOST_REASON = 500
 """Characters of a reason, as the contract has it."""
 
@@ -156,9 +158,9 @@ class TypeName(Dialog):
     def __init__(
         self, title: str, lines: Sequence[Sequence[Span]], name_to_type: str, drawn: Rollout | None = None
     ) -> None:
-        """Ask for this name; ``drawn`` is the rollout as it was when the question was asked."""
+        """Ask for this name, or its beginning; ``drawn`` is the rollout as it was when the question was asked."""
         super().__init__(title, lines, drawn)
-        self.name_to_type = name_to_type
+        self.name_to_type = clean(name_to_type, 1000)[:MOST_TYPED].strip()
 
     def compose_answers(self) -> ComposeResult:
         """Make the line for a reason, and the input."""
@@ -169,8 +171,11 @@ class TypeName(Dialog):
     def on_mount(self) -> None:
         """Say what to type."""
         super().on_mount()
-        name = clean(self.name_to_type, 130)
-        ask: list[Span] = [("Type ", "text"), (name, "text!"), (" and enter to go on; esc leaves it.", "text")]
+        ask: list[Span] = [
+            ("Type ", "text"),
+            (self.name_to_type, "text!"),
+            (" and enter to go on; esc leaves it.", "text"),
+        ]
         self.query_one("#dialog-ask", Lines).show_lines([[], ask])
         self.query_one("#typed", Input).focus()
 
@@ -179,10 +184,10 @@ class TypeName(Dialog):
         event.stop()
         if event.input.id != "typed":
             self.query_one("#typed", Input).focus()
-        elif event.value == clean(self.name_to_type, 130):
+        elif event.value == self.name_to_type:
             self.dismiss(self.reason())
         else:
-            said: list[Any] = [[], [("That is not the name. Type ", "bad"), (clean(self.name_to_type, 130), "text!")]]
+            said: list[Any] = [[], [("That is not the name. Type ", "bad"), (self.name_to_type, "text!")]]
             self.query_one("#dialog-ask", Lines).show_lines(said)
 
 
