@@ -12,7 +12,7 @@ from fleetroll_common.values.errors import RequestError
 from fleetroll_tui import convert
 from fleetroll_tui.feed.base import NoAnswerError
 from fleetroll_tui.model.updates import Changed, Lost, Stand
-from fleetroll_tui.model.values import Decision, Switch
+from fleetroll_tui.model.values import Decision, Late, Limits, Switch, Wave
 from tests.tui import scenes
 from tests.tui.driving import WIDE, Ticks, console, driven, host, played, press, seen, server_of, settle
 
@@ -67,6 +67,29 @@ async def test_continue_stands_on_no_and_shows_why_and_how_many_start() -> None:
         assert server_of(app).asked == []
         await press(pilot, "c", "y")
         assert server_of(app).asked == [("resume", scenes.HALTED, 4)]
+
+
+async def test_late_hosts_that_go_on_start_one_by_one_in_whatever_wave_they_are() -> None:
+    """The limits of waves say nothing of them."""
+    app = console(played())
+    waves = (Wave(1, "passed", 40, {"succeeded": 28, "pending": 12}, attempted=28),)
+    stopped = Decision("anna", "looks odd", "PAUSED", NOW)
+    completed = halted(
+        state="completed", waves=waves, late=Late(12, 3, 0, 0, stopped), limits=Limits(max_concurrent=50)
+    )
+    async with driven(app) as pilot:
+        server_of(app).say(Changed(NOW, Stand(rollouts=(completed,))))
+        await press(pilot, "2", "j", "enter", "c")
+        text = seen(app)
+        assert "late hosts stopped: PAUSED: looks odd" in text
+        assert "1 late host starts now, they go one by one: 12 left, 3 away or held." in text
+        assert "50 at once" not in text
+        await press(pilot, "n")
+        busy = replace(completed, late=Late(12, 3, 1, 0, stopped), revision=9)
+        server_of(app).say(Changed(NOW, Stand(rollouts=(busy,))))
+        await settle(pilot)
+        await press(pilot, "c")
+        assert "No late host starts now, they go one by one: 12 left, 3 away or held," in seen(app)
 
 
 async def test_a_decision_carries_the_revision_that_it_was_drawn_from() -> None:

@@ -128,7 +128,7 @@ async def _switch(
 def _stale(seen: int, known: RowMapping | None) -> RequestError:
     """Return the refusal of a decision on a switch that is no longer as it was seen."""
     current, what = 0, "it was never pressed"
-    if known is not None:
+    if known is not None and known["epoch"]:
         done = "pressed" if known["active"] else "lifted"
         current, what = known["epoch"], f"{done} by {known['actor_id']} at {known['decided_at']:%H:%M:%SZ}"
     message = f"epoch: {seen} is not the newest, {current}: {what}"

@@ -137,6 +137,14 @@ def starts_on_resume(rollout: Rollout) -> Starts:
     return _starts(rollout, wave)
 
 
+def late_on_resume(rollout: Rollout) -> int:
+    """Return how many late hosts of a completed rollout may start now when they go on: they go one by one."""
+    late = rollout.late
+    if late is None or late.under_way > 0:
+        return 0
+    return min(1, max(0, late.left - late.waiting))
+
+
 def starts_on_advance(rollout: Rollout) -> Starts:
     """Return what starts when the wave that waits is opened."""
     for wave in rollout.waves:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fleetroll_tui.model.progress import gate, shares, starts_on_advance, starts_on_resume
+from fleetroll_tui.model.progress import gate, late_on_resume, shares, starts_on_advance, starts_on_resume
 from fleetroll_tui.screens.panels import why_words
 from fleetroll_tui.text import clean, clock_time, number, of, percent
 
@@ -21,6 +21,8 @@ MOST_OTHERS = 3
 
 def continue_lines(rollout: Rollout) -> list[list[Span]]:
     """Show why it stopped, what is known of the version, and how many hosts start."""
+    if rollout.state == "completed":
+        return [*_evidence(rollout), [], *_late(rollout)]
     return [*_evidence(rollout), [], *_starting(rollout, starts_on_resume(rollout), "goes on with")]
 
 
@@ -80,6 +82,24 @@ def _evidence(rollout: Rollout) -> list[list[Span]]:
             words = f"wave {wave.number}: {found.bad} bad of {found.attempted} tried ({percent(found.rate)})"
             lines.append([(words, "bad" if found.bad else "text"), (f"  {clean(wave.gate, 120)}", "muted")])
     return lines
+
+
+def _late(rollout: Rollout) -> list[list[Span]]:
+    late, now = rollout.late, late_on_resume(rollout)
+    if late is None:
+        return [[("No late host is left.", "text!")]]
+    begins: Span = ("1 late host ", "wait!") if now else ("No late host ", "text!")
+    under_way = f", {number(late.under_way)} under way" if late.under_way else ""
+    why = [("late hosts stopped: ", "wait!"), (why_words(late.stopped), "text")] if late.stopped is not None else []
+    return [
+        *([why] if why else []),
+        [
+            begins,
+            ("starts now", "text!"),
+            (f", they go one by one: {number(late.left)} left, ", "text"),
+            (f"{number(late.waiting)} away or held{under_way}.", "text"),
+        ],
+    ]
 
 
 def _starting(rollout: Rollout, starts: Starts, verb: str) -> list[list[Span]]:
