@@ -83,7 +83,7 @@ async def test_late_hosts_that_go_on_start_one_by_one_in_whatever_wave_they_are(
         text = seen(app)
         assert "late hosts stopped: PAUSED: looks odd" in text
         assert "1 late host starts now, they go one by one: 12 left, 3 away or held." in text
-        assert "50 at once" not in text
+        assert "it goes on with wave" not in text
         await press(pilot, "n")
         busy = replace(completed, late=Late(12, 3, 1, 0, stopped), revision=9)
         server_of(app).say(Changed(NOW, Stand(rollouts=(busy,))))
