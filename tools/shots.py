@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import cairosvg
 
-from fleetroll_tui.model.updates import Lost
+from fleetroll_tui.model.updates import Changed, Lost, Stand
+from fleetroll_tui.model.values import Decision, Switch
 from tests.tui.driving import MIDDLE, NARROW, WIDE, Ticks, console, driven, press, settle, still
 
 if TYPE_CHECKING:
@@ -86,12 +87,27 @@ async def stale(folder: Path, size: tuple[int, int]) -> None:
         png(app.export_screenshot(), folder / f"stale-{size[0]}x{size[1]}.png")
 
 
+async def lift(folder: Path, size: tuple[int, int]) -> None:
+    """Take a picture of the question whether a kill switch is to be lifted."""
+    app = console()
+    app.server.recording = False
+    async with driven(app, size) as pilot:
+        said = Decision("ben", "disk alarms on every second host", at=app.session.now - 600)
+        switch = Switch("fleet/eu-edge", active=True, decision=said, in_use=4, epoch=7)
+        app.session.take(Changed(app.session.now, Stand(switches=(switch,))))
+        app.session.link.loaded = True
+        await press(pilot, "2", "enter", "L")
+        await still(pilot)
+        png(app.export_screenshot(), folder / f"lift-{size[0]}x{size[1]}.png")
+
+
 async def main(folder: Path) -> None:
     """Take every picture in every size."""
     for size in (WIDE, NARROW):
         for name, keys in SCENES.items():
             await shoot(folder, name, keys, size, console())
         await stale(folder, size)
+        await lift(folder, size)
     for name in ("overview", "rollout"):
         await shoot(folder, f"{name}-light", SCENES[name], WIDE, console(theme_name="light"))
         await shoot(folder, f"{name}-ascii", SCENES[name], NARROW, console(ascii_only=True))
