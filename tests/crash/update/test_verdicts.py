@@ -12,7 +12,7 @@ from fleetroll.v1 import types_pb2
 from tests.crash.update import lives
 from tests.crash.update.hunting import HuntingGround
 from tests.crash.update.verdicts import check_attempts, check_come_up, check_end
-from tests.crash.update.world import FIRST, NEW, NEW_AGENT, OLD, OLD_AGENT, UpdatingHost
+from tests.crash.update.world import FIRST, NEW, NEW_AGENT, OLD, OLD_AGENT, UpdatingHost, greeting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -135,6 +135,15 @@ async def test_a_point_that_never_comes_is_counted_as_left(kit: Kit, room: Path)
         kit, room / "left", [[OLD_AGENT, "none", "spawn:nothing", 1, "kill-before", "self"]], 1
     ).run()
     assert (bag.kills, bag.faults, len(bag.left)) == ([], [], 1)
+
+
+def test_the_hello_of_an_agent_that_outlives_its_launcher_is_not_the_hello_of_what_comes_up() -> None:
+    identify = {"pid": 7, "point": "send:ConnectRequest.identify", "do": "kill-after"}
+    lines = [{"pid": 7, "point": "create:x", "do": ""}, identify]
+    lines.append({"pid": 7, "point": "send:ConnectRequest.hello", "do": ""})
+    assert greeting(lines) == set()
+    lines += [{"pid": 8, "point": "create:x", "do": ""}, {"pid": 8, "point": "send:ConnectRequest.hello", "do": ""}]
+    assert greeting(lines) == {8}
 
 
 def refused(judge: Callable[[], object]) -> None:

@@ -32,7 +32,7 @@ from tests.faults import run_launcher
 from tests.faults.plans import Plan, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from fleetroll_agent.launcher.values import Record
     from fleetroll_server.certificates import Pair
@@ -184,11 +184,8 @@ class UpdatingHost:
         return [(line["pid"], line["role"]) for line in self.lines() if line["role"] in (OLD_AGENT, NEW_AGENT)]
 
     def greeted_since_kill(self) -> bool:
-        """Tell whether an agent that lives has sent a hello after the last kill of the trace."""
-        lines = self.lines()
-        since = max(number for number, line in enumerate(lines) if line["do"])
-        greeting = {line["pid"] for line in lines[since + 1 :] if line["point"] == "send:ConnectRequest.hello"}
-        return bool(greeting & set(self.living()))
+        """Tell whether an agent that began after the last kill of the trace has sent a hello, and lives."""
+        return bool(greeting(self.lines()) & set(self.living()))
 
     def said(self, kill: Kill) -> set[str]:
         """Return the messages that the agent at the point, or among the victims, had sent to the launcher by then."""
@@ -223,6 +220,16 @@ class UpdatingHost:
             with contextlib.suppress(FileNotFoundError):
                 parts.append(f"--- {name}\n{(self.folder / name).read_text()[-4000:]}")
         return "\n".join(parts)
+
+
+def greeting(lines: Sequence[Mapping[str, Any]]) -> set[int]:
+    """Return who began after the last kill of a trace and has sent a hello.
+
+    An agent whose launcher was killed goes on for a moment: what it sends then says nothing of what comes up.
+    """
+    since = max(number for number, line in enumerate(lines) if line["do"])
+    before = {line["pid"] for line in lines[: since + 1]}
+    return {line["pid"] for line in lines[since + 1 :] if line["point"] == "send:ConnectRequest.hello"} - before
 
 
 def _lives(pid: int) -> bool:
