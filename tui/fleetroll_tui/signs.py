@@ -44,6 +44,7 @@ ATTEMPTS = _table(
     ("skipped", "–", "-", "skipped", "muted"),
     ("expired", "–", "-", "expired", "muted"),
     ("lost", "?", "?", "lost", "bad"),
+    ("excused", "↻", "~", "excused", "muted"),
     ("revoked", "⊘", "#", "revoked", "muted"),
     ("quarantined", "!", "!", "quarantined", "bad"),
 )
@@ -99,6 +100,7 @@ SIGNS: Mapping[str, str] = MappingProxyType(
         "✔": "+",
         "✖": "x",
         "↩": "<",
+        "↻": "~",
         "◐": "%",
         "◷": "@",
         "⊘": "#",
