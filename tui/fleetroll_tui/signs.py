@@ -105,6 +105,7 @@ SIGNS: Mapping[str, str] = MappingProxyType(
         "◷": "@",
         "⊘": "#",
         "─": "-",
+        "╌": "?",
         "│": "|",
         "≤": "<=",
         "┃": "|",
@@ -120,6 +121,8 @@ BAR = (
     ("pending", "░", "muted"),
 )
 SPARKS = " ▁▂▃▄▅▆▇█"
+UNKNOWN = "╌"
+"""In a row of numbers: one that nobody knows."""
 
 
 def sign_of(table: Mapping[str, Sign], state: str) -> Sign:
