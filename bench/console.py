@@ -2,9 +2,9 @@
 
 Run by ``make bench-console``. A fleet and its changes are made as messages of the contract, ten seconds of them, told
 again and again in their time: each is read, converted and taken in as from a server. Each change is a host in another
-state and the event that says so. The list of hosts is looked at, whose rows change; a key that moves the cursor is
-pressed five times a second, and timed until a frame that has the row under the cursor's new place is handed to the
-terminal. Frames are rendered to the last byte; only the terminal itself is missing.
+state and the event that says so, of its fleet's rollout and of now. The list of hosts is looked at, whose rows change;
+a key that moves the cursor is pressed five times a second, and timed until a frame that has the row under the cursor's
+new place is handed to the terminal. Frames are rendered to the last byte; only the terminal itself is missing.
 
 Beside it, in a process of its own, stands the same model and the same feed before the framework's ``DataTable``, as one
 would write it: fixed widths, the cells that changed, at the same pace of repaints.
@@ -25,20 +25,15 @@ import random
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from bench.feed import Feed
 from textual import events
 from textual.app import App
 from textual.drivers.headless_driver import HeadlessDriver
 from textual.widgets import DataTable
 
-from fleetroll.v1 import agents_pb2, events_pb2, types_pb2
-from fleetroll_client import Changed, Snapshot
 from fleetroll_tui.app import ConsoleApp
-from fleetroll_tui.feed.base import any_turn
-from fleetroll_tui.feed.live import things
-from fleetroll_tui.model.updates import Older
 from fleetroll_tui.paint import Paint
 from fleetroll_tui.places import Place
 from fleetroll_tui.screens.columns import host_columns
@@ -48,115 +43,21 @@ from fleetroll_tui.sweeping import by_hand
 from fleetroll_tui.theme import PALETTES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
     from textual.app import ComposeResult
     from textual.pilot import Pilot
 
-    from fleetroll_tui.feed.base import Turn
-    from fleetroll_tui.model.updates import Update
-    from fleetroll_tui.model.values import Attempt, Host
+    from fleetroll_tui.model.values import Host
 
 SIZE = (160, 45)
-EVERY_SECONDS = 0.05
-"""Between two batches of changes: a server sends what gathered."""
-CYCLE_SECONDS = 10
-"""Of changes that are made beforehand, and told again and again."""
 WARM_SECONDS = 5.0
 KEY_SECONDS = 0.2
 PATIENCE_SECONDS = 30.0
 """After this long without its paint a key counts as lost."""
 GOAL_P99_MS, GOAL_CPU = 30.0, 0.5
-STATES = ("OFFERED", "DOWNLOADING", "STAGED", "APPLYING", "TRIAL", "SUCCEEDED", "ROLLED_BACK")
 KEYS = ("down", "down", "down", "up", "pagedown", "down", "pageup", "down")
 REPAINT_SECONDS = 0.2
-
-
-class Feed:
-    """A server whose fleet changes without end."""
-
-    recording = False
-    fault = ""
-
-    def __init__(self, hosts: int, rate: int) -> None:
-        """Make the fleet, and a cycle of changes."""
-        draw = random.Random(1)
-        self.taken = 0
-        self.turn: Turn = any_turn
-        self._now = time.time()
-        batches = int(CYCLE_SECONDS / EVERY_SECONDS)
-        self._each = max(1, int(rate * EVERY_SECONDS))
-        self._stand = events_pb2.WatchEventsResponse(
-            snapshot=events_pb2.Snapshot(last=True, agents=[self._host(number, 0) for number in range(hosts)])
-        ).SerializeToString()
-        self._batches = [self._batch(draw, hosts, number) for number in range(batches)]
-
-    def _host(self, number: int, turn: int) -> agents_pb2.Agent:
-        state = STATES[turn % len(STATES)]
-        value = types_pb2.AttemptState.Value(f"ATTEMPT_STATE_{state}")
-        made = agents_pb2.Agent(
-            id=f"ag-{number:06}",
-            fleet_id=f"fleet-{number % 5}",
-            name=f"edge-{number:06}.ams",
-            platform=types_pb2.Platform(os="linux", arch="x86_64", abi="cp311"),
-            labels={"site": "ams", "tier": "edge"},
-            online=(number + turn) % 40 != 0,
-        )
-        made.last_seen_at.FromSeconds(int(self._now))
-        product = made.products.add(
-            product="web", current_version="1.4.2" if turn % 2 else "1.5.0", target_version="1.5.0", update_state=value
-        )
-        product.last_attempt.id, product.last_attempt.state = f"{made.id}/web/{turn}", value
-        if state == "ROLLED_BACK":
-            product.last_attempt.message = f"GET :8080/healthz: no answer in {turn % 60} s"
-        return made
-
-    def _batch(self, draw: random.Random, hosts: int, turn: int) -> bytes:
-        picked = [draw.randrange(hosts) for _ in range(self._each)]
-        agents = [self._host(number, turn + place) for place, number in enumerate(picked)]
-        told: list[events_pb2.Event] = []
-        for agent in agents:
-            attempt = agent.products[0].last_attempt
-            event = events_pb2.Event(
-                id=f"e{turn}-{len(told)}", kind="attempt.state", agent_id=agent.id, fleet_id=agent.fleet_id,
-                attempt_state=attempt.state, message=attempt.message,
-            )  # fmt: skip
-            event.occurred_at.FromSeconds(int(self._now))
-            told.append(event)
-        changes = events_pb2.Changes(agents=agents, events=told)
-        return events_pb2.WatchEventsResponse(changes=changes).SerializeToString()
-
-    async def watch(self, rollout_id: str = "") -> AsyncIterator[Update]:
-        """Tell the fleet, then a batch every so often; one that was late is told at once."""
-        if rollout_id:
-            await asyncio.Event().wait()
-        yield await self._read(self._stand)
-        began, number = time.monotonic(), 0
-        while True:
-            due = began + number * EVERY_SECONDS
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-            yield await self._read(self._batches[number % len(self._batches)])
-            self.taken += self._each
-            number += 1
-
-    async def _read(self, said: bytes) -> Update:
-        """Take a message in as the live feed does, in pieces."""
-        message, now = events_pb2.WatchEventsResponse.FromString(said), datetime.now(UTC)
-        if message.HasField("snapshot"):
-            return await things(Snapshot(b"", now, (), (), tuple(message.snapshot.agents), ()), self.turn)
-        changes = message.changes
-        return await things(Changed(b"", now, tuple(changes.events), agents=tuple(changes.agents)), self.turn)
-
-    async def older(self, *, rollout_id: str = "", host_id: str = "") -> Older:  # noqa: ARG002 (the protocol's)
-        """Know of nothing before."""
-        return Older(())
-
-    async def attempts(self, host_id: str) -> tuple[Attempt, ...]:  # noqa: ARG002 (the protocol's)
-        """Know of none."""
-        return ()
-
-    async def close(self) -> None:
-        """Have nothing to let go of."""
 
 
 class Meter(HeadlessDriver):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from datetime import UTC
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +11,7 @@ from fleetroll.v1 import events_pb2, types_pb2
 from fleetroll_cli.agents import id_of
 from fleetroll_cli.context import CALL_SECONDS, JsonOption, connected
 from fleetroll_cli.links import LinkNotes
-from fleetroll_cli.names import attempt_state, code_name, local_time
+from fleetroll_cli.names import attempt_state, calendar, code_name, local_time
 from fleetroll_cli.output import json_line, note, plain, print_json, say
 from fleetroll_cli.parse import between, said
 from fleetroll_client import (
@@ -147,7 +146,8 @@ class _Printed:
 
     def _is_old(self, event: events_pb2.Event) -> bool:
         """Tell whether an event is of the time that both logs have."""
-        return self._since is not None and event.occurred_at.ToDatetime(UTC) < self._since
+        at = calendar(event.occurred_at)
+        return self._since is not None and at is not None and at < self._since
 
 
 class _Following:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from fleetroll.v1 import options_pb2, reasons_pb2, rollouts_pb2, types_pb2
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from google.protobuf.message import Message
+    from google.protobuf.timestamp_pb2 import Timestamp
 
 
 def attempt_state(value: types_pb2.AttemptState.ValueType) -> str:
@@ -38,10 +42,17 @@ def code_name(value: reasons_pb2.ReasonCode.ValueType) -> str:
 
 
 def local_time(message: Message, field: str) -> str:
-    """Return an instant of ``message`` in UTC to the second; "-" where it is absent."""
-    if not message.HasField(field):
-        return "-"
-    return f"{getattr(message, field).ToDatetime():%Y-%m-%d %H:%M:%SZ}"
+    """Return an instant of ``message`` in UTC to the second; "-" where it is absent, or none that a calendar holds."""
+    found = calendar(getattr(message, field)) if message.HasField(field) else None
+    return f"{found:%Y-%m-%d %H:%M:%SZ}" if found is not None else "-"
+
+
+def calendar(instant: Timestamp) -> datetime | None:
+    """Return an instant in UTC; None for one outside of the years 1 to 9999, or whose parts are no time."""
+    try:
+        return instant.ToDatetime(UTC)
+    except ValueError:  # whoever sent it says so, and the rest of what it said is read all the same
+        return None
 
 
 def _name(enum: Any, value: int, prefix: str) -> str:  # noqa: ANN401 (the wrapper that generated code has)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.json_format import MessageToDict, SerializeToJsonError
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from rich.cells import cell_len
 
 from fleetroll_common.values.plain import MAX_CELL_CHARS, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    from google.protobuf.message import Message
 
 __all__ = ["MAX_CELL_CHARS", "json_line", "note", "plain", "print_json", "print_table", "say"]
 
@@ -24,15 +25,37 @@ LONGEST_NUMBER = 10
 
 def print_json(message: Message) -> None:
     """Print one message as one JSON document, fields named as in the contract."""
-    fields = MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
     # The one control character that JSON lets through.
-    sys.stdout.write(json.dumps(fields, indent=2, sort_keys=True).replace("\x7f", "\\u007f") + "\n")
+    sys.stdout.write(json.dumps(_fields(message), indent=2, sort_keys=True).replace("\x7f", "\\u007f") + "\n")
 
 
 def json_line(message: Message) -> str:
     """Return one message as one JSON document on one line."""
-    fields = MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
-    return json.dumps(fields, sort_keys=True)
+    return json.dumps(_fields(message), sort_keys=True)
+
+
+def _fields(message: Message) -> dict[str, Any]:
+    """Return what JSON says of a message; a time that it has no form for is left out, as if it were not set."""
+    try:
+        return MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+    except SerializeToJsonError:
+        found = type(message)()
+        found.CopyFrom(message)
+        _clear_times(found)
+        return MessageToDict(found, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+
+
+def _clear_times(message: Message) -> None:
+    """Clear the instants and durations that JSON has no form for."""
+    for field, value in message.ListFields():
+        if isinstance(value, Timestamp | Duration):
+            try:
+                value.ToJsonString()
+            except ValueError:
+                message.ClearField(field.name)
+        elif field.message_type is not None and not field.message_type.GetOptions().map_entry:
+            for each in [value] if isinstance(value, Message) else value:
+                _clear_times(each)
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

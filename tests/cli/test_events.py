@@ -325,3 +325,25 @@ def test_more_than_is_looked_for_is_said(
 
     ended = run(commands, play, "--follow", "--last", "1", "--json")
     assert "more happened than the 2 events that follow" in ended.err
+
+
+def test_following_goes_on_after_an_instant_that_no_calendar_holds(server: Answering, commands: Commands) -> None:
+    """Also where a log that was replaced is read back to what was printed."""
+    odd = at(2, "2030-01-02T03:00:01Z", "odd")
+    odd.occurred_at.seconds = 2**62
+    told = batch(b"d", event(1))
+    told.sent_at.FromJsonString("2030-01-02T03:04:06Z")
+
+    def play() -> None:
+        _, call = server.stream("EventsService", "WatchEvents")
+        call.send_response(SNAPSHOT)
+        server.answer("EventsService", "ListEvents", listed())
+        call.send_response(told)
+        commands.wait_for("e1")
+        call.send_response(resync(log_replaced=True))
+        call.send_response(SNAPSHOT)
+        server.answer("EventsService", "ListEvents", pb.ListEventsResponse(events=[odd]))
+        commands.wait_for("e2")
+        call.terminate((), *REVOKED)
+
+    assert printed(run(commands, play, "--follow", "--json")) == ["e1", "e2"]

@@ -5,6 +5,7 @@ Not collected by itself: ``make e2e`` names it, and needs tmux.
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import time
@@ -39,7 +40,11 @@ class Tmux:
 
     def __call__(self, *words: str) -> str:
         """Give tmux a command; return what it prints."""
-        return subprocess.run((*self._command, *words), check=True, capture_output=True, text=True, timeout=20).stdout
+        environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+        done = subprocess.run(
+            (*self._command, *words), check=True, capture_output=True, text=True, timeout=20, env=environment
+        )
+        return done.stdout
 
     def type(self, text: str) -> None:
         """Type letters."""

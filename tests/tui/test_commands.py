@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from fleetroll_tui import commands
 from fleetroll_tui.app import SCREENS
+from fleetroll_tui.feed import live
 from fleetroll_tui.places import MAX_HISTORY, START, History, Place
 from fleetroll_tui.screens.base import ConsoleScreen
 from fleetroll_tui.screens.help import help_lines
@@ -16,8 +19,18 @@ from tools.house import contract
 if TYPE_CHECKING:
     from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-HOSTS_SERVICES = {"AgentStreamService"}
-"""What agents speak; no person asks for it."""
+PERSONS = {"ROLE_VIEWER", "ROLE_OPERATOR", "ROLE_ADMIN"}
+AT_FIRST = {
+    *("AgentsService.DismissAgent", "AgentsService.ListAgents", "AgentsService.ReadmitAgent"),
+    *("AgentsService.RevokeAgent", "ReleasesService.GetRelease", "ReleasesService.ListReleases"),
+    *("ReleasesService.PublishRelease", "RolloutsService.GetKillSwitch", "RolloutsService.GetRollout"),
+    *("RolloutsService.ListRolloutHosts", "RolloutsService.ListRollouts", "RolloutsService.StartRollout"),
+    *("ServerInfoService.GetServerInfo", "TokensService.CreateApiToken", "TokensService.CreateJoinToken"),
+    *("TokensService.ListApiTokens", "TokensService.ListJoinTokens", "TokensService.RevokeApiToken"),
+    "TokensService.RevokeJoinToken",
+}
+"""What the console did not call when this was first counted."""
+LIVE = Path(live.__file__)
 
 
 @pytest.fixture(scope="module")
@@ -25,25 +38,51 @@ def image() -> FileDescriptorSet:
     return contract.image()
 
 
-def rpcs(image: FileDescriptorSet) -> set[str]:
-    return {
-        ".".join(rpc.path.removeprefix("/").rpartition("/")[::2]).removeprefix("fleetroll.v1.")
-        for rpc in contract.rpcs(image)
-    }
+def roles(image: FileDescriptorSet) -> dict[str, str]:
+    """The role that each RPC asks for, by "RolloutsService.PauseRollout"."""
+    found = ((rpc.path.removeprefix("/fleetroll.v1.").replace("/", "."), rpc.role) for rpc in contract.rpcs(image))
+    return dict(found)
 
 
-def test_commands_name_rpcs_that_exist(image: FileDescriptorSet) -> None:
+def for_persons(image: FileDescriptorSet) -> set[str]:
+    """What the contract has for people: what asks for a person's role, and what is public where no host calls."""
+    asked = roles(image)
+    of_hosts = {rpc.partition(".")[0] for rpc, role in asked.items() if role == "ROLE_AGENT"}
+    public = {rpc for rpc, role in asked.items() if role == "ROLE_PUBLIC" and rpc.partition(".")[0] not in of_hosts}
+    return {rpc for rpc, role in asked.items() if role in PERSONS} | public
+
+
+def called() -> tuple[set[str], int]:
+    """What the feed calls on a server, by its source; and how often it uses its client for anything else."""
+    tree = ast.parse(LIVE.read_text("utf-8"))
+    uses = [node for node in ast.walk(tree) if ast.unparse(node) == "self._client" and isinstance(node, ast.expr)]
+    found = []
+    for node in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        words = ast.unparse(node.func).split(".")
+        if words[:2] == ["self", "_client"] and len(words) == 4:
+            found.append(f"{words[2].title()}Service.{words[3]}")
+        elif words == ["follow"]:
+            found.append("EventsService.WatchEvents")
+    return set(found), len(uses) - len(found)
+
+
+def test_commands_name_exactly_the_rpcs_that_the_console_calls(image: FileDescriptorSet) -> None:
+    calls, other_uses = called()
+    assert {rpc for command in commands.COMMANDS for rpc in command.rpcs} == calls
+    assert calls <= set(roles(image))
+    assert other_uses == 2, "it is made, and it is closed"
+
+
+def test_every_rpc_for_people_has_a_key_or_stands_in_the_list_that_may_only_shrink(image: FileDescriptorSet) -> None:
     named = {rpc for command in commands.COMMANDS for rpc in command.rpcs}
-    assert named <= rpcs(image)
-    assert named
+    assert sorted(commands.WITHOUT_SCREEN) == sorted(for_persons(image) - named)
+    assert set(commands.WITHOUT_SCREEN) <= AT_FIRST
 
 
-def test_every_service_has_a_screen_or_stands_in_the_list_that_may_only_shrink(image: FileDescriptorSet) -> None:
-    services = {rpc.partition(".")[0] for rpc in rpcs(image)} - HOSTS_SERVICES
-    shown = {rpc.partition(".")[0] for command in commands.COMMANDS for rpc in command.rpcs}
-    assert sorted(services - shown) == sorted(commands.WITHOUT_SCREEN)
-    first = {"EnrolmentService", "ReleasesService", "RepositoryService", "ServerInfoService", "TokensService"}
-    assert set(commands.WITHOUT_SCREEN) <= first
+def test_what_only_hosts_call_is_not_for_people(image: FileDescriptorSet) -> None:
+    theirs = set(roles(image)) - for_persons(image)
+    assert {"AgentStreamService.Connect", "EnrolmentService.Enroll", "RepositoryService.FetchTarget"} <= theirs
+    assert not {role for rpc, role in roles(image).items() if rpc in theirs} & PERSONS
 
 
 def test_no_key_means_two_things_in_one_place() -> None:

@@ -20,7 +20,7 @@ SCOPES: tuple[Scope, ...] = (WHOLE, ("ro-0", ""), ("ro-1", ""), ("", "ag-0"), ("
 def event(number: int) -> Happening:
     return Happening(
         f"e{number}",
-        60.0 * number,
+        60.0 * number + 60.0,
         "attempt.state",
         rollout_id=f"ro-{number % 2}",
         host_id=f"ag-{number % 3}",
@@ -48,6 +48,7 @@ def test_each_event_is_counted_once_and_shown_once_at_its_place(
     history = History(RING, LOG)
     told: set[str] = set()
     past = [event(number) for number in range(before)]
+    history.stands(60.0 * before + 1)
     for name, listed_scope, size in steps:
         coming = [event(number) for number in range(len(past), min(MOST, len(past) + min(size, 6)))]
         if name != "list":
@@ -64,7 +65,7 @@ def test_each_event_is_counted_once_and_shown_once_at_its_place(
             shown = list(history.log(scope))
             assert len({each.id for each in shown}) == len(shown)
             assert all(one.at <= two.at for one, two in pairwise(shown))
-    now = 60.0 * MOST
+    now = 60.0 * MOST + 60.0
     counted = history.rates.bad(now, MOST + 1)
     assert max(counted) <= 1
     assert {number for number, hosts in enumerate(counted) if hosts} >= {int(each[1:]) for each in told}
@@ -74,6 +75,33 @@ def test_each_event_is_counted_once_and_shown_once_at_its_place(
         assert {number for number, hosts in enumerate(mine) if hosts} >= {
             int(each[1:]) for each in told if int(each[1:]) % 2 == rollout
         }
+
+
+@given(st.integers(0, 20), STEPS)
+def test_of_a_minute_that_is_said_to_be_counted_whole_everything_was_counted(
+    before: int, steps: list[tuple[str, Scope, int]]
+) -> None:
+    history = History(RING, LOG)
+    past = [event(number) for number in range(before)]
+    history.stands(60.0 * before + 1)
+    for name, listed_scope, size in steps:
+        coming = [event(number) for number in range(len(past), min(MOST, len(past) + min(size, 6)))]
+        past += coming if name != "list" else []
+        if name == "miss":
+            history.resync("too slow", log_replaced=False)
+            history.stands(60.0 * len(past) + 1)
+        if name in {"list", "list early"}:
+            history.take_list(listed_scope, listed(past, listed_scope, size), history.resyncs)
+        if name in {"tell", "list early"}:
+            for each in coming:
+                history.take(each)
+    now = 60.0 * len(past) + 59
+    for rollout_id in ("", "ro-0", "ro-1"):
+        rates = history.rates_of(rollout_id) if rollout_id else history.rates
+        truth = [int(rollout_id in {"", each.rollout_id}) for each in past]
+        counted, whole = rates.bad(now, len(past)), rates.whole(now, len(past))
+        for hosts, known, happened in zip(counted, whole, truth, strict=True):
+            assert hosts == happened if known else hosts <= happened
 
 
 def test_a_gap_stands_until_a_list_reaches_over_it() -> None:
@@ -137,6 +165,6 @@ def test_a_list_is_not_counted_again_when_its_log_was_given_up_meanwhile() -> No
         history.take_list(("ro-0", ""), listed(past, ("ro-0", ""), 3), 0)
         for number in range(MAX_LOGS):
             history.log(("", f"ag-{number}"))
-    assert sum(history.rates_of("ro-0").bad(60.0 * MOST, MOST + 1)) == 3
+    assert sum(history.rates_of("ro-0").bad(60.0 * MOST + 60.0, MOST + 1)) == 3
     history.take_list(("ro-0", ""), listed(past, ("ro-0", ""), 5), 0)
-    assert sum(history.rates_of("ro-0").bad(60.0 * MOST, MOST + 1)) == 5
+    assert sum(history.rates_of("ro-0").bad(60.0 * MOST + 60.0, MOST + 1)) == 5

@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleetroll_tui.model.counted import Counted
 from fleetroll_tui.model.events import Rates
 from fleetroll_tui.model.fields import HOST_FIELDS
 from fleetroll_tui.model.fleet import Crew, Fleet
@@ -133,17 +134,23 @@ def test_events_are_counted_once_into_the_rates() -> None:
     assert fleet.rates.done(NOW, 1) == [1]
 
 
+def since(at: float) -> Counted:
+    counted = Counted()
+    counted.back_to(at)
+    return counted
+
+
 def test_the_rate_is_the_mean_since_the_first_host_was_done() -> None:
-    rates = Rates()
+    rates = Rates(since(NOW - 3600))
     for minute, hosts in ((-3, 6), (-1, 3)):
         for number in range(hosts):
             rates.add(Happening(f"{minute}/{number}", NOW + 60 * minute, "attempt.state", state="succeeded"))
     assert rates.done_per_minute(NOW) == 3.0
-    assert Rates().done_per_minute(NOW) == 0.0
+    assert Rates(since(NOW - 3600)).done_per_minute(NOW) == 0.0
 
 
 def test_rates_keep_what_they_show_and_no_more() -> None:
-    rates = Rates()
+    rates = Rates(Counted())
     for minute in range(1_000):
         rates.add(Happening(str(minute), NOW + 60 * minute, "attempt.state", state="succeeded"))
     assert sum(rates.done(NOW + 60 * 999, 60)) == 60

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetroll_tui.model.events import Ring
-from fleetroll_tui.model.fields import HOST_FIELDS
+from fleetroll_tui.model.fields import EVENT_FIELDS, HOST_FIELDS
 from fleetroll_tui.model.listing import FEW, Listing
 from fleetroll_tui.model.lists import ShortList, fill_events
 from fleetroll_tui.model.shelf import Shelf
@@ -163,6 +163,22 @@ def test_events_are_listed_newest_first_by_what_they_are_about() -> None:
     assert fill_events(events, ring, NOW, host_id="ag-1")
     assert [events.id_at(place) for place in range(len(events))] == ["ev-5", "ev-3"]
     assert not fill_events(events, ring, NOW, host_id="ag-1")
+
+
+def test_events_leave_a_log_that_is_filtered_by_time_though_none_comes_in() -> None:
+    ring = Ring()
+    for number in range(3):
+        ring.add(Happening(f"ev-{number}", NOW - 100 * number, "attempt.state"))
+    events: ShortList[Happening] = ShortList(EVENT_FIELDS)
+    events.filter_by("at:<5m")
+    shown = []
+    for later in (0.0, 1.0, 90.0, 150.0, 400.0):
+        fill_events(events, ring, NOW + later)
+        shown.append(len(events))
+    assert shown == [3, 3, 3, 2, 0]
+    events.filter_by("kind:attempt.*")
+    assert fill_events(events, ring, NOW + 400)
+    assert not fill_events(events, ring, NOW + 900), "what is asked about no time is not asked again"
 
 
 def test_what_happened_before_comes_to_its_place_once() -> None:

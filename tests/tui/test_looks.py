@@ -151,6 +151,14 @@ def test_times_are_utc_and_name_the_day_when_it_is_another() -> None:
     assert data_size(999) == "999 B"
 
 
+@pytest.mark.parametrize(
+    "at", [253_402_300_800, -62_135_596_801, 2.0**63, -(2.0**63), 1e30, float("inf"), float("nan")]
+)
+def test_an_instant_that_no_calendar_holds_is_shown_as_none(at: float) -> None:
+    assert clock_time(at) == clock_time(at, 1_790_000_000) == "\N{EN DASH}"
+    assert clock_time(1_790_000_000, at) == "09-21 14:13Z", "another day than the one that nobody knows"
+
+
 def test_columns_that_do_not_fit_go_by_their_rank() -> None:
     columns = [
         Column("a", 10, lambda *_: [], flex=1, most=30),

@@ -12,7 +12,7 @@ from rich.console import Console
 from fleetroll_tui import convert
 from fleetroll_tui.app import defect_words
 from fleetroll_tui.model.updates import Changed, Lost, Older, Page, Stand
-from fleetroll_tui.model.values import Happening, Product
+from fleetroll_tui.model.values import Attempt, Decision, Happening, Member, Product, Rollout, Switch, Token, Wave
 from tests.tui import scenes
 from tests.tui.driving import (
     NARROW,
@@ -101,6 +101,32 @@ async def test_hostile_words_are_shown_harmlessly_everywhere() -> None:
             text = seen(app)
             assert not set(text) & set("\x1b\u202e\u200b\x07")
             assert "\\x1b[2J[bold]x" in text
+
+
+@pytest.mark.parametrize("at", [-(2.0**62), 253_402_300_800.0, 2.0**62])
+async def test_instants_that_no_calendar_holds_end_no_screen(at: float) -> None:
+    when = Decision("ana", "why", "PAUSED", at)
+    attempt = Attempt("at-1", "ro-1", "1.0.0", "1.5.0", "failed", offered_at=at, granted_at=at, ended_at=at)
+    product = Product("web", "1.0.0", "1.5.0", "failed", attempt, at)
+    odd = host(1, last_seen_at=at, enrolled_at=at, online=False, products=(product,))
+    wave = Wave(1, "open", 2, opened_at=at, ended_at=at, baked_seconds=at)
+    rollout = Rollout("ro-1", "eu", "web", "1.5.0", "halted", 1, (wave,), why=when, started=when, ended_at=at)
+    event = Happening("ev-1", at, "attempt.state", rollout_id="ro-1", host_id=odd.id, state="failed")
+    token = Token("ana", "admin", 5, expires_at=at)
+    server = PlayedServer()
+    switch = Switch("global", active=True, decision=when)
+    for now in (NOW, at):
+        server.say(Page(now, Stand((rollout,), (switch,), (odd,), token=token), last=True))
+        server.say(Changed(now, Stand(), (event,)))
+    server.say(Page(at, Stand(members=(Member(odd.id, odd.name, 1, attempt, changed_at=at),)), last=True), "ro-1")
+    app = console(server)
+    async with driven(app) as pilot:
+        for keys in ((), ("2",), ("enter",), ("X",), ("escape", "L"), ("escape", "3"), ("enter",)):
+            await press(pilot, *keys)
+            await settle(pilot)
+        assert "edge-00001" in seen(app)
+        assert "Not done" not in seen(app)
+        assert "defect" not in seen(app)
 
 
 async def test_older_events_come_with_the_first_snapshot() -> None:

@@ -24,7 +24,7 @@ class Command:
         group: where help and docs list it.
         places: the screens that have it; :data:`ANYWHERE` for all.
         footer: whether the footer names it.
-        rpcs: the RPCs behind it.
+        rpcs: the RPCs that are called for it.
     """
 
     name: str
@@ -46,6 +46,7 @@ SPREAD = "Spread"
 """Commands that let more hosts have a version."""
 GROUPS = ("Stop", SPREAD, "Go", "Look", "Lists")
 _SERVICE = "RolloutsService"
+_WATCH = "EventsService.WatchEvents"
 
 COMMANDS: tuple[Command, ...] = (
     Command(
@@ -68,7 +69,7 @@ COMMANDS: tuple[Command, ...] = (
         "is being typed, esc comes first.",
         "Stop",
         footer=True,
-        rpcs=(f"{_SERVICE}.PressKillSwitch", f"{_SERVICE}.GetKillSwitch"),
+        rpcs=(f"{_SERVICE}.PressKillSwitch",),
     ),
     Command(
         "cancel",
@@ -120,20 +121,10 @@ COMMANDS: tuple[Command, ...] = (
         "Overview",
         "The fleet in numbers, and what waits for you.",
         "Go",
-        rpcs=("EventsService.WatchEvents", "EventsService.ListEvents"),
+        rpcs=(_WATCH, "EventsService.ListEvents"),
     ),
-    Command(
-        "rollouts",
-        "2",
-        "2",
-        "Rollouts",
-        "Every rollout.",
-        "Go",
-        rpcs=(f"{_SERVICE}.ListRollouts", f"{_SERVICE}.GetRollout", f"{_SERVICE}.ListRolloutHosts"),
-    ),
-    Command(
-        "hosts", "3", "3", "Hosts", "Every host.", "Go", rpcs=("AgentsService.ListAgents", "AgentsService.GetAgent")
-    ),
+    Command("rollouts", "2", "2", "Rollouts", "Every rollout.", "Go", rpcs=(_WATCH,)),
+    Command("hosts", "3", "3", "Hosts", "Every host.", "Go", rpcs=(_WATCH, "AgentsService.GetAgent")),
     Command("open", "enter", "enter", "Open", "Open what the cursor is on.", "Go", _LISTS, footer=True),
     Command("leave", "escape", "esc", "Back", "Clear the filter, or go back.", "Go", footer=True),
     Command("last", "minus", "-", "Last view", "Go to the view before this one, and back again.", "Go"),
@@ -176,8 +167,16 @@ COMMANDS: tuple[Command, ...] = (
 
 BY_NAME = {command.name: command for command in COMMANDS}
 
-WITHOUT_SCREEN = ("EnrolmentService", "ReleasesService", "RepositoryService", "ServerInfoService", "TokensService")
-"""Services of the contract that no screen shows yet, those of agents apart; this list may only shrink."""
+WITHOUT_SCREEN = (
+    *("AgentsService.DismissAgent", "AgentsService.ListAgents", "AgentsService.ReadmitAgent"),
+    *("AgentsService.RevokeAgent", "ReleasesService.GetRelease", "ReleasesService.ListReleases"),
+    *("ReleasesService.PublishRelease", f"{_SERVICE}.GetKillSwitch", f"{_SERVICE}.GetRollout"),
+    *(f"{_SERVICE}.ListRolloutHosts", f"{_SERVICE}.ListRollouts", f"{_SERVICE}.StartRollout"),
+    *("ServerInfoService.GetServerInfo", "TokensService.CreateApiToken", "TokensService.CreateJoinToken"),
+    *("TokensService.ListApiTokens", "TokensService.ListJoinTokens", "TokensService.RevokeApiToken"),
+    "TokensService.RevokeJoinToken",
+)
+"""RPCs of the contract for people that no key calls yet; this list may only shrink."""
 
 
 def of_place(place: str) -> list[Command]:

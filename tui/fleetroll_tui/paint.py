@@ -9,7 +9,7 @@ from rich.style import Style
 from rich.text import Text
 
 from fleetroll_tui.model.progress import cells, shares
-from fleetroll_tui.signs import BAR, SPARKS, sign_of, to_ascii
+from fleetroll_tui.signs import BAR, SPARKS, UNKNOWN, sign_of, to_ascii
 from fleetroll_tui.text import fit
 
 if TYPE_CHECKING:
@@ -76,17 +76,21 @@ class Paint:
         parts = cells(shares(counts, hosts), width)
         return [(filling * parts[part], role) for part, filling, role in BAR if parts[part]]
 
-    def columns(self, series: Sequence[int], role: str, rows: int) -> list[list[Span]]:
-        """Return numbers as columns, so many lines high; the line at the bottom is there for zeros too."""
+    def columns(self, series: Sequence[int | None], role: str, rows: int) -> list[list[Span]]:
+        """Return numbers as columns, so many lines high; the line at the bottom is there for zeros too.
+
+        What is not known, None, has a sign of its own there.
+        """
         steps = len(SPARKS) - 1
-        top = max(LEAST_TOP, *series)
+        top = max(LEAST_TOP, *(value or 0 for value in series))
         levels = [max(2, value * steps * rows // top) if value else 0 for value in series]
         lines: list[list[Span]] = []
         for row in range(rows - 1, -1, -1):
             line: list[Span] = []
-            for level in levels:
+            for value, level in zip(series, levels, strict=True):
                 mark = SPARKS[max(0, min(steps, level - row * steps))]
-                line.append(("▁", "muted") if mark == " " and row == 0 else (mark, role))
+                flat = ("▁" if value is not None else UNKNOWN, "muted")
+                line.append(flat if mark == " " and row == 0 else (mark, role))
             lines.append(line)
         return lines
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import locale
 import os
 import signal
 import sys
@@ -20,6 +19,7 @@ from fleetroll_tui.app import ConsoleApp
 from fleetroll_tui.feed.journal import Journal
 from fleetroll_tui.feed.live import LiveServer
 from fleetroll_tui.feed.replay import Replay
+from fleetroll_tui.letters import speaks_utf8
 from fleetroll_tui.start import EXIT_INTERRUPTED
 from fleetroll_tui.sweeping import by_hand
 from fleetroll_tui.text import clean
@@ -95,7 +95,7 @@ def _console(said: argparse.Namespace) -> Callable[[], ConsoleApp]:
     Raises:
         RequestError: an option is missing, or a file can't be used (caller's fault).
     """
-    look = {"ticks": time.monotonic, "theme_name": said.theme, "ascii_only": said.ascii or not _speaks_utf8()}
+    look = {"ticks": time.monotonic, "theme_name": said.theme, "ascii_only": said.ascii or not speaks_utf8()}
     if said.replay is not None:
         if said.server or said.record:
             message = "replay: a recording is played alone"
@@ -110,14 +110,6 @@ def _console(said: argparse.Namespace) -> Callable[[], ConsoleApp]:
     return lambda: ConsoleApp(
         LiveServer(meant.endpoint, journal), environment=environment or meant.endpoint.address, **look
     )
-
-
-def _speaks_utf8() -> bool:
-    """Tell whether the terminal's locale is UTF-8: as it was set, not as the interpreter would like it."""
-    said = next((os.environ[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if os.environ.get(name)), "")
-    if said in {"C", "POSIX"}:
-        return False
-    return "utf" in locale.getpreferredencoding(False).casefold()  # noqa: FBT003 (the locale of the process as it is)
 
 
 def _check_terminal() -> None:

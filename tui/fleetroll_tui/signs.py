@@ -44,6 +44,7 @@ ATTEMPTS = _table(
     ("skipped", "–", "-", "skipped", "muted"),
     ("expired", "–", "-", "expired", "muted"),
     ("lost", "?", "?", "lost", "bad"),
+    ("excused", "↻", "~", "excused", "muted"),
     ("revoked", "⊘", "#", "revoked", "muted"),
     ("quarantined", "!", "!", "quarantined", "bad"),
 )
@@ -99,10 +100,12 @@ SIGNS: Mapping[str, str] = MappingProxyType(
         "✔": "+",
         "✖": "x",
         "↩": "<",
+        "↻": "~",
         "◐": "%",
         "◷": "@",
         "⊘": "#",
         "─": "-",
+        "╌": "?",
         "│": "|",
         "≤": "<=",
         "┃": "|",
@@ -118,6 +121,8 @@ BAR = (
     ("pending", "░", "muted"),
 )
 SPARKS = " ▁▂▃▄▅▆▇█"
+UNKNOWN = "╌"
+"""In a row of numbers: one that nobody knows."""
 
 
 def sign_of(table: Mapping[str, Sign], state: str) -> Sign:

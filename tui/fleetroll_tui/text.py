@@ -72,12 +72,20 @@ def ago(now: float, at: float) -> str:
 
 
 def clock_time(at: float, now: float = 0.0) -> str:
-    """Return 14:03:22Z, with the day when it is another one than ``now``'s; "–" for none."""
-    if not at:
+    """Return 14:03:22Z, with the day when it is another one than ``now``'s; "–" for none, or none in a calendar."""
+    when = _calendar(at) if at else None
+    if when is None:
         return "–"
-    when = datetime.fromtimestamp(at, UTC)
-    today = not now or datetime.fromtimestamp(now, UTC).date() == when.date()
-    return f"{when:%H:%M:%SZ}" if today else f"{when:%m-%d %H:%MZ}"
+    today = _calendar(now) if now else when
+    return f"{when:%H:%M:%SZ}" if today is not None and today.date() == when.date() else f"{when:%m-%d %H:%MZ}"
+
+
+def _calendar(at: float) -> datetime | None:
+    """Return an instant in UTC; None outside of the years 1 to 9999, which somebody else may have written."""
+    try:
+        return datetime.fromtimestamp(at, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def percent(share: float) -> str:

@@ -7,10 +7,13 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from fleetroll_tui.model.counted import NEVER
 from fleetroll_tui.model.values import BAD, Happening
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from fleetroll_tui.model.counted import Counted
 
 RING = 5_000
 """Events that are kept of all that happens."""
@@ -34,7 +37,7 @@ class Ring:
         """Be empty."""
         self._kept: deque[Happening] = deque(maxlen=size)
         self._ids: set[str] = set()
-        self._cut_at = float("-inf")
+        self.cut_at = float("-inf")
         """The newest instant of whatever was cut away: it must not come in again as new."""
         self.revision = 0
         self.listed_at = -1
@@ -65,7 +68,7 @@ class Ring:
         if len(self._kept) == self._kept.maxlen:
             oldest = self._kept[0]
             self._ids.discard(oldest.id)
-            self._cut_at = max(self._cut_at, oldest.at)
+            self.cut_at = max(self.cut_at, oldest.at)
         self._kept.append(happening)
         self._ids.add(happening.id)
         self.revision += 1
@@ -73,7 +76,7 @@ class Ring:
 
     def add_older(self, newest_first: Iterable[Happening]) -> list[Happening]:
         """Take in what a list says, at its place in time; return what was new. What was cut away before is not."""
-        new = [each for each in newest_first if each.id not in self._ids and each.at > self._cut_at]
+        new = [each for each in newest_first if each.id not in self._ids and each.at > self.cut_at]
         if new:
             # Sorting is stable: what was in order stays in order where instants are equal.
             self._keep(sorted([*reversed(new), *self._kept], key=lambda each: each.at))
@@ -107,13 +110,13 @@ class Ring:
         """Be empty again, and not asked for."""
         self._kept.clear()
         self._ids.clear()
-        self._cut_at, self.listed_at = float("-inf"), -1
+        self.cut_at, self.listed_at = float("-inf"), -1
         self.revision += 1
 
     def _keep(self, events: list[Happening]) -> None:
         size = self._kept.maxlen or 0
         cut = events[: max(0, len(events) - size)]
-        self._cut_at = max([self._cut_at, *(each.at for each in cut)])
+        self.cut_at = max([self.cut_at, *(each.at for each in cut)])
         self._kept.clear()
         self._kept.extend(events[len(cut) :])
         self._ids = {each.id for each in self._kept}
@@ -121,19 +124,20 @@ class Ring:
 
 
 class Rates:
-    """Hosts done and failed per minute."""
+    """Hosts done and failed per minute, as far as they were counted."""
 
-    def __init__(self) -> None:
-        """Know of none."""
+    def __init__(self, counted: Counted) -> None:
+        """Know of none; ``counted`` says of which time whoever counts has everything."""
+        self._counted = counted
         self._done: dict[int, int] = {}
         self._bad: dict[int, int] = {}
-        self.since = float("inf")
+        self.since = NEVER
         """The instant back to which a list was counted."""
 
-    def still(self) -> Rates:
+    def still(self, counted: Counted) -> Rates:
         """Return ones that nobody changes."""
         made = copy(self)
-        made._done, made._bad = dict(self._done), dict(self._bad)  # noqa: SLF001 (one of its own)
+        made._counted, made._done, made._bad = counted, dict(self._done), dict(self._bad)  # noqa: SLF001 (one of its own)
         return made
 
     def add(self, happening: Happening) -> None:
@@ -148,20 +152,27 @@ class Rates:
                 del side[old]
 
     def done(self, now: float, minutes: int = MINUTES) -> list[int]:
-        """Return hosts done in each of the last minutes, the running one last."""
-        return self._series(self._done, now, minutes)
+        """Return hosts done in each of the last minutes, the running one last, as far as they were counted."""
+        return [self._done.get(minute, 0) for minute in _last(now, minutes)]
 
     def bad(self, now: float, minutes: int = MINUTES) -> list[int]:
-        """Return hosts that went bad in each of the last minutes, the running one last."""
-        return self._series(self._bad, now, minutes)
+        """Return hosts that went bad in each of the last minutes, the running one last, as far as they were counted."""
+        return [self._bad.get(minute, 0) for minute in _last(now, minutes)]
+
+    def whole(self, now: float, minutes: int = MINUTES) -> list[bool]:
+        """Tell of each of the last minutes whether everything of it was counted, so that 0 means none."""
+        return [
+            self._counted.whole(minute * 60, min((minute + 1) * 60, now), self.since) for minute in _last(now, minutes)
+        ]
 
     def done_per_minute(self, now: float, over: int = 10) -> float:
-        """Return the mean of the last minutes that are over, since the first host was done."""
-        series = self.done(now, over + 1)[:-1]
+        """Return the mean of the last minutes that are over and were counted whole, since the first host was done."""
+        both = zip(self.done(now, over + 1), self.whole(now, over + 1), strict=True)
+        series = [hosts for hosts, whole in list(both)[:-1] if whole]
         first = next((at for at, hosts in enumerate(series) if hosts), None)
         return sum(series) / (len(series) - first) if first is not None else 0.0
 
-    @staticmethod
-    def _series(side: dict[int, int], now: float, minutes: int) -> list[int]:
-        last = int(now // 60)
-        return [side.get(minute, 0) for minute in range(last - minutes + 1, last + 1)]
+
+def _last(now: float, minutes: int) -> range:
+    last = int(now // 60)
+    return range(last - minutes + 1, last + 1)

@@ -98,6 +98,7 @@ class Fleet:
                 whole = self._pages.add(update)
                 if whole is not None:
                     self._replace(whole)
+                    self.history.stands(update.sent_at)
             case Changed():
                 self._pages.drop()
                 self._merge(update.stand)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from fleetroll_tui.model.events import Gap
 from fleetroll_tui.model.filters import compile_filter
+from fleetroll_tui.model.listing import TIMED_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,6 +31,7 @@ class ShortList(Generic[T]):
         self._rows: list[T] = []
         self._places: dict[str, int] = {}
         self._seen: Any = None
+        self._asked_at = 0.0
 
     def __len__(self) -> int:
         """Return how many rows pass the filter."""
@@ -78,13 +80,14 @@ class ShortList(Generic[T]):
         return self.at(self._places.get(self.cursor, 0))
 
     def fill(self, seen: object, rows: Callable[[], Iterable[T]], now: float) -> bool:
-        """Take the rows anew when ``seen``, which stands for their source, is another than before.
+        """Take the rows anew when ``seen``, which stands for their source, is another than before, or time has its say.
 
         A gap passes every filter: what is missing may be what was looked for.
         """
-        if seen == self._seen:
+        timed = self.filter is not None and self.filter.timed
+        if seen == self._seen and not (timed and abs(now - self._asked_at) >= TIMED_SECONDS):
             return False
-        self._seen = seen
+        self._seen, self._asked_at = seen, now
         holds = self.filter.holds if self.filter is not None and not self.filter.empty else None
         self._rows = [row for row in rows() if holds is None or isinstance(row, Gap) or holds(row, now)]
         self._places = {self._id(row): place for place, row in enumerate(self._rows)}

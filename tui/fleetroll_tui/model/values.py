@@ -10,7 +10,7 @@ AFTER_GO = frozenset({"granted", "applying", "trial", "promoted", "soaking"})
 """States of an attempt that has its permit and has not ended."""
 BAD = frozenset({"failed", "rolled_back", "rollback_failed", "lost"})
 """States that speak against a version."""
-ENDED = BAD | {"succeeded", "cancelled", "skipped", "expired"}
+ENDED = BAD | {"succeeded", "cancelled", "skipped", "expired", "excused"}
 ROLLOUT_ENDED = frozenset({"completed", "cancelled", "superseded", "rolled_back"})
 
 

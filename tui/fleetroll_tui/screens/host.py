@@ -93,6 +93,7 @@ class HostScreen(ConsoleScreen):
         if host is None:
             words = self.waiting_words(f"there is no host {clean(self.place.key, 60)}: esc goes back")
             facts.show_lines([[(f"  {words}", "muted")]])
+            self._clear(now)
             return
         facts.show_lines(host_lines(host, now, facts.size.width or 80))
         at = next((pane for pane in self.panes if self.has_class(f"-at-{pane}")), "events")
@@ -109,6 +110,15 @@ class HostScreen(ConsoleScreen):
         events.rows = self.session.events_now(host_id=self.place.key)
         events.empty = self.session.no_events(NOTHING, host_id=self.place.key)
         events.sync(now)
+
+    def _clear(self, now: float) -> None:
+        """Take away what was said of a host that is told no more; what happened to it stays true."""
+        self.attempts.fill((), lambda: (), now)
+        table = self.query_one("#attempts", VirtualTable)
+        table.empty = ""
+        table.sync(now)
+        for name in ("#tabs", "#attempt"):
+            self.query_one(name, Lines).show_lines([])
 
     def on_virtual_table_moved(self) -> None:
         """Show the attempt under the cursor at once."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fleetroll_tui.model.decisions import name_of, waits_for_person
 from fleetroll_tui.model.progress import ended, gate, seconds_left, shares
 from fleetroll_tui.paint import Paint, Span
-from fleetroll_tui.signs import ATTEMPTS, ROLLOUTS
+from fleetroll_tui.signs import ATTEMPTS, ROLLOUTS, UNKNOWN
 from fleetroll_tui.text import clean, clock_time, fit, lasting, number, of, percent
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ TWO_COLUMNS = 90
 """Cells of width from which less urgent facts are said too."""
 TALL_RATES = 6
 """Lines from which rates are drawn two lines high."""
+NOT_COUNTED = f"   {UNKNOWN} not counted"
+"""Said where minutes are shown that nobody counted."""
 MOST_SWITCHES = 3
 """Pressed kill switches that are named at once: the band leaves room for what it is about."""
 MOST_HALTS = 3
@@ -174,18 +176,29 @@ def _limits(rollout: Rollout) -> Line:
 
 
 def rate_lines(rates: Rates, paint: Paint, now: float, width: int, height: int = 2) -> list[Line]:
-    """Say how fast hosts get done and fail, over the last minutes: in tall columns where there is room."""
+    """Say how fast hosts get done and fail, over the last minutes: in tall columns where there is room.
+
+    A minute of which not everything was counted is as good as what was; where that is nothing, it is not known.
+    """
+    tall = height >= TALL_RATES
+    minutes = max(10, min(60, width - 16))
+    if not tall and not all(rates.whole(now, minutes)):
+        minutes = max(10, minutes - len(NOT_COUNTED))
+    whole = rates.whole(now, minutes)
+    legend: Span = ("" if all(whole) else NOT_COUNTED, "muted")
     lines: list[Line] = []
-    for words, role, series in (
-        ("done/min", "ok", rates.done(now, max(10, min(60, width - 16)))),
-        ("failed/min", "bad", rates.bad(now, max(10, min(60, width - 16)))),
+    for words, role, counted in (
+        ("done/min", "ok", rates.done(now, minutes)),
+        ("failed/min", "bad", rates.bad(now, minutes)),
     ):
-        last: Span = (f" {series[-1]}", role + "!" if series[-1] else "text")
-        if height >= TALL_RATES:
-            lines.append([(words, "muted"), last, (f"   most {max(series)}", "muted")])
+        series = [hosts if hosts or known else None for hosts, known in zip(counted, whole, strict=True)]
+        last: Span = (f" {'–' if series[-1] is None else series[-1]}", role + "!" if series[-1] else "text")
+        if tall:
+            lines.append([(words, "muted"), last, (f"   most {max(counted)}", "muted"), legend])
             lines += paint.columns(series, role, 2)
         else:
-            lines.append([(fit(words, 11), "muted"), *paint.columns(series, role, 1)[0], last])
+            lines.append([(fit(words, 11), "muted"), *paint.columns(series, role, 1)[0], last, legend])
+        legend = ("", "muted")
     return lines
 
 

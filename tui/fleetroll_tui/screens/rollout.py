@@ -52,7 +52,7 @@ class RolloutScreen(ConsoleScreen):
             yield Lines(self.paint, id="facts")
             yield Lines(self.paint, id="rates")
         yield Lines(self.paint, id="tabs")
-        yield VirtualTable(self.waves, wave_columns(), self.paint, id="waves", classes="pane")
+        yield VirtualTable(self.waves, wave_columns(), self.paint, id="waves", classes="pane", empty="")
         with Horizontal(id="lower"):
             yield VirtualTable(self.session.members, member_columns(), self.paint, id="members", classes="pane")
             with Vertical(id="side"):
@@ -103,8 +103,8 @@ class RolloutScreen(ConsoleScreen):
         rollout = self.rollout()
         facts = self.query_one("#facts", Lines)
         if rollout is None:
-            words = self.waiting_words(f"there is no rollout {clean(self.place.key, 60)}: esc goes back")
-            facts.show_lines([[(f"  {words}", "muted")]])
+            facts.show_lines([[(f"  {words}", "muted")] for words in self._gone_words()])
+            self._clear(now)
             return
         origins = self.session.crew.from_versions()
         rates = self.session.fleet.rates_of(rollout.id)
@@ -114,6 +114,30 @@ class RolloutScreen(ConsoleScreen):
         at = next((pane for pane in self.panes if self.has_class(f"-at-{pane}")), "waves")
         self.query_one("#tabs", Lines).show_lines([tabs_line(TITLES, at)])
         self._paint_lists(rollout, now)
+
+    def _gone_words(self) -> list[str]:
+        """Return why there is nothing to see: a server tells those that go on, and the newest that ended."""
+        if not self.session.fleet.loaded:
+            return [self.waiting_words("")]
+        key = clean(self.place.key, 60)
+        return [
+            f"{key} is not among the rollouts that the server tells:",
+            "it ended long ago, or there is none of that name.",
+            f"fleetroll rollout show {key} says more; esc goes back",
+        ]
+
+    def _clear(self, now: float) -> None:
+        """Take away what was said of a rollout that is told no more."""
+        self.waves.fill((), lambda: (), now)
+        self.query_one("#waves", VirtualTable).sync(now)
+        self._stood = False
+        for name in ("members", "events"):
+            table = self.query_one(f"#{name}", VirtualTable)
+            table.rows, table.empty = ShortList(), ""
+            table.sync(now)
+        for name in ("rates", "tabs", "member"):
+            self.query_one(f"#{name}", Lines).show_lines([])
+        self.query_one("#members").border_title = dict(TITLES)["members"]
 
     def _paint_lists(self, rollout: Rollout, now: float) -> None:
         self.waves.fill(rollout.waves, lambda: rollout.waves, now)
