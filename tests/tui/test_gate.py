@@ -19,7 +19,7 @@ from fleetroll_server.domain.states import RolloutState, WaveState
 from fleetroll_server.domain.summary import WaveCounters
 from fleetroll_server.rpc.convert_rollouts import wave_to_wire
 from fleetroll_tui import convert
-from fleetroll_tui.model.events import Rates
+from fleetroll_tui.model.events import Counted, Rates
 from fleetroll_tui.model.progress import gate
 from fleetroll_tui.paint import Paint
 from fleetroll_tui.screens.panels import rollout_lines
@@ -83,7 +83,7 @@ def test_the_console_counts_what_the_server_judges(
 
 def words(rollout: Rollout) -> str:
     paint = Paint(PALETTES["dark"], ascii_only=False)
-    lines = rollout_lines(rollout, paint, NOW.timestamp(), 100, origins=Counter(), rates=Rates())
+    lines = rollout_lines(rollout, paint, NOW.timestamp(), 100, origins=Counter(), rates=Rates(Counted()))
     return "\n".join("".join(text for text, _ in line) for line in lines)
 
 
