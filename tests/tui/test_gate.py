@@ -19,7 +19,8 @@ from fleetroll_server.domain.states import RolloutState, WaveState
 from fleetroll_server.domain.summary import WaveCounters
 from fleetroll_server.rpc.convert_rollouts import wave_to_wire
 from fleetroll_tui import convert
-from fleetroll_tui.model.events import Counted, Rates
+from fleetroll_tui.model.counted import Counted
+from fleetroll_tui.model.events import Rates
 from fleetroll_tui.model.progress import gate
 from fleetroll_tui.paint import Paint
 from fleetroll_tui.screens.panels import rollout_lines
