@@ -69,6 +69,9 @@ async def test_a_canary_that_halts_is_seen_live_and_goes_on_by_keys(world: World
 
         await press(pilot, "H", "H")
         await until(pilot, lambda: "KILL SWITCH" in seen(app))
+        await press(pilot, "L", "tab", *"all is well", "enter", *"staging-1", "enter")
+        await until(pilot, lambda: "KILL SWITCH" not in seen(app))
+        assert await world.pressed() == set()
     await app.server.close()
     world.left_over = {"rollout": (0, 1)}  # the canary that went back, until a person goes on
 
@@ -124,6 +127,9 @@ async def test_a_server_that_goes_away_is_told_and_what_happened_meanwhile_is_sh
             await until(pilot, lambda: "● live" in seen(app))
             assert not app.screen.query_one("#body").has_class("-stale")
             await until(pilot, lambda: re.search(r"rollout state +paused", seen(app)) is not None)
+            events = app.session.events_now()
+            shown = [events.id_at(place) for place in range(len(events))]
+            assert shown == [each.id for each in (await app.server.older()).happenings], "each once, in their order"
         await app.server.close()
 
 
