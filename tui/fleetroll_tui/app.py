@@ -66,6 +66,7 @@ class ConsoleApp(Acting, Asking, OneKeyAtATime):
     TITLE = "fleetroll"
     CSS_PATH = "console.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (TABS_BELOW, "-mid"), (150, "-wide")]  # noqa: RUF012 (the framework's own)
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]  # noqa: RUF012 (the framework's own)
     BINDINGS: ClassVar = [
         Binding("ctrl+q", "quit", "Quit", show=False),
         Binding("ctrl+c", "help_quit", "Leave", show=False, priority=True),  # from dialogs too

@@ -1,11 +1,14 @@
-"""Dialogs. What stops needs none; what spreads shows its evidence and stands on No; what ends asks for a name."""
+"""Dialogs. What stops needs none; what spreads shows its evidence and stands on No; what ends asks for a name.
+
+In a small terminal the evidence scrolls. Its last paragraph, what changed since, and the answers are always in sight.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
@@ -17,18 +20,35 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from textual.app import ComposeResult
+    from textual.geometry import Size
 
     from fleetroll_tui.app import ConsoleApp
     from fleetroll_tui.model.values import Rollout, Switch
     from fleetroll_tui.paint import Paint, Span
 
 HALT = Binding("H", "halt", "Halt", show=False)
-
+SCROLLS = {"up": "scroll_up", "down": "scroll_down", "pageup": "scroll_page_up", "pagedown": "scroll_page_down"}
+"""Keys, and what they do to the evidence wherever the focus is: no line of text takes them."""
 
 MOST_TYPED = 130
 """Characters of a name that are to be typed: of a longer one its beginning, since nobody can type its "…"."""
 MOST_REASON = 500
 """Characters of a reason, as the contract has it."""
+MOST_CHANGES = 3
+"""Changes that are named; each has two lines at most, so that the answers keep their place."""
+CHANGE_CHARS = 130
+
+
+class Box(Vertical):
+    """As high as what is in it, as far as there is room: what scrolls gives way, nothing else does."""
+
+    _has_relative_children_height = False  # else the framework takes all the room that there is for what scrolls
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Return the height of what stands still, in which one line of what scrolls is, and of the rest of that."""
+        still = super().get_content_height(container, viewport, width)
+        lines = self.query("#dialog-lines")
+        return still + (max(1, lines.first().get_content_height(container, viewport, width)) - 1 if lines else 0)
 
 
 class Dialog(ModalScreen["str | None"]):
@@ -37,13 +57,21 @@ class Dialog(ModalScreen["str | None"]):
     It ends with the reason that was given, which may be "", or with None for no.
     """
 
-    BINDINGS: ClassVar = [Binding("escape", "no", "No", show=False), HALT]
+    BINDINGS: ClassVar = [
+        Binding("escape", "no", "No", show=False),
+        *(Binding(key, f"scroll_lines('{key}')", "Scroll", show=False) for key in SCROLLS),
+        HALT,
+    ]
 
     def __init__(self, title: str, lines: Sequence[Sequence[Span]], drawn: Rollout | None = None) -> None:
-        """Say this; ``drawn`` is the rollout as it was when the question was asked."""
+        """Say this; ``drawn`` is the rollout as it was when the question was asked.
+
+        The last paragraph of the lines, after the last empty one, does not scroll.
+        """
         super().__init__()
         self.words = title
-        self.lines = lines
+        parting = max((place for place, line in enumerate(lines) if not line), default=len(lines))
+        self.lines, self.last = lines[:parting], lines[parting + 1 :]
         self.drawn = drawn
 
     @property
@@ -58,9 +86,11 @@ class Dialog(ModalScreen["str | None"]):
 
     def compose(self) -> ComposeResult:
         """Make the box: what is said, what changed since, and the answers."""
-        with Vertical(id="dialog") as box:
+        with Box(id="dialog") as box:
             box.border_title = self.paint.line((f" {clean(self.words, 100)} ", "text!"))
-            yield Lines(self.paint, grows=True, id="dialog-lines")
+            with VerticalScroll(id="dialog-scroll", can_focus=False):
+                yield Lines(self.paint, grows=True, id="dialog-lines")
+            yield Lines(self.paint, grows=True, id="dialog-last")
             yield Lines(self.paint, grows=True, id="dialog-changed")
             yield from self.compose_answers()
 
@@ -71,6 +101,9 @@ class Dialog(ModalScreen["str | None"]):
     def on_mount(self) -> None:
         """Show what is said."""
         self.query_one("#dialog-lines", Lines).show_lines(self.lines)
+        last = self.query_one("#dialog-last", Lines)
+        last.set_class(bool(self.last), "-on")
+        last.show_lines(self.last)
 
     def changes(self) -> list[str]:
         """Return what has changed since the question was drawn."""
@@ -80,14 +113,21 @@ class Dialog(ModalScreen["str | None"]):
         return what_changed(self.drawn, now) if now is not None else []
 
     def repaint_dialog(self) -> None:
-        """Show what changed in the meantime."""
-        changes = self.changes()
-        box = self.query("#dialog-changed")
-        if box:
-            found = box.first(Lines)
-            found.set_class(bool(changes), "-on")
-            head: list[Sequence[Span]] = [[("▲ changed since you asked:", "wait!")]] if changes else []
-            found.show_lines(head + [[(f"  {clean(change, 300)}", "text")] for change in changes])
+        """Show what changed in the meantime, and whether there is more than is seen."""
+        if not self.query("#dialog-changed"):
+            return
+        changes, found = self.changes(), self.query_one("#dialog-changed", Lines)
+        found.set_class(bool(changes), "-on")
+        more = len(changes) - MOST_CHANGES
+        lines: list[Sequence[Span]] = [[("▲ changed since you asked:", "wait!")]] if changes else []
+        lines += [[(f"  {clean(change, CHANGE_CHARS)}", "text")] for change in changes[:MOST_CHANGES]]
+        found.show_lines([*lines, [(f"  and {more} more", "text")]] if more > 0 else lines)
+        scrolls = self.query_one("#dialog-scroll", VerticalScroll).max_scroll_y > 0
+        self.query_one("#dialog").border_subtitle = self.paint.line((" ↑ ↓ scrolls ", "muted")) if scrolls else ""
+
+    def action_scroll_lines(self, key: str) -> None:
+        """Scroll the evidence; the focus stays where it is."""
+        getattr(self.query_one("#dialog-scroll"), SCROLLS[key])(animate=False)
 
     def compose_reason(self, key: str) -> ComposeResult:
         """Make the line for a reason, which a key goes to."""
@@ -218,6 +258,7 @@ class Refused(Dialog):
         lines: list[list[Span]] = [
             [("The server refused it: the rollout is no longer what you decided on.", "text")],
             [(clean(message, 400), "muted")],
+            [],
             [(clean(remedy, 400), "text!")],
         ]
         super().__init__(f"Not done: {what}", lines, drawn)

@@ -1,10 +1,13 @@
-"""What a dialog shows before a decision: what was seen, and what it would start or end."""
+"""What a dialog shows before a decision: what was seen, and what it would start or end.
+
+The last paragraph is what has to be in sight when somebody answers.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fleetroll_tui.model.progress import gate, late_on_resume, shares, starts_on_advance, starts_on_resume
+from fleetroll_tui.model.progress import PASSED, late_on_resume, shares, starts_on_advance, starts_on_resume
 from fleetroll_tui.screens.panels import why_words
 from fleetroll_tui.text import clean, clock_time, number, of, percent
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     from fleetroll_tui.model.values import Rollout, Switch
     from fleetroll_tui.paint import Span
 
+MOST_WAVES = 3
+"""Waves that were tried and passed, and are shown each by itself: the last ones."""
 MOST_OTHERS = 3
 """Other kill switches that are named."""
 
@@ -54,10 +59,10 @@ def lift_lines(switch: Switch, others: Sequence[str], now: float) -> list[list[S
     return [
         [("pressed: ", "bad!"), (f"{clock_time(said.at, now)} by {clean(said.by, 60)}", "text")],
         *([[("because: ", "muted"), (clean(said.reason, 300), "text")]] if said.reason else []),
+        *([[(f"Still pressed after it: {still}{more}", "wait!")]] if others else []),
         [],
         [("Nothing starts by it: ", "text!"), ("what it paused stays paused, until each is continued.", "text")],
         [("New rollouts may be started after it.", "text")],
-        *([[(f"Still pressed after it: {still}{more}", "wait!")]] if others else []),
     ]
 
 
@@ -76,11 +81,23 @@ def _evidence(rollout: Rollout) -> list[list[Span]]:
             (f"· {number(parts['pending'])} pending", "muted"),
         ]
     )
-    for wave in rollout.waves:
-        if wave.attempted:
-            found = gate(rollout, wave)
-            words = f"wave {wave.number}: {found.bad} bad of {found.attempted} tried ({percent(found.rate)})"
-            lines.append([(words, "bad" if found.bad else "text"), (f"  {clean(wave.gate, 120)}", "muted")])
+    return [*lines, *_tried(rollout)]
+
+
+def _tried(rollout: Rollout) -> list[list[Span]]:
+    """Show the waves that were tried: the last few, and whichever did not pass; how many passed before is counted."""
+    tried = [wave for wave in rollout.waves if wave.attempted]
+    before = [wave for wave in tried[:-MOST_WAVES] if wave.state == PASSED]
+    lines: list[list[Span]] = []
+    if before:
+        bad, attempted = sum(wave.bad for wave in before), sum(wave.attempted for wave in before)
+        words = f"… and {of(len(before), 'wave')} before, all passed: {number(bad)} bad of {number(attempted)} tried"
+        lines.append([(words, "muted")])
+    for wave in (wave for wave in tried if wave not in before):
+        attempted = max(wave.bad, wave.attempted)
+        words = f"wave {wave.number}: {wave.bad} bad of {attempted} tried ({percent(wave.bad / attempted)})"
+        forgiven = f", {wave.forgiven_bad} forgiven" if wave.forgiven_bad and wave.state != PASSED else ""
+        lines.append([(words + forgiven, "bad" if wave.bad else "text"), (f"  {clean(wave.gate, 120)}", "muted")])
     return lines
 
 
