@@ -13,7 +13,7 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_tui import convert
 from fleetroll_tui.model.updates import Changed, Stand
-from fleetroll_tui.model.values import Decision, Switch, Wave
+from fleetroll_tui.model.values import Decision, Late, Switch, Wave
 from fleetroll_tui.screens.evidence import MOST_WAVES, continue_lines
 from tests.tui import scenes
 from tests.tui.driving import MIDDLE, NARROW, console, driven, played, press, seen, server_of, settle, still
@@ -83,6 +83,17 @@ async def test_a_question_keeps_what_starts_what_changed_and_its_answers_in_sigh
         assert app.focused.id == "no"
 
 
+async def test_why_late_hosts_stopped_scrolls_and_how_many_start_does_not() -> None:
+    app = console(played())
+    late = Late(12, 3, 0, 0, Decision("ana", LONG, "PAUSED", NOW))
+    async with driven(app, NARROW) as pilot:
+        await ask(pilot, app, "c", halted(0, state="completed", late=late))
+        assert "1 late host starts now" in seen(app)
+        for name in ("#no", "#yes", "#reason", "#dialog-last", "#dialog-changed"):
+            at(app, name)
+        assert app.screen.query_one("#dialog-last").size.height <= 2
+
+
 async def test_a_name_that_is_asked_for_can_be_seen_while_it_is_typed() -> None:
     app = console(played())
     async with driven(app, NARROW) as pilot:
@@ -91,7 +102,7 @@ async def test_a_name_that_is_asked_for_can_be_seen_while_it_is_typed() -> None:
         assert "It can't be continued afterwards." in text
         assert "▲ changed since you asked:" in text
         assert "state halted → paused" in text
-        assert "and enter to go on" in text
+        assert "enter to go on; esc leaves it." in text
         for name in ("#typed", "#reason", "#dialog-ask", "#dialog-last", "#dialog-changed"):
             at(app, name)
         assert isinstance(app.focused, Input)

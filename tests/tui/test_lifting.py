@@ -34,7 +34,7 @@ async def test_lifting_asks_for_the_environments_name_and_says_what_it_does() ->
         await press(pilot, "2", "enter", "L")
         text = seen(app)
         for words in (
-            "Lift the kill switch fleet/eu-edge",
+            "fleet/eu-edge",
             "by ops",
             "disk alarms everywhere",
             "Nothing starts by it",

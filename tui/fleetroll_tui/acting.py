@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from rich.cells import cell_len
 from textual.content import Content
+from textual.widgets import Input
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import FleetrollError
 from fleetroll_tui.feed.base import NoAnswerError
 from fleetroll_tui.model.decisions import GLOBAL, name_of
-from fleetroll_tui.screens.dialogs import Confirm, LiftSwitch, Refused, TypeName
-from fleetroll_tui.screens.evidence import advance_lines, cancel_lines, continue_lines, lift_lines
+from fleetroll_tui.screens.dialogs import MOST_TYPED, Confirm, LiftSwitch, Refused, TypeName
+from fleetroll_tui.screens.evidence import advance_lines, cancel_lines, continue_lines, lift_lines, subject_lines
 from fleetroll_tui.text import clean
 
 if TYPE_CHECKING:
@@ -75,7 +77,9 @@ class Acting:
                 self._send(f"cancelling of {name}", lambda: self._app.server.cancel(rollout.id, reason or REASON))
 
         name = self.title_of(rollout)
-        dialog = TypeName(f"Cancel {name}", cancel_lines(rollout), name, rollout)
+        lines = [*self._subject(rollout), *cancel_lines(rollout)]
+        typed = name if cell_len(name) <= MOST_TYPED else rollout.version
+        dialog = TypeName(f"Cancel {name}", lines, typed, rollout)
         self._app.push_screen(dialog, answered)
 
     def _ask(
@@ -85,7 +89,11 @@ class Acting:
             if reason is not None:
                 self._send(title.rstrip("?"), lambda: act(reason or REASON), drawn)
 
-        self._app.push_screen(Confirm(title, lines, drawn), answered)
+        self._app.push_screen(Confirm(title, [*self._subject(drawn), *lines], drawn), answered)
+
+    def _subject(self, rollout: Rollout) -> list[list[tuple[str, str]]]:
+        """Return what a rollout is, where its name is too long for the title of a question: it would end in "…"."""
+        return subject_lines(rollout) if cell_len(self.title_of(rollout)) > MOST_TYPED else []
 
     # The kill switch.
 
@@ -110,11 +118,14 @@ class Acting:
                 self._send(f"lifting of {words}", lambda: self._app.server.lift(fleet, switch.epoch, reason or REASON))
 
         fleet = "" if switch.scope == GLOBAL else switch.scope.removeprefix("fleet/")
-        words = f"the kill switch {clean(switch.scope, 60)}"
+        if switch.scope != GLOBAL and (not fleet or fleet == switch.scope):
+            self.say("Lift switch", f"nobody knows what the scope {clean(switch.scope, 60)} is")
+            return
+        words = f"the kill switch {clean(switch.scope, 70)}"
         session = self._app.session
         others = [each.scope for each in session.fleet.pressed if each.scope != switch.scope]
         lines = lift_lines(switch, others, session.now)
-        self._app.push_screen(LiftSwitch(f"Lift {words}", lines, self._app.whole_environment, switch), answered)
+        self._app.push_screen(LiftSwitch("Lift a kill switch?", lines, self._app.whole_environment, switch), answered)
 
     def disarm_in_time(self) -> None:
         """Forget a first press that was not followed by a second."""
@@ -133,10 +144,11 @@ class Acting:
         except NoAnswerError as error:
             self.say_error(f"Not known whether it was done: {what}", error, NOT_KNOWN_SECONDS)
         except FleetrollError as error:
-            if error.code is Code.STALE_DECISION and drawn is not None:
+            # Whoever types goes on typing: what the letters mean in a dialog that comes by itself nobody has asked for.
+            if error.code is Code.STALE_DECISION and drawn is not None and not isinstance(self._app.focused, Input):
                 self._app.push_screen(Refused(what, error.message, error.remedy, drawn))
             else:
-                self.say_error(f"Not done: {what}", error)
+                self.say_error(f"Not done: {what}", error, NOT_KNOWN_SECONDS if drawn is not None else 10)
         else:
             self.say("Accepted", what)
 

@@ -18,7 +18,7 @@ from fleetroll_tui.model.updates import pieces
 from fleetroll_tui.paint import Paint
 from fleetroll_tui.places import START, History, Place
 from fleetroll_tui.screens.base import TABS_BELOW, ConsoleScreen
-from fleetroll_tui.screens.dialogs import MOST_TYPED, Dialog
+from fleetroll_tui.screens.dialogs import Dialog
 from fleetroll_tui.screens.host import HostScreen
 from fleetroll_tui.screens.hosts import HostsScreen
 from fleetroll_tui.screens.overview import OverviewScreen
@@ -97,7 +97,7 @@ class ConsoleApp(Acting, Asking, OneKeyAtATime):
         super().__init__()
         self.server = server
         server.turn = self.keys_first
-        self.environment, self.whole_environment = clean(environment, 40), clean(environment, MOST_TYPED)
+        self.environment, self.whole_environment = clean(environment, 40), clean(environment, 1000)
         self.band = band or band_of(environment)
         self.who = clean(who, 40)
         self.session: Session = Session(ticks)

@@ -45,6 +45,8 @@ class Session:
         self.members: Listing[Member] = Listing(self.crew.members, MEMBER_FIELDS)
         self.answers = 0
         """How many lists were had: what is shown of them may have changed."""
+        self.logs = 0
+        """How often the server's log was another one: ids and revisions from before mean nothing then."""
         self._lent = self._replaced = False
         """Whether a view that is kept shows the lists, and whether the log was replaced meanwhile."""
         self._attempts: dict[str, tuple[str, tuple[Attempt, ...]]] = {}
@@ -92,6 +94,7 @@ class Session:
         self.fleet.take(update)
         if isinstance(update, Resync) and update.log_replaced:
             self._attempts.clear()
+            self.logs += 1
             self._replaced = True
             if not self._lent:
                 self._forget_choices()

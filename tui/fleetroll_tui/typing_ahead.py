@@ -13,7 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from textual.app import App
-from textual.events import Key
+from textual.events import Key, Paste
 from textual.message import Message
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class OneKeyAtATime(App[int]):
     def __init__(self) -> None:
         """Hold nothing."""
         super().__init__()
-        self._held: deque[Key] = deque()
+        self._held: deque[Key | Paste] = deque()
         self._none = asyncio.Event()
         self._none.set()
         self._news_until = 0.0
@@ -72,10 +72,11 @@ class OneKeyAtATime(App[int]):
         return not self._none.is_set()
 
     async def on_event(self, event: Event) -> None:
-        """Let a key in when the one before is done; everything else at once."""
-        if isinstance(event, Key) and event.key == LEAVES:
+        """Let a key, or what is pasted, in when the one before is done; everything else at once."""
+        leaves = isinstance(event, Key) and event.key == LEAVES
+        if leaves:
             self._held.clear()
-        if not isinstance(event, Key) or event.is_forwarded or event.key == LEAVES:
+        if not isinstance(event, Key | Paste) or event.is_forwarded or leaves:
             await super().on_event(event)
         elif self._watchdog is None:
             await self._let_in(event)
@@ -96,7 +97,7 @@ class OneKeyAtATime(App[int]):
         except TimeoutError:
             self._news_until = monotonic() + NEWS_SECONDS
 
-    async def _let_in(self, key: Key) -> None:
+    async def _let_in(self, key: Key | Paste) -> None:
         self._none.clear()
         self._lap = (self._lap[0] + 1, 0)
         until = self._lap[0], monotonic() + LONGEST_SECONDS

@@ -14,8 +14,8 @@ from fleetroll_tui.places import Place
 from fleetroll_tui.screens.deciding import why_not
 from fleetroll_tui.screens.filtering import Filtering
 from fleetroll_tui.screens.help import HelpScreen
-from fleetroll_tui.screens.panels import lost_words, switch_lines
-from fleetroll_tui.text import clean
+from fleetroll_tui.screens.panels import lost_words, scope_of, switch_lines
+from fleetroll_tui.screens.panes import Panes
 from fleetroll_tui.widgets.filterbar import FilterBar
 from fleetroll_tui.widgets.keyline import KeyLine
 from fleetroll_tui.widgets.lines import Lines
@@ -47,13 +47,11 @@ def bindings(kind: str) -> list[Binding]:
     ]
 
 
-class ConsoleScreen(Filtering, Screen[None]):
+class ConsoleScreen(Filtering, Panes, Screen[None]):
     """A screen of the console."""
 
     kind: ClassVar[str] = ""
     hint: ClassVar[str] = "text  state:failed  version:<1.5  !not  a | b"
-    panes: ClassVar[tuple[str, ...]] = ()
-    """Ids of the panes that the tab key goes through, in its order."""
     closed: ClassVar[tuple[str, ...]] = ()
     """Ids of the tables whose rows can't be opened."""
 
@@ -194,7 +192,7 @@ class ConsoleScreen(Filtering, Screen[None]):
         counted = self.console.session.fleet.fleets  # those that are, also where the view is frozen
         fleets = [each for each in counted if counted[each]]
         fleet = rollout.fleet_id if rollout is not None else fleets[0] if len(fleets) == 1 else ""
-        return (fleet, f"fleet {clean(fleet, 40)}") if fleet else ("", "ALL fleets")
+        return scope_of(fleet)
 
     def why_not(self, name: str) -> str:
         """Return why a command does nothing now; "" when it works."""
@@ -238,8 +236,8 @@ class ConsoleScreen(Filtering, Screen[None]):
     def do_leave(self) -> None:
         """Give the pane its place back, clear the filter, or go back."""
         listing = self.listing()
-        if self.maximized is not None:
-            self.minimize()
+        if self.large:
+            self.enlarge("")
         elif listing is not None and listing.filter is not None and not listing.filter.empty:
             self.filter_by("")
         else:
@@ -295,38 +293,6 @@ class ConsoleScreen(Filtering, Screen[None]):
         if isinstance(table, VirtualTable) and table.key:
             self.app.copy_to_clipboard(table.key)
             self.console.say("Copied", table.key)
-
-    def do_maximise(self) -> None:
-        """Give the pane with the focus the whole screen, or take it back."""
-        if self.maximized is not None:
-            self.minimize()
-        elif self.focused is not None:
-            self.maximize(self.focused)
-        self.call_after_refresh(self.repaint_now)
-
-    def do_pane(self) -> None:
-        """Go to the next pane."""
-        self._to_pane(1)
-
-    def do_pane_back(self) -> None:
-        """Go to the pane before."""
-        self._to_pane(-1)
-
-    def _to_pane(self, by: int) -> None:
-        here = self.pane_at()
-        self.show_pane(self.panes[(here + by) % len(self.panes)])
-
-    def pane_at(self) -> int:
-        """Return the number of the pane with the focus."""
-        focused = self.focused.id if self.focused is not None else None
-        return self.panes.index(focused) if focused in self.panes else 0
-
-    def show_pane(self, name: str) -> None:
-        """Give a pane the focus, and its place on the screen where not all have one."""
-        for pane in self.panes:
-            self.set_class(pane == name, f"-at-{pane}")
-        self.query_one(f"#{name}").focus()
-        self.call_after_refresh(self.repaint_now)
 
     def do_lift(self) -> None:
         """Ask for the environment's name, then lift the switch that counts here first."""

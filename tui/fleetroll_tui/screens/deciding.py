@@ -43,7 +43,7 @@ def _leave(screen: ConsoleScreen) -> str:
     listing = screen.listing()
     filtered = listing is not None and listing.filter is not None and not listing.filter.empty
     back = screen.console.history.last() is not None
-    return "" if filtered or back or screen.maximized is not None else "this is the first view"
+    return "" if filtered or back or screen.large else "this is the first view"
 
 
 def _last(screen: ConsoleScreen) -> str:

@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
 from fleetroll_tui.model.progress import what_changed
+from fleetroll_tui.screens.panels import scope_of
 from fleetroll_tui.text import clean
 from fleetroll_tui.widgets.lines import Lines
 
@@ -30,8 +31,8 @@ HALT = Binding("H", "halt", "Halt", show=False)
 SCROLLS = {"up": "scroll_up", "down": "scroll_down", "pageup": "scroll_page_up", "pagedown": "scroll_page_down"}
 """Keys, and what they do to the evidence wherever the focus is: no line of text takes them."""
 
-MOST_TYPED = 130
-"""Characters of a name that are to be typed: of a longer one its beginning, since nobody can type its "…"."""
+MOST_TYPED = 60
+"""Characters of a name that are to be typed: it stands in one line, of a longer one its beginning."""
 MOST_REASON = 500
 """Characters of a reason, as the contract has it."""
 MOST_CHANGES = 3
@@ -73,6 +74,7 @@ class Dialog(ModalScreen["str | None"]):
         parting = max((place for place, line in enumerate(lines) if not line), default=len(lines))
         self.lines, self.last = lines[:parting], lines[parting + 1 :]
         self.drawn = drawn
+        self._log = self.console.session.logs
 
     @property
     def console(self) -> ConsoleApp:
@@ -107,10 +109,31 @@ class Dialog(ModalScreen["str | None"]):
 
     def changes(self) -> list[str]:
         """Return what has changed since the question was drawn."""
-        if self.drawn is None:
-            return []
+        void = self.void()
+        if void or self.drawn is None:
+            return [void] if void else []
         now = self.console.session.fleet.rollouts.get(self.drawn.id)
         return what_changed(self.drawn, now) if now is not None else []
+
+    def void(self) -> str:
+        """Return why the question is about nothing any more; "" while it is about something.
+
+        In a log that was replaced the same numbers may stand for something else.
+        """
+        session = self.console.session
+        if session.logs != self._log:
+            return "the server's log was replaced: ask again"
+        gone = self.drawn is not None and session.fleet.loaded and session.fleet.rollouts.get(self.drawn.id) is None
+        return "the server tells of it no more" if gone else ""
+
+    def answer(self) -> None:
+        """End with yes, unless the question is about nothing any more."""
+        void = self.void()
+        if void:
+            self.console.say("Nothing was sent", void)
+            self.dismiss(None)
+        else:
+            self.dismiss(self.reason())
 
     def repaint_dialog(self) -> None:
         """Show what changed in the meantime, and whether there is more than is seen."""
@@ -148,8 +171,7 @@ class Dialog(ModalScreen["str | None"]):
 
     def action_halt(self) -> None:
         """Press the kill switch from here too."""
-        fleet = self.drawn.fleet_id if self.drawn is not None else ""
-        self.console.press_halt(fleet, f"fleet {clean(fleet, 40)}" if fleet else "ALL fleets")
+        self.console.press_halt(*scope_of(self.drawn.fleet_id if self.drawn is not None else ""))
 
 
 class Confirm(Dialog):
@@ -181,7 +203,7 @@ class Confirm(Dialog):
 
     def action_yes(self) -> None:
         """Do it."""
-        self.dismiss(self.reason())
+        self.answer()
 
     def action_other(self) -> None:
         """Go to the other answer."""
@@ -189,7 +211,10 @@ class Confirm(Dialog):
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Answer."""
-        self.dismiss(self.reason() if event.button.id == "yes" else None)
+        if event.button.id == "yes":
+            self.answer()
+        else:
+            self.action_no()
 
 
 class TypeName(Dialog):
@@ -225,7 +250,7 @@ class TypeName(Dialog):
         if event.input.id != "typed":
             self.query_one("#typed", Input).focus()
         elif event.value == self.name_to_type:
-            self.dismiss(self.reason())
+            self.answer()
         else:
             said: list[Any] = [[], [("That is not the name. Type ", "bad"), (self.name_to_type, "text!")]]
             self.query_one("#dialog-ask", Lines).show_lines(said)
@@ -241,6 +266,9 @@ class LiftSwitch(TypeName):
 
     def changes(self) -> list[str]:
         """Return whether somebody lifted it, or pressed it anew."""
+        void = self.void()
+        if void:
+            return [void]
         now = self.console.session.fleet.switches.get(self.switch.scope)
         if now is None or not now.active:
             return ["somebody lifted it"]

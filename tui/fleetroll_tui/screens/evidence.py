@@ -27,7 +27,7 @@ MOST_OTHERS = 3
 def continue_lines(rollout: Rollout) -> list[list[Span]]:
     """Show why it stopped, what is known of the version, and how many hosts start."""
     if rollout.state == "completed":
-        return [*_evidence(rollout), [], *_late(rollout)]
+        return [*_evidence(rollout), *_late_stop(rollout), [], _late(rollout)]
     return [*_evidence(rollout), [], *_starting(rollout, starts_on_resume(rollout), "goes on with")]
 
 
@@ -51,12 +51,21 @@ def cancel_lines(rollout: Rollout) -> list[list[Span]]:
     ]
 
 
+def subject_lines(rollout: Rollout) -> list[list[Span]]:
+    """Show what a rollout is, each part whole."""
+    return [
+        [(clean(rollout.version, 64), "text!"), (" of ", "muted"), (clean(rollout.product, 64), "text!")],
+        [("in fleet ", "muted"), (clean(rollout.fleet_id, 64), "text!")],
+    ]
+
+
 def lift_lines(switch: Switch, others: Sequence[str], now: float) -> list[list[Span]]:
     """Show who pressed a kill switch, when and why, what lifting it does, and what stays pressed."""
     said = switch.decision
-    still = ", ".join(clean(scope, 40) for scope in others[:MOST_OTHERS])
+    still = ", ".join(clean(scope, 70) for scope in others[:MOST_OTHERS])
     more = f" and {number(len(others) - MOST_OTHERS)} more" if len(others) > MOST_OTHERS else ""
     return [
+        [(clean(switch.scope, 70), "text!")],
         [("pressed: ", "bad!"), (f"{clock_time(said.at, now)} by {clean(said.by, 60)}", "text")],
         *([[("because: ", "muted"), (clean(said.reason, 300), "text")]] if said.reason else []),
         *([[(f"Still pressed after it: {still}{more}", "wait!")]] if others else []),
@@ -101,21 +110,22 @@ def _tried(rollout: Rollout) -> list[list[Span]]:
     return lines
 
 
-def _late(rollout: Rollout) -> list[list[Span]]:
+def _late_stop(rollout: Rollout) -> list[list[Span]]:
+    stopped = rollout.late.stopped if rollout.late is not None else None
+    return [[("late hosts stopped: ", "wait!"), (why_words(stopped), "text")]] if stopped is not None else []
+
+
+def _late(rollout: Rollout) -> list[Span]:
     late, now = rollout.late, late_on_resume(rollout)
     if late is None:
-        return [[("No late host is left.", "text!")]]
+        return [("No late host is left.", "text!")]
     begins: Span = ("1 late host ", "wait!") if now else ("No late host ", "text!")
     under_way = f", {number(late.under_way)} under way" if late.under_way else ""
-    why = [("late hosts stopped: ", "wait!"), (why_words(late.stopped), "text")] if late.stopped is not None else []
     return [
-        *([why] if why else []),
-        [
-            begins,
-            ("starts now", "text!"),
-            (f", they go one by one: {number(late.left)} left, ", "text"),
-            (f"{number(late.waiting)} away or held{under_way}.", "text"),
-        ],
+        begins,
+        ("starts now", "text!"),
+        (f", they go one by one: {number(late.left)} left, ", "text"),
+        (f"{number(late.waiting)} away or held{under_way}.", "text"),
     ]
 
 

@@ -12,7 +12,7 @@ from fleetroll_tui.model.values import NO_ATTEMPT
 from fleetroll_tui.screens.base import ConsoleScreen
 from fleetroll_tui.screens.columns import attempt_columns, event_columns
 from fleetroll_tui.screens.member import attempt_lines, host_lines
-from fleetroll_tui.screens.panels import tabs_line
+from fleetroll_tui.screens.panels import scope_of, tabs_line
 from fleetroll_tui.text import clean
 from fleetroll_tui.widgets.lines import Lines, ScrollLines
 from fleetroll_tui.widgets.table import VirtualTable
@@ -77,7 +77,7 @@ class HostScreen(ConsoleScreen):
     def halt_scope(self) -> tuple[str, str]:
         """Return the host's fleet."""
         host = self._host()
-        return (host.fleet_id, f"fleet {clean(host.fleet_id, 40)}") if host is not None else super().halt_scope()
+        return scope_of(host.fleet_id) if host is not None else super().halt_scope()
 
     def _host(self) -> Host | None:
         return self.session.fleet.hosts.get(self.place.key)

@@ -140,7 +140,8 @@ class OverviewScreen(ConsoleScreen):
         active.empty = self.waiting_words("no rollout goes on: fleetroll rollout start begins one")
         for table, most in ((waiting, MOST_WAITING), (active, MOST_ACTIVE)):
             # The list takes what it needs; the events take what is left.
-            table.take_height(max(1, min(len(table.rows), most)) + (3 if self.app.size.width >= TABS_BELOW else 2))
+            frame = 3 if self.app.size.width >= TABS_BELOW else 2
+            table.take_height(max(1, min(len(table.rows), most)) + frame if self.large != table.id else None)
             table.sync(now)
         for name, counted, role, empty in (
             ("#versions", fleet.versions, "active", "no host has said what it runs"),

@@ -38,6 +38,11 @@ def label(text: str) -> Span:
     return fit(text, LABEL), "muted"
 
 
+def scope_of(fleet_id: str) -> tuple[str, str]:
+    """Return whose kill switch is meant by a fleet's id ("" for all), and the same in words."""
+    return (fleet_id, f"fleet {clean(fleet_id, 64)}") if fleet_id else ("", "ALL fleets")
+
+
 def switch_lines(pressed: Sequence[Switch], now: float) -> list[Line]:
     """Say which kill switches are pressed: the first few, and how many more there are."""
     lines: list[Line] = [

@@ -151,7 +151,7 @@ class VirtualTable(ScrollView, can_focus=True):
         self._top = 0
         self._lines: int | None = None
         self._left = False
-        self._asked = 0
+        self._asked = rows.asked
         self._shown: dict[int, Said] = {}
         """What each line of the screen said when it was painted, or marked to be."""
 
