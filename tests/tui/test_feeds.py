@@ -20,6 +20,7 @@ from fleetroll_tui.feed.journal import Entry, Journal, entries, line_of, message
 from fleetroll_tui.feed.live import LiveServer
 from fleetroll_tui.feed.replay import Replay
 from fleetroll_tui.model.updates import PIECE, Alive, Changed, Lost, Page, Resync, Update
+from fleetroll_tui.model.values import Late, Limits, Wave
 from tests.client.test_errors import PEM
 from tests.tui import scenes
 
@@ -64,6 +65,26 @@ def test_every_state_and_code_of_the_contract_has_a_name() -> None:
     assert convert.rollout_state(rollouts_pb2.ROLLOUT_STATE_HALTED) == "halted"
     assert convert.wave_state(rollouts_pb2.WAVE_STATE_AWAITING_APPROVAL) == "awaiting_approval"
     assert convert.attempt_state(99) == "state 99"
+
+
+def test_a_count_below_zero_is_none() -> None:
+    count = rollouts_pb2.StateCount
+    counts = [
+        count(state=types_pb2.ATTEMPT_STATE_SUCCEEDED, hosts=7),
+        count(state=types_pb2.ATTEMPT_STATE_LOST, hosts=-5),
+    ]
+    wave = rollouts_pb2.Wave(number=-1, hosts=-2, counts=counts, bad=-3, attempted=-4, forgiven_bad=-5)
+    limits = rollouts_pb2.RolloutLimits(
+        max_concurrent=-1, max_failed=-1, min_sample=-1, max_downloading=-1, max_out=-1, failure_limit=-0.5
+    )
+    late = rollouts_pb2.LateHosts(left=-1, waiting=-1, under_way=-1, bad=-1)
+    read = convert.rollout(rollouts_pb2.Rollout(id="ro-1", waves=[wave], counts=counts, limits=limits, late=late))
+    assert read.counts == read.waves[0].counts == {"succeeded": 7}
+    assert read.waves == (Wave(0, "", 0, {"succeeded": 7}),)
+    assert (read.limits, read.late) == (Limits(0, 0, 0.0, 0, 0.0, 0.0, 0, 0), Late())
+    assert convert.switch(rollouts_pb2.KillSwitch(in_use=-1)).in_use == 0
+    assert convert.host(agents_pb2.Agent(disk_free_bytes=-1)).disk_free_bytes == 0
+    assert convert.member(rollouts_pb2.RolloutHost(wave=-1)).wave == 0
 
 
 def test_what_is_absent_stays_absent() -> None:
