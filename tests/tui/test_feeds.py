@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from fleetroll.v1 import agents_pb2, events_pb2, rollouts_pb2, types_pb2
 from fleetroll_client import Changed as FollowedChange
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
     from fleetroll_client import Update as Followed
 
+NO_SECONDS = ("1" + "0" * 400, "NaN", '"nan"', "Infinity", "-Infinity", "1e999", "-1")
+"""What the second in which a message came may not be."""
 WHEN = scenes.snapshot().sent_at.ToDatetime(UTC)
 
 
@@ -293,7 +297,8 @@ def test_a_recording_is_never_written_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["junk", "{}", '{"after":"x","stream":"","message":{}}', '{"after":1,"stream":"","message":{"snapshot":7}}', "[]"],
+    ["junk", "{}", '{"after":"x","stream":"","message":{}}', '{"after":1,"stream":"","message":{"snapshot":7}}', "[]"]
+    + [f'{{"after":{after},"stream":"","message":{{}}}}' for after in NO_SECONDS],
 )
 def test_a_line_that_is_no_entry_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "fleet.jsonl"
@@ -316,6 +321,49 @@ def test_a_disk_that_is_full_ends_the_recording_and_says_so(tmp_path: Path) -> N
     journal.write("", scenes.snapshot())
     journal.close()
     assert journal.fault == "the recording ended: No space left on device"
+
+
+NEVER = 10**15
+"""Seconds of no time that can be written."""
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        agents_pb2.Agent(id="ag-1", last_seen_at=Timestamp(seconds=NEVER)),
+        agents_pb2.Agent(id="ag-1", last_seen_at=Timestamp(nanos=-5)),
+        rollouts_pb2.Rollout(id="ro-1", limits=rollouts_pb2.RolloutLimits(soak=Duration(seconds=NEVER))),
+        events_pb2.Event(id="ev-1", occurred_at=Timestamp(seconds=-NEVER)),
+    ],
+)
+async def test_what_cannot_be_written_is_left_out_of_the_recording_and_the_rest_is_in_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spoilt: agents_pb2.Agent | rollouts_pb2.Rollout | events_pb2.Event
+) -> None:
+    agents, rollouts, events = (scenes.agent(1),), (scenes.rollout(),), tuple(scenes.events())
+    if isinstance(spoilt, agents_pb2.Agent):
+        change = FollowedChange(b"2", WHEN, events, rollouts, (), (spoilt, *agents))
+    elif isinstance(spoilt, rollouts_pb2.Rollout):
+        change = FollowedChange(b"2", WHEN, events, (*rollouts, spoilt), (), agents)
+    else:
+        change = FollowedChange(b"2", WHEN, (spoilt, *events), rollouts, (), agents)
+    path = tmp_path / "seen.jsonl"
+    server = told(monkeypatch, Snapshot(b"1", WHEN), change, FollowedChange(b"3", WHEN), journal=Journal(path))
+    assert len(await seen(server)) == 3
+    recorded = [entry.message for entry in entries(path)]
+    assert [message.cursor for message in recorded] == [b"1", b"2", b"3"]
+    said = recorded[1].changes
+    assert (tuple(said.agents), tuple(said.rollouts), tuple(said.events)) == (agents, rollouts, events)
+    assert server.fault.startswith("the recording leaves out what can't be written: Failed to serialize ")
+
+
+def test_a_message_of_which_nothing_can_be_written_is_left_out_and_recording_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "seen.jsonl"
+    journal = Journal(path)
+    journal.write("", events_pb2.WatchEventsResponse(sent_at=Timestamp(seconds=NEVER)))
+    assert journal.fault.startswith("the recording leaves out what can't be written: ")
+    journal.write("", scenes.snapshot())
+    journal.close()
+    assert [entry.message for entry in entries(path)] == [scenes.snapshot()]
 
 
 def test_a_line_that_is_nested_without_end_is_no_entry(tmp_path: Path) -> None:
