@@ -81,16 +81,22 @@ class Forgiving(_DRIVER):  # type: ignore[misc]  # its other base is chosen whil
         if hasattr(self, "_file"):
             self._file: Any = Output(self._file)
 
-    def start_application_mode(self) -> None:
-        """Take the terminal; who has it already gives it back first, or two would read, and restore its modes."""
-        if self._key_thread is not None and self._key_thread.is_alive():
-            self.suspend_application_mode()
-        super().start_application_mode()
+    def _sigcont_application(self, *_: object) -> None:
+        """Go on, soon: in the midst of whatever the signal interrupted, nothing can be written."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._go_on)
 
-    def _sigcont_application(self, *said: Any) -> None:
-        """Go on, unless the terminal is gone: the kernel lets whoever it hangs up go on too, to hear of it."""
-        if not gone(self.fileno):
-            super()._sigcont_application(*said)
+    def _go_on(self) -> None:
+        """Take the terminal again. Who was not stopped in order has it, and gives it back first, or two would read.
+
+        The kernel lets whoever it hangs up go on too, to hear of it; and whoever has ended takes nothing.
+        """
+        reads = self._key_thread is not None and self._key_thread.is_alive()
+        if gone(self.fileno) or not (reads or self._must_signal_resume):
+            return
+        if reads:
+            self.suspend_application_mode()
+        super()._sigcont_application()
 
     def run_input_thread(self) -> None:
         """Read until the end; what came together with the unreadable is lost."""
