@@ -14,10 +14,15 @@ import signal
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
+from textual.events import Paste
+
+from fleetroll_tui.text import one_line
+
 if TYPE_CHECKING:
     from typing import IO
 
     from textual.driver import Driver
+    from textual.message import Message
 
 UNREADABLE = (ValueError, OverflowError, BlockingIOError)
 """What the framework's reader raises for such bytes; a decoding error is a ValueError."""
@@ -26,6 +31,8 @@ PAUSE_SECONDS = 0.01
 LOOK_MILLISECONDS = 100
 """How soon the watch over the terminal ends after the reader; the terminal's own end wakes it at once."""
 
+MOST_PASTED = 10_000
+"""More than any line takes."""
 _DRIVER: Any = object
 """What :class:`Forgiving` stands before: one of the framework's drivers."""
 
@@ -108,6 +115,12 @@ class Forgiving(_DRIVER):  # type: ignore[misc]  # its other base is chosen whil
         finally:
             done.set()
             watch.join()
+
+    def process_message(self, message: Message) -> None:
+        """Hand on what was read. What is pasted is one clean line, for the lines of the framework's own screens too."""
+        if isinstance(message, Paste):
+            message.text = one_line(message.text, MOST_PASTED)
+        super().process_message(message)
 
     def _read_on(self) -> None:
         while not self.exit_event.is_set():
