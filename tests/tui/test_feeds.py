@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from fleetroll.v1 import agents_pb2, events_pb2, rollouts_pb2, types_pb2
 from fleetroll_client import Changed as FollowedChange
@@ -20,6 +22,7 @@ from fleetroll_tui.feed.journal import Entry, Journal, entries, line_of, message
 from fleetroll_tui.feed.live import LiveServer
 from fleetroll_tui.feed.replay import Replay
 from fleetroll_tui.model.updates import PIECE, Alive, Changed, Lost, Page, Resync, Update
+from fleetroll_tui.model.values import Late, Limits, Wave
 from tests.client.test_errors import PEM
 from tests.tui import scenes
 
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
     from fleetroll_client import Update as Followed
 
+NO_SECONDS = ("1" + "0" * 400, "NaN", '"nan"', "Infinity", "-Infinity", "1e999", "-1")
+"""What the second in which a message came may not be."""
 WHEN = scenes.snapshot().sent_at.ToDatetime(UTC)
 
 
@@ -64,6 +69,26 @@ def test_every_state_and_code_of_the_contract_has_a_name() -> None:
     assert convert.rollout_state(rollouts_pb2.ROLLOUT_STATE_HALTED) == "halted"
     assert convert.wave_state(rollouts_pb2.WAVE_STATE_AWAITING_APPROVAL) == "awaiting_approval"
     assert convert.attempt_state(99) == "state 99"
+
+
+def test_a_count_below_zero_is_none() -> None:
+    count = rollouts_pb2.StateCount
+    counts = [
+        count(state=types_pb2.ATTEMPT_STATE_SUCCEEDED, hosts=7),
+        count(state=types_pb2.ATTEMPT_STATE_LOST, hosts=-5),
+    ]
+    wave = rollouts_pb2.Wave(number=-1, hosts=-2, counts=counts, bad=-3, attempted=-4, forgiven_bad=-5)
+    limits = rollouts_pb2.RolloutLimits(
+        max_concurrent=-1, max_failed=-1, min_sample=-1, max_downloading=-1, max_out=-1, failure_limit=-0.5
+    )
+    late = rollouts_pb2.LateHosts(left=-1, waiting=-1, under_way=-1, bad=-1)
+    read = convert.rollout(rollouts_pb2.Rollout(id="ro-1", waves=[wave], counts=counts, limits=limits, late=late))
+    assert read.counts == read.waves[0].counts == {"succeeded": 7}
+    assert read.waves == (Wave(0, "", 0, {"succeeded": 7}),)
+    assert (read.limits, read.late) == (Limits(0, 0, 0.0, 0, 0.0, 0.0, 0, 0), Late())
+    assert convert.switch(rollouts_pb2.KillSwitch(in_use=-1)).in_use == 0
+    assert convert.host(agents_pb2.Agent(disk_free_bytes=-1)).disk_free_bytes == 0
+    assert convert.member(rollouts_pb2.RolloutHost(wave=-1)).wave == 0
 
 
 def test_what_is_absent_stays_absent() -> None:
@@ -272,7 +297,8 @@ def test_a_recording_is_never_written_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["junk", "{}", '{"after":"x","stream":"","message":{}}', '{"after":1,"stream":"","message":{"snapshot":7}}', "[]"],
+    ["junk", "{}", '{"after":"x","stream":"","message":{}}', '{"after":1,"stream":"","message":{"snapshot":7}}', "[]"]
+    + [f'{{"after":{after},"stream":"","message":{{}}}}' for after in NO_SECONDS],
 )
 def test_a_line_that_is_no_entry_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "fleet.jsonl"
@@ -295,6 +321,49 @@ def test_a_disk_that_is_full_ends_the_recording_and_says_so(tmp_path: Path) -> N
     journal.write("", scenes.snapshot())
     journal.close()
     assert journal.fault == "the recording ended: No space left on device"
+
+
+NEVER = 10**15
+"""Seconds of no time that can be written."""
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        agents_pb2.Agent(id="ag-1", last_seen_at=Timestamp(seconds=NEVER)),
+        agents_pb2.Agent(id="ag-1", last_seen_at=Timestamp(nanos=-5)),
+        rollouts_pb2.Rollout(id="ro-1", limits=rollouts_pb2.RolloutLimits(soak=Duration(seconds=NEVER))),
+        events_pb2.Event(id="ev-1", occurred_at=Timestamp(seconds=-NEVER)),
+    ],
+)
+async def test_what_cannot_be_written_is_left_out_of_the_recording_and_the_rest_is_in_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spoilt: agents_pb2.Agent | rollouts_pb2.Rollout | events_pb2.Event
+) -> None:
+    agents, rollouts, events = (scenes.agent(1),), (scenes.rollout(),), tuple(scenes.events())
+    if isinstance(spoilt, agents_pb2.Agent):
+        change = FollowedChange(b"2", WHEN, events, rollouts, (), (spoilt, *agents))
+    elif isinstance(spoilt, rollouts_pb2.Rollout):
+        change = FollowedChange(b"2", WHEN, events, (*rollouts, spoilt), (), agents)
+    else:
+        change = FollowedChange(b"2", WHEN, (spoilt, *events), rollouts, (), agents)
+    path = tmp_path / "seen.jsonl"
+    server = told(monkeypatch, Snapshot(b"1", WHEN), change, FollowedChange(b"3", WHEN), journal=Journal(path))
+    assert len(await seen(server)) == 3
+    recorded = [entry.message for entry in entries(path)]
+    assert [message.cursor for message in recorded] == [b"1", b"2", b"3"]
+    said = recorded[1].changes
+    assert (tuple(said.agents), tuple(said.rollouts), tuple(said.events)) == (agents, rollouts, events)
+    assert server.fault.startswith("the recording leaves out what can't be written: Failed to serialize ")
+
+
+def test_a_message_of_which_nothing_can_be_written_is_left_out_and_recording_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "seen.jsonl"
+    journal = Journal(path)
+    journal.write("", events_pb2.WatchEventsResponse(sent_at=Timestamp(seconds=NEVER)))
+    assert journal.fault.startswith("the recording leaves out what can't be written: ")
+    journal.write("", scenes.snapshot())
+    journal.close()
+    assert [entry.message for entry in entries(path)] == [scenes.snapshot()]
 
 
 def test_a_line_that_is_nested_without_end_is_no_entry(tmp_path: Path) -> None:

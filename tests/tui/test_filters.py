@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetroll_tui.model.fields import EVENT_FIELDS, HOST_FIELDS, MEMBER_FIELDS, ROLLOUT_FIELDS
-from fleetroll_tui.model.filters import MAX_CHARS, compile_filter, split
+from fleetroll_tui.model.filters import MAX_CHARS, MAX_TERMS, compile_filter, split
 from fleetroll_tui.model.terms import FilterError
 from fleetroll_tui.model.values import Attempt, Happening, Host, Member, Product, Rollout
 
@@ -105,6 +105,10 @@ def test_what_a_filter_finds(text: str, row: Host, expected: bool) -> None:
         ("!| a", 0, "before a word"),
         ('a "b', 2, "has no end"),
         ("x" * (MAX_CHARS + 1), MAX_CHARS, "at most"),
+        (" | ".join(["!a"] * 200), 5 * MAX_TERMS + 1, f"at most {MAX_TERMS} terms"),
+        ("a " * MAX_TERMS + "b", 2 * MAX_TERMS, f"at most {MAX_TERMS} terms"),
+        ("a|" * MAX_TERMS + "b", 0, f"at most {MAX_TERMS} terms"),
+        ("a name:" + "a|" * MAX_TERMS + "b", 2, f"at most {MAX_TERMS} terms"),
     ],
 )
 def test_an_error_points_at_the_place(text: str, at: int, said: str) -> None:
@@ -112,6 +116,11 @@ def test_an_error_points_at_the_place(text: str, at: int, said: str) -> None:
         compile_filter(text, HOST_FIELDS)
     assert caught.value.at == at
     assert said in caught.value.message
+
+
+def test_as_many_terms_as_there_may_be_are_read() -> None:
+    for text in (" | ".join(["!a"] * MAX_TERMS), "name:" + "|".join(["a*"] * MAX_TERMS), "| ".join(["a|b "] * 20)):
+        assert not compile_filter(text, HOST_FIELDS).empty
 
 
 def test_rows_of_other_kinds_have_fields_of_their_own() -> None:

@@ -73,6 +73,14 @@ def test_more_changes_than_few_are_merged_alike() -> None:
     assert rows == sorted(rows, key=lambda state: state != "failed")
 
 
+def test_where_there_is_no_row_nothing_is_marked() -> None:
+    _, listing = filled(0)
+    short: ShortList[Happening] = ShortList(EVENT_FIELDS)
+    for rows in (listing, short):
+        rows.mark(rows.id_at(0))
+        assert rows.marks == set()
+
+
 def test_marks_survive_refresh_sort_and_filter() -> None:
     shelf, listing = filled(20)
     for key in ("ag-3", "ag-7"):

@@ -92,6 +92,16 @@ def test_a_bar_is_as_wide_as_it_should_be_and_shows_whoever_is_there(parts: dict
         assert all(found[part] for part in there)
 
 
+@given(st.dictionaries(st.sampled_from(SHARES), st.integers(-(2**31), 2**31 - 1)), st.integers(-5, 10**6))
+def test_a_bar_is_made_of_any_numbers_whatever(parts: dict[str, int], width: int) -> None:
+    there = {part: hosts for part, hosts in parts.items() if hosts > 0}
+    assert cells(parts, width) == dict.fromkeys(parts, 0) | cells(there, width)
+
+
+def test_numbers_below_zero_that_nearly_outweigh_the_others_take_no_time() -> None:
+    assert cells({"done": 2**31 - 1, "bad": -(2**31) + 50}, 40) == {"done": 40, "bad": 0}
+
+
 def test_who_is_counted_in_no_state_is_pending() -> None:
     assert shares({"succeeded": 3, "lost": 1, "trial": 2, "skipped": 1}, 10) == {
         "done": 3,

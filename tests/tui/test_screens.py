@@ -103,6 +103,14 @@ async def test_keys_go_to_the_filter_while_it_is_written() -> None:
         assert app.armed_at is None
 
 
+async def test_in_an_empty_list_nothing_is_marked() -> None:
+    app = console(played())
+    async with driven(app) as pilot:
+        await press(pilot, "3", "slash", *"nobody", "enter", "space")
+        assert "marked" not in seen(app)
+        assert app.session.hosts.marks == set()
+
+
 async def test_the_cursor_and_marks_stay_on_their_rows_through_refresh_sort_and_filter() -> None:
     server = PlayedServer()
     server.say(Page(NOW, Stand(hosts=tuple(host(number) for number in range(100, 200))), last=True))

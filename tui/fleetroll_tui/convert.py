@@ -116,9 +116,14 @@ def _short(name: object, value: int, prefix: str, unknown: str = "state") -> str
     return "" if short == "unspecified" else short
 
 
+def counted(number: int) -> int:
+    """Return a number of things: the contract knows none below 0, but a message can carry it."""
+    return max(0, number)
+
+
 def counts(said: Iterable[rollouts_pb2.StateCount]) -> dict[str, int]:
     """Return hosts by state."""
-    return {attempt_state(each.state): each.hosts for each in said if each.hosts}
+    return {attempt_state(each.state): each.hosts for each in said if counted(each.hosts)}
 
 
 def decision(said: types_pb2.Decision) -> Decision:
@@ -163,7 +168,7 @@ def host(said: agents_pb2.Agent) -> Host:
         said.revoked,
         seconds(said.enrolled_at),
         said.time_zone,
-        said.disk_free_bytes,
+        counted(said.disk_free_bytes),
         said.container_marker,
     )
 
@@ -185,7 +190,7 @@ def member(said: rollouts_pb2.RolloutHost) -> Member:
     return Member(
         said.agent_id,
         said.name,
-        said.wave,
+        counted(said.wave),
         attempt(said.attempt),
         code(said.waiting),
         said.online,
@@ -216,41 +221,41 @@ def rollout(said: rollouts_pb2.Rollout) -> Rollout:
 
 def _wave(said: rollouts_pb2.Wave) -> Wave:
     return Wave(
-        said.number,
+        counted(said.number),
         wave_state(said.state),
-        said.hosts,
+        counted(said.hosts),
         counts(said.counts),
         said.gate,
-        said.bad,
-        said.attempted,
+        counted(said.bad),
+        counted(said.attempted),
         said.baked.seconds + said.baked.nanos / 1e9,
         seconds(said.opened_at),
         seconds(said.ended_at),
-        said.forgiven_bad,
+        counted(said.forgiven_bad),
     )
 
 
 def _limits(said: rollouts_pb2.RolloutLimits) -> Limits:
     return Limits(
-        said.max_concurrent,
-        said.max_failed,
-        said.failure_limit,
-        said.min_sample,
+        counted(said.max_concurrent),
+        counted(said.max_failed),
+        max(0.0, said.failure_limit),  # in this order: what is no number is 0 too
+        counted(said.min_sample),
         said.bake.seconds + said.bake.nanos / 1e9,
         said.soak.seconds + said.soak.nanos / 1e9,
-        said.max_downloading,
-        said.max_out,
+        counted(said.max_downloading),
+        counted(said.max_out),
     )
 
 
 def _late(said: rollouts_pb2.LateHosts) -> Late:
     stopped = decision(said.stopped) if said.HasField("stopped") else None
-    return Late(said.left, said.waiting, said.under_way, said.bad, stopped)
+    return Late(counted(said.left), counted(said.waiting), counted(said.under_way), counted(said.bad), stopped)
 
 
 def switch(said: rollouts_pb2.KillSwitch) -> Switch:
     """Return a kill switch."""
-    return Switch(said.scope, said.active, decision(said.decision), said.in_use, said.epoch)
+    return Switch(said.scope, said.active, decision(said.decision), counted(said.in_use), said.epoch)
 
 
 def happening(said: events_pb2.Event) -> Happening:

@@ -9,6 +9,8 @@ from rich.cells import cell_len, set_cell_size
 from fleetroll_common.values.plain import MAX_CELL_CHARS, plain
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
+LONGEST_NUMBER = len(r"\x10ffff")
+"""What one letter takes at most where it is shown by number."""
 _LONG = 10.0
 _STEP = 1000
 
@@ -21,6 +23,12 @@ def clean(text: str, limit: int = MAX_CELL_CHARS) -> str:
 def clean_lines(text: str, limit: int = 200, width: int = 500) -> list[str]:
     """Return the last lines of a program's output, each harmless."""
     return [clean(line.expandtabs(4), width) for line in text[-limit * width :].splitlines()[-limit:]]
+
+
+def one_line(text: str, most: int) -> str:
+    """Return the first line of what somebody pastes or types, of at most so many letters, each harmless by itself."""
+    first = (text[:most].splitlines() or [""])[0].replace("\t", " ")
+    return plain(first, LONGEST_NUMBER * len(first))
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:

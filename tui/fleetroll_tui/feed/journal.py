@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import time
+from collections.abc import MutableSequence
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
+from google.protobuf.json_format import MessageToDict, ParseDict, ParseError, SerializeToJsonError
 
 from fleetroll.v1 import events_pb2
 from fleetroll_client import Changed, Resynced, Snapshot
@@ -21,7 +23,13 @@ from fleetroll_common.values.errors import RequestError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from google.protobuf.message import Message
+
     from fleetroll_client import Update as Followed
+
+
+UNWRITABLE = (SerializeToJsonError, ValueError, OverflowError)
+"""What is raised for a message that JSON has no form for: a time outside of the years 1 to 9999."""
 
 
 class Entry(NamedTuple):
@@ -48,18 +56,32 @@ class Journal:
             raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="name a file that is not there") from error
         self._began = time.monotonic()
         self.fault = ""
-        """Why nothing is recorded any more; "" while it is."""
+        """Why nothing is recorded any more, or not everything; "" while all of it is."""
 
     def write(self, stream: str, message: events_pb2.WatchEventsResponse) -> None:
-        """Write one message down. A disk that is full ends the recording, not the console."""
+        """Write one message down, without what can't be written of it.
+
+        A disk that is full ends the recording, not the console.
+        """
         if self._file.closed:
             return
         try:
-            self._file.write(line_of(Entry(time.monotonic() - self._began, stream, message)) + "\n")
+            self._file.write(self._line(Entry(time.monotonic() - self._began, stream, message)))
             self._file.flush()
         except OSError as error:
             self.fault = f"the recording ended: {error.strerror}"
             self.close()
+
+    def _line(self, entry: Entry) -> str:
+        """Return an entry as one line; "" where it can't be written at all."""
+        try:
+            return line_of(entry) + "\n"
+        except UNWRITABLE as error:
+            self.fault = f"the recording leaves out what can't be written: {error}"
+        try:
+            return line_of(entry._replace(message=_writable(entry.message))) + "\n"
+        except UNWRITABLE:
+            return ""
 
     def close(self) -> None:
         """End it; what could not be written is lost."""
@@ -82,6 +104,27 @@ def line_of(entry: Entry) -> str:
     )
 
 
+def _writable(message: events_pb2.WatchEventsResponse) -> events_pb2.WatchEventsResponse:
+    """Return a message without those things in it that can't be written: one host is not to cost the whole fleet."""
+    found = events_pb2.WatchEventsResponse.FromString(message.SerializeToString())
+    kind = found.WhichOneof("message")
+    said: Message | None = getattr(found, kind) if kind else None
+    for field, value in said.ListFields() if said is not None else []:
+        if field.message_type is not None and isinstance(value, MutableSequence):
+            kept = [each for each in value if _can_be_written(each)]
+            del value[:]
+            value.extend(kept)
+    return found
+
+
+def _can_be_written(thing: Message) -> bool:
+    try:
+        MessageToDict(thing)
+    except UNWRITABLE:
+        return False
+    return True
+
+
 def entries(path: Path) -> list[Entry]:
     """Read a recording.
 
@@ -100,10 +143,21 @@ def _entry(path: Path, number: int, line: str) -> Entry:
     try:
         read = json.loads(line)
         message = ParseDict(read["message"], events_pb2.WatchEventsResponse(), ignore_unknown_fields=True)
-        return Entry(float(read["after"]), str(read["stream"]), message)
-    except (ValueError, TypeError, KeyError, RecursionError, ParseError) as error:
+        return Entry(_seconds(read["after"]), str(read["stream"]), message)
+    except (ValueError, OverflowError, TypeError, KeyError, RecursionError, ParseError) as error:
         said = f"replay: line {number} of {path} is no entry of a recording"
         raise RequestError(said, code=Code.INVALID_ARGUMENT, remedy="name a recording made by --record") from error
+
+
+def _seconds(after: object) -> float:
+    """Return when an entry came.
+
+    Raises:
+        ValueError, TypeError, OverflowError: it is no time after the recording's beginning (its writer's fault).
+    """
+    if not isinstance(after, int | float) or not 0 <= after < math.inf:  # what is no number is in no order
+        raise ValueError(after)
+    return float(after)
 
 
 def message_of(followed: Followed) -> events_pb2.WatchEventsResponse | None:

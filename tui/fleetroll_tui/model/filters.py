@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from fleetroll_tui.model.fields import Fields
 
 MAX_CHARS = 1_000
+MAX_TERMS = 40
+"""Each is asked of every row of a list, with ``|`` in vain too, and lists are long."""
 
 
 class Word(NamedTuple):
@@ -55,7 +57,7 @@ def compile_filter(text: str, fields: Fields[Any]) -> Filter:
     if len(text) > MAX_CHARS:
         raise FilterError(MAX_CHARS, f"a filter has at most {MAX_CHARS} characters")
     groups: list[list[Test]] = [[]]
-    last_bar = -1
+    last_bar, size = -1, 0
     timed = False
     for negated, word in _signed(split(text)):
         if word.text == "|" and not word.quoted:
@@ -65,7 +67,9 @@ def compile_filter(text: str, fields: Fields[Any]) -> Filter:
             last_bar = word.at
             continue
         read = term(word.at, word.text, fields, quoted=word.quoted)
-        timed = timed or read.timed
+        timed, size = timed or read.timed, size + read.size
+        if size > MAX_TERMS:
+            raise FilterError(word.at, f"a filter has at most {MAX_TERMS} terms, alternatives counted")
         groups[-1].append(_not(read.test) if negated else read.test)
     if last_bar >= 0 and not groups[-1]:
         raise FilterError(last_bar, "there is nothing after this |")

@@ -95,8 +95,9 @@ class Listing(Generic[T]):
         self.sort_by(self.order.name, descending=not self.descending)
 
     def mark(self, key: str) -> None:
-        """Mark a row, or take its mark away."""
-        self.marks ^= {key}
+        """Mark a row, or take its mark away; "" is no row."""
+        if key:
+            self.marks ^= {key}
 
     def id_at(self, position: int) -> str:
         """Return the id of a row; "" where there is none."""

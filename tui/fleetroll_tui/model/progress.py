@@ -39,13 +39,14 @@ def shares(counts: dict[str, int], hosts: int) -> dict[str, int]:
 
 def cells(parts: dict[str, int], width: int) -> dict[str, int]:
     """Share ``width`` cells; a part with any host has a cell, at the cost of the largest."""
-    total = sum(parts.values())
+    total = sum(max(0, hosts) for hosts in parts.values())
     if not total or width <= 0:
         return dict.fromkeys(parts, 0)
-    found = {part: max(1, hosts * width // total) if hosts else 0 for part, hosts in parts.items()}
-    while sum(found.values()) > width:
+    found = {part: max(1, hosts * width // total) if hosts > 0 else 0 for part, hosts in parts.items()}
+    left = width - sum(found.values())
+    for _ in range(-left):  # one for each part at most: only the cells that were rounded up are too many
         found[max(found, key=lambda part: found[part])] -= 1
-    found[max(found, key=lambda part: found[part])] += width - sum(found.values())
+    found[max(found, key=lambda part: found[part])] += max(0, left)
     return found
 
 

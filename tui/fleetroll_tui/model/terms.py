@@ -44,10 +44,11 @@ class FilterError(ValueError):
 
 
 class Term(NamedTuple):
-    """A word that was read."""
+    """A word that was read: its test, whether the answer changes by time alone, and of how many tests it is made."""
 
     test: Test
     timed: bool = False
+    size: int = 1
 
 
 def term(at: int, text: str, fields: Fields[Any], *, quoted: bool = False) -> Term:
@@ -63,7 +64,7 @@ def term(at: int, text: str, fields: Fields[Any], *, quoted: bool = False) -> Te
         parts = [part for part in text.split("|") if part]
         if not parts:
             raise FilterError(at, "there is nothing beside this |")
-        return Term(_either([_text(part, fields) for part in parts]))
+        return Term(_either([_text(part, fields) for part in parts]), size=len(parts))
     field = fields.by_name.get(name)
     if field is None:
         near = get_close_matches(name, fields.by_name, 1, 0.5)
@@ -76,7 +77,7 @@ def term(at: int, text: str, fields: Fields[Any], *, quoted: bool = False) -> Te
             raise FilterError(start, f"{name}: needs a value, like {field.example}")
         found.append(_READERS[field.kind](start, part, field))
         start += len(part) + 1
-    return Term(_either(found), timed=field.kind is Kind.AGE)
+    return Term(_either(found), field.kind is Kind.AGE, len(found))
 
 
 def _either(tests: list[Test]) -> Test:

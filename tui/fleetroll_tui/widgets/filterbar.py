@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.widgets import Input
 
 from fleetroll_tui.model.filters import MAX_CHARS
+from fleetroll_tui.widgets.line_input import PlainInput
 from fleetroll_tui.widgets.lines import Lines
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class FilterBar(Vertical):
         """Be closed."""
         super().__init__(**options)
         self.paint = paint
-        self._input = Input(placeholder=hint, id="filter-input", compact=True, max_length=MAX_CHARS)
+        self._input = PlainInput(placeholder=hint, id="filter-input", compact=True, max_length=MAX_CHARS)
         self._error = Lines(paint, id="filter-error")
 
     def compose(self) -> ComposeResult:
