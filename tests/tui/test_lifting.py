@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from textual import events
 from textual.widgets import Button, Input
 
 from fleetroll_tui import convert
@@ -12,7 +13,7 @@ from fleetroll_tui.model.values import Decision, Switch
 from fleetroll_tui.screens.dialogs import MOST_TYPED
 from fleetroll_tui.widgets.lines import Lines
 from tests.tui import scenes
-from tests.tui.driving import NARROW, console, driven, played, press, seen, server_of, settle
+from tests.tui.driving import NARROW, console, done, driven, played, press, seen, server_of, settle
 
 NOW = float(scenes.NOW)
 PRESSED = Decision("ops", "disk alarms everywhere", "", NOW - 60)
@@ -143,3 +144,20 @@ def test_switches_come_from_the_wire() -> None:
     update = convert.update(message)
     assert isinstance(update, Changed)
     assert [each.scope for each in update.stand.switches] == ["global"]
+
+
+async def test_no_letter_that_steers_or_hides_goes_into_a_reason() -> None:
+    app = console(played())
+    async with driven(app, NARROW) as pilot:
+        await press(pilot, "2", "enter", "X", "tab")
+        driver = app._driver
+        assert driver is not None
+        driver.send_message(events.Paste("bad\u202e\x1b[31m build\nsecond line"))
+        await done(pilot)
+        await settle(pilot)
+        assert app.screen.query_one("#reason", Input).value.isprintable()
+        assert "second" not in app.screen.query_one("#reason", Input).value
+        await press(pilot, "enter", *"web-proxy-1.5.0", "enter")
+        (reason,) = server_of(app).reasons
+        assert reason.startswith("bad")
+        assert reason.isprintable()

@@ -15,6 +15,7 @@ from textual.widgets import Button, Input
 from fleetroll_tui.model.progress import what_changed
 from fleetroll_tui.screens.panels import scope_of
 from fleetroll_tui.text import clean
+from fleetroll_tui.widgets.line_input import PlainInput
 from fleetroll_tui.widgets.lines import Lines
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class Dialog(ModalScreen["str | None"]):
     def compose_reason(self, key: str) -> ComposeResult:
         """Make the line for a reason, which a key goes to."""
         said = f"{key}: why? kept with the decision, may stay empty"
-        yield Input(id="reason", compact=True, max_length=MOST_REASON, placeholder=said)
+        yield PlainInput(id="reason", compact=True, max_length=MOST_REASON, placeholder=said)
 
     def action_reason(self) -> None:
         """Go to the line for a reason."""
@@ -231,7 +232,7 @@ class TypeName(Dialog):
         """Make the line for a reason, and the input."""
         yield from self.compose_reason("tab")
         yield Lines(self.paint, grows=True, id="dialog-ask")
-        yield Input(id="typed", compact=True, max_length=200)
+        yield PlainInput(id="typed", compact=True, max_length=200)
 
     def on_mount(self) -> None:
         """Say what to type."""
