@@ -21,4 +21,10 @@ def start() -> int:
     except KeyboardInterrupt:
         sys.stderr.write("fleetroll-console: interrupted\n")
         sys.exit(EXIT_INTERRUPTED)
-    return main()
+    try:
+        return main()
+    finally:
+        from fleetroll_common.streams import let_go  # noqa: PLC0415 (loaded by now)
+
+        for stream in (sys.stdout, sys.stderr):  # of a terminal that is gone
+            let_go(stream)
