@@ -72,18 +72,18 @@ def test_ci_runs_the_check_and_nothing_else() -> None:
 
 def test_every_folder_with_tests_is_a_suite() -> None:
     folders = {path.parts[len(ROOT.parts) + 1] for path in (ROOT / "tests").rglob("test_*.py")}
-    assert {f"tests/{folder}" for folder in folders} == {suite.name for suite in suites.tests()}
+    assert {f"tests/{folder}" for folder in folders} == {suite.name for suite in suites.suites_of_tests()}
 
 
 def test_check_is_every_gate_every_suite_and_the_demonstration() -> None:
-    assert suites.choose(["check"]) == [*suites.gates(), *suites.tests(), suites.demo()]
+    assert suites.choose(["check"]) == [*suites.gates(), *suites.suites_of_tests(), suites.demo()]
     assert {"lint", "format", "types", "imports", "proto-lint", "proto-breaking", "drift"} <= {
         gate.name for gate in suites.gates()
     }
 
 
 def test_a_suite_that_collects_nothing_fails(tmp_path: Path) -> None:
-    suite = suites.tests()[0]
+    suite = suites.suites_of_tests()[0]
     nothing = suites.Suite("empty", (*suite.command[:-1], str(tmp_path)), quiet=True)
     result = suites.run(nothing)
     assert not result.passed
@@ -121,7 +121,7 @@ def test_suites_run_side_by_side_and_what_each_said_is_in_one_piece(
 
 
 def test_the_suites_that_are_begun_first_are_there() -> None:
-    assert {f"tests/{folder}" for folder in suites.LONG} <= {suite.name for suite in suites.tests()}
+    assert {f"tests/{folder}" for folder in suites.LONG} <= {suite.name for suite in suites.suites_of_tests()}
 
 
 def test_an_unknown_suite_is_refused_with_the_names(capsys: pytest.CaptureFixture[str]) -> None:

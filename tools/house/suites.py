@@ -2,9 +2,10 @@
 
 Usage: suites.py check | test | NAME...
 
-Most tests wait more than they work: for processes, servers, deadlines. So :data:`LANES` suites run side by side, the
-long ones first, and each shows what it said when it has ended. The demonstration has the machine to itself, and is seen
-live. Beside the time stands how many processors a suite kept at work.
+As many suites run side by side as there are processors, the long ones first, each in one process, and each shows what
+it said when it has ended; a suite that was named alone has all processors. More processes than processors were no
+faster: tests that wait for each other poll the longer. The demonstration has the machine to itself, and is seen live.
+Beside the time stands how many processors a suite kept at work.
 
 `check` is every gate, every test suite and the demonstration; `test` every test suite. A suite is one folder below
 tests/ that holds tests, found by looking, so that no folder is forgotten; that nothing was collected is a failure. The
@@ -27,10 +28,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 PYTEST = (sys.executable, "-m", "pytest", "-q")
-WORKERS = max(1, min(os.cpu_count() or 1, 4))
-"""Test processes of one suite. A file's tests stay together: what they share is made once."""
-LANES = 2
-"""Suites that run at a time. With :data:`WORKERS` each they are twice as many processes as two processors."""
+LANES = max(1, min(os.cpu_count() or 1, 4))
+"""Processors that are used: suites that run at a time, or test processes of one that was named."""
 LONG = ("server", "crash", "e2e", "tui", "agent", "attacks", "model")
 """Folders of tests/ that take longest, the longest first: begun last, one would be waited for alone."""
 SOURCE_ROOTS = ("common", "publishing", "client", "server", "agent", "cli", "tui", "tools", "bench", "tests")
@@ -64,21 +63,21 @@ def gates() -> list[Suite]:
     return [Suite(name, command, quiet=True) for name, command in commands.items()]
 
 
-def tests() -> list[Suite]:
+def suites_of_tests(workers: int = 1) -> list[Suite]:
     """Return one suite per folder of tests/ that holds tests, the long ones first, and one for files of tests/ itself.
 
-    Only folders are known by name; which there are is found by looking.
+    Which folders there are is found by looking. A file's tests stay in one process: what they share is made once.
     """
     folders = [path for path in (ROOT / "tests").iterdir() if path.is_dir() and any(path.rglob("test_*.py"))]
     folders.sort(key=lambda path: (LONG.index(path.name) if path.name in LONG else len(LONG), path.name))
-    suites = [_of_folder(path.name) for path in folders]
+    suites = [_of_folder(path.name, workers) for path in folders]
     loose = sorted(f"tests/{path.name}" for path in (ROOT / "tests").glob("test_*.py"))
     return [*suites, Suite("tests", (*PYTEST, *loose), quiet=False)] if loose else suites
 
 
-def _of_folder(name: str) -> Suite:
-    """Return the suite of one folder of tests/."""
-    spread = ("-n", str(WORKERS), "--dist", "loadfile")
+def _of_folder(name: str, workers: int) -> Suite:
+    """Return the suite of one folder of tests/, in so many processes."""
+    spread = ("-n", str(workers), "--dist", "loadfile") if workers > 1 else ()
     return Suite(f"tests/{name}", (*PYTEST, *spread, f"tests/{name}"), quiet=False)
 
 
@@ -129,10 +128,10 @@ def choose(names: list[str]) -> list[Suite]:
     """Return the suites that the command line asks for, or end with status 2."""
     match names:
         case ["check"]:
-            return [*gates(), *tests(), demo()]
+            return [*gates(), *suites_of_tests(), demo()]
         case ["test"]:
-            return tests()
-    known = {suite.name: suite for suite in [*gates(), *tests(), demo()]}
+            return suites_of_tests()
+    known = {suite.name: suite for suite in [*gates(), *suites_of_tests(LANES if len(names) == 1 else 1), demo()]}
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         print(
