@@ -67,7 +67,7 @@ agent-artifact: setup ## Build the agent's release artefact into dist/ (VERSION=
 
 ## Proof
 
-test: setup ## Run every test, suites side by side, with the time of each
+test: setup ## Run every test, suite by suite, with the time of each
 	@$(PY) -m tools.house.suites test
 
 check: setup $(GEN)/.synced ## All gates and all tests: what CI runs

@@ -72,56 +72,23 @@ def test_ci_runs_the_check_and_nothing_else() -> None:
 
 def test_every_folder_with_tests_is_a_suite() -> None:
     folders = {path.parts[len(ROOT.parts) + 1] for path in (ROOT / "tests").rglob("test_*.py")}
-    assert {f"tests/{folder}" for folder in folders} == {suite.name for suite in suites.suites_of_tests()}
+    assert {f"tests/{folder}" for folder in folders} == {suite.name for suite in suites.tests()}
 
 
 def test_check_is_every_gate_every_suite_and_the_demonstration() -> None:
-    assert suites.choose(["check"]) == [*suites.gates(), *suites.suites_of_tests(), suites.demo()]
+    assert suites.choose(["check"]) == [*suites.gates(), *suites.tests(), suites.demo()]
     assert {"lint", "format", "types", "imports", "proto-lint", "proto-breaking", "drift"} <= {
         gate.name for gate in suites.gates()
     }
 
 
 def test_a_suite_that_collects_nothing_fails(tmp_path: Path) -> None:
-    suite = suites.suites_of_tests()[0]
+    suite = suites.tests()[0]
     nothing = suites.Suite("empty", (*suite.command[:-1], str(tmp_path)), quiet=True)
     result = suites.run(nothing)
     assert not result.passed
     assert result.seconds > 0
     assert result.worked > 0
-
-
-SAYS = """
-import sys, time
-for _ in range(9):
-    print(sys.argv[1], flush=True)
-    time.sleep(0.05)
-sys.exit(sys.argv[2] or 0)
-"""
-
-
-def says(name: str, failure: str = "", *, alone: bool = False) -> suites.Suite:
-    """A suite that says its name nine times, and fails with some words."""
-    command = (sys.executable, "-c", SAYS, name, failure)
-    return suites.Suite(name, command, quiet=False, alone=alone)
-
-
-def test_suites_run_side_by_side_and_what_each_said_is_in_one_piece(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    chosen = [says("last", alone=True), says("one"), says("two", "broken"), says("three")]
-    monkeypatch.setattr(suites, "choose", lambda _names: chosen)
-    assert suites.main() == 1
-    said = capfd.readouterr().out
-    for name in ("one", "two", "three", "last"):
-        assert f"== {name}\n" + f"{name}\n" * 9 in said
-    assert said.index("== last") > max(said.index(f"== {name}") for name in ("one", "two", "three"))
-    assert "broken" in said
-    assert said.splitlines()[-1].endswith("1 failed")
-
-
-def test_the_suites_that_are_begun_first_are_there() -> None:
-    assert {f"tests/{folder}" for folder in suites.LONG} <= {suite.name for suite in suites.suites_of_tests()}
 
 
 def test_an_unknown_suite_is_refused_with_the_names(capsys: pytest.CaptureFixture[str]) -> None:
