@@ -24,8 +24,11 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 PYTEST = (sys.executable, "-m", "pytest", "-q")
 WORKERS = max(1, min(os.cpu_count() or 1, 4))
-"""Test processes of one suite. A file's tests stay together: what they share is made once. Suites side by side, with as many
-processes or half of them, were measured on two cores: no faster, since tests that wait for each other poll the longer."""
+"""Test processes of one suite. A file's tests stay together: what they share is made once.
+
+Suites side by side were measured on two cores, with as many processes each and with one: no faster, since tests that
+wait for each other poll the longer.
+"""
 SOURCE_ROOTS = ("common", "publishing", "client", "server", "agent", "cli", "tui", "tools", "bench", "tests")
 
 
