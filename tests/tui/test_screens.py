@@ -327,6 +327,18 @@ async def test_the_footer_names_only_what_works_now() -> None:
         assert "Pause" not in footer
 
 
+@pytest.mark.parametrize("size", [WIDE, MIDDLE, NARROW])
+async def test_no_word_of_the_help_is_cut(size: tuple[int, int]) -> None:
+    app = console()
+    async with driven(app, size) as pilot:
+        await press(pilot, "2", "enter", "question_mark")
+        box = app.screen.query_one("#help").region
+        for _ in range(12):
+            lines = seen(app).splitlines()[box.y : box.bottom]
+            assert "…" not in "".join(line[box.x : box.right] for line in lines)
+            await press(pilot, "pagedown")
+
+
 async def test_the_palette_offers_what_works_and_runs_it() -> None:
     app = console()
     async with driven(app) as pilot:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from fleetroll_tui.paint import Span
 
 
+MOST_CELLS = 93
+"""What the box of the stylesheet has inside: 100 without its border, its padding and the bar that scrolls."""
 INDENT = 29
 """Cells before what is said of a key."""
 
@@ -55,7 +57,7 @@ class HelpScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         """Show the text."""
         self.query_one("#help-lines", Lines).show_lines(
-            help_lines(self.kind, self.working, min(96, self.app.size.width - 13))
+            help_lines(self.kind, self.working, min(MOST_CELLS, self.app.size.width - 13))
         )
         self.query_one("#help").focus()
 
