@@ -63,6 +63,12 @@ def at(app: ConsoleApp, name: str) -> tuple[int, int]:
     return region.y, region.bottom - 1
 
 
+def in_sight(app: ConsoleApp, *answers: str) -> None:
+    """Answers, the reason, the last paragraph and what changed are seen whole."""
+    for name in (*answers, "#reason", "#dialog-last", "#dialog-changed"):
+        at(app, name)
+
+
 @pytest.mark.parametrize("failed", [1, 8])
 async def test_a_question_keeps_what_starts_what_changed_and_its_answers_in_sight(failed: int) -> None:
     app = console(played())
@@ -77,8 +83,7 @@ async def test_a_question_keeps_what_starts_what_changed_and_its_answers_in_sigh
         assert "and 8 more" in text
         assert "n No" in text
         assert "y Yes" in text
-        for name in ("#no", "#yes", "#reason", "#dialog-last", "#dialog-changed"):
-            at(app, name)
+        in_sight(app, "#no", "#yes")
         assert isinstance(app.focused, Button)
         assert app.focused.id == "no"
 
@@ -89,8 +94,7 @@ async def test_why_late_hosts_stopped_scrolls_and_how_many_start_does_not() -> N
     async with driven(app, NARROW) as pilot:
         await ask(pilot, app, "c", halted(0, state="completed", late=late))
         assert "1 late host starts now" in seen(app)
-        for name in ("#no", "#yes", "#reason", "#dialog-last", "#dialog-changed"):
-            at(app, name)
+        in_sight(app, "#no", "#yes")
         assert app.screen.query_one("#dialog-last").size.height <= 2
 
 
@@ -103,8 +107,7 @@ async def test_a_name_that_is_asked_for_can_be_seen_while_it_is_typed() -> None:
         assert "▲ changed since you asked:" in text
         assert "state halted → paused" in text
         assert "enter to go on; esc leaves it." in text
-        for name in ("#typed", "#reason", "#dialog-ask", "#dialog-last", "#dialog-changed"):
-            at(app, name)
+        in_sight(app, "#typed", "#dialog-ask")
         assert isinstance(app.focused, Input)
         await press(pilot, *"abc")
         assert "abc" in seen(app)
@@ -127,8 +130,7 @@ async def test_a_switch_that_others_pressed_too_leaves_room_for_the_name() -> No
         assert "Nothing starts by it" in text
         assert "pressed again by boss" in text
         assert "Type prod-eu" in text
-        for name in ("#typed", "#reason", "#dialog-ask", "#dialog-last", "#dialog-changed"):
-            at(app, name)
+        in_sight(app, "#typed", "#dialog-ask")
 
 
 async def test_a_refusal_keeps_its_remedy_and_its_button_in_sight() -> None:
