@@ -12,6 +12,7 @@ import structlog
 from fleetroll_agent import convert, host
 from fleetroll_agent.jobs import assigning, events, machine
 from fleetroll_agent.jobs.hands import Hands
+from fleetroll_agent.jobs.state import boot_record
 from fleetroll_agent.jobs.summary import attempt_facts
 from fleetroll_agent.launcher import pipe
 from fleetroll_agent.launcher.child_end import ChildEnd
@@ -97,19 +98,19 @@ class Daemon:
     @property
     def on_trial(self) -> bool:
         """Tell whether this version is on trial."""
-        trial = self.state.launcher.trial
+        trial = boot_record(self.state).trial
         return trial is not None and trial.slot.digest == self._parts.slot.sha256
 
     @property
     def idle(self) -> bool:
         """Tell whether no attempt is going on: a trial is one."""
         record = self.state.record
-        return record.attempt is None and record.waiting is None and self.state.launcher.trial is None
+        return record.attempt is None and record.waiting is None and boot_record(self.state).trial is None
 
     async def before_hello(self, receipt: WelcomeReceipt | None) -> HostFacts:
         """Void every permit of an older session, then return the state of the host."""
         state = await self._told(events.HelloBuilt())
-        parts, launcher = self._parts, state.launcher
+        parts, launcher = self._parts, boot_record(state)
         previous = launcher.current if self.on_trial else launcher.previous
         return HostFacts(
             host_name=parts.host_name,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fleetroll_agent.jobs.events import Arm, ArmDropped, Armed, Leave, PassRecall, SelfTested
-from fleetroll_agent.jobs.staging import pass_excuse
 from fleetroll_agent.jobs.state import (
     Result,
     State,
@@ -41,7 +40,7 @@ def on_self_tested(state: State, event: SelfTested, moment: Moment) -> Result:
     state = with_attempt(state, step=Step.ARM)
     state = replace(say_stage(state, moment), arm_until=moment.boot_seconds + state.rules.arm)
     return state, (
-        *pass_excuse(state),
+        *state.course.excuses(state),
         Arm(
             attempt.generation,
             attempt.version,

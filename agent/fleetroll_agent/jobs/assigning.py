@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fleetroll_agent.jobs.events import Acked, Assigned, Effects, PassRecall, Suspended
 from fleetroll_agent.jobs.state import (
     Result,
     State,
@@ -20,13 +19,14 @@ from fleetroll_agent.jobs.state import (
     time_left_seconds,
     with_attempt,
 )
-from fleetroll_agent.jobs.values import Attempt, Moment, Outcome, Said, Stage, Step, Stop
+from fleetroll_agent.jobs.values import Attempt, Moment, Outcome, Said, Stop
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.generations import MAX_JUMP
 from fleetroll_common.values.version import Version
 
 if TYPE_CHECKING:
+    from fleetroll_agent.jobs.events import Acked, Assigned, Effects, Suspended
     from fleetroll_agent.jobs.values import ProductRecord
 
 
@@ -98,8 +98,7 @@ def suspend(state: State, moment: Moment) -> Result:
 def ask_to_stop(state: State, stop: Stop, code: Code) -> State:
     """Write down that the attempt past Go shall go back; a recall outranks a stop before the switch."""
     attempt = running_attempt(state)
-    switched = attempt.stage is Stage.TRIAL or attempt.step is Step.RESTART
-    if stop is Stop.BEFORE_SWITCH and (switched or attempt.stop is not Stop.NOTHING):
+    if stop is Stop.BEFORE_SWITCH and (state.course.is_switched(attempt) or attempt.stop is not Stop.NOTHING):
         return state
     return with_attempt(state, stop=stop, stop_code=code)
 
@@ -129,17 +128,9 @@ def _let_wait(state: State, event: Assigned, fresh: Attempt | None, moment: Mome
         state = replace(state, record=replace(state.record, waiting=fresh))
         state = _say_waiting(state, moment, fresh)
     if event.recall:
-        return _recall(ask_to_stop(state, Stop.RECALL, Code.RECALLED))
+        return state.course.way_back(ask_to_stop(state, Stop.RECALL, Code.RECALLED), moment)
     if event.stop_before_switch:
         return ask_to_stop(state, Stop.BEFORE_SWITCH, Code.CANCELLED_BY), ()
-    return state, ()
-
-
-def _recall(state: State) -> Result:
-    """Ask the launcher for the way back at once where the switch was made."""
-    attempt = running_attempt(state)
-    if attempt.stage is Stage.TRIAL or attempt.step is Step.RESTART:
-        return state, (PassRecall(attempt.generation),)
     return state, ()
 
 

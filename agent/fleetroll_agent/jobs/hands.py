@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import structlog
 
 from fleetroll_agent.jobs import events
+from fleetroll_agent.jobs.state import boot_record
 from fleetroll_agent.launcher import pipe
 from fleetroll_agent.launcher.values import Attempt, Authority, Origin, SlotRef
 from fleetroll_common.values.codes import Code
@@ -86,7 +87,7 @@ class Hands:
 
     def self_test(self, effect: events.RunSelfTest) -> None:
         """Start the self-test, with the Python that the launcher would use."""
-        python = self._outside.state.launcher.current.python
+        python = boot_record(self._outside.state).current.python
         self._start(effect.job, effect, lambda: self._update.self_test(effect, python))
 
     def cancel(self, effect: events.CancelJob) -> None:
@@ -114,7 +115,7 @@ class Hands:
         except FleetrollError as error:
             self._outside.post(events.ArmDropped(effect.generation, error.code))
             return
-        python = self._outside.state.launcher.current.python
+        python = boot_record(self._outside.state).current.python
         reference = SlotRef(slot.path.name, effect.version, effect.sha256, python, slot.interpreter_abi)
         asked = (effect.soak_seconds, effect.lease_seconds, effect.retry_bad)
         self._outside.launcher(pipe.arm(_attempt(effect.generation), reference, Authority.SERVER, *asked))
@@ -147,7 +148,7 @@ class Hands:
         state = self._outside.state
         attempt = state.record.attempt
         wanted = None if attempt is None or not attempt.sha256 else (attempt.version, attempt.sha256)
-        await self._update.tidy(state.launcher, self._live_slot, wanted)
+        await self._update.tidy(boot_record(state), self._live_slot, wanted)
 
     def _start(
         self, job: int, effect: events.Effect | None, work: Callable[[], Coroutine[Any, Any, events.Event | None]]

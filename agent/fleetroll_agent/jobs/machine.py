@@ -20,11 +20,9 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from fleetroll_agent.jobs import applying, assigning, permit, proving, staging
+from fleetroll_agent.jobs import assigning, permit, staging
 from fleetroll_agent.jobs.events import (
     Acked,
-    ArmDropped,
-    Armed,
     AskAgain,
     Assigned,
     Effects,
@@ -32,10 +30,7 @@ from fleetroll_agent.jobs.events import (
     GoGiven,
     GoRefused,
     HelloBuilt,
-    LauncherTold,
     LockBusy,
-    Promoted,
-    SelfTested,
     ServerBusy,
     SessionClosed,
     SessionOpened,
@@ -45,34 +40,42 @@ from fleetroll_agent.jobs.events import (
     TargetFound,
     Timer,
 )
+from fleetroll_agent.jobs.own import OWN
 from fleetroll_agent.jobs.state import Result, Rules, Running, State, is_before_go, is_staged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from fleetroll_agent.jobs.course import Course
     from fleetroll_agent.jobs.values import Moment, ProductRecord
     from fleetroll_agent.launcher.values import Record
 
 
 def begin(
-    record: ProductRecord, launcher: Record, running: Running, moment: Moment, rules: Rules | None = None
+    record: ProductRecord,
+    launcher: Record | None,
+    running: Running,
+    moment: Moment,
+    rules: Rules | None = None,
+    course: Course = OWN,
 ) -> Result:
     """Return the first state of a process, with what a restart asks for.
 
     Args:
         record: as it was on disk.
-        launcher: the launcher's record, as its first message told it.
-        running: the slot of this process.
+        launcher: the launcher's record, as its first message told it; None for a product that no launcher starts.
+        running: what runs of the product.
         moment: now.
         rules: waiting times; None = the fleet's.
+        course: what the product's kind does behind Go.
     """
-    state = State(record, launcher, running, rules or Rules())
-    return _settled(state, lambda fresh: _resume(*proving.resolve(fresh, moment), moment))
+    state = State(record, launcher, running, course, rules or Rules())
+    return _settled(state, lambda fresh: _resume(*course.resume(fresh, moment), moment))
 
 
 def step(state: State, event: Event, moment: Moment) -> Result:
     """Return what follows from ``event``. Late answers of jobs, sessions and asks that are gone change nothing."""
-    handler = HANDLERS[type(event)]
+    handler = HANDLERS.get(type(event)) or state.course.handlers[type(event)]
 
     def handled(fresh: State) -> Result:
         after, effects = handler(fresh, event, moment)
@@ -84,7 +87,7 @@ def step(state: State, event: Event, moment: Moment) -> Result:
 def next_deadline(state: State) -> float | None:
     """Return the boot second at which a Timer is due; None while only events matter."""
     attempt = state.record.attempt
-    due: list[float | None] = [state.arm_until]
+    due: list[float | None] = [state.course.next_due(state)]
     if is_before_go(attempt) and not is_staged(attempt) and state.job is None and state.session:
         due.append(state.retry_at)
     if is_staged(attempt) and state.session and not state.skewed and not state.suspended and not state.leaving:
@@ -110,7 +113,7 @@ def _resume(state: State, effects: Effects, moment: Moment) -> Result:
 
 def _go_on(state: State, effects: Effects, moment: Moment) -> Result:
     """Do what is due: at most one of these has something to do."""
-    for due in (applying.leave_if_unanswered, staging.start_if_due, permit.ask_if_due):
+    for due in (state.course.due, staging.start_if_due, permit.ask_if_due):
         state, more = due(state, moment)
         effects = (*effects, *more)
     return state, effects
@@ -123,17 +126,12 @@ def _on_timer(state: State, _event: Timer, _moment: Moment) -> Result:
 HANDLERS: Mapping[type, Callable[[State, Any, Moment], Result]] = MappingProxyType(
     {
         Acked: assigning.on_acked,
-        ArmDropped: applying.on_arm_dropped,
-        Armed: applying.on_armed,
         AskAgain: permit.on_ask_again,
         Assigned: assigning.on_assigned,
         GoGiven: permit.on_go,
         GoRefused: permit.on_no_go,
         HelloBuilt: permit.on_hello_built,
-        LauncherTold: proving.on_launcher_told,
         LockBusy: permit.on_lock_busy,
-        Promoted: proving.on_promoted,
-        SelfTested: applying.on_self_tested,
         ServerBusy: permit.on_server_busy,
         SessionClosed: permit.on_session_closed,
         SessionOpened: permit.on_session_opened,
@@ -144,4 +142,4 @@ HANDLERS: Mapping[type, Callable[[State, Any, Moment], Result]] = MappingProxyTy
         Timer: _on_timer,
     }
 )
-"""A test compares it with ``Event``."""
+"""The events that every product gets; a test compares these and the courses' with ``Event``."""

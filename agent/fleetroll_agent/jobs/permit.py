@@ -19,7 +19,6 @@ from fleetroll_agent.jobs.events import (
     HelloBuilt,
     LockBusy,
     ReleaseLock,
-    RunSelfTest,
     ServerBusy,
     SessionClosed,
     SessionOpened,
@@ -30,12 +29,10 @@ from fleetroll_agent.jobs.state import (
     State,
     is_staged,
     join,
-    new_job,
     running_attempt,
     say_stage,
-    with_attempt,
 )
-from fleetroll_agent.jobs.values import Moment, Stage, Step
+from fleetroll_agent.jobs.values import Moment, Stage
 from fleetroll_common.values.codes import Code
 
 SOONEST_ASK_SECONDS = 1.0
@@ -86,9 +83,7 @@ def on_go(state: State, event: GoGiven, moment: Moment) -> Result:
         return state, ()
     if not 0 <= moment.boot_seconds - ask.sent_at <= state.rules.go or state.suspended:
         return replace(state, ask=None), (ReleaseLock(),)
-    state, job = new_job(replace(state, ask=None, ask_at=None, note=None))
-    state = with_attempt(state, stage=Stage.APPLYING, step=Step.SELF_TEST)
-    return say_stage(state, moment), (RunSelfTest(job, attempt.version, attempt.sha256),)
+    return state.course.use_go(replace(state, ask=None, ask_at=None, note=None), moment)
 
 
 def on_no_go(state: State, event: GoRefused, moment: Moment) -> Result:

@@ -15,6 +15,7 @@ from fleetroll_agent.jobs.state import (
     Result,
     State,
     add_outcome,
+    boot_record,
     end_attempt,
     join,
     say_stage,
@@ -39,7 +40,7 @@ def on_launcher_told(state: State, event: LauncherTold, moment: Moment) -> Resul
 
 def settle(state: State, moment: Moment) -> Result:
     """Take over every outcome of the launcher that is new, oldest first."""
-    record = state.launcher
+    record = boot_record(state)
     words = [*reversed(record.earlier), *(() if record.last is None else (record.last,))]
     effects: Effects = ()
     for word in words:
@@ -73,7 +74,7 @@ def _adopt(state: State) -> State:
 
     Also: what the launcher armed is never below the highest generation that was taken.
     """
-    record, launcher = state.record, state.launcher
+    record, launcher = state.record, boot_record(state)
     record = replace(record, highest=max(record.highest, launcher.highest(Origin.SERVER)))
     trial, known = launcher.trial, record.attempt
     if trial is None or trial.attempt.origin is not Origin.SERVER or (known and _is_mine(trial.attempt, known)):
@@ -91,15 +92,15 @@ def _adopt(state: State) -> State:
 
 
 def _resolve(state: State, attempt: Attempt, moment: Moment) -> Result:
-    trial = state.launcher.trial
+    trial = boot_record(state).trial
     if trial is not None and _is_mine(trial.attempt, attempt):
         if trial.slot.digest == state.running.sha256:
             return _in_trial(state, attempt, moment, launcher_has_it=trial.promoted)
         return replace(state, leaving=True), (Leave(RESTART),)
     if not _was_armed(state, attempt):
         return _never_armed(state, attempt, moment)
-    current = state.launcher.current
-    if _is_mine(current.attempt, attempt) or (state.launcher.recovered and current.digest == attempt.sha256):
+    current = boot_record(state).current
+    if _is_mine(current.attempt, attempt) or (boot_record(state).recovered and current.digest == attempt.sha256):
         return end_attempt(state, moment, Said.SUCCEEDED, running_version=current.version)
     text = "the launcher's record was rebuilt and says nothing about this attempt"
     return _rolled_back(state, moment, code=Code.UNPROVEN, message=text, unproven=True)
@@ -142,7 +143,7 @@ def _take_over(state: State, word: Word, moment: Moment) -> Result:
 
 def _meaning(state: State, word: Word) -> tuple[Said, dict[str, Any]]:
     """Return the result that the launcher's words stand for."""
-    running = state.launcher.current.version
+    running = boot_record(state).current.version
     if word.ended is not Ended.ROLLED_BACK:
         locally = word.ended is Ended.COMMITTED_LOCALLY
         return Said.SUCCEEDED, {"running_version": word.version, "committed_locally": locally}
@@ -156,13 +157,13 @@ def _meaning(state: State, word: Word) -> tuple[Said, dict[str, Any]]:
 
 
 def _rolled_back(state: State, moment: Moment, **facts: Any) -> Result:  # noqa: ANN401 (fields of Outcome)
-    return end_attempt(state, moment, Said.ROLLED_BACK, running_version=state.launcher.current.version, **facts)
+    return end_attempt(state, moment, Said.ROLLED_BACK, running_version=boot_record(state).current.version, **facts)
 
 
 def _was_armed(state: State, attempt: Attempt) -> bool:
     """Tell whether the launcher armed the attempt; a record that was rebuilt forgot it, so then the asking counts."""
-    armed = state.launcher.highest(Origin.SERVER) >= attempt.generation or past_switch(attempt)
-    return armed or (state.launcher.recovered and attempt.step is Step.ARM)
+    armed = boot_record(state).highest(Origin.SERVER) >= attempt.generation or past_switch(attempt)
+    return armed or (boot_record(state).recovered and attempt.step is Step.ARM)
 
 
 def _is_mine(named: LauncherAttempt | None, attempt: Attempt) -> bool:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from fleetroll_agent.jobs.events import Effects, FillSlot, FindTarget, PassExcuse, SlotReady, StagingFailed, TargetFound
+from fleetroll_agent.jobs.events import FillSlot, FindTarget, SlotReady, StagingFailed, TargetFound
 from fleetroll_agent.jobs.state import (
     Result,
     State,
@@ -19,13 +18,7 @@ from fleetroll_agent.jobs.state import (
     with_attempt,
 )
 from fleetroll_agent.jobs.values import Moment, Said, Stage
-from fleetroll_agent.launcher.excusing import UNPROVEN_LIMIT, excuse, is_bad
-from fleetroll_agent.launcher.values import Attempt as LauncherAttempt
-from fleetroll_agent.launcher.values import Origin
 from fleetroll_common.values.codes import Code
-
-if TYPE_CHECKING:
-    from fleetroll_agent.launcher.values import Record
 
 _WAITING = frozenset({Code.DISK_FULL, Code.LOCKED})
 """The host is busy or full: the attempt waits and spends no try."""
@@ -50,13 +43,14 @@ def on_target_found(state: State, event: TargetFound, moment: Moment) -> Result:
     attempt = running_attempt(state)
     first = attempt.sha256 != event.sha256
     state = with_attempt(state, sha256=event.sha256)
-    excuses = pass_excuse(state)
+    excuses = state.course.excuses(state)
     if event.sha256 == state.running.sha256:
         text = f"{attempt.version} runs here already"
         return end_attempt(state, moment, Said.CANCELLED, code=Code.ALREADY_AT_TARGET, message=text)
-    refusal = _bad(state, event.sha256)
-    if refusal:
-        return join(excuses, end_attempt(state, moment, Said.FAILED, code=Code.BAD_DIGEST, message=refusal))
+    refusal = state.course.refusal(state, event)
+    if refusal is not None:
+        facts = {"code": refusal.code, "message": refusal.message}
+        return join(excuses, end_attempt(state, moment, refusal.said, **facts))
     if first or attempt.stage is Stage.ACCEPTED:
         state = say_stage(with_attempt(state, stage=Stage.DOWNLOADING), moment)
     return state, (*excuses, FillSlot(event.job, state.session, attempt.generation, attempt.version, event.sha256))
@@ -98,36 +92,3 @@ def _wait(state: State, event: StagingFailed, moment: Moment, seconds: float) ->
     facts = {"retry_at": moment.wall_seconds + seconds, "time_limit_seconds": seconds + state.rules.staging}
     state = say_stage(state, moment, code=event.code, message=event.message, **facts)
     return replace(state, retry_at=moment.boot_seconds + seconds, note=event.code), ()
-
-
-def pass_excuse(state: State) -> Effects:
-    """Return the request that the launcher counts one way back less, while its record still counts it.
-
-    The launcher owns that record. It takes requests in their order, so one that is made before the arming is written
-    before, or with, the trial.
-    """
-    attempt = running_attempt(state)
-    if attempt.excused and _excused(state) is not state.launcher:
-        return (PassExcuse(attempt.generation, attempt.sha256),)
-    return ()
-
-
-def _excused(state: State) -> Record:
-    """Return the launcher's record as it is once the excuse was taken."""
-    attempt = running_attempt(state)
-    if not attempt.excused:
-        return state.launcher
-    return excuse(state.launcher, LauncherAttempt(Origin.SERVER, attempt.generation), attempt.sha256)
-
-
-def _bad(state: State, sha256: str) -> str:
-    """Say why a digest is not taken again; empty when it may be: a person may ask for one that was bad."""
-    if running_attempt(state).retry_bad:
-        return ""
-    if sha256 in state.launcher.bad:
-        return "this digest was tried here and put back as bad"
-    if is_bad(_excused(state), sha256):
-        return f"{UNPROVEN_LIMIT} trials of this digest ended here without proof"
-    if sha256 in state.record.bad:
-        return "this digest failed its self-test here"
-    return ""

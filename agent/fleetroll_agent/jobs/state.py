@@ -23,6 +23,7 @@ from fleetroll_agent.jobs.values import (
 )
 
 if TYPE_CHECKING:
+    from fleetroll_agent.jobs.course import Course
     from fleetroll_agent.launcher.values import Record
     from fleetroll_common.values.codes import Code
 
@@ -76,8 +77,9 @@ class State:
 
     Attributes:
         record: what should be durable.
-        launcher: the launcher's record as it was told last.
-        running: this process's own slot.
+        launcher: the launcher's record as it was told last; None for a product that no launcher starts.
+        running: what runs: for the agent this process's own slot.
+        course: what the product's kind does behind Go.
         rules: waiting times.
         session: epoch of the open session; 0 = none.
         skewed: the clocks of host and server differ too much.
@@ -94,8 +96,9 @@ class State:
     """
 
     record: ProductRecord
-    launcher: Record
+    launcher: Record | None
     running: Running
+    course: Course
     rules: Rules = field(default_factory=Rules)
     session: int = 0
     skewed: bool = False
@@ -118,6 +121,14 @@ Result = tuple[State, Effects]
 def with_attempt(state: State, **changes: Any) -> State:  # noqa: ANN401 (fields of Attempt)
     """Return the state with the running attempt changed; there MUST be one."""
     return replace(state, record=replace(state.record, attempt=replace(running_attempt(state), **changes)))
+
+
+def boot_record(state: State) -> Record:
+    """Return the launcher's record; only rules of the product ``agent`` need it, and it has one."""
+    if state.launcher is None:
+        message = "a rule of the agent was applied to a product that no launcher starts"
+        raise AssertionError(message)
+    return state.launcher
 
 
 def running_attempt(state: State) -> Attempt:
@@ -150,13 +161,9 @@ def say_stage(state: State, moment: Moment, **facts: Any) -> State:  # noqa: ANN
 
 def time_left_seconds(state: State, moment: Moment) -> float | None:
     """Return how long from now the attempt allows itself where it stands; None = the server's default, or no bound."""
-    attempt = running_attempt(state)
-    trial = state.launcher.trial
-    if attempt.stage in (Stage.ACCEPTED, Stage.DOWNLOADING):
+    if running_attempt(state).stage in (Stage.ACCEPTED, Stage.DOWNLOADING):
         return state.rules.staging
-    if trial is not None and trial.attempt.generation == attempt.generation:
-        return max(0.0, trial.trial_end - moment.monotonic_seconds) + state.rules.way_back
-    return None
+    return state.course.time_left(state, moment)
 
 
 def add_outcome(state: State, moment: Moment, outcome: Outcome, output_tail: str = "") -> State:
