@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 from fleetroll.v1 import reasons_pb2, types_pb2
 from fleetroll_agent.identity.facts import Enrolment, WelcomeReceipt
-from fleetroll_agent.jobs import events
+from fleetroll_agent.jobs import effects, events
 from fleetroll_common.values.codes import Code
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def refused_go(session: int, message: stream_pb2.NoGo) -> events.GoRefused:
     return events.GoRefused(session, message.generation, message.ask, read_code(message.code), text, wait)
 
 
-def request_go(ask: events.AskGo, product: str) -> stream_pb2.ConnectRequest:
+def request_go(ask: effects.AskGo, product: str) -> stream_pb2.ConnectRequest:
     """Return the message that asks for Go."""
     request = stream_pb2.RequestGo(
         product=product, generation=ask.generation, ask=ask.ask, sha256=bytes.fromhex(ask.sha256)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from fleetroll_agent import convert, host
-from fleetroll_agent.jobs import assigning, events, machine
+from fleetroll_agent.jobs import assigning, effects, events, machine
 from fleetroll_agent.jobs.hands import Hands
 from fleetroll_agent.jobs.state import boot_record
 from fleetroll_agent.jobs.summary import attempt_facts
@@ -155,7 +155,7 @@ class Daemon:
         """Bring an event to the rules, in order; returns at once."""
         self._queue.put_nowait((event, None))
 
-    def ask_go(self, ask: events.AskGo) -> None:
+    def ask_go(self, ask: effects.AskGo) -> None:
         """Send RequestGo."""
         self._link.send(ask.session, convert.request_go(ask, self.state.record.product))
 

@@ -11,7 +11,7 @@ from google.protobuf.duration_pb2 import Duration
 from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 from fleetroll.v1 import reasons_pb2, types_pb2
 from fleetroll_agent import convert
-from fleetroll_agent.jobs.events import AskGo
+from fleetroll_agent.jobs.effects import AskGo
 from fleetroll_agent.jobs.journal import Entry
 from fleetroll_agent.jobs.summary import AttemptFact
 from fleetroll_agent.jobs.values import Report, Said

@@ -6,18 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from fleetroll_agent.jobs import machine
+from fleetroll_agent.jobs.effects import Arm, AskGo, Effect, FillSlot, FindTarget, RunSelfTest
 from fleetroll_agent.jobs.events import (
-    Arm,
     Armed,
-    AskGo,
     Assigned,
-    Effect,
     Event,
-    FillSlot,
-    FindTarget,
     GoGiven,
     LauncherTold,
-    RunSelfTest,
     SelfTested,
     SessionOpened,
     SlotReady,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from fleetroll_agent.jobs import effects as wants
 from fleetroll_agent.jobs import events, machine
 from fleetroll_agent.jobs.state import Rules, Running, State
 from fleetroll_agent.jobs.values import Moment, ProductRecord, Stage, Step
@@ -27,7 +28,8 @@ from fleetroll_common.values.codes import Code
 from tests.model.go_server import SHA, VERSION, Ask
 
 if TYPE_CHECKING:
-    from fleetroll_agent.jobs.events import Effects, Event
+    from fleetroll_agent.jobs.effects import Effects
+    from fleetroll_agent.jobs.events import Event
 
 OLD = SlotRef("old", "1.0.0", "a" * 64, "python", "cp311")
 NEW = SlotRef("new", VERSION, SHA, "python", "cp311")
@@ -96,17 +98,17 @@ def _do(host: Host, effects: Effects) -> Host:
             host = replace(host, journal=(*host.journal, item)[-JOURNAL:])
     host = replace(host, state=replace(host.state, record=replace(host.state.record, outbox=())))
     for effect in effects:
-        if isinstance(effect, events.FindTarget):
+        if isinstance(effect, wants.FindTarget):
             host = told(host, events.TargetFound(effect.job, SHA))
-        elif isinstance(effect, events.FillSlot):
+        elif isinstance(effect, wants.FillSlot):
             host = told(host, events.SlotReady(effect.job))
-        elif isinstance(effect, events.AskGo):
+        elif isinstance(effect, wants.AskGo):
             host = replace(host, sent=(*host.sent, Ask(effect.session, effect.generation, effect.ask)))
-        elif isinstance(effect, events.PassPromote):
+        elif isinstance(effect, wants.PassPromote):
             host = _passed(host)
-        elif isinstance(effect, events.PassRecall):
+        elif isinstance(effect, wants.PassRecall):
             return ended(host, Reason.RECALLED)
-        elif isinstance(effect, events.Leave):
+        elif isinstance(effect, wants.Leave):
             return crashed(host)
     return host
 

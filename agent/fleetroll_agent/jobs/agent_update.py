@@ -15,15 +15,7 @@ import structlog
 
 from fleetroll_agent.fetch import fetch_target
 from fleetroll_agent.fetch.values import SourceFailed, is_transient
-from fleetroll_agent.jobs.events import (
-    FillSlot,
-    FindTarget,
-    RunSelfTest,
-    SelfTested,
-    SlotReady,
-    StagingFailed,
-    TargetFound,
-)
+from fleetroll_agent.jobs.events import SelfTested, SlotReady, StagingFailed, TargetFound
 from fleetroll_agent.jobs.self_test import run_self_test
 from fleetroll_agent.jobs.threads import in_thread
 from fleetroll_agent.jobs.values import PRODUCT
@@ -41,6 +33,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from fleetroll_agent.fetch.values import TargetSource
+    from fleetroll_agent.jobs.effects import FillSlot, FindTarget, RunSelfTest
     from fleetroll_agent.launcher.values import Record
     from fleetroll_agent.slots import Slot
     from fleetroll_common.trust import ListedTarget, TrustClient

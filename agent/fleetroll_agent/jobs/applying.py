@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from fleetroll_agent.jobs.events import Arm, ArmDropped, Armed, Leave, PassRecall, SelfTested
+from fleetroll_agent.jobs.effects import Arm, Leave, PassRecall
 from fleetroll_agent.jobs.state import (
     Result,
     State,
@@ -16,6 +17,9 @@ from fleetroll_agent.jobs.state import (
 )
 from fleetroll_agent.jobs.values import Attempt, Moment, Said, Stage, Step, Stop
 from fleetroll_common.values.codes import Code
+
+if TYPE_CHECKING:
+    from fleetroll_agent.jobs.events import ArmDropped, Armed, SelfTested
 
 RESTART = "restart into the trial"
 NO_ANSWER = "the launcher did not answer; its record decides"

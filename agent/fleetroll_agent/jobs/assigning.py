@@ -26,7 +26,8 @@ from fleetroll_common.values.generations import MAX_JUMP
 from fleetroll_common.values.version import Version
 
 if TYPE_CHECKING:
-    from fleetroll_agent.jobs.events import Acked, Assigned, Effects, Suspended
+    from fleetroll_agent.jobs.effects import Effects
+    from fleetroll_agent.jobs.events import Acked, Assigned, Suspended
     from fleetroll_agent.jobs.values import ProductRecord
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from fleetroll_agent.jobs.events import Effects, TargetFound
+    from fleetroll_agent.jobs.effects import Effects
+    from fleetroll_agent.jobs.events import TargetFound
     from fleetroll_agent.jobs.state import Result, State
     from fleetroll_agent.jobs.values import Attempt, Moment, Said
     from fleetroll_common.values.codes import Code

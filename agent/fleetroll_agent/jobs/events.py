@@ -1,4 +1,4 @@
-"""What the machine is told (events) and what it wants done (effects). Values only."""
+"""What the machine is told. Values only."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fleetroll_agent.jobs.work import About, Child
     from fleetroll_agent.launcher.values import Record
     from fleetroll_common.values.codes import Code
 
@@ -114,10 +115,11 @@ class LockBusy:
 
 @dataclass(frozen=True, slots=True)
 class TargetFound:
-    """The signed metadata lists the version, with this digest."""
+    """The signed metadata lists the version, with this digest; ``about`` is for managed products."""
 
     job: int
     sha256: str
+    about: About | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,54 @@ class LauncherTold:
 
 
 @dataclass(frozen=True, slots=True)
+class StepStarted:
+    """The process of a step stands behind its gate: it runs nothing before it is written down."""
+
+    job: int
+    child: Child
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnded:
+    """A step of a managed product came to its end.
+
+    Attributes:
+        job: that ended.
+        code: why it failed; None = it did what it is for.
+        message: in words.
+        output_tail: last lines of its output.
+        value: what it is asked for: the backup's id, the version of the new program.
+        by_itself: the release is to blame; False where the host may be.
+    """
+
+    job: int
+    code: Code | None = None
+    message: str = ""
+    output_tail: str = ""
+    value: str = ""
+    by_itself: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """One look at the health of a managed product; ``version`` as it says itself, empty where it does not."""
+
+    job: int
+    healthy: bool
+    message: str = ""
+    version: str = ""
+    output_tail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildGone:
+    """What an earlier process of this agent had started is over; ``gone`` False: it can't be ended yet."""
+
+    job: int
+    gone: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Timer:
     """The instant of ``next_deadline`` may have come."""
 
@@ -207,129 +257,9 @@ Event = (
     | Armed
     | ArmDropped
     | LauncherTold
+    | StepStarted
+    | StepEnded
+    | Probed
+    | ChildGone
     | Timer
 )
-
-
-@dataclass(frozen=True, slots=True)
-class FindTarget:
-    """Refresh the signed metadata and look the version up; answered by TargetFound or StagingFailed."""
-
-    job: int
-    session: int
-    generation: int
-    version: str
-
-
-@dataclass(frozen=True, slots=True)
-class FillSlot:
-    """Fetch, verify and unpack; answered by SlotReady or StagingFailed."""
-
-    job: int
-    session: int
-    generation: int
-    version: str
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class CancelJob:
-    """End what runs as ``job``; verified bytes stay. No answer."""
-
-    job: int
-
-
-@dataclass(frozen=True, slots=True)
-class AskGo:
-    """Take the job lock, then send RequestGo in ``session``; LockBusy when it is taken."""
-
-    session: int
-    generation: int
-    ask: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseLock:
-    """Give the job lock back, if it is held."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunSelfTest:
-    """Run the new program's self-test in its slot; answered by SelfTested within its time limit."""
-
-    job: int
-    version: str
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """Ask the launcher for the trial; answered by Armed or ArmDropped."""
-
-    generation: int
-    version: str
-    sha256: str
-    soak_seconds: float
-    lease_seconds: float
-    retry_bad: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PassPromote:
-    """Pass the Promote on to the launcher."""
-
-    generation: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class PassRecall:
-    """Ask the launcher for the way back out of the trial."""
-
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class PassExcuse:
-    """Ask the launcher not to count the last unproven way back of this digest before ``generation``."""
-
-    generation: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class ExtendLease:
-    """Ask the launcher for more time."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Leave:
-    """Say goodbye to the server and the launcher, and end so that the launcher starts what its record says."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Tidy:
-    """Remove slots and downloads that nothing needs any more."""
-
-
-Effect = (
-    FindTarget
-    | FillSlot
-    | CancelJob
-    | AskGo
-    | ReleaseLock
-    | RunSelfTest
-    | Arm
-    | PassPromote
-    | PassRecall
-    | PassExcuse
-    | ExtendLease
-    | Leave
-    | Tidy
-)
-Effects = tuple[Effect, ...]

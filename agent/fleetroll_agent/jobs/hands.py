@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
-from fleetroll_agent.jobs import events
+from fleetroll_agent.jobs import effects, events
 from fleetroll_agent.jobs.state import boot_record
 from fleetroll_agent.launcher import pipe
 from fleetroll_agent.launcher.values import Attempt, Authority, Origin, SlotRef
@@ -37,7 +37,7 @@ class Outside(Protocol):
     def post(self, event: events.Event) -> None:
         """Bring an event to the rules, in order; returns at once."""
 
-    def ask_go(self, ask: events.AskGo) -> None:
+    def ask_go(self, ask: effects.AskGo) -> None:
         """Send RequestGo; a session that is over takes none."""
 
     def launcher(self, message: pipe.Message) -> None:
@@ -63,9 +63,9 @@ class Hands:
         self._unwanted: set[int] = set()
         self._stopping = False
 
-    def do(self, effects: events.Effects) -> None:
-        """Do ``effects`` in their order; nothing here waits."""
-        for effect in effects:
+    def do(self, wanted: effects.Effects) -> None:
+        """Do what is wanted in its order; nothing here waits."""
+        for effect in wanted:
             log.debug("effect", kind=type(effect).__name__)
             _DO[type(effect)](self, effect)
 
@@ -77,38 +77,38 @@ class Hands:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._lock.release()
 
-    def find(self, effect: events.FindTarget) -> None:
+    def find(self, effect: effects.FindTarget) -> None:
         """Start looking the target up."""
         self._start(effect.job, effect, lambda: self._update.find(effect, self._line))
 
-    def fill(self, effect: events.FillSlot) -> None:
+    def fill(self, effect: effects.FillSlot) -> None:
         """Start filling the slot."""
         self._start(effect.job, effect, lambda: self._update.fill(effect, self._line))
 
-    def self_test(self, effect: events.RunSelfTest) -> None:
+    def self_test(self, effect: effects.RunSelfTest) -> None:
         """Start the self-test, with the Python that the launcher would use."""
         python = boot_record(self._outside.state).current.python
         self._start(effect.job, effect, lambda: self._update.self_test(effect, python))
 
-    def cancel(self, effect: events.CancelJob) -> None:
+    def cancel(self, effect: effects.CancelJob) -> None:
         """End a job; one that has ended is no matter."""
         task = self._jobs.get(effect.job)
         if task is not None:
             self._unwanted.add(effect.job)
             task.cancel()
 
-    def ask_go(self, effect: events.AskGo) -> None:
+    def ask_go(self, effect: effects.AskGo) -> None:
         """Take the lock, then ask."""
         if self._lock.take():
             self._outside.ask_go(effect)
         else:
             self._outside.post(events.LockBusy(effect.ask))
 
-    def release(self, _effect: events.ReleaseLock) -> None:
+    def release(self, _effect: effects.ReleaseLock) -> None:
         """Give the lock back."""
         self._lock.release()
 
-    def arm(self, effect: events.Arm) -> None:
+    def arm(self, effect: effects.Arm) -> None:
         """Ask the launcher for the trial."""
         try:
             slot = self._update.slot(effect.version, effect.sha256)
@@ -120,27 +120,27 @@ class Hands:
         asked = (effect.soak_seconds, effect.lease_seconds, effect.retry_bad)
         self._outside.launcher(pipe.arm(_attempt(effect.generation), reference, Authority.SERVER, *asked))
 
-    def promote(self, effect: events.PassPromote) -> None:
+    def promote(self, effect: effects.PassPromote) -> None:
         """Pass the Promote on."""
         self._outside.launcher(pipe.promote(_attempt(effect.generation), effect.sha256))
 
-    def recall(self, effect: events.PassRecall) -> None:
+    def recall(self, effect: effects.PassRecall) -> None:
         """Ask for the way back."""
         self._outside.launcher(pipe.recall(_attempt(effect.generation)))
 
-    def excuse(self, effect: events.PassExcuse) -> None:
+    def excuse(self, effect: effects.PassExcuse) -> None:
         """Ask for one way back not to be counted."""
         self._outside.launcher(pipe.excuse(_attempt(effect.generation), effect.sha256))
 
-    def extend(self, effect: events.ExtendLease) -> None:
+    def extend(self, effect: effects.ExtendLease) -> None:
         """Ask for more time."""
         self._outside.launcher(pipe.extend(effect.seconds))
 
-    def leave(self, effect: events.Leave) -> None:
+    def leave(self, effect: effects.Leave) -> None:
         """Begin to leave."""
         self._outside.leave(effect.reason)
 
-    def tidy(self, _effect: events.Tidy) -> None:
+    def tidy(self, _effect: effects.Tidy) -> None:
         """Remove what nobody needs, behind whatever job runs now."""
         self._start(_TIDY, None, self._tidy)
 
@@ -151,7 +151,7 @@ class Hands:
         await self._update.tidy(boot_record(state), self._live_slot, wanted)
 
     def _start(
-        self, job: int, effect: events.Effect | None, work: Callable[[], Coroutine[Any, Any, events.Event | None]]
+        self, job: int, effect: effects.Effect | None, work: Callable[[], Coroutine[Any, Any, events.Event | None]]
     ) -> None:
         """Run ``work`` when the job before it has ended, however that one ended."""
         task = asyncio.ensure_future(self._run(self._newest, job, effect, work))
@@ -170,7 +170,7 @@ class Hands:
         self,
         before: asyncio.Task[None] | None,
         job: int,
-        effect: events.Effect | None,
+        effect: effects.Effect | None,
         work: Callable[[], Awaitable[events.Event | None]],
     ) -> None:
         if before is not None and not before.done():
@@ -188,19 +188,19 @@ class Hands:
             self._outside.post(event)
 
 
-def _cut(job: int, effect: events.Effect | None) -> events.Event | None:
+def _cut(job: int, effect: effects.Effect | None) -> events.Event | None:
     """Return what it means when nobody here ended the work: the connection did, and gRPC says so by a cancellation."""
-    if isinstance(effect, (events.FindTarget, events.FillSlot)):
+    if isinstance(effect, (effects.FindTarget, effects.FillSlot)):
         return events.StagingFailed(job, Code.DOWNLOAD_FAILED, "the session ended", transient=True)
     return None
 
 
-def _defect(job: int, effect: events.Effect | None) -> events.Event | None:
+def _defect(job: int, effect: effects.Effect | None) -> events.Event | None:
     """Return what a defect of this program means for the attempt: it ends, and what runs goes on running."""
     text = "the agent met a defect of its own; its log says which"
-    if isinstance(effect, events.RunSelfTest):
+    if isinstance(effect, effects.RunSelfTest):
         return events.SelfTested(job, Code.INTERNAL, text)
-    if isinstance(effect, (events.FindTarget, events.FillSlot)):
+    if isinstance(effect, (effects.FindTarget, effects.FillSlot)):
         return events.StagingFailed(job, Code.INTERNAL, text)
     return None
 
@@ -210,18 +210,18 @@ def _attempt(generation: int) -> Attempt:
 
 
 _DO: dict[type, Callable[[Hands, Any], None]] = {
-    events.FindTarget: Hands.find,
-    events.FillSlot: Hands.fill,
-    events.CancelJob: Hands.cancel,
-    events.AskGo: Hands.ask_go,
-    events.ReleaseLock: Hands.release,
-    events.RunSelfTest: Hands.self_test,
-    events.Arm: Hands.arm,
-    events.PassPromote: Hands.promote,
-    events.PassRecall: Hands.recall,
-    events.PassExcuse: Hands.excuse,
-    events.ExtendLease: Hands.extend,
-    events.Leave: Hands.leave,
-    events.Tidy: Hands.tidy,
+    effects.FindTarget: Hands.find,
+    effects.FillSlot: Hands.fill,
+    effects.CancelJob: Hands.cancel,
+    effects.AskGo: Hands.ask_go,
+    effects.ReleaseLock: Hands.release,
+    effects.RunSelfTest: Hands.self_test,
+    effects.Arm: Hands.arm,
+    effects.PassPromote: Hands.promote,
+    effects.PassRecall: Hands.recall,
+    effects.PassExcuse: Hands.excuse,
+    effects.ExtendLease: Hands.extend,
+    effects.Leave: Hands.leave,
+    effects.Tidy: Hands.tidy,
 }
 """A test compares it with ``Effect``."""

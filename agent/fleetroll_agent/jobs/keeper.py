@@ -25,7 +25,8 @@ from fleetroll_common.values.errors import AgentError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fleetroll_agent.jobs.events import Effects, Event
+    from fleetroll_agent.jobs.effects import Effects
+    from fleetroll_agent.jobs.events import Event
     from fleetroll_agent.jobs.journal import Journal
     from fleetroll_agent.jobs.state import Rules, Running, State
     from fleetroll_agent.launcher.values import Record

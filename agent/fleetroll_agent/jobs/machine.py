@@ -25,7 +25,6 @@ from fleetroll_agent.jobs.events import (
     Acked,
     AskAgain,
     Assigned,
-    Effects,
     Event,
     GoGiven,
     GoRefused,
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from fleetroll_agent.jobs.course import Course
+    from fleetroll_agent.jobs.effects import Effects
     from fleetroll_agent.jobs.values import Moment, ProductRecord
     from fleetroll_agent.launcher.values import Record
 

@@ -7,18 +7,8 @@ from typing import TYPE_CHECKING
 
 from fleetroll_agent.jobs import applying, proving
 from fleetroll_agent.jobs.course import Refusal
-from fleetroll_agent.jobs.events import (
-    ArmDropped,
-    Armed,
-    Effects,
-    LauncherTold,
-    PassExcuse,
-    PassRecall,
-    Promoted,
-    RunSelfTest,
-    SelfTested,
-    TargetFound,
-)
+from fleetroll_agent.jobs.effects import Effects, PassExcuse, PassRecall, RunSelfTest
+from fleetroll_agent.jobs.events import ArmDropped, Armed, LauncherTold, Promoted, SelfTested, TargetFound
 from fleetroll_agent.jobs.state import (
     Result,
     State,

@@ -8,21 +8,10 @@ of APPLYING: until that is durable nothing has been done.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from fleetroll_agent.jobs.assigning import suspend
-from fleetroll_agent.jobs.events import (
-    AskAgain,
-    AskGo,
-    ExtendLease,
-    GoGiven,
-    GoRefused,
-    HelloBuilt,
-    LockBusy,
-    ReleaseLock,
-    ServerBusy,
-    SessionClosed,
-    SessionOpened,
-)
+from fleetroll_agent.jobs.effects import AskGo, ExtendLease, ReleaseLock
 from fleetroll_agent.jobs.state import (
     Ask,
     Result,
@@ -34,6 +23,18 @@ from fleetroll_agent.jobs.state import (
 )
 from fleetroll_agent.jobs.values import Moment, Stage
 from fleetroll_common.values.codes import Code
+
+if TYPE_CHECKING:
+    from fleetroll_agent.jobs.events import (
+        AskAgain,
+        GoGiven,
+        GoRefused,
+        HelloBuilt,
+        LockBusy,
+        ServerBusy,
+        SessionClosed,
+        SessionOpened,
+    )
 
 SOONEST_ASK_SECONDS = 1.0
 """After a refusal: a server that names no time, or one in the past, would be asked in a tight loop. The interval bounds

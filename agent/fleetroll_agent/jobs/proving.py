@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fleetroll_agent.jobs.applying import RESTART, past_switch
-from fleetroll_agent.jobs.events import Effects, LauncherTold, Leave, PassPromote, PassRecall, Promoted, Tidy
+from fleetroll_agent.jobs.effects import Effects, Leave, PassPromote, PassRecall, Tidy
 from fleetroll_agent.jobs.state import (
     Result,
     State,
@@ -27,6 +27,7 @@ from fleetroll_agent.launcher.values import Outcome as Word
 from fleetroll_common.values.codes import Code
 
 if TYPE_CHECKING:
+    from fleetroll_agent.jobs.events import LauncherTold, Promoted
     from fleetroll_agent.launcher.values import Attempt as LauncherAttempt
 
 MAX_SETTLED = 16

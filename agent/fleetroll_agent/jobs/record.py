@@ -5,11 +5,13 @@ Until its trial is committed a new version writes what the version before can re
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fleetroll_agent.jobs.values import Attempt, Outcome, ProductRecord, Report, Said, Stage, Step, Stop
+from fleetroll_agent.jobs.work import About, Child, Installed, Work
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError
 
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Json = dict[str, Any]
-_T = TypeVar("_T", Attempt, Outcome, Report)
+_Value = Attempt | Outcome | Report | Installed | About | Work | Child
+_T = TypeVar("_T", Attempt, Outcome, Report, Installed, About, Work, Child)
 
 _KINDS: dict[str, Callable[[Any], object]] = {
     "stage": Stage,
@@ -26,10 +29,28 @@ _KINDS: dict[str, Callable[[Any], object]] = {
     "stop": Stop,
     "code": lambda name: Code(name) if name in Code.__members__ else None,
     "stop_code": lambda name: Code(name) if name in Code.__members__ else None,
+    "channels": lambda names: tuple(str(name) for name in names),
+    "about": lambda document: read_value(About, document),
+    "work": lambda document: read_value(Work, document),
+    "child": lambda document: read_value(Child, document),
 }
 """A code of a newer version is no reason to forget what it was about."""
 
-_NUMBERS = frozenset({"generation", "highest", "max_attempts", "number", "reports", "tries"})
+_NUMBERS = frozenset(
+    {
+        "generation",
+        "highest",
+        "local",
+        "locals",
+        "max_attempts",
+        "needed_bytes",
+        "number",
+        "pid",
+        "reports",
+        "start_ticks",
+        "tries",
+    }
+)
 _PLAIN_STEP = frozenset({Report})
 """In a report the step is text: another product has other steps."""
 
@@ -46,6 +67,10 @@ def record_json(record: ProductRecord) -> Json:
         "settled": list(record.settled),
         "reports": record.reports,
         "outbox": [value_json(report) for report in record.outbox],
+        "current": _plain(record.current),
+        "previous": _plain(record.previous),
+        "started_at": record.started_at,
+        "locals": record.locals,
     }
 
 
@@ -66,13 +91,18 @@ def read_record(document: Json) -> ProductRecord:
             settled=tuple(str(item) for item in document["settled"]),
             reports=_number(document["reports"]),
             outbox=tuple(read_value(Report, item) for item in document["outbox"]),
+            # A record of a version that knew the agent alone has none of these.
+            current=_optional(Installed, document.get("current")),
+            previous=_optional(Installed, document.get("previous")),
+            started_at=_instant(document.get("started_at")),
+            locals=_number(document.get("locals", 0)),
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         message = f"the record of a product can't be read: {error!r}"
         raise AgentError(message, code=Code.INTERNAL, remedy="the launcher's record restores what counts") from error
 
 
-def value_json(value: Attempt | Outcome | Report) -> Json:
+def value_json(value: _Value) -> Json:
     """Return a value as plain JSON."""
     return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
 
@@ -89,6 +119,10 @@ def read_value(kind: type[_T], document: Json) -> _T:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, (Installed, About, Work, Child)):
+        return value_json(value)
+    if isinstance(value, tuple):
+        return list(value)
     return value.value if isinstance(value, Enum) else value
 
 
@@ -108,6 +142,16 @@ def _text(document: Json, name: str) -> str:
     if not isinstance(document[name], str):
         raise TypeError(name)
     return str(document[name])
+
+
+def _instant(value: object) -> float | None:
+    """Return Unix seconds, or none."""
+    if value is None:
+        return None
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+        message = f"{value!r} is no instant"
+        raise ValueError(message)
+    return float(value)
 
 
 def _number(value: object) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from fleetroll_agent.jobs.events import FillSlot, FindTarget, SlotReady, StagingFailed, TargetFound
+from fleetroll_agent.jobs.effects import FillSlot, FindTarget
 from fleetroll_agent.jobs.state import (
     Result,
     State,
@@ -19,6 +20,9 @@ from fleetroll_agent.jobs.state import (
 )
 from fleetroll_agent.jobs.values import Moment, Said, Stage
 from fleetroll_common.values.codes import Code
+
+if TYPE_CHECKING:
+    from fleetroll_agent.jobs.events import SlotReady, StagingFailed, TargetFound
 
 _WAITING = frozenset({Code.DISK_FULL, Code.LOCKED})
 """The host is busy or full: the attempt waits and spends no try."""
@@ -42,7 +46,7 @@ def on_target_found(state: State, event: TargetFound, moment: Moment) -> Result:
         return replace(state, job=None, retry_at=moment.boot_seconds), ()
     attempt = running_attempt(state)
     first = attempt.sha256 != event.sha256
-    state = with_attempt(state, sha256=event.sha256)
+    state = with_attempt(state, sha256=event.sha256, about=event.about)
     excuses = state.course.excuses(state)
     if event.sha256 == state.running.sha256:
         text = f"{attempt.version} runs here already"

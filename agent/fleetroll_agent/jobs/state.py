@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from fleetroll_agent.jobs.events import CancelJob, Effects, ReleaseLock, Tidy
+from fleetroll_agent.jobs.effects import CancelJob, Effects, ReleaseLock, Tidy
 from fleetroll_agent.jobs.values import (
     KEEP_ACKED_SECONDS,
     MAX_BAD,
@@ -92,6 +92,11 @@ class State:
         retry_at: the next try of the staging is due.
         arm_until: the launcher's answer is due.
         note: why the attempt waits, as it was reported last.
+        probe_at: the next look at the health of a managed product is due.
+        until: by then the step at hand must have come to its end.
+        soak_from: since when the health holds, in monotonic seconds; None = it does not yet.
+        held: looks in a row that found it healthy on the way back.
+        contact: a session was opened since the switch.
         leaving: this process ends as soon as it can.
     """
 
@@ -112,6 +117,11 @@ class State:
     arm_until: float | None = None
     note: Code | None = None
     leaving: bool = False
+    probe_at: float | None = None
+    until: float | None = None
+    soak_from: float | None = None
+    held: int = 0
+    contact: bool = False
 
 
 Result = tuple[State, Effects]
@@ -155,7 +165,14 @@ def say_stage(state: State, moment: Moment, **facts: Any) -> State:  # noqa: ANN
     facts.setdefault("time_limit_seconds", time_left_seconds(state, moment))
     step = attempt.step.value if attempt.step is not None else ""
     return say(
-        state, moment, attempt.generation, SAID_OF_STAGE[attempt.stage], step=step, sha256=attempt.sha256, **facts
+        state,
+        moment,
+        attempt.generation,
+        SAID_OF_STAGE[attempt.stage],
+        step=step,
+        sha256=attempt.sha256,
+        local=attempt.local,
+        **facts,
     )
 
 
@@ -170,7 +187,7 @@ def add_outcome(state: State, moment: Moment, outcome: Outcome, output_tail: str
     """Report ``outcome`` and keep it; its number and time are set here."""
     facts = {
         name: getattr(outcome, name)
-        for name in ("sha256", "code", "message", "running_version", "unproven", "committed_locally")
+        for name in ("sha256", "code", "message", "running_version", "unproven", "committed_locally", "local")
     }
     state = say(state, moment, outcome.generation, outcome.said, output_tail=output_tail, **facts)
     told = state.record.outbox[-1]
@@ -183,7 +200,7 @@ def end_attempt(state: State, moment: Moment, said: Said, **facts: Any) -> Resul
     """End the attempt with a result; the generation that waited begins, in the same write."""
     attempt = running_attempt(state)
     tail = facts.pop("output_tail", "")
-    outcome = Outcome(0, attempt.generation, attempt.version, said, attempt.sha256, **facts)
+    outcome = Outcome(0, attempt.generation, attempt.version, said, attempt.sha256, local=attempt.local, **facts)
     state, stop = stop_work(state)
     state = add_outcome(state, moment, outcome, tail)
     waiting = state.record.waiting
@@ -204,6 +221,7 @@ def stop_work(state: State) -> Result:
     """Void a Go that was not used, end the running job, forget the timers of the attempt."""
     cancel: Effects = () if state.job is None else (CancelJob(state.job),)
     state = replace(state, ask=None, ask_at=None, job=None, retry_at=None, arm_until=None, note=None)
+    state = replace(state, probe_at=None, until=None, soak_from=None, held=0, contact=False)
     return state, (*cancel, ReleaseLock())
 
 

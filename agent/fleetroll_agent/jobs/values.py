@@ -7,10 +7,11 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fleetroll_agent.jobs.work import About, Installed, Work
     from fleetroll_common.values.codes import Code
 
 PRODUCT = "agent"
-"""The one product so far: the agent itself."""
+"""The agent itself: a product like others, but for its launcher."""
 KEEP_ACKED_SECONDS = 30 * 86400
 """Outcomes are kept for so long after the server's acknowledgement: a restored server asks for them (names.md)."""
 MAX_OUTCOMES = 200
@@ -27,14 +28,28 @@ class Stage(str, Enum):
     STAGED = "staged"
     APPLYING = "applying"
     TRIAL = "trial"
+    SOAKING = "soaking"
+    """A managed product holds its health; the agent has its trial instead."""
 
 
 class Step(str, Enum):
-    """The steps within APPLYING of the product ``agent``, in their order."""
+    """The steps past Go. The agent has the first two and ``restart``; a managed product some of the others."""
 
     SELF_TEST = "self_test"
     ARM = "arm"
+    CHECK = "check"
+    BACKUP = "backup"
+    PULL = "pull"
+    MIGRATE = "migrate"
+    SMOKE = "smoke"
+    SWITCH = "switch"
     RESTART = "restart"
+    HEALTH = "health"
+    SWITCH_BACK = "switch_back"
+    ROLLBACK = "rollback"
+    RESTORE = "restore"
+    RESTART_BACK = "restart_back"
+    HEALTH_BACK = "health_back"
 
 
 class Stop(str, Enum):
@@ -55,10 +70,13 @@ class Said(str, Enum):
     STAGED = "STAGED"
     APPLYING = "APPLYING"
     TRIAL = "TRIAL"
+    SOAKING = "SOAKING"
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
     ROLLED_BACK = "ROLLED_BACK"
+    ROLLBACK_FAILED = "ROLLBACK_FAILED"
     CANCELLED = "CANCELLED"
+    SKIPPED = "SKIPPED"
 
 
 SAID_OF_STAGE = {
@@ -67,6 +85,7 @@ SAID_OF_STAGE = {
     Stage.STAGED: Said.STAGED,
     Stage.APPLYING: Said.APPLYING,
     Stage.TRIAL: Said.TRIAL,
+    Stage.SOAKING: Said.SOAKING,
 }
 
 
@@ -106,6 +125,11 @@ class Attempt:
         stop: what was asked for after Go.
         stop_code: who asked: the code of the end that follows.
         promoted: the server's Promote for exactly this attempt and digest was written down.
+        local: number of an attempt that was started on this host, whose generation is 0; 0 = it is the server's.
+        by_hand_back: a person on this host asked for the version before.
+        automatic: no person asked for it, neither here nor at the server.
+        about: what the signed metadata said; None until it was read, and for the agent.
+        work: how far it went past Go; None before, and for the agent.
     """
 
     generation: int
@@ -122,11 +146,16 @@ class Attempt:
     stop: Stop = Stop.NOTHING
     stop_code: Code | None = None
     promoted: bool = False
+    local: int = 0
+    by_hand_back: bool = False
+    automatic: bool = False
+    about: About | None = None
+    work: Work | None = None
 
     @property
     def past_go(self) -> bool:
         """Tell whether Go was used: nothing ends the attempt any more but its own rules."""
-        return self.stage in (Stage.APPLYING, Stage.TRIAL)
+        return self.stage in (Stage.APPLYING, Stage.TRIAL, Stage.SOAKING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +177,7 @@ class Report:
         retry_at: Unix seconds before which the host does not try again; None = it does not wait.
         unproven: a way back that nobody proved to be the version's fault.
         committed_locally: kept by the host's own authority.
+        local: number of an attempt that was started on this host; its generation is 0.
     """
 
     number: int
@@ -164,6 +194,7 @@ class Report:
     retry_at: float | None = None
     unproven: bool = False
     committed_locally: bool = False
+    local: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +214,7 @@ class Outcome:
         committed_locally: as in :class:`Report`.
         ended_at: Unix seconds.
         acked_at: when the server acknowledged it; None = not yet.
+        local: as in :class:`Report`.
     """
 
     number: int
@@ -197,6 +229,7 @@ class Outcome:
     committed_locally: bool = False
     ended_at: float = 0.0
     acked_at: float | None = None
+    local: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +246,10 @@ class ProductRecord:
         settled: the launcher's outcomes that were taken over, newest last: none is taken twice.
         reports: number of the newest report.
         outbox: the reports of the newest write; the journal takes over those that it lacks.
+        current: what is installed of a managed product; None = nothing that is known.
+        previous: what was before, and is there still.
+        started_at: when the last attempt used its Go, in Unix seconds; None = never.
+        locals: attempts that were started on this host so far.
     """
 
     product: str = PRODUCT
@@ -224,6 +261,10 @@ class ProductRecord:
     settled: tuple[str, ...] = ()
     reports: int = 0
     outbox: tuple[Report, ...] = ()
+    current: Installed | None = None
+    previous: Installed | None = None
+    started_at: float | None = None
+    locals: int = 0
 
     def outcome(self, generation: int) -> Outcome | None:
         """Return the newest outcome of ``generation``."""

@@ -6,22 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fleetroll_agent.jobs.effects import Arm, FindTarget, Leave, PassPromote, PassRecall, RunSelfTest, Tidy
 from fleetroll_agent.jobs.events import (
-    Arm,
     ArmDropped,
     Armed,
     Assigned,
-    FindTarget,
     LauncherTold,
-    Leave,
-    PassPromote,
-    PassRecall,
     Promoted,
-    RunSelfTest,
     SelfTested,
     SessionOpened,
     TargetFound,
-    Tidy,
 )
 from fleetroll_agent.jobs.state import Running
 from fleetroll_agent.jobs.summary import attempt_facts

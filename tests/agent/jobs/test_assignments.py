@@ -5,18 +5,12 @@ from __future__ import annotations
 import pytest
 
 from fleetroll_agent.jobs import machine
+from fleetroll_agent.jobs.effects import AskGo, CancelJob, FillSlot, FindTarget, Leave, PassRecall, RunSelfTest
 from fleetroll_agent.jobs.events import (
     Acked,
-    AskGo,
     Assigned,
-    CancelJob,
     Event,
-    FillSlot,
-    FindTarget,
     GoGiven,
-    Leave,
-    PassRecall,
-    RunSelfTest,
     SelfTested,
     SessionOpened,
     StagingFailed,
@@ -25,15 +19,18 @@ from fleetroll_agent.jobs.events import (
 )
 from fleetroll_agent.jobs.own import OWN
 from fleetroll_agent.jobs.values import KEEP_ACKED_SECONDS, Said, Stage
+from fleetroll_agent.products.pipeline import Pipeline
+from fleetroll_agent.products.recipe import Recipe
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.generations import MAX_JUMP
 from tests.faults.jobs import NEW, Host, boot_record, word
 
 
 def test_every_event_has_a_rule() -> None:
-    shared, own = set(machine.HANDLERS), set(OWN.handlers)
+    shared, own, managed = set(machine.HANDLERS), set(OWN.handlers), set(Pipeline(Recipe("shop")).handlers)
     assert not shared & own
-    assert shared | own == set(Event.__args__)
+    assert not shared & managed
+    assert shared | own | managed == set(Event.__args__)
 
 
 def test_a_higher_generation_is_taken_in_one_write(host: Host) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
-from fleetroll_agent.jobs import events
+from fleetroll_agent.jobs import effects, events
 from fleetroll_agent.jobs.hands import Hands
 from fleetroll_common.values.codes import Code
 
@@ -33,7 +33,7 @@ class Update:
         """``cut``: raise the cancellation from inside."""
         self._cut = cut
 
-    async def find(self, _effect: events.FindTarget, _line: object) -> events.Event:
+    async def find(self, _effect: effects.FindTarget, _line: object) -> events.Event:
         """Be cut, or wait."""
         if self._cut:
             raise asyncio.CancelledError
@@ -54,7 +54,7 @@ class Lock:
         """Be free."""
 
 
-FIND = events.FindTarget(3, 2, 7, "1.1.0")
+FIND = effects.FindTarget(3, 2, 7, "1.1.0")
 
 
 async def settled() -> None:
@@ -77,7 +77,7 @@ async def test_a_search_that_was_ended_here_says_nothing() -> None:
     mine = hands(outside, cut=False)
     mine.do((FIND,))
     await settled()
-    mine.do((events.CancelJob(3),))
+    mine.do((effects.CancelJob(3),))
     await settled()
     assert outside.posted == []
 

@@ -4,19 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fleetroll_agent.jobs.events import (
-    Arm,
-    Assigned,
-    FillSlot,
-    FindTarget,
-    LauncherTold,
-    PassExcuse,
-    RunSelfTest,
-    SelfTested,
-    SessionOpened,
-    SlotReady,
-    TargetFound,
-)
+from fleetroll_agent.jobs.effects import Arm, FillSlot, FindTarget, PassExcuse, RunSelfTest
+from fleetroll_agent.jobs.events import Assigned, LauncherTold, SelfTested, SessionOpened, SlotReady, TargetFound
 from fleetroll_agent.launcher.excusing import excuse
 from tests.faults.jobs import NEW, Host, boot_record, server, word
 

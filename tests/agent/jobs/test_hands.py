@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fleetroll_agent.jobs import hands
-from fleetroll_agent.jobs.events import Effect
+from fleetroll_agent.jobs.effects import Effect
 from fleetroll_agent.jobs.lock import JobLock
 from fleetroll_agent.jobs.self_test import judge, run_self_test
 from fleetroll_agent.jobs.threads import in_thread

@@ -8,16 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fleetroll_agent.jobs import keeper as keepers
-from fleetroll_agent.jobs.events import (
-    Assigned,
-    Effects,
-    FindTarget,
-    GoGiven,
-    RunSelfTest,
-    SessionOpened,
-    SlotReady,
-    TargetFound,
-)
+from fleetroll_agent.jobs.effects import Effects, FindTarget, RunSelfTest
+from fleetroll_agent.jobs.events import Assigned, GoGiven, SessionOpened, SlotReady, TargetFound
 from fleetroll_agent.jobs.journal import Journal, read_journal
 from fleetroll_agent.jobs.keeper import Keeper, ProductFile
 from fleetroll_agent.jobs.state import Rules, Running

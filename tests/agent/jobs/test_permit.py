@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fleetroll_agent.jobs.effects import AskGo, ReleaseLock, RunSelfTest
 from fleetroll_agent.jobs.events import (
     AskAgain,
-    AskGo,
     Assigned,
     GoGiven,
     GoRefused,
     HelloBuilt,
     LockBusy,
-    ReleaseLock,
-    RunSelfTest,
     ServerBusy,
     SessionClosed,
     SessionOpened,

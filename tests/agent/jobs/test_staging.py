@@ -5,16 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fleetroll_agent.jobs import machine
-from fleetroll_agent.jobs.events import (
-    Assigned,
-    FillSlot,
-    FindTarget,
-    SessionClosed,
-    SessionOpened,
-    SlotReady,
-    StagingFailed,
-    TargetFound,
-)
+from fleetroll_agent.jobs.effects import FillSlot, FindTarget
+from fleetroll_agent.jobs.events import Assigned, SessionClosed, SessionOpened, SlotReady, StagingFailed, TargetFound
 from fleetroll_agent.jobs.state import Running
 from fleetroll_agent.jobs.values import Stage
 from fleetroll_common.values.codes import Code

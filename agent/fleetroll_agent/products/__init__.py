@@ -1,0 +1,1 @@
+"""Products beside the agent: how each kind is switched, held healthy, and put back."""

@@ -1,0 +1,55 @@
+"""The beginning of a step, forward or back: written down first, then done."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from fleetroll_agent.jobs.effects import OpenGate, Probe, RunStep
+from fleetroll_agent.jobs.state import Result, State, new_job, running_attempt, say_stage, with_attempt
+from fleetroll_agent.jobs.values import Moment, Step
+from fleetroll_agent.products.changes import with_work, work_of
+
+if TYPE_CHECKING:
+    from fleetroll_agent.jobs.events import StepStarted
+    from fleetroll_agent.products.recipe import Recipe
+
+TRIES = 3
+"""How often a step that may be run again is begun: a step that kills the agent must not do so for ever."""
+
+_BEGUN = {Step.PULL: "pulled", Step.MIGRATE: "migrated", Step.SWITCH: "switched"}
+"""What is noted in the same write that begins the step."""
+
+
+def begin(recipe: Recipe, state: State, moment: Moment, step: Step) -> Result:
+    """Write down that ``step`` begins, then do it."""
+    attempt = running_attempt(state)
+    tries = work_of(attempt).tries + 1 if attempt.step is step else 1
+    state = with_attempt(state, step=step)
+    state = with_work(state, tries=tries, child=None, **({_BEGUN[step]: True} if step in _BEGUN else {}))
+    if step in (Step.HEALTH, Step.HEALTH_BACK):
+        until = moment.boot_seconds + recipe.start_seconds
+        state = say_stage(replace(state, until=until, soak_from=None, held=0), moment)
+        return probe(state)
+    state, job = new_job(state)
+    return say_stage(state, moment), (RunStep(job, running_attempt(state)),)
+
+
+def probe(state: State) -> Result:
+    """Look at the product's health now."""
+    state, job = new_job(replace(state, probe_at=None))
+    return state, (Probe(job, running_attempt(state)),)
+
+
+def probe_if_due(state: State, moment: Moment) -> Result:
+    """Look at the product's health when it is time."""
+    if state.probe_at is None or state.job is not None or moment.boot_seconds < state.probe_at:
+        return state, ()
+    return probe(state)
+
+
+def on_step_started(state: State, event: StepStarted, _moment: Moment) -> Result:
+    """Write the process down, then let it run."""
+    if event.job != state.job:
+        return state, ()
+    return with_work(state, child=event.child), (OpenGate(event.job),)
