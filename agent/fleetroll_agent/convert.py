@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fleetroll_agent.jobs.journal import Entry
     from fleetroll_agent.jobs.summary import AttemptFact
     from fleetroll_agent.jobs.values import Report
-    from fleetroll_agent.session.facts import HostFacts
+    from fleetroll_agent.session.facts import HostFacts, ProductFacts
     from fleetroll_common.values.platform import Platform
 
 DEFAULT_LEASE_SECONDS = 300.0
@@ -113,6 +113,7 @@ def wire_report(entry: Entry) -> stream_pb2.Report:
         sequence=entry.sequence,
         product=entry.product,
         generation=report.generation,
+        local_number=report.local,
         state=wire_state(report.said.value),
         step=report.step,
         code=wire_code(report.code),
@@ -132,6 +133,7 @@ def wire_attempt(fact: AttemptFact, product: str) -> stream_pb2.AttemptReport:
     message = stream_pb2.AttemptReport(
         product=product,
         generation=fact.generation,
+        local_number=fact.local,
         state=wire_state(fact.said.value),
         version=fact.version,
         sha256=bytes.fromhex(fact.sha256),
@@ -153,10 +155,10 @@ def hello_payload(facts: HostFacts) -> bytes:
         time_zone=facts.time_zone,
         disk_free_bytes=facts.disk_free_bytes,
         boot_id=facts.boot_id,
-        products=[_product(facts)] if facts.version else [],
-        attempts=[wire_attempt(fact, facts.product) for fact in facts.attempts],
+        products=[_product(product) for product in facts.products],
+        attempts=[wire_attempt(fact, product.product) for product in facts.products for fact in product.attempts],
         journal_id=facts.journal_id,
-        agent_version=facts.version,
+        agent_version=facts.agent_version,
         timestamp_version=facts.timestamp_version,
     )
     if facts.receipt is not None:
@@ -187,7 +189,7 @@ def enrolment_of(message: enrolment_pb2.EnrollResponse) -> Enrolment:
     )
 
 
-def _product(facts: HostFacts) -> stream_pb2.ProductState:
+def _product(facts: ProductFacts) -> stream_pb2.ProductState:
     return stream_pb2.ProductState(
         product=facts.product,
         version=facts.version,
@@ -196,6 +198,7 @@ def _product(facts: HostFacts) -> stream_pb2.ProductState:
         previous_version=facts.previous_version,
         on_trial=facts.on_trial,
         healthy=facts.healthy,
+        note=facts.note,
     )
 
 

@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from fleetroll_agent import convert, host
-from fleetroll_agent.jobs import assigning, effects, events, machine
+from fleetroll_agent import host
+from fleetroll_agent.jobs import assigning, events
+from fleetroll_agent.jobs.desk import Desk, Seat
 from fleetroll_agent.jobs.hands import Hands
 from fleetroll_agent.jobs.state import boot_record
-from fleetroll_agent.jobs.summary import attempt_facts
+from fleetroll_agent.jobs.values import PRODUCT
 from fleetroll_agent.launcher import pipe
 from fleetroll_agent.launcher.child_end import ChildEnd
 from fleetroll_agent.launcher.errors import LauncherError
 from fleetroll_agent.launcher.fields import Fields
 from fleetroll_agent.launcher.record import attempt_from_json, record_from_json
 from fleetroll_agent.launcher.values import Origin, Record
+from fleetroll_agent.outside import Outside
 from fleetroll_agent.parts import assemble
+from fleetroll_agent.presenting import managed_facts, own_facts
 from fleetroll_agent.session.facts import HostFacts
 from fleetroll_agent.session.link import Link
 from fleetroll_agent.session.rotation import Rotation
@@ -45,26 +48,25 @@ DEFECT_EXIT = 1
 RECORD_SECONDS = 30.0
 """The launcher's first message comes with the start."""
 
-_Waiting = tuple[events.Event, "asyncio.Future[State] | None"]
-
 
 class Daemon:
-    """One process of the agent. Implements the ports of session and jobs."""
+    """One process of the agent. Implements the ports of the session."""
 
     def __init__(self, parts: Parts, pipe_fds: tuple[int, int]) -> None:
         """Keep the parts; :meth:`run` does everything."""
         self._parts = parts
         self._pipe = ChildEnd(*pipe_fds, on_message=self._from_launcher, on_closed=self._launcher_gone)
-        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
         self._exit: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._first_record: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
         self._welcomed = False
-        self._listening = True
         self._leaving: asyncio.Task[None] | None = None
         rotation = Rotation(parts.store, parts.identity, parts.settings, parts.clock, parts.boot_id)
         self._link = Link(parts.store, rotation, self, parts.journal, parts.settings, parts.clock)
         parts.line.link = self._link
-        self._hands = Hands(self, self._link, parts.update, parts.lock, parts.slot.path.name)
+        self._desk = Desk(parts.clock, self._link.reports_ready)
+        outside = Outside(PRODUCT, self._desk, self._link, self._pipe.send, self.leave)
+        hands = Hands(outside, self._link, parts.update, parts.lock, parts.slot.path.name)
+        self._desk.seat(PRODUCT, Seat(parts.keeper, hands))
 
     async def run(self) -> int:
         """Run until the launcher, a signal or the rules end it; return the exit code."""
@@ -82,18 +84,18 @@ class Daemon:
             for task in (beats, work):
                 task.cancel()
             await asyncio.gather(beats, work, return_exceptions=True)
-            await self._hands.stop()
+            await self._desk.stop()
             self._pipe.close()
 
     @property
     def state(self) -> State:
-        """The durable state."""
-        return self._parts.keeper.state
+        """The durable state of the agent itself."""
+        return self._desk.state(PRODUCT)
 
     @property
     def healthy(self) -> bool:
         """Tell whether the health check holds: this loop runs, and what happens can be written down."""
-        return self._parts.keeper.writable
+        return self._desk.writable
 
     @property
     def on_trial(self) -> bool:
@@ -104,14 +106,16 @@ class Daemon:
     @property
     def idle(self) -> bool:
         """Tell whether no attempt is going on: a trial is one."""
-        record = self.state.record
-        return record.attempt is None and record.waiting is None and boot_record(self.state).trial is None
+        records = [state.record for state in self._desk.states()]
+        busy = any(record.attempt is not None or record.waiting is not None for record in records)
+        return not busy and boot_record(self.state).trial is None
 
     async def before_hello(self, receipt: WelcomeReceipt | None) -> HostFacts:
         """Void every permit of an older session, then return the state of the host."""
-        state = await self._told(events.HelloBuilt())
-        parts, launcher = self._parts, boot_record(state)
-        previous = launcher.current if self.on_trial else launcher.previous
+        await self._desk.told(None, events.HelloBuilt())
+        parts, moment = self._parts, self._parts.keeper.moment()
+        states = list(self._desk.states())
+        own = own_facts(states[0], parts.running.sha256, moment, healthy=self.healthy)
         return HostFacts(
             host_name=parts.host_name,
             platform=Platform.current(),
@@ -119,49 +123,36 @@ class Daemon:
             time_zone=host.time_zone(),
             disk_free_bytes=host.disk_free_bytes(parts.folder),
             boot_id=parts.boot_id,
-            product=state.record.product,
-            version=state.running.version,
-            sha256=state.running.sha256,
-            highest_generation=state.record.highest,
-            previous_version=previous.version if previous is not None else "",
-            on_trial=self.on_trial,
-            healthy=self.healthy,
-            attempts=attempt_facts(state, parts.keeper.moment()),
+            agent_version=own.version,
+            products=(own, *(managed_facts(state, moment) for state in states[1:])),
             journal_id=parts.journal.journal_id,
             receipt=receipt,
             timestamp_version=parts.trust.timestamp_version,
         )
 
-    async def tell(self, event: events.Event) -> None:
+    def keeps(self, product: str) -> bool:
+        """Tell whether this host keeps ``product``."""
+        return product in self._desk.products
+
+    async def tell(self, event: events.Event, product: str | None = None) -> None:
         """Bring an event to the rules and wait until it has happened: so a stream never runs ahead of the disk."""
-        if isinstance(event, events.Assigned) and (why := assigning.why_refused(self.state.record, event)):
-            log.warning("assignment_refused", generation=event.generation, reason=why)
-        await self._told(event)
+        if isinstance(event, events.Assigned) and product is not None:
+            why = assigning.why_refused(self._desk.state(product).record, event)
+            if why:
+                log.warning("assignment_refused", product=product, generation=event.generation, reason=why)
+        await self._desk.told(product, event)
 
     async def acked(self, journal_id: str, sequence: int) -> None:
         """Take note that the server holds the journal up to ``sequence``."""
-        held = self._parts.journal.ack(journal_id, sequence)
-        number = held.get(self.state.record.product)
-        if number is not None:
-            self.post(events.Acked(number))
+        for product, number in self._parts.journal.ack(journal_id, sequence).items():
+            if self.keeps(product):
+                self._desk.post(product, events.Acked(number))
 
     def welcomed(self) -> None:
         """Tell the launcher of the first Welcome of this process."""
         if not self._welcomed:
             self._welcomed = True
             self._pipe.send(pipe.hello())
-
-    def post(self, event: events.Event) -> None:
-        """Bring an event to the rules, in order; returns at once."""
-        self._queue.put_nowait((event, None))
-
-    def ask_go(self, ask: effects.AskGo) -> None:
-        """Send RequestGo."""
-        self._link.send(ask.session, convert.request_go(ask, self.state.record.product))
-
-    def launcher(self, message: pipe.Message) -> None:
-        """Send a message to the launcher."""
-        self._pipe.send(message)
 
     def leave(self, reason: str) -> None:
         """Begin to leave so that the launcher starts what its record says."""
@@ -186,57 +177,23 @@ class Daemon:
             log.exception("agent_defect")
         return DEFECT_EXIT
 
-    async def _told(self, event: events.Event) -> State:
-        if not self._listening:
-            return self.state
-        happened: asyncio.Future[State] = asyncio.get_running_loop().create_future()
-        self._queue.put_nowait((event, happened))
-        return await happened
-
     async def _work(self) -> None:
         """Begin with what the disk and the launcher say, then let one event after the other happen."""
-        keeper = self._parts.keeper
         try:
             boot = await within(RECORD_SECONDS, self._first_record)
         except asyncio.TimeoutError as error:
             text = f"the launcher said nothing for {RECORD_SECONDS:g} s"
             raise AgentError(text, code=Code.INTERNAL, remedy="it starts the agent again") from error
-        self._hands.do(await keeper.begin(boot, self._parts.running, self._parts.rules))
-        together = [asyncio.create_task(self._turns()), asyncio.create_task(self._link.run())]
+        await self._desk.begin(boot)
+        together = [asyncio.create_task(self._desk.run()), asyncio.create_task(self._link.run())]
         try:
             # The first of them that fails ends the other: an agent without a link would be silent for ever.
             await asyncio.gather(*together)
         finally:
-            self._stop_listening()
+            self._desk.close()
             for task in together:
                 task.cancel()
             await asyncio.gather(*together, return_exceptions=True)
-
-    async def _turns(self) -> None:
-        """Let one event after the other happen; never returns."""
-        while True:
-            event, happened = await self._next()
-            self._hands.do(await self._parts.keeper.step(event))
-            self._link.reports_ready()
-            if happened is not None and not happened.done():
-                happened.set_result(self.state)
-
-    def _stop_listening(self) -> None:
-        """Let nobody wait for an event that will not happen any more."""
-        self._listening = False
-        while not self._queue.empty():
-            _event, happened = self._queue.get_nowait()
-            if happened is not None and not happened.done():
-                happened.set_result(self.state)
-
-    async def _next(self) -> _Waiting:
-        """Return the next event; a Timer when its instant has come."""
-        deadline = machine.next_deadline(self.state)
-        patience = None if deadline is None else max(0.0, deadline - self._parts.clock.boottime())
-        try:
-            return await within(patience, self._queue.get())
-        except asyncio.TimeoutError:
-            return events.Timer(), None
 
     async def _beat(self) -> None:
         while True:
@@ -283,7 +240,7 @@ class Daemon:
         if not self._first_record.done():
             self._first_record.set_result(record)
         else:
-            self.post(events.LauncherTold(record))
+            self._desk.post(PRODUCT, events.LauncherTold(record))
 
     def _answer(self, message: pipe.Message, reason: str | None) -> None:
         """Bring the launcher's answer to a request to the rules; only the arming needs one."""
@@ -291,12 +248,12 @@ class Daemon:
         if attempt.origin is not Origin.SERVER:
             return
         if reason is None:
-            self.post(events.Armed(attempt.generation))
+            self._desk.post(PRODUCT, events.Armed(attempt.generation))
             return
         log.warning("launcher_refused", request=message.get("request"), reason=reason)
         if message.get("request", "arm") == "arm":
             code = Code(reason) if reason in Code.__members__ else Code.STEP_FAILED
-            self.post(events.ArmDropped(attempt.generation, code))
+            self._desk.post(PRODUCT, events.ArmDropped(attempt.generation, code))
 
 
 async def run_daemon(folder: Path, pipe_option: str) -> int:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from fleetroll_agent import host
 from fleetroll_agent.first_slot import known_record, working_slot
-from fleetroll_agent.jobs.values import PRODUCT
 from fleetroll_agent.launcher import files
 from fleetroll_agent.launcher.bootid import read_boot_id
 from fleetroll_agent.launcher.install import first_record
@@ -102,14 +101,8 @@ def _facts(identity: Identity, wish: Wish) -> HostFacts:
         time_zone=host.time_zone(),
         disk_free_bytes=host.disk_free_bytes(wish.folder),
         boot_id=read_boot_id(),
-        product=PRODUCT,
-        version="",
-        sha256="",
-        highest_generation=0,
-        previous_version="",
-        on_trial=False,
-        healthy=False,
-        attempts=(),
+        agent_version="",
+        products=(),
         journal_id="",
         receipt=identity.receipt,
         timestamp_version=0,

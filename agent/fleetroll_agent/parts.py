@@ -14,7 +14,7 @@ from fleetroll_agent.fetch.values import SourceFailed
 from fleetroll_agent.identity.store import IdentityStore
 from fleetroll_agent.jobs.agent_update import AgentUpdate
 from fleetroll_agent.jobs.journal import Journal
-from fleetroll_agent.jobs.keeper import Keeper, ProductFile
+from fleetroll_agent.jobs.keeper import Keeper, Part, ProductFile
 from fleetroll_agent.jobs.lock import JobLock
 from fleetroll_agent.jobs.state import Rules, Running
 from fleetroll_agent.launcher.bootid import read_boot_id
@@ -74,11 +74,6 @@ class Parts:
         """The slot of this process."""
         return Running(str(self.slot.version), self.slot.sha256)
 
-    @property
-    def rules(self) -> Rules:
-        """The waiting times of the attempts."""
-        return Rules(ask_interval=self.settings.go_ask_interval_seconds)
-
 
 def assemble(folder: Path, slot: Slot | None = None) -> Parts:
     """Read everything that a daemon needs. Blocks.
@@ -90,10 +85,13 @@ def assemble(folder: Path, slot: Slot | None = None) -> Parts:
     Raises:
         FleetrollError: the host is not enrolled, a file is damaged, or this program runs from elsewhere than a slot.
     """
+    slots = SlotStore(folder)
+    slot = slot or own_slot(slots, folder)
+    settings = read_settings(folder)
+    rules = Rules(ask_interval=settings.go_ask_interval_seconds)
     clock, ids, line = SystemClock(), SystemIds(), LinkedMetadata()
     store = IdentityStore(folder / "identity", ids)
     identity = store.load()
-    slots = SlotStore(folder)
     trust = TrustClient(folder / "trust", identity.enrolment.root, line, clock, build_info().built_at)
     with typed_disk_errors("opening the journal"):
         journal = Journal(folder / "journal", ids)
@@ -103,15 +101,15 @@ def assemble(folder: Path, slot: Slot | None = None) -> Parts:
     products.read()
     return Parts(
         folder=folder,
-        slot=slot or own_slot(slots, folder),
+        slot=slot,
         store=store,
         identity=identity,
         journal=journal,
-        keeper=Keeper(products, journal, clock),
+        keeper=Keeper(products, journal, clock, Part(rules, Running(str(slot.version), slot.sha256))),
         update=AgentUpdate(folder, trust, slots, clock),
         trust=trust,
         lock=JobLock(folder),
-        settings=read_settings(folder),
+        settings=settings,
         clock=clock,
         line=line,
     )

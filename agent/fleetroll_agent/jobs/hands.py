@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
 from fleetroll_agent.jobs import effects, events
+from fleetroll_agent.jobs.runner import NOBODY, Ends, Runner
 from fleetroll_agent.jobs.state import boot_record
 from fleetroll_agent.launcher import pipe
 from fleetroll_agent.launcher.values import Attempt, Authority, Origin, SlotRef
@@ -15,7 +15,7 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import FleetrollError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Callable
 
     from fleetroll_agent.jobs.agent_update import AgentUpdate, Line
     from fleetroll_agent.jobs.lock import JobLock
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_TIDY = 0
-"""Number of the job that no attempt waits for."""
+DEFECT = "the agent met a defect of its own; its log says which"
 
 
 class Outside(Protocol):
@@ -48,7 +47,7 @@ class Outside(Protocol):
 
 
 class Hands:
-    """One per process. Jobs run one after the other: a cancelled one has let go of the disk before the next begins."""
+    """Does what the rules of the agent itself want."""
 
     def __init__(self, outside: Outside, line: Line, update: AgentUpdate, lock: JobLock, live_slot: str) -> None:
         """Keep the parts; ``live_slot`` is the name of this process's own slot."""
@@ -57,11 +56,7 @@ class Hands:
         self._update = update
         self._lock = lock
         self._live_slot = live_slot
-        self._jobs: dict[int, asyncio.Task[None]] = {}
-        self._newest: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._unwanted: set[int] = set()
-        self._stopping = False
+        self._runner = Runner(outside.post)
 
     def do(self, wanted: effects.Effects) -> None:
         """Do what is wanted in its order; nothing here waits."""
@@ -71,31 +66,25 @@ class Hands:
 
     async def stop(self) -> None:
         """End every job and wait until the last one has let go."""
-        self._stopping = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._runner.stop()
         self._lock.release()
 
     def find(self, effect: effects.FindTarget) -> None:
         """Start looking the target up."""
-        self._start(effect.job, effect, lambda: self._update.find(effect, self._line))
+        self._runner.start(effect.job, _ends(effect), lambda: self._update.find(effect, self._line))
 
     def fill(self, effect: effects.FillSlot) -> None:
         """Start filling the slot."""
-        self._start(effect.job, effect, lambda: self._update.fill(effect, self._line))
+        self._runner.start(effect.job, _ends(effect), lambda: self._update.fill(effect, self._line))
 
     def self_test(self, effect: effects.RunSelfTest) -> None:
         """Start the self-test, with the Python that the launcher would use."""
         python = boot_record(self._outside.state).current.python
-        self._start(effect.job, effect, lambda: self._update.self_test(effect, python))
+        self._runner.start(effect.job, _ends(effect), lambda: self._update.self_test(effect, python))
 
     def cancel(self, effect: effects.CancelJob) -> None:
         """End a job; one that has ended is no matter."""
-        task = self._jobs.get(effect.job)
-        if task is not None:
-            self._unwanted.add(effect.job)
-            task.cancel()
+        self._runner.cancel(effect.job)
 
     def ask_go(self, effect: effects.AskGo) -> None:
         """Take the lock, then ask."""
@@ -142,7 +131,7 @@ class Hands:
 
     def tidy(self, _effect: effects.Tidy) -> None:
         """Remove what nobody needs, behind whatever job runs now."""
-        self._start(_TIDY, None, self._tidy)
+        self._runner.start(NOBODY, Ends(), self._tidy)
 
     async def _tidy(self) -> None:
         state = self._outside.state
@@ -150,59 +139,20 @@ class Hands:
         wanted = None if attempt is None or not attempt.sha256 else (attempt.version, attempt.sha256)
         await self._update.tidy(boot_record(state), self._live_slot, wanted)
 
-    def _start(
-        self, job: int, effect: effects.Effect | None, work: Callable[[], Coroutine[Any, Any, events.Event | None]]
-    ) -> None:
-        """Run ``work`` when the job before it has ended, however that one ended."""
-        task = asyncio.ensure_future(self._run(self._newest, job, effect, work))
-        self._newest = task
-        self._jobs[job] = task
-        self._tasks.add(task)
-        task.add_done_callback(lambda done: self._forget(job, done))
 
-    def _forget(self, job: int, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._unwanted.discard(job)
-        if self._jobs.get(job) is task:
-            del self._jobs[job]
-
-    async def _run(
-        self,
-        before: asyncio.Task[None] | None,
-        job: int,
-        effect: effects.Effect | None,
-        work: Callable[[], Awaitable[events.Event | None]],
-    ) -> None:
-        if before is not None and not before.done():
-            await asyncio.wait({before})
-        try:
-            event = await work()
-        except asyncio.CancelledError:
-            event = _cut(job, effect)
-            if self._stopping or job in self._unwanted or event is None:
-                raise
-        except Exception:
-            log.exception("job_failed", job=job)
-            event = _defect(job, effect)
-        if event is not None:
-            self._outside.post(event)
-
-
-def _cut(job: int, effect: effects.Effect | None) -> events.Event | None:
-    """Return what it means when nobody here ended the work: the connection did, and gRPC says so by a cancellation."""
-    if isinstance(effect, (effects.FindTarget, effects.FillSlot)):
-        return events.StagingFailed(job, Code.DOWNLOAD_FAILED, "the session ended", transient=True)
-    return None
-
-
-def _defect(job: int, effect: effects.Effect | None) -> events.Event | None:
-    """Return what a defect of this program means for the attempt: it ends, and what runs goes on running."""
-    text = "the agent met a defect of its own; its log says which"
+def _ends(effect: effects.FindTarget | effects.FillSlot | effects.RunSelfTest) -> Ends:
+    """Return what it means when the work of ``effect`` is cut off, or meets a defect."""
     if isinstance(effect, effects.RunSelfTest):
-        return events.SelfTested(job, Code.INTERNAL, text)
-    if isinstance(effect, (effects.FindTarget, effects.FillSlot)):
-        return events.StagingFailed(job, Code.INTERNAL, text)
-    return None
+        return Ends(defect=events.SelfTested(effect.job, Code.INTERNAL, DEFECT))
+    return staging_ends(effect.job)
+
+
+def staging_ends(job: int) -> Ends:
+    """Return what it means when finding, fetching or unpacking is cut off, or meets a defect."""
+    return Ends(
+        cut=events.StagingFailed(job, Code.DOWNLOAD_FAILED, "the session ended", transient=True),
+        defect=events.StagingFailed(job, Code.INTERNAL, DEFECT),
+    )
 
 
 def _attempt(generation: int) -> Attempt:

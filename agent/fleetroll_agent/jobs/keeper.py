@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
 
 from fleetroll_agent.jobs import machine
+from fleetroll_agent.jobs.own import OWN
 from fleetroll_agent.jobs.record import read_record, record_json
+from fleetroll_agent.jobs.state import Running
 from fleetroll_agent.jobs.values import PRODUCT, Moment, ProductRecord
 from fleetroll_agent.slots.disk import typed_disk_errors
 from fleetroll_common.durable import DamagedRecord, dump_record, load_record, sync_dir, write_durably
@@ -25,10 +27,11 @@ from fleetroll_common.values.errors import AgentError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from fleetroll_agent.jobs.course import Course
     from fleetroll_agent.jobs.effects import Effects
     from fleetroll_agent.jobs.events import Event
     from fleetroll_agent.jobs.journal import Journal
-    from fleetroll_agent.jobs.state import Rules, Running, State
+    from fleetroll_agent.jobs.state import Result, Rules, State
     from fleetroll_agent.launcher.values import Record
     from fleetroll_common.values.clock import Clock
 
@@ -80,14 +83,38 @@ class ProductFile:
         write_durably(self._path, dump_record({**self._unknown, **record_json(record)}))
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a keeper has to know of its product.
+
+    Attributes:
+        rules: waiting times.
+        running: the slot of this process, for the agent; None for a managed product, whose record says what runs.
+        course: what the product's kind does behind Go.
+    """
+
+    rules: Rules
+    running: Running | None = None
+    course: Course = OWN
+
+    def begin(self, record: ProductRecord, boot: Record, moment: Moment) -> Result:
+        """Return the first state of this process, with what a restart asks for."""
+        if self.running is not None:
+            return machine.begin(record, boot, self.running, moment, self.rules, self.course)
+        current = record.current
+        running = Running("", "") if current is None else Running(current.version, current.sha256)
+        return machine.begin(record, None, running, moment, self.rules, self.course)
+
+
 class Keeper:
     """The one owner of a product's state in this process."""
 
-    def __init__(self, file: ProductFile, journal: Journal, clock: Clock) -> None:
+    def __init__(self, file: ProductFile, journal: Journal, clock: Clock, part: Part) -> None:
         """Keep the parts; :meth:`begin` reads and writes."""
         self._file = file
         self._journal = journal
         self._clock = clock
+        self._part = part
         self._state: State | None = None
         self._stale = False
         self.writable = True
@@ -100,15 +127,15 @@ class Keeper:
             raise AssertionError(message)
         return self._state
 
-    async def begin(self, launcher: Record, running: Running, rules: Rules) -> Effects:
-        """Take up what an earlier process left; return what is to be done."""
+    async def begin(self, boot: Record) -> Effects:
+        """Take up what an earlier process left; return what is to be done. ``boot`` is the launcher's record."""
         record = await asyncio.to_thread(self._file.read)
         if record.reports < self._journal.number(record.product):
             # The record is older than the journal (its file was lost): a number is never used twice.
             record = replace(record, reports=self._journal.number(record.product))
         await self._until_written(record.product, record)
         while True:
-            state, effects = machine.begin(record, launcher, running, self.moment(), rules)
+            state, effects = self._part.begin(record, boot, self.moment())
             if await self._commit(record, state):
                 return effects
 

@@ -6,6 +6,8 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
+from fleetroll_agent.jobs.values import PRODUCT
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -19,11 +21,12 @@ class JobLock:
         """Use the lock file in the state folder."""
         self._path = state / LOCK_NAME
         self._handle = -1
+        self._owner = ""
 
-    def take(self) -> bool:
-        """Take the lock at once, or say that it is taken; True also when this object holds it."""
+    def take(self, product: str = PRODUCT) -> bool:
+        """Take the lock for ``product`` at once, or say that it is taken; True also when that product holds it."""
         if self._handle >= 0:
-            return True
+            return self._owner == product
         try:
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError:
@@ -33,11 +36,11 @@ class JobLock:
         except OSError:
             os.close(handle)
             return False
-        self._handle = handle
+        self._handle, self._owner = handle, product
         return True
 
-    def release(self) -> None:
-        """Give the lock back, if it is held."""
-        if self._handle >= 0:
+    def release(self, product: str = PRODUCT) -> None:
+        """Give the lock back, if ``product`` holds it."""
+        if self._handle >= 0 and self._owner == product:
             os.close(self._handle)
             self._handle = -1

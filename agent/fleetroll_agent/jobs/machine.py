@@ -75,7 +75,7 @@ def begin(
 
 def step(state: State, event: Event, moment: Moment) -> Result:
     """Return what follows from ``event``. Late answers of jobs, sessions and asks that are gone change nothing."""
-    handler = HANDLERS.get(type(event)) or state.course.handlers[type(event)]
+    handler = HANDLERS.get(type(event)) or state.course.handlers.get(type(event), _pass_over)
 
     def handled(fresh: State) -> Result:
         after, effects = handler(fresh, event, moment)
@@ -120,6 +120,11 @@ def _go_on(state: State, effects: Effects, moment: Moment) -> Result:
 
 
 def _on_timer(state: State, _event: Timer, _moment: Moment) -> Result:
+    return state, ()
+
+
+def _pass_over(state: State, _event: Event, _moment: Moment) -> Result:
+    """A server may promote what no launcher tries: it means nothing here."""
     return state, ()
 
 

@@ -26,6 +26,7 @@ class AttemptFact:
     message: str = ""
     time_left_seconds: float | None = None
     unproven: bool = False
+    local: int = 0
 
 
 def attempt_facts(state: State, moment: Moment) -> tuple[AttemptFact, ...]:
@@ -40,6 +41,7 @@ def attempt_facts(state: State, moment: Moment) -> tuple[AttemptFact, ...]:
             known.code,
             known.message,
             unproven=known.unproven,
+            local=known.local,
         )
         for known in record.outcomes
         if known.acked_at is None
@@ -49,7 +51,15 @@ def attempt_facts(state: State, moment: Moment) -> tuple[AttemptFact, ...]:
         left = time_left_seconds(state, moment) if attempt.past_go else None
         said = SAID_OF_STAGE[attempt.stage]
         facts.append(
-            AttemptFact(attempt.generation, said, attempt.version, attempt.sha256, state.note, time_left_seconds=left)
+            AttemptFact(
+                attempt.generation,
+                said,
+                attempt.version,
+                attempt.sha256,
+                state.note,
+                time_left_seconds=left,
+                local=attempt.local,
+            )
         )
     if record.waiting is not None:
         facts.append(AttemptFact(record.waiting.generation, Said.OFFERED, record.waiting.version))

@@ -14,8 +14,26 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class ProductFacts:
+    """One product as a hello lists it, with its attempts. Attributes as the contract's ProductState, digests in hex."""
+
+    product: str
+    version: str
+    sha256: str
+    highest_generation: int
+    previous_version: str = ""
+    on_trial: bool = False
+    healthy: bool = True
+    note: str = ""
+    attempts: tuple[AttemptFact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class HostFacts:
-    """The state of the host at one hello. Attributes as the contract's HelloPayload, digests in hex."""
+    """The state of the host at one hello. Attributes as the contract's HelloPayload.
+
+    ``agent_version`` empty: nothing is installed yet, and no product is listed.
+    """
 
     host_name: str
     platform: Platform
@@ -23,14 +41,8 @@ class HostFacts:
     time_zone: str
     disk_free_bytes: int
     boot_id: str
-    product: str
-    version: str
-    sha256: str
-    highest_generation: int
-    previous_version: str
-    on_trial: bool
-    healthy: bool
-    attempts: tuple[AttemptFact, ...]
+    agent_version: str
+    products: tuple[ProductFacts, ...]
     journal_id: str
     receipt: WelcomeReceipt | None
     timestamp_version: int

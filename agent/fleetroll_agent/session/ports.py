@@ -32,8 +32,11 @@ class SessionHost(Greeter, Protocol):
     def idle(self) -> bool:
         """Tell whether nothing is going on that a renewed stream would disturb, and this version is not on trial."""
 
-    async def tell(self, event: Event) -> None:
-        """Bring an event to the rules, in order; waits while too many are on their way."""
+    def keeps(self, product: str) -> bool:
+        """Tell whether this host keeps ``product``."""
+
+    async def tell(self, event: Event, product: str | None = None) -> None:
+        """Bring an event to the rules of ``product`` (None: of every one), in order; returns when it has happened."""
 
     async def acked(self, journal_id: str, sequence: int) -> None:
         """Take note that the server holds the journal up to ``sequence``."""

@@ -16,7 +16,6 @@ import structlog
 from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 from fleetroll_agent import convert
 from fleetroll_agent.jobs import events
-from fleetroll_agent.jobs.values import PRODUCT
 from fleetroll_agent.session.facts import End, Ended
 from fleetroll_agent.session.hello import Call, EndedError, Opened, lost, read, write
 from fleetroll_agent.session.meaning import BROKEN_CALL, understood
@@ -132,14 +131,28 @@ class Stream:
         else:
             event = understood(message, self._event)
             if event is not None:
-                await self._host.tell(event)
+                await self._host.tell(event[0], event[1])
 
-    def _event(self, message: stream_pb2.ConnectResponse) -> events.Event | None:
-        """Return what a message means for the rules; None for what is none of their business."""
+    def _event(self, message: stream_pb2.ConnectResponse) -> tuple[events.Event, str | None] | None:
+        """Return what a message means for the rules, and of which product; None for what is none of their business."""
         if message.WhichOneof("message") == "suspension":
             switch = message.suspension
-            return events.Suspended(switch.scope, switch.active) if switch.scope in self._scopes else None
-        return _of_product(self.session, message)
+            return (events.Suspended(switch.scope, switch.active), None) if switch.scope in self._scopes else None
+        return self._of_product(message)
+
+    def _of_product(self, message: stream_pb2.ConnectResponse) -> tuple[events.Event, str | None] | None:
+        """Return what a message about a product means; None for a product that this host does not keep."""
+        kind = message.WhichOneof("message")
+        if kind not in _ABOUT_PRODUCTS:
+            return None
+        product = getattr(message, kind).product
+        if not self._host.keeps(product):
+            log.warning("product_not_kept_here", kind=kind, product=product)
+            return None
+        if kind == "go":
+            # On record before the rules judge it: a Go that they find void leaves no other trace on the host.
+            log.info("go_received", product=product, generation=message.go.generation, ask=message.go.ask)
+        return _ABOUT_PRODUCTS[kind](self.session, message), product
 
     async def _drain(self, slot_seconds: float) -> None:
         await self._host.tell(events.ServerBusy(slot_seconds + DRAIN_EXTENSION_SECONDS))
@@ -192,21 +205,6 @@ class Stream:
             wish = await self._rotation.wish(agreed=self._agreed, idle=self._host.idle)
             if wish is not None:
                 self.send(stream_pb2.ConnectRequest(rotate_key=wish))
-
-
-def _of_product(session: int, message: stream_pb2.ConnectResponse) -> events.Event | None:
-    """Return what a message about a product means; None for a product that this host does not keep."""
-    kind = message.WhichOneof("message")
-    if kind not in _ABOUT_PRODUCTS:
-        return None
-    product = getattr(message, kind).product
-    if product != PRODUCT:
-        log.warning("product_not_kept_here", kind=kind, product=product)
-        return None
-    if kind == "go":
-        # On record before the rules judge it: a Go that they find void leaves no other trace on the host.
-        log.info("go_received", generation=message.go.generation, ask=message.go.ask)
-    return _ABOUT_PRODUCTS[kind](session, message)
 
 
 _ABOUT_PRODUCTS: dict[str, Callable[[int, stream_pb2.ConnectResponse], events.Event]] = {

@@ -11,7 +11,7 @@ from fleetroll_agent.jobs import keeper as keepers
 from fleetroll_agent.jobs.effects import Effects, FindTarget, RunSelfTest
 from fleetroll_agent.jobs.events import Assigned, GoGiven, SessionOpened, SlotReady, TargetFound
 from fleetroll_agent.jobs.journal import Journal, read_journal
-from fleetroll_agent.jobs.keeper import Keeper, ProductFile
+from fleetroll_agent.jobs.keeper import Keeper, Part, ProductFile
 from fleetroll_agent.jobs.state import Rules, Running
 from fleetroll_agent.jobs.values import ProductRecord, Stage
 from fleetroll_common.durable import effects as disk
@@ -38,12 +38,17 @@ class Crash(BaseException):
 
 
 def opened(folder: Path, clock: FakeClock | None = None) -> Keeper:
-    return Keeper(ProductFile(folder), Journal(folder / "journal", SequentialIds("j")), clock or FakeClock())
+    return Keeper(
+        ProductFile(folder),
+        Journal(folder / "journal", SequentialIds("j")),
+        clock or FakeClock(),
+        Part(Rules(), RUNNING),
+    )
 
 
 async def begun(folder: Path, clock: FakeClock | None = None) -> Keeper:
     keeper = opened(folder, clock)
-    await keeper.begin(boot_record(), RUNNING, Rules())
+    await keeper.begin(boot_record())
     return keeper
 
 
@@ -134,7 +139,7 @@ async def test_a_crash_at_any_effect_neither_loses_nor_doubles_anything(
         given: list[Effects] = []
         crashed = await _crashing_run(folder, point, given, monkeypatch)
         keeper = opened(folder)
-        await keeper.begin(boot_record(), RUNNING, Rules())
+        await keeper.begin(boot_record())
         _agree(folder, given)
         if not crashed:
             break
@@ -160,7 +165,7 @@ async def _crashing_run(folder: Path, point: int, given: list[Effects], monkeypa
             patch.setattr(disk, name, counting(getattr(disk, name)))
         try:
             keeper = opened(folder)
-            given.append(await keeper.begin(boot_record(), RUNNING, Rules()))
+            given.append(await keeper.begin(boot_record()))
             for event in SCRIPT:
                 given += [await keeper.step(event)]
         except Crash:

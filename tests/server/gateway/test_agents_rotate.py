@@ -16,7 +16,7 @@ from fleetroll_agent.identity.ratchet import Keys
 from fleetroll_agent.identity.store import RATCHET, IdentityStore
 from fleetroll_agent.jobs.journal import Journal
 from fleetroll_agent.session import stream
-from fleetroll_agent.session.facts import End, Ended, HostFacts
+from fleetroll_agent.session.facts import End, Ended, HostFacts, ProductFacts
 from fleetroll_agent.session.hello import EndedError
 from fleetroll_agent.session.link import Link
 from fleetroll_agent.session.rotation import Rotation
@@ -108,21 +108,18 @@ class RealAgent:
             time_zone="UTC",
             disk_free_bytes=1,
             boot_id="boot",
-            product="agent",
-            version="1.0.0",
-            sha256="aa" * 32,
-            highest_generation=0,
-            previous_version="",
-            on_trial=False,
-            healthy=True,
-            attempts=(),
+            agent_version="1.0.0",
+            products=(ProductFacts("agent", "1.0.0", "aa" * 32, 0),),
             journal_id="journal-1",
             receipt=None,
             timestamp_version=0,
         )
 
-    async def tell(self, _event: object) -> None:
+    async def tell(self, _event: object, _product: str | None = None) -> None:
         await asyncio.sleep(0)
+
+    def keeps(self, product: str) -> bool:
+        return product == "agent"
 
     async def acked(self, _journal_id: str, _sequence: int) -> None:
         await asyncio.sleep(0)

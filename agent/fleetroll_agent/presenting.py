@@ -1,0 +1,51 @@
+"""What a hello says of each product: from its durable state, and nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fleetroll_agent.jobs.state import boot_record
+from fleetroll_agent.jobs.summary import attempt_facts
+from fleetroll_agent.jobs.values import Said
+from fleetroll_agent.session.facts import ProductFacts
+
+if TYPE_CHECKING:
+    from fleetroll_agent.jobs.state import State
+    from fleetroll_agent.jobs.values import Moment
+
+
+def own_facts(state: State, running_sha256: str, moment: Moment, *, healthy: bool) -> ProductFacts:
+    """Return what is said of the agent itself: a way back from its trial leads to what the record calls current."""
+    launcher = boot_record(state)
+    on_trial = launcher.trial is not None and launcher.trial.slot.digest == running_sha256
+    previous = launcher.current if on_trial else launcher.previous
+    return ProductFacts(
+        product=state.record.product,
+        version=state.running.version,
+        sha256=state.running.sha256,
+        highest_generation=state.record.highest,
+        previous_version="" if previous is None else previous.version,
+        on_trial=on_trial,
+        healthy=healthy,
+        attempts=attempt_facts(state, moment),
+    )
+
+
+def managed_facts(state: State, moment: Moment) -> ProductFacts:
+    """Return what is said of a managed product; nothing known to be installed is an empty version.
+
+    It counts as healthy until an attempt ended without its way back: nobody looks at it between two updates.
+    """
+    record = state.record
+    last = record.outcomes[-1] if record.outcomes else None
+    busy = record.attempt is not None and record.attempt.past_go
+    return ProductFacts(
+        product=record.product,
+        version=state.running.version,
+        sha256=state.running.sha256,
+        highest_generation=record.highest,
+        previous_version="" if record.previous is None else record.previous.version,
+        on_trial=False,
+        healthy=not busy and (last is None or last.said is not Said.ROLLBACK_FAILED),
+        attempts=attempt_facts(state, moment),
+    )
