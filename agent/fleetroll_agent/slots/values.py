@@ -55,10 +55,10 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class InUse:
-    """The slots that nobody may remove: the record's three, the running process's own, a draft in the making."""
+    """The slots that nobody may remove: the record's three, the one that runs, a draft in the making. None = no such."""
 
-    current: Path
-    live: Path
+    current: Path | None
+    live: Path | None
     previous: Path | None = None
     trial: Path | None = None
     draft: Path | None = None

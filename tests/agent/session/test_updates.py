@@ -256,7 +256,7 @@ async def test_a_server_that_comes_back_finds_the_result_it_never_heard(
     async with host.running():
         await staged(server)
         await server.stop()
-        host.daemon.post(Suspended("global", active=True))
+        host.daemon._desk.post("agent", Suspended("global", active=True))
         while "CANCELLED KILLED" not in host.said(7):
             await asyncio.sleep(0.02)
         server.agent.assignment = None
