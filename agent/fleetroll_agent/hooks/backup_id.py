@@ -80,11 +80,17 @@ def _read(path: Path) -> str:
         return ""
     except OSError as error:
         _refuse(f"the file can't be read: {error.strerror}", error)
-    with os.fdopen(handle, "rb") as stream:
+    try:
         facts = os.fstat(handle)
         if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1:
             _refuse("the file is not a plain file any more")
-        data = stream.read(_MAX_BYTES)
+        data = os.read(handle, _MAX_BYTES)
+    finally:
+        os.close(handle)
+    return _decoded(data)
+
+
+def _decoded(data: bytes) -> str:
     try:
         return data.decode("utf-8").strip()
     except UnicodeDecodeError as error:
