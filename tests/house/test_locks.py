@@ -17,7 +17,8 @@ from packaging.utils import canonicalize_name
 from fleetroll_publishing.artefact.allowed import AGENT_DISTRIBUTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
-OWNERS = packages_distributions()
+# Not installed where the tests run: the standard library reads TOML from 3.11 on.
+OWNERS = {"tomli": ["tomli"], **packages_distributions()}
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 PIN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)==(?P<version>[^ ;\\]+)", re.MULTILINE)
 
@@ -34,6 +35,12 @@ def project() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 
+def applies(requirement: Requirement, lock: str) -> bool:
+    """Whether a requirement is one of the lowest Python that a lock is for."""
+    lowest = {"python_version": "3.10" if lock == "agent.txt" else "3.11"}
+    return requirement.marker is None or requirement.marker.evaluate(lowest)
+
+
 def unmet(requirements: list[str], lock: str) -> list[str]:
     """Requirements that the lock does not fulfil; the project's own extras are looked into by the caller."""
     have = pins(lock)
@@ -41,7 +48,8 @@ def unmet(requirements: list[str], lock: str) -> list[str]:
     return [
         str(one)
         for one in wanted
-        if not any(one.specifier.contains(version) for version in have.get(canonicalize_name(one.name), set()))
+        if applies(one, lock)
+        and not any(one.specifier.contains(version) for version in have.get(canonicalize_name(one.name), set()))
     ]
 
 
@@ -78,7 +86,9 @@ def test_the_tools_locks_fulfil_their_groups(group: str, lock: str) -> None:
 def test_the_agent_lock_is_the_base_and_agrees_with_the_dev_lock() -> None:
     assert unmet(project()["project"]["dependencies"], "agent.txt") == []
     dev, agent = pins("dev.txt"), pins("agent.txt")
-    assert {name for name, versions in agent.items() if not versions & dev.get(name, set())} == set()
+    base = [Requirement(line) for line in project()["project"]["dependencies"]]
+    older = {canonicalize_name(one.name) for one in base if not applies(one, "dev.txt")}
+    assert {name for name, versions in agent.items() if not versions & dev.get(name, set())} == older == {"tomli"}
 
 
 def test_the_artefact_takes_along_what_the_agent_lock_pins() -> None:

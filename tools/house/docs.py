@@ -17,6 +17,39 @@ if TYPE_CHECKING:
 
 DOCS = contract.ROOT / "docs"
 NOTE = "<!-- Made by `make docs`. -->"
+AGENT_SETTINGS = """\
+`agent.toml` in the state folder, in TOML 1.0 and UTF-8, read when the agent starts. Every table may be left out;
+without the file all has its default. What is wrong is refused with file, line, key, value and remedy, the first fault in
+the file; the agent does not start on settings that it does not understand. A key belongs to the header above it: a
+product's own keys stand before its tables.
+
+```toml
+[host]
+order = ["db", "shop"]
+
+[products.shop]
+kind = "slots"
+unit = "shop.service"
+windows = ["mon-fri 22:00-05:00 Europe/Berlin", "sat,sun 00:00-24:00 local"]
+
+[products.shop.health]
+url = "http://127.0.0.1:8080/health"
+version = "version"
+
+[products.db]
+kind = "command"
+auto_update = true
+time_limit_seconds = 900
+
+[products.db.hooks]
+backup = ["/usr/local/lib/db/backup"]
+pull = ["/usr/local/lib/db/pull"]
+migrate = ["/usr/local/lib/db/migrate", "--yes"]
+smoke = ["/usr/local/lib/db/smoke"]
+switch = ["/usr/local/lib/db/switch"]
+rollback = ["/usr/local/lib/db/rollback"]
+restore = ["/usr/local/lib/db/restore"]
+```"""
 
 
 def rpc_page(files: FileDescriptorSet) -> str:
@@ -64,6 +97,11 @@ def settings_page(_files: FileDescriptorSet) -> str:
     return "\n".join(["# Settings of the server", "", NOTE, "", said, *programs.setting_lines()]) + "\n"
 
 
+def agent_settings_page(_files: FileDescriptorSet) -> str:
+    """Return the reference of a host's settings."""
+    return "\n".join(["# Settings of a host", "", NOTE, "", AGENT_SETTINGS, *programs.agent_setting_lines()]) + "\n"
+
+
 def keys_page(_files: FileDescriptorSet) -> str:
     """Return the list of the console's keys."""
     return "\n".join(["# Keys of the console", "", NOTE, *programs.key_lines()]) + "\n"
@@ -72,6 +110,7 @@ def keys_page(_files: FileDescriptorSet) -> str:
 # Writer of each page by its path below docs/.
 PAGES: dict[str, Callable[[FileDescriptorSet], str]] = {
     "keys.md": keys_page,
+    "reference/agent-settings.md": agent_settings_page,
     "reference/codes.md": codes_page,
     "reference/command-line.md": command_page,
     "reference/rpc.md": rpc_page,

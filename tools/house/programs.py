@@ -1,18 +1,24 @@
-"""Pages about programs: every command of the command line, every setting of the server."""
+"""Pages about programs: every command of the command line, every setting of the server and of a host."""
 
 from __future__ import annotations
 
 import inspect
+from dataclasses import MISSING, fields
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
+from fleetroll_agent.settings.product import Kind
+from fleetroll_agent.settings.product_table import SECTIONS
 from fleetroll_cli.app import app
 from fleetroll_server.settings import Settings
 from fleetroll_tui import commands as console
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from fleetroll_agent.settings.table import Key, Section
 
 ENVIRONMENT = "FLEETROLL_SERVER_"
 # Options that the framework adds.
@@ -80,6 +86,40 @@ def _value(default: object) -> str:
 def _bounds(schema: dict[str, Any]) -> list[str]:
     words = {"minimum": "at least", "maximum": "at most", "maxItems": "entries at most"}
     return [f"{word} {schema[key]:g}" for key, word in words.items() if key in schema]
+
+
+def agent_setting_lines() -> list[str]:
+    """Return the page of a host's settings: each table with the type, unit, default and meaning of its keys."""
+    lines: list[str] = []
+    for section in SECTIONS:
+        lines += ["", f"## [{section.name}]", "", section.about + _kinds(section.kinds, " For kind {}.")]
+        lines += ["", "| key | type | unit | default | meaning |", "| --- | --- | --- | --- | --- |"]
+        lines += [_row(section, key) for key in section.keys]
+    return lines
+
+
+def _row(section: Section, key: Key) -> str:
+    """Return one line of a table; what holds for the whole table is not said again."""
+    kinds = "" if key.kinds >= section.kinds else _kinds(key.kinds, " For kind {}.")
+    cells = (f"`{key.name}`", key.reader.words, key.unit, key.default or _absent(section, key), key.meaning + kinds)
+    return f"| {' | '.join(cells)} |"
+
+
+def _kinds(kinds: frozenset[Any], sentence: str) -> str:
+    return "" if kinds >= set(Kind) else sentence.format(", ".join(f"`{kind.value}`" for kind in Kind if kind in kinds))
+
+
+def _absent(section: Section, key: Key) -> str:
+    """Return what a key is that is left out: the default of the value's field."""
+    known = {field.name: field.default for values in section.values for field in fields(values)}
+    default = known.get(f"{section.prefix}{key.name}")
+    if default in (None, (), MISSING):
+        return "none"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    shown = default.value if isinstance(default, Enum) else default
+    quoted = isinstance(shown, str) and shown not in {"false", "true"}
+    return f'`"{shown}"`' if quoted else f"`{shown:g}`" if isinstance(shown, float) else f"`{shown}`"
 
 
 def key_lines() -> list[str]:

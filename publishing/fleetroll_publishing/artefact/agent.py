@@ -93,7 +93,8 @@ def agent_content(source: Path, info: BuildInfo) -> Content:
     content.add_file(ENTRY_POINT, source / _ENTRY_SOURCE)
     content.add(f"fleetroll_common/{STAMP_NAME}", stamp(info))
     for allowed in AGENT_DISTRIBUTIONS:
-        add_distribution(content, allowed)
+        if allowed.is_needed():
+            add_distribution(content, allowed)
     intruders = {path.split("/")[0] for path in content.files} & _FORBIDDEN
     if intruders:
         message = f"artefact: {', '.join(sorted(intruders))} must not reach a host"

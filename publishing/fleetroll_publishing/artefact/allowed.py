@@ -8,6 +8,7 @@ the building machine. Licences and METADATA stay.
 from __future__ import annotations
 
 import fnmatch
+import sys
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -53,11 +54,19 @@ _DROPPED = (
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """One distribution: ``only`` narrows it to some patterns (licences always stay), ``without`` drops more of it."""
+    """One distribution: ``only`` narrows it to some patterns (licences always stay), ``without`` drops more of it.
+
+    From the Python version ``until`` on the standard library has what the distribution is for, and it is left out.
+    """
 
     name: str
     only: tuple[str, ...] = ("*",)
     without: tuple[str, ...] = ()
+    until: tuple[int, int] | None = None
+
+    def is_needed(self, python: tuple[int, ...] = sys.version_info[:2]) -> bool:
+        """Tell whether an artefact for the version ``python``, the running one's by default, takes it along."""
+        return self.until is None or python < self.until
 
 
 AGENT_DISTRIBUTIONS = (
@@ -73,6 +82,7 @@ AGENT_DISTRIBUTIONS = (
     # Imported by tuf's own fetcher, which the agent does not use.
     Allowed("urllib3"),
     Allowed("structlog", without=("structlog/twisted.py",)),
+    Allowed("tomli", until=(3, 11)),
     Allowed("typing_extensions"),
 )
 

@@ -102,11 +102,20 @@ def test_no_server_console_or_publishing_code_reaches_a_host(paths: list[str], s
 
 def test_only_listed_distributions_are_inside(paths: list[str]) -> None:
     named = {path.split("-")[0].lower() for path in paths if ".dist-info/" in path}
-    assert named == {allowed.name.lower() for allowed in AGENT_DISTRIBUTIONS}
+    assert named == {allowed.name.lower() for allowed in AGENT_DISTRIBUTIONS if allowed.is_needed()}
+
+
+def test_the_reader_of_toml_travels_to_3_10_alone() -> None:
+    """From 3.11 on the standard library has it."""
+    by_version = {
+        minor: {allowed.name for allowed in AGENT_DISTRIBUTIONS if allowed.is_needed((3, minor))} for minor in (10, 11)
+    }
+    assert by_version[10] - by_version[11] == {"tomli"}
+    assert by_version[11] <= by_version[10]
 
 
 def test_licences_of_the_libraries_travel_along(paths: list[str]) -> None:
-    for allowed in AGENT_DISTRIBUTIONS:
+    for allowed in filter(Allowed.is_needed, AGENT_DISTRIBUTIONS):
         own = [path for path in paths if path.lower().startswith(f"{allowed.name}-") and ".dist-info/" in path]
         assert any("LICENSE" in path for path in own), allowed.name
 

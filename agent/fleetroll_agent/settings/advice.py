@@ -1,0 +1,58 @@
+"""What is allowed in ``agent.toml``, and yet worth a word to whoever asks how the host is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleetroll_agent.settings.product import CommandCheck, Hook, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from fleetroll_agent.settings.product import Argv, Product
+    from fleetroll_agent.settings.values import Settings
+
+
+def is_program(path: str) -> bool:
+    """Tell whether ``path`` is a file that this process may run; for commands of another user that is a guess."""
+    return Path(path).is_file() and os.access(path, os.X_OK)
+
+
+def warnings(settings: Settings, is_executable: Callable[[str], bool] = is_program) -> tuple[str, ...]:
+    """Return one sentence per doubt, product by product in the file's order.
+
+    Args:
+        settings: of the host.
+        is_executable: tells whether there is a program at an absolute path; MUST NOT raise.
+    """
+    return tuple(said for product in settings.products for said in _of_product(product, is_executable))
+
+
+def _of_product(product: Product, is_executable: Callable[[str], bool]) -> Iterator[str]:
+    where = f"products.{product.name}"
+    if product.kind is Kind.COMMAND and product.hooks.rollback is None:
+        yield f"{where}.hooks.rollback is missing: a failure from pull on is rollback_failed: a person must act"
+    if product.smoke_is_health:
+        yield f"{where}.health is missing: the smoke command is repeated for the soak"
+    elif product.health is None and product.kind is not Kind.AGENT:
+        yield f"{where}.health is missing: nothing is asked whether the new version works"
+    longest = max((window.minutes for window in product.windows), default=0)
+    if product.windows and product.expected_seconds > longest * 60:
+        yield f"{where}.expected_seconds = {product.expected_seconds} is longer than every window: it is never updated"
+    for key, argv in _commands(product):
+        if not is_executable(argv[0]):
+            yield f"{where}.{key}: there is no program {argv[0]} that can be run"
+
+
+def _commands(product: Product) -> Iterator[tuple[str, Argv]]:
+    """Yield every command with its key."""
+    if product.lock_command is not None:
+        yield "lock_command", product.lock_command
+    if product.health is not None and isinstance(product.health.check, CommandCheck):
+        yield "health.command", product.health.check.command
+    for hook in Hook:
+        argv = product.hooks.get(hook)
+        if argv is not None:
+            yield f"hooks.{hook.value}", argv

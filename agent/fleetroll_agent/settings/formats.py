@@ -1,0 +1,195 @@
+"""Texts with a form of their own: windows, pins, addresses, names. Pure; a ValueError's words end a sentence."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
+
+from fleetroll_agent.settings.product import LOCAL_ZONE, Pin, PinKind, Window
+from fleetroll_common.values.release import is_product
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+PLACE = "{path}"
+"""Stands in a mirror's pattern for the path of a target."""
+
+_MINUTES_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00", re.ASCII)
+_ZONE = re.compile(r"[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}", re.ASCII)
+MAX_ZONE_CHARS = 64
+"""The longest name of the time zone database has 32; three parts at most."""
+
+_NUMBER = r"(?:0|[1-9][0-9]{0,8})"
+_PIN = {
+    PinKind.MAJOR: re.compile(_NUMBER, re.ASCII),
+    PinKind.MINOR: re.compile(rf"{_NUMBER}\.{_NUMBER}", re.ASCII),
+    PinKind.PATCH: re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}", re.ASCII),
+}
+_VISIBLE = re.compile(r"[!-~]+", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?", re.ASCII)
+_PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
+_UNIT = re.compile(r"[A-Za-z0-9_@:.\\][A-Za-z0-9_@:.\\-]*", re.ASCII)
+_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", re.ASCII)
+_FIELDS = re.compile(r"[^.\s]+(\.[^.\s]+)*")
+MAX_PORT = 65535
+
+
+def window(value: str) -> Window:
+    """Read ``mon-fri 22:00-05:00 Europe/Berlin``."""
+    parts = value.split()
+    if len(parts) != 3:  # noqa: PLR2004 (days, times, zone)
+        raise ValueError("does not have three parts: days, times, zone")
+    days, times, zone = parts
+    begin, dash, end = times.partition("-")
+    if not dash:
+        raise ValueError(f"has no times such as 22:00-05:00, but {times[:40]!r}")
+    from_minutes, to_minutes = _minutes(begin), _minutes(end)
+    if from_minutes == 24 * 60:
+        raise ValueError("begins at 24:00, which is 00:00 of the next day")
+    if from_minutes == to_minutes:
+        raise ValueError("ends when it begins; a whole day is 00:00-24:00")
+    if zone != LOCAL_ZONE and (_ZONE.fullmatch(zone) is None or len(zone) > MAX_ZONE_CHARS):
+        raise ValueError(f"has no zone such as Europe/Berlin or local, but {zone[:40]!r}")
+    return Window(_days(days), from_minutes, to_minutes, zone)
+
+
+def _minutes(value: str) -> int:
+    match = _MINUTES_OF_DAY.fullmatch(value)
+    if match is None:
+        raise ValueError(f"has no time such as 22:00, but {value[:40]!r}")
+    return 24 * 60 if match.group(1) is None else int(match.group(1)) * 60 + int(match.group(2))
+
+
+def _days(value: str) -> tuple[int, ...]:
+    """Read ``sat,sun`` or ``mon-fri``; a range may go over the end of the week."""
+    found: list[int] = []
+    for part in value.split(","):
+        first, dash, last = part.partition("-")
+        begin, end = _day(first), _day(last if dash else first)
+        found += [(begin + place) % 7 for place in range((end - begin) % 7 + 1)]
+    if len(set(found)) != len(found):
+        raise ValueError(f"names a day twice: {value[:40]!r}")
+    return tuple(sorted(found))
+
+
+def _day(value: str) -> int:
+    if value not in DAYS:
+        raise ValueError(f"has no day such as {', '.join(DAYS)}, but {value[:40]!r}")
+    return DAYS.index(value)
+
+
+def pin(value: str) -> Pin:
+    """Read ``major 1``, ``minor 1.4`` or ``patch 1.4.2``."""
+    kind, _, numbers = value.partition(" ")
+    found = next((each for each in PinKind if each.value == kind and _PIN[each].fullmatch(numbers)), None)
+    if found is None:
+        raise ValueError("is no pin: major has one number, minor two, patch three")
+    return Pin(found, tuple(map(int, numbers.split("."))))
+
+
+def mirror(value: str) -> str:
+    """Check a URL pattern; http is for the machine itself, since what comes from there crosses no network."""
+    if value.count(PLACE) != 1 or set("{}") & set(value.replace(PLACE, "")):
+        raise ValueError(f"does not hold {PLACE} exactly once, and no other brace")
+    url = _split(value)
+    if PLACE not in url.path and (PLACE not in url.query or url.scheme == "file"):
+        raise ValueError(f"does not hold {PLACE} in its path")
+    if url.scheme == "file":
+        if url.netloc not in {"", "localhost"} or not url.path.startswith("/"):
+            raise ValueError("names a file of another machine, or by no absolute path")
+    elif url.scheme == "http" and not _is_loopback(url.hostname or ""):
+        raise ValueError("is http to another machine; only https goes over a network")
+    elif url.scheme not in {"http", "https"}:
+        raise ValueError("is neither https nor a file, nor http to this machine")
+    else:
+        _check_host(url)
+    return value
+
+
+def probe_url(value: str) -> str:
+    """Check the URL of a health check."""
+    url = _split(value)
+    if url.scheme not in {"http", "https"}:
+        raise ValueError("is neither http nor https")
+    _check_host(url)
+    return value
+
+
+def _split(value: str) -> SplitResult:
+    """Take a URL apart; one with a password is refused, since addresses are logged."""
+    if _VISIBLE.fullmatch(value) is None or "\\" in value:
+        raise ValueError("holds a space, a back-slash, or something outside ASCII")
+    if "://" not in value:
+        raise ValueError("is no URL: it has no scheme such as https in front")
+    try:
+        url = urlsplit(value)
+        port = url.port
+    except ValueError as error:
+        raise ValueError(f"is no URL: {error}") from error
+    if "@" in url.netloc or "#" in value or port == 0:
+        raise ValueError("holds a user, a fragment, or port 0")
+    return url
+
+
+def _check_host(url: SplitResult) -> None:
+    host = url.hostname or ""
+    if _HOST.fullmatch(host) is None and not (":" in host and _is_address(host)):
+        raise ValueError("has no host")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        return bool(ip_address(host))
+    except ValueError:
+        return False
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def address(value: str) -> tuple[str, int]:
+    """Read ``host:port``; an IPv6 address stands in square brackets."""
+    host, _, port = value.rpartition(":")
+    if not _PORT.fullmatch(port) or int(port) > MAX_PORT:
+        raise ValueError(f"has no port 1 to {MAX_PORT} behind a colon")
+    if host.startswith("[") and host.endswith("]"):
+        return str(ip_address(host[1:-1])), int(port)
+    if _HOST.fullmatch(host) is None:
+        raise ValueError("has no host before the port")
+    return host, int(port)
+
+
+def channel(value: str) -> str:
+    """Check the name of a channel."""
+    return _checked(value, good=is_product(value), fault="is not a name of small letters, digits and dashes")
+
+
+def product_name(value: str) -> str:
+    """Check the name of a product."""
+    return _checked(value, good=is_product(value), fault="is not a name of small letters, digits and dashes")
+
+
+def unit(value: str) -> str:
+    """Check the name of a unit: nothing that the service manager could take for an option."""
+    return _checked(value, good=_UNIT.fullmatch(value) is not None, fault="is not the name of a unit")
+
+
+def user(value: str) -> str:
+    """Check the name of a user; whether there is one is seen when a command starts."""
+    return _checked(value, good=_USER.fullmatch(value) is not None, fault="is not the name of a user")
+
+
+def fields(value: str) -> tuple[str, ...]:
+    """Read ``status.version`` into the names of fields."""
+    if _FIELDS.fullmatch(value) is None:
+        raise ValueError("is not names of fields with dots between them")
+    return tuple(value.split("."))
+
+
+def _checked(value: str, *, good: bool, fault: str) -> str:
+    if not good:
+        raise ValueError(fault)
+    return value
