@@ -25,6 +25,7 @@ from fleetroll_agent.hooks.pace import Pace
 from fleetroll_agent.hooks.processes import kill_session, read_process
 from fleetroll_agent.hooks.scope import wrapped
 from fleetroll_agent.hooks.users import User, find_user
+from fleetroll_agent.jobs.work import Child
 from fleetroll_agent.launcher.bootid import read_boot_id
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError
@@ -38,21 +39,6 @@ MAX_ENVIRONMENT_BYTES = 48 * 1024
 """Fits an empty pipe (64 KiB), so that giving the word never waits."""
 
 _HELD = Path(held.__file__).resolve()
-
-
-@dataclass(frozen=True, slots=True)
-class Child:
-    """What the journal says about a command before it runs.
-
-    Attributes:
-        pid: of the process, which leads its own session and group.
-        start_ticks: its start in clock ticks since boot; 0 = the host does not tell.
-        boot_id: of the boot in which both mean something; empty = the host does not tell.
-    """
-
-    pid: int
-    start_ticks: int
-    boot_id: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from fleetroll_agent.hooks.gate import Child
+    from fleetroll_agent.jobs.work import Child
 
 TAIL_LINES = 40
 _TAIL_SECONDS = 10.0

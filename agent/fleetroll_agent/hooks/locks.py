@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
-    from fleetroll_agent.hooks.gate import Child
+    from fleetroll_agent.jobs.work import Child
 
 LIMIT_SECONDS = 30.0
 

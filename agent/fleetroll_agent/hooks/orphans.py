@@ -15,7 +15,7 @@ from fleetroll_agent.hooks.processes import GONE_SECONDS, has_variable, members,
 from fleetroll_agent.launcher.bootid import read_boot_id
 
 if TYPE_CHECKING:
-    from fleetroll_agent.hooks.gate import Child
+    from fleetroll_agent.jobs.work import Child
     from fleetroll_agent.hooks.processes import Process
 
 MARK = "FLEETROLL_ATTEMPT"

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
     from pathlib import Path
 
-    from fleetroll_agent.hooks.gate import Child, Gated
+    from fleetroll_agent.hooks.gate import Gated
+    from fleetroll_agent.jobs.work import Child
 
 GRACE_SECONDS = 5.0
 """From SIGTERM to SIGKILL: a database client can finish its statement."""

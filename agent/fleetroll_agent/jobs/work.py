@@ -58,8 +58,9 @@ class Child:
 
     Attributes:
         pid: also the number of its process group and session.
-        start_ticks: when it started, in the kernel's ticks since boot: a later process of that number has another.
-        boot_id: of the boot in which it started.
+        start_ticks: when it started, in the kernel's ticks since boot: a later process of that number has another; 0 =
+            the host does not tell.
+        boot_id: of the boot in which both mean something; empty = the host does not tell.
     """
 
     pid: int

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from fleetroll_agent.jobs.values import Step
+from fleetroll_agent.settings.product import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,14 +17,6 @@ DEFAULT_STEP_SECONDS = 600.0
 """What a step may take (names.md, "APPLYING, each command step")."""
 GRACE_SECONDS = 30.0
 """On top of a step's own limit: for ending it, and for writing down that it ended."""
-
-
-class Kind(str, Enum):
-    """What a managed product is, and so how it is switched."""
-
-    SLOTS = "slots"
-    FILE = "file"
-    COMMAND = "command"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +90,13 @@ _FILES = (
 _COMMANDS = (
     Step.BACKUP,
     Step.PULL,
-    Step.CHECK,
     Step.MIGRATE,
     Step.SMOKE,
     Step.SWITCH,
     Step.RESTART,
     Step.HEALTH,
 )
-"""What a command product will run is there only when it was pulled: its version can't be asked before."""
+"""What a product of commands runs says its version only once it runs: that is asked with its health."""
 _REPEATABLE = frozenset({Step.CHECK, Step.SWITCH, Step.RESTART})
 """What does the same however often it is done."""
 _LIKE = {Step.RESTART_BACK: Step.RESTART}

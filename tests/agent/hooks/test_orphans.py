@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fleetroll_agent.hooks import orphans
-from fleetroll_agent.hooks.gate import Child, Gated, spawn
+from fleetroll_agent.jobs.work import Child
+from fleetroll_agent.hooks.gate import Gated, spawn
 from fleetroll_agent.hooks.orphans import end_child
 from fleetroll_agent.hooks.pace import Pace
 from fleetroll_agent.hooks.processes import has_variable, strike

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fleetroll_agent.hooks.gate import Child, spawn
+from fleetroll_agent.jobs.work import Child
+from fleetroll_agent.hooks.gate import spawn
 from fleetroll_agent.hooks.run import Manners, run_hook, run_small
 from tests.faults.hooks import ENV, QUICK, ROOT, alive, kill, pids, quiet, run, run_script, until
 

@@ -1,0 +1,136 @@
+"""Where a product's versions are on this host: its slots, its link, its file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleetroll_agent.products.switching import leads_to, publish_link, same_bytes, swap_back, swap_in
+from fleetroll_agent.settings.product import Kind
+from fleetroll_agent.slots import InUse, SlotStore
+from fleetroll_agent.slots.disk import typed_disk_errors
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import AgentError, TrustError
+from fleetroll_common.values.version import Version
+
+if TYPE_CHECKING:
+    from fleetroll_agent.jobs.values import Attempt, ProductRecord
+    from fleetroll_agent.settings.product import Product
+    from fleetroll_agent.slots import Slot
+
+LINKS = "current"
+"""Folder of the links of products that name none of their own."""
+
+
+class Places:
+    """One product. Every method blocks."""
+
+    def __init__(self, state: Path, product: Product, slots: SlotStore | None = None) -> None:
+        """Look after ``product`` below the state folder ``state``."""
+        self._state = state
+        self._product = product
+        self.slots = slots or SlotStore(state, product=product.name)
+
+    @property
+    def link(self) -> Path:
+        """The link to the active version of a product of slots."""
+        own = self._product.link
+        return self._state / LINKS / self._product.name if own is None else Path(own)
+
+    @property
+    def file(self) -> Path:
+        """The file that a product of one file is."""
+        if self._product.path is None:
+            message = "a product of one file was read without its path"
+            raise AssertionError(message)
+        return Path(self._product.path)
+
+    def slot_path(self, version: str, sha256: str) -> str:
+        """Return the folder of a version; empty for none, and for a product of commands, which has none."""
+        if not version or self._product.kind is Kind.COMMAND:
+            return ""
+        return str(self.slots.path(Version.parse(version), sha256))
+
+    def is_fresh(self, record: ProductRecord) -> bool:
+        """Tell whether nothing of the product is on this host yet."""
+        if self._product.kind is Kind.FILE:
+            return not self.file.exists()
+        return self._product.kind is Kind.SLOTS and record.current is None
+
+    def switch(self, attempt: Attempt) -> None:
+        """Make the attempt's version the active one.
+
+        Raises:
+            AgentError, TrustError: its slot is not there, or not as it was signed; or what stands in its way.
+        """
+        slot = self.checked(attempt.version, attempt.sha256)
+        with typed_disk_errors(f"switching {self._product.name}"):
+            if self._product.kind is Kind.FILE:
+                swap_in(self.file, slot.path / slot.entry)
+            else:
+                self._lead_to(slot.path)
+
+    def switch_back(self, attempt: Attempt, version: str, sha256: str) -> None:
+        """Make what was before the attempt the active one again: ``version`` empty = nothing that is known.
+
+        Raises:
+            AgentError: the disk, or what stands in the way.
+        """
+        with typed_disk_errors(f"switching {self._product.name} back"):
+            if self._product.kind is Kind.FILE:
+                slot = self.slots.get(self.slots.path(Version.parse(attempt.version), attempt.sha256))
+                swap_back(self.file, slot.path / slot.entry)
+            else:
+                self._lead_to(self.slots.path(Version.parse(version), sha256) if version else None)
+
+    def is_switched(self, version: str, sha256: str) -> bool:
+        """Tell whether what the world sees is this version: the health of a product that nothing else is asked of."""
+        if not version:
+            return True
+        path = self.slots.path(Version.parse(version), sha256)
+        if self._product.kind is not Kind.FILE:
+            return leads_to(self.link, path)
+        slot = self.slots.get(path)
+        return same_bytes(self.file, slot.path / slot.entry)
+
+    def checked(self, version: str, sha256: str) -> Slot:
+        """Return the slot of a version, compared with what was signed.
+
+        Raises:
+            AgentError: NOT_FOUND: there is none.
+            TrustError: WRONG_HASH: it was changed.
+        """
+        slot = self.slots.get(self.slots.path(Version.parse(version), sha256))
+        drift = self.slots.check(slot.path)
+        if not drift.is_clean:
+            text = f"the slot changed after it was staged: {drift.summary}"
+            raise TrustError(text, code=Code.WRONG_HASH, remedy="find out who changed it", slot=slot.path.name)
+        return slot
+
+    def tidy(self, record: ProductRecord) -> None:
+        """Mark what was kept, and remove the versions and downloads that nobody needs.
+
+        Raises:
+            AgentError: the disk.
+        """
+        if self._product.kind is Kind.COMMAND:
+            return
+        current, previous = (
+            None if one is None else self.slots.path(Version.parse(one.version), one.sha256)
+            for one in (record.current, record.previous)
+        )
+        attempt = record.attempt
+        wanted = attempt is not None and attempt.sha256
+        trial = self.slots.path(Version.parse(attempt.version), attempt.sha256) if attempt and wanted else None
+        if current is not None and self.slots.is_complete(current):
+            self.slots.mark_good(current)
+        self.slots.prune(InUse(current, None, previous, trial))
+
+    def _lead_to(self, target: Path | None) -> None:
+        self.link.parent.mkdir(mode=0o755, exist_ok=True)
+        publish_link(self.link, target)
+
+
+def no_way(step: str) -> AgentError:
+    """Return the error for a step that nobody here can do."""
+    return AgentError(f"the step {step} has no command", code=Code.STEP_FAILED, remedy="mend agent.toml")

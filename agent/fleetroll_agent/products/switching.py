@@ -1,0 +1,171 @@
+"""The switch of the kinds that this program switches itself. Every function blocks, and may be called again after a crash.
+
+``slots``: the product's record says which version is active; a symlink for the rest of the world is made from it, by a
+new link that is renamed over the old one. Nothing here ever reads that link to decide anything.
+
+``file``: the new file is staged beside the old one, synced, and renamed over it; the old one is kept under
+``<name>.old``. Mode, owner and labels are those of the old file. Whoever opens the name at any instant finds one whole
+file; a program that runs goes on with the file that it has open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleetroll_common.durable import effects
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import AgentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NEW_MODE = 0o755
+"""Of a file that was not there before."""
+_READ_BYTES = 1024 * 1024
+
+
+def publish_link(link: Path, target: Path | None) -> None:
+    """Let ``link`` lead to the folder ``target``; None removes it.
+
+    Raises:
+        AgentError: INTERNAL: something that is no link stands there, and stays.
+        OSError: the disk refused; the link is the old one or the new one.
+    """
+    if os.path.lexists(link) and not link.is_symlink():
+        text = f"{link} is no link, so it is left as it is"
+        raise AgentError(text, code=Code.INTERNAL, remedy="move it away, or name another link in agent.toml")
+    if target is None:
+        effects.unlink(link)
+    elif not link.is_symlink() or os.readlink(link) != str(target):
+        fresh = link.with_name(f".{link.name}.new")
+        effects.unlink(fresh)
+        fresh.symlink_to(target)
+        effects.rename(fresh, link)
+    else:
+        return
+    effects.fsync_dir(link.parent)
+
+
+def leads_to(link: Path, target: Path) -> bool:
+    """Tell whether ``link`` is a link to ``target``: what its health means where nothing else is asked."""
+    return link.is_symlink() and os.readlink(link) == str(target)
+
+
+def swap_in(path: Path, source: Path) -> None:
+    """Put a copy of ``source`` under the name ``path`` and keep what stood there under ``<name>.old``.
+
+    Raises:
+        AgentError: INTERNAL: something that is no plain file stands there, and stays.
+        OSError: the disk refused; ``path`` is the old file or the new one, and nothing staged is left.
+    """
+    old = _plain_file(path)
+    if old is not None and same_bytes(path, source):
+        return
+    staged = path.with_name(f".{path.name}.fleetroll-new")
+    with _removed_on_failure(staged):
+        _copy(source, staged, old, path)
+        if old is not None:
+            _keep(path, old_of(path))
+        effects.rename(staged, path)
+        effects.fsync_dir(path.parent)
+
+
+def swap_back(path: Path, source: Path) -> None:
+    """Take :func:`swap_in` back, if it was done: what was kept comes back, and a file that was not there goes.
+
+    Whether it was done is seen by the bytes: what was kept may be of an earlier update.
+
+    Raises:
+        OSError: the disk refused; ``path`` is the old file or the new one.
+    """
+    effects.unlink(path.with_name(f".{path.name}.fleetroll-new"))
+    if _plain_file(path) is not None and same_bytes(path, source):
+        old = old_of(path)
+        if _plain_file(old) is None:
+            effects.unlink(path)
+        else:
+            effects.rename(old, path)
+    effects.fsync_dir(path.parent)
+
+
+def old_of(path: Path) -> Path:
+    """Return where the file before is kept."""
+    return path.with_name(f"{path.name}.old")
+
+
+def same_bytes(one: Path, other: Path) -> bool:
+    """Tell whether two plain files hold the same bytes; one that is not there differs from every other."""
+    try:
+        return _digest(one) == _digest(other)
+    except FileNotFoundError:
+        return False
+
+
+def _plain_file(path: Path) -> os.stat_result | None:
+    """Return the facts of a plain file; None when there is nothing.
+
+    Raises:
+        AgentError: INTERNAL: something else stands there.
+    """
+    try:
+        facts = path.lstat()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(facts.st_mode):
+        text = f"{path} is no plain file, so it is left as it is"
+        raise AgentError(text, code=Code.INTERNAL, remedy="name the file itself in agent.toml")
+    return facts
+
+
+def _copy(source: Path, staged: Path, old: os.stat_result | None, path: Path) -> None:
+    """Copy the bytes durably, with mode, owner and labels of what stood there."""
+    effects.unlink(staged)
+    mode = NEW_MODE if old is None else stat.S_IMODE(old.st_mode)
+    with effects.create(staged, 0o600) as handle:
+        with source.open("rb", buffering=0) as stream:
+            while piece := stream.read(_READ_BYTES):
+                effects.write(handle, piece)
+        if old is not None:
+            os.fchown(handle, old.st_uid, old.st_gid)
+            _copy_labels(path, handle)
+        os.fchmod(handle, mode)  # after the owner: a change of owner takes set-id bits away
+        effects.fsync_file(handle)
+
+
+def _copy_labels(path: Path, handle: int) -> None:
+    """Carry security labels over; a file system without any, or one that lets nobody set them, has its own rule."""
+    with contextlib.suppress(OSError, AttributeError):
+        for name in os.listxattr(path, follow_symlinks=False):
+            with contextlib.suppress(OSError):
+                os.setxattr(handle, name, os.getxattr(path, name, follow_symlinks=False))
+
+
+def _keep(path: Path, old: Path) -> None:
+    """Give what stands under ``path`` the second name ``old``, replacing what was kept before."""
+    second = path.with_name(f".{path.name}.fleetroll-old")
+    effects.unlink(second)
+    effects.link(path, second)
+    effects.rename(second, old)
+
+
+def _digest(path: Path) -> bytes:
+    digest = hashlib.sha256()
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb", buffering=0) as stream:
+        while piece := stream.read(_READ_BYTES):
+            digest.update(piece)
+    return digest.digest()
+
+
+@contextlib.contextmanager
+def _removed_on_failure(staged: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            staged.unlink(missing_ok=True)
+        raise
