@@ -28,13 +28,13 @@ class FileReader:
             # Not blocking: a pipe in place of the file would wait for its other end.
             self._handle = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             facts = os.fstat(self._handle)
-            os.lseek(self._handle, offset if stat.S_ISREG(facts.st_mode) else 0, os.SEEK_SET)
         except OSError as error:
             raise SourceFailed(f"{error.strerror or 'no file'}: {self._path}") from error
         if not stat.S_ISREG(facts.st_mode):
             raise SourceFailed(f"is no file: {self._path}")
         if offset > facts.st_size:
             raise SourceFailed(f"has no byte {offset} of it: {self._path}")
+        os.lseek(self._handle, offset, os.SEEK_SET)
         return 0
 
     def read(self) -> bytes:

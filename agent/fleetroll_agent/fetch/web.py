@@ -133,14 +133,14 @@ def _in_words() -> Iterator[None]:
 
     try:
         yield
+    except faults.NewConnectionError as error:
+        raise SourceFailed(f"no connection: {_cause(error)}") from error
     except faults.ConnectTimeoutError as error:
         raise SourceFailed(f"no connection within {CONNECT_SECONDS:g} s") from error
     except faults.ReadTimeoutError as error:
         raise SourceFailed(f"no byte came for {SILENT_SECONDS:g} s") from error
     except faults.SSLError as error:
         raise SourceFailed(f"TLS: {_cause(error)}") from error
-    except faults.NewConnectionError as error:
-        raise SourceFailed(f"no connection: {_cause(error)}") from error
     except (faults.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
         raise SourceFailed(f"the connection broke: {_cause(error)}") from error
 
