@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fleetroll_agent.fetch import DownloadLimits, SourceFailed, fetch_target
+from fleetroll_agent.fetch import DownloadLimits, SourceFailed, SourcesInTurn, fetch_target
 from fleetroll_common.values.clock import FakeClock
 from fleetroll_common.values.errors import AgentError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from fleetroll_agent.fetch import TargetSource
 
 DATA = bytes(range(256)) * 40
 PATH = "agent/1.1.0/linux-x86_64-cp311.tar.zst"
@@ -39,6 +41,7 @@ class Source:
     clock: FakeClock | None = None
     seconds_per_piece: float = 0.0
     hang_at: int | None = None
+    name: str = "a mirror"
     offsets: list[int] = field(default_factory=list)
     sent: int = 0
     closed: int = 0
@@ -61,7 +64,9 @@ class Source:
             self.closed += 1
 
 
-async def fetch(source: Source, dest: Path, clock: FakeClock | None = None, **limits: float) -> Path:
+async def fetch(
+    source: TargetSource | SourcesInTurn, dest: Path, clock: FakeClock | None = None, **limits: float
+) -> Path:
     bounds = DownloadLimits(**limits) if limits else None  # type: ignore[arg-type]
     return await fetch_target(source, Target(), dest, clock or FakeClock(), bounds)
 

@@ -1,12 +1,13 @@
-"""One download: from a source that nobody trusts to a file that has its name because it is right.
+"""One download: from sources that nobody trusts to a file that has its name because it is right.
 
 What ends a call, and what it leaves:
 
 - the signed bytes: the final file;
-- the source stops, stalls or is too slow: DOWNLOAD_FAILED, the part stays for the next call (transient);
+- every source stops, stalls or is too slow: DOWNLOAD_FAILED, the part stays for the next call (transient);
 - the host is full: DISK_FULL, the part is removed, for the host needs the space more (transient);
-- more bytes than signed, or other ones: WRONG_HASH, the part is removed (permanent). Bytes that lay on the disk before
-  this call get the blame first: then all of it is fetched once more before the source is accused.
+- the last source has more bytes than signed, or other ones: WRONG_HASH, the part is removed (permanent). Bytes that a
+  source did not send itself (they lay on the disk before, or came from another one) get the blame first: then all of it
+  is fetched once more before the source is accused.
 
 Waiting between calls, and how many there are, is the job's business.
 """
@@ -15,47 +16,58 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+import structlog
+
+from fleetroll_agent.fetch.choice import Fault, SourcesInTurn, failure
 from fleetroll_agent.fetch.partial import Partial
 from fleetroll_agent.fetch.patience import Patience
-from fleetroll_agent.fetch.values import DownloadLimits, SourceFailed, TargetSource, Wanted
+from fleetroll_agent.fetch.receiving import Interrupted, Lied, Receiver
+from fleetroll_agent.fetch.values import DownloadLimits
 from fleetroll_agent.slots.disk import typed_disk_errors
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError, TrustError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from fleetroll_agent.fetch.choice import Offer
+    from fleetroll_agent.fetch.pace import Pacer
+    from fleetroll_agent.fetch.values import TargetSource, Wanted
     from fleetroll_common.values.clock import Clock
+
+log = structlog.get_logger(__name__)
 
 _T = TypeVar("_T")
 
 _SPOILED = frozenset({Code.WRONG_HASH, Code.DISK_FULL})
 """What leaves no part behind."""
 
-_LEAVE_SECONDS = 5.0
-"""How long a source may take to notice that nobody listens any more."""
-
 
 async def fetch_target(
-    source: TargetSource,
+    source: TargetSource | SourcesInTurn,
     target: Wanted,
     dest: Path,
     clock: Clock,
     limits: DownloadLimits | None = None,
     on_bytes: Callable[[int], None] | None = None,
+    *,
+    pacer: Pacer | None = None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Path:
     """Fetch ``target`` to ``dest`` and return ``dest``; at once when it is there already.
 
     Args:
-        source: where the bytes come from.
+        source: where the bytes come from: one source, or several in turn.
         target: path, length and sha256 as signed.
         dest: the final file, in an existing folder; ``.part`` and ``.note`` beside it are this function's own.
         clock: its monotonic reading bounds the call.
         limits: None = the fleet's defaults.
         on_bytes: told after each piece how many bytes there are.
+        pacer: the host's bandwidth cap, shared by all its downloads; None = no cap.
+        sleep: waits for the cap.
 
     Raises:
         AgentError: DOWNLOAD_FAILED or DISK_FULL, both worth another call (network or host); INTERNAL for a broken disk.
@@ -66,11 +78,14 @@ async def fetch_target(
     with typed_disk_errors(doing):
         if await _in_thread(partial.is_done):
             return dest
-    patience = Patience(clock, limits or DownloadLimits(), target.length)
+    choice = source if isinstance(source, SourcesInTurn) else SourcesInTurn(own=source)
+    cap = pacer.bytes_per_second if pacer is not None else None
+    patience = Patience(clock, limits or DownloadLimits(), target.length, cap)
+    receiver = Receiver(target, partial, patience, on_bytes or _ignore, sleep, pacer)
     try:
         with typed_disk_errors(doing):
             await _in_thread(partial.resume)
-            await _fill(source, target, partial, patience, on_bytes or _ignore)
+            await _from_any(choice, receiver)
             await _in_thread(partial.finish)
     except (TrustError, AgentError) as error:
         if error.code in _SPOILED:
@@ -82,83 +97,45 @@ async def fetch_target(
     return dest
 
 
-async def _fill(
-    source: TargetSource, target: Wanted, partial: Partial, patience: Patience, on_bytes: Callable[[int], None]
-) -> None:
-    """Receive until the signed bytes are there; a part from earlier that spoils the hash is replaced once."""
-    resumed = partial.size > 0
-    await _receive(source, target, partial, patience, on_bytes)
-    if resumed and not partial.is_right():
-        await _in_thread(partial.restart)
-        await _receive(source, target, partial, patience, on_bytes)
-    if not partial.is_right():
-        _accuse(target, "the bytes have not the signed hash")
+async def _from_any(choice: SourcesInTurn, receiver: Receiver) -> None:
+    """Ask one source after the other until the signed bytes are there.
 
-
-async def _receive(
-    source: TargetSource, target: Wanted, partial: Partial, patience: Patience, on_bytes: Callable[[int], None]
-) -> None:
-    """Append what the source sends until the signed length is reached."""
-    if partial.size == target.length:
-        return
-    stream = source.open(target.path, partial.size)
-    try:
-        while partial.size < target.length:
-            piece = await _next_piece(stream, target, partial, patience)
-            if partial.size + len(piece) > target.length:
-                _accuse(target, f"the source sends more than the signed {target.length} bytes")
-            partial.append(piece)
-            on_bytes(partial.size)
-    finally:
-        await _close(stream)
-
-
-async def _next_piece(stream: AsyncIterator[bytes], target: Wanted, partial: Partial, patience: Patience) -> bytes:
-    """Wait for the next bytes, within both deadlines."""
-    try:
-        piece = await _within(stream, patience.left_seconds())
-    except StopAsyncIteration as error:
-        _interrupted(target, partial, "the source ended early", error)
-    except asyncio.TimeoutError as error:
-        _interrupted(target, partial, patience.verdict() or "the source gave up waiting", error)
-    except (SourceFailed, OSError) as error:
-        _interrupted(target, partial, str(error) or type(error).__name__, error)
-    verdict = patience.verdict()
-    if verdict:
-        _interrupted(target, partial, verdict, None)
-    if piece:
-        patience.progressed()
-    return piece
-
-
-async def _within(stream: AsyncIterator[bytes], seconds: float) -> bytes:
-    """Return the next piece; ``TimeoutError`` after ``seconds``.
-
-    Not ``wait_for``: up to Python 3.11 it swallows a cancellation that arrives together with a piece.
+    Raises:
+        TrustError: WRONG_HASH: the last one lied.
+        AgentError: DOWNLOAD_FAILED: the last one failed, or the time is up.
     """
-    step = asyncio.ensure_future(anext(stream))
-    try:
-        await asyncio.wait({step}, timeout=seconds)
-        if not step.done():
-            raise asyncio.TimeoutError
-        return step.result()
-    finally:
-        step.cancel()
-        await _leave(step)
+    target, faults = receiver.target, list[Fault]()
+    offers = choice.offers(target)
+    for offer in offers:
+        try:
+            await _fill(offer, receiver)
+        except Interrupted as error:
+            faults.append(Fault(offer.name, str(error)))
+            if offer is offers[-1] or receiver.patience.is_over():
+                raise failure(target, faults, receiver.partial.size) from error
+        except Lied as error:
+            faults.append(Fault(offer.name, str(error), lied=True))
+            if offer is offers[-1]:
+                choice.liars.forget(target)
+                raise failure(target, faults, receiver.partial.size) from error
+            choice.liars.blame(target, offer.name)
+            await _in_thread(receiver.partial.restart)
+        else:
+            choice.liars.forget(target)
+            return
+        log.warning("source_passed_over", source=offer.name, path=target.path, reason=faults[-1].reason)
 
 
-async def _close(stream: AsyncIterator[bytes]) -> None:
-    """Tell the source that nobody listens any more."""
-    close = getattr(stream, "aclose", None)
-    if close is not None:
-        await _leave(asyncio.ensure_future(close()))
-
-
-async def _leave(task: asyncio.Future[Any]) -> None:
-    """Wait for a source's last step; what it has to say changes nothing any more."""
-    await asyncio.wait({task}, timeout=_LEAVE_SECONDS)
-    if task.done() and not task.cancelled():
-        task.exception()
+async def _fill(offer: Offer, receiver: Receiver) -> None:
+    """Receive from one source until the signed bytes are there; others' bytes that spoil the hash are replaced once."""
+    partial = receiver.partial
+    foreign = partial.size > 0
+    await receiver.receive(offer.source)
+    if foreign and not partial.is_right():
+        await _in_thread(partial.restart)
+        await receiver.receive(offer.source)
+    if not partial.is_right():
+        raise Lied("the bytes have not the signed hash")
 
 
 async def _in_thread(work: Callable[[], _T]) -> _T:
@@ -173,18 +150,3 @@ async def _in_thread(work: Callable[[], _T]) -> _T:
 
 def _ignore(_size: int) -> None:
     """Nobody asked."""
-
-
-def _interrupted(target: Wanted, partial: Partial, reason: str, cause: BaseException | None) -> NoReturn:
-    """Give up for now; what is there stays."""
-    message = f"download of {target.path}: {reason}, at {partial.size} of {target.length} bytes"
-    details = {"path": target.path, "received_bytes": str(partial.size), "reason": reason}
-    remedy = "it goes on where it stopped"
-    raise AgentError(message, code=Code.DOWNLOAD_FAILED, remedy=remedy, **details) from cause
-
-
-def _accuse(target: Wanted, reason: str) -> NoReturn:
-    """Refuse what the source sent."""
-    message = f"download of {target.path}: {reason}"
-    remedy = "compare the server's artefact with the published one"
-    raise TrustError(message, code=Code.WRONG_HASH, remedy=remedy, path=target.path, reason=reason)

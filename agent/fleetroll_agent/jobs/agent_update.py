@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from fleetroll_agent.fetch import fetch_target
+from fleetroll_agent.fetch import Liars, SourcesInTurn, fetch_target
 from fleetroll_agent.fetch.values import SourceFailed, is_transient
 from fleetroll_agent.jobs.events import SelfTested, SlotReady, StagingFailed, TargetFound
 from fleetroll_agent.jobs.self_test import run_self_test
@@ -29,10 +29,11 @@ from fleetroll_common.values.release import ReleaseCustom, target_path
 from fleetroll_common.values.version import Version
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from typing import Protocol
 
-    from fleetroll_agent.fetch.values import TargetSource
+    from fleetroll_agent.fetch import DownloadLimits, NamedSource, Pacer, TargetSource
     from fleetroll_agent.jobs.effects import FillSlot, FindTarget, RunSelfTest
     from fleetroll_agent.launcher.values import Record
     from fleetroll_agent.slots import Slot
@@ -67,12 +68,36 @@ class Found:
 class AgentUpdate:
     """Does one job at a time; the caller sees to that."""
 
-    def __init__(self, state: Path, trust: TrustClient, slots: SlotStore, clock: Clock) -> None:
-        """Work below the state folder."""
+    def __init__(
+        self,
+        state: Path,
+        trust: TrustClient,
+        slots: SlotStore,
+        clock: Clock,
+        *,
+        limits: DownloadLimits | None = None,
+        pacer: Pacer | None = None,
+        mirrors: Sequence[NamedSource] = (),
+    ) -> None:
+        """Work below the state folder.
+
+        Args:
+            state: the state folder.
+            trust: judges metadata.
+            slots: where artefacts are unpacked to.
+            clock: bounds downloads.
+            limits: of one download; None = the fleet's defaults.
+            pacer: the host's bandwidth cap, shared with whatever else it downloads; None = no cap.
+            mirrors: asked for artefacts in this order, before the server.
+        """
         self._state = state
         self._trust = trust
         self._slots = slots
         self._clock = clock
+        self._limits = limits
+        self._pacer = pacer
+        self._mirrors = tuple(mirrors)
+        self._liars = Liars()
         self._found: dict[int, Found] = {}
 
     async def find(self, effect: FindTarget, line: Line) -> TargetFound | StagingFailed:
@@ -126,7 +151,8 @@ class AgentUpdate:
         with typed_disk_errors("making the cache"):
             cache.mkdir(mode=0o700, exist_ok=True)
         archive = cache / f"{found.target.sha256}.tar.zst"
-        await fetch_target(source, found.target, archive, self._clock)
+        sources = SourcesInTurn(self._mirrors, source, self._liars)
+        await fetch_target(sources, found.target, archive, self._clock, self._limits, pacer=self._pacer)
         await in_thread(partial(fill_slot, self._slots, found, archive))
 
     def _is_there(self, found: Found) -> bool:

@@ -152,7 +152,7 @@ class Keeper:
             boot_seconds=self._clock.boottime(),
             monotonic_seconds=self._clock.monotonic(),
             wall_seconds=self._clock.now().timestamp(),
-            random01=random.random(),  # noqa: S311 (spreads asks)
+            random01=random.random(),  # noqa: S311 (spreads asks and tries)
         )
 
     async def _commit(self, before: ProductRecord, state: State) -> bool:

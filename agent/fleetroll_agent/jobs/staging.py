@@ -86,8 +86,8 @@ def on_staging_failed(state: State, event: StagingFailed, moment: Moment) -> Res
     state = with_attempt(state, tries=tries)
     if not event.transient or tries >= (attempt.max_attempts or state.rules.max_attempts):
         return end_attempt(state, moment, Said.FAILED, code=event.code, message=event.message)
-    waits = state.rules.retries
-    return _wait(state, event, moment, waits[min(tries, len(waits)) - 1])
+    waits, spread = state.rules.retries, 0.8 + 0.4 * moment.random01
+    return _wait(state, event, moment, waits[min(tries, len(waits)) - 1] * spread)
 
 
 def _wait(state: State, event: StagingFailed, moment: Moment, seconds: float) -> Result:

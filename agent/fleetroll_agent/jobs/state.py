@@ -51,7 +51,7 @@ class Rules:
     Attributes:
         go: how long after *sending* an ask its Go may be used.
         ask_interval: between two asks, give or take a fifth.
-        retries: waits after the first, second and every further failed download.
+        retries: waits after the first, second and every further failed download, give or take a fifth.
         disk_full: wait for space.
         arm: for the launcher's answer.
         staging: what a host allows itself before it knows how much there is to download.

@@ -97,7 +97,7 @@ class Moment:
         boot_seconds: of the clock that counts suspend: a permit must not outlive a closed lid.
         monotonic_seconds: of the clock that the launcher's instants are meant on.
         wall_seconds: Unix time, for reports and for how long outcomes are kept.
-        random01: a random number in [0, 1), spreads asks.
+        random01: a random number in [0, 1), spreads asks and tries.
     """
 
     boot_seconds: float

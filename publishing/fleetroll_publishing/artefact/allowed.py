@@ -79,7 +79,7 @@ AGENT_DISTRIBUTIONS = (
     Allowed("zstandard", without=("zstandard/_cffi*", "zstandard/backend_cffi.py")),
     Allowed("tuf", without=("tuf/repository/*", "tuf/ngclient/requests_fetcher.py")),
     Allowed("securesystemslib"),
-    # Imported by tuf's own fetcher, which the agent does not use.
+    # Reads mirrors; tuf's own fetcher, which the agent does not use, imports it too.
     Allowed("urllib3"),
     Allowed("structlog", without=("structlog/twisted.py",)),
     Allowed("tomli", until=(3, 11)),

@@ -31,15 +31,15 @@ async def test_a_piece_that_took_longer_than_the_stall_limit_ends_the_call(dest:
 
 async def test_steady_pieces_just_below_the_stall_limit_are_accepted(dest: Path) -> None:
     clock = FakeClock()
-    await fetch(Source(clock=clock, seconds_per_piece=27.0), dest, clock)
+    await fetch(Source(clock=clock, seconds_per_piece=27.0), dest, clock, slowest_bytes_per_second=37)
     assert dest.read_bytes() == DATA
 
 
 async def test_a_trickle_is_ended_by_the_overall_limit(dest: Path) -> None:
     clock = FakeClock()
     with pytest.raises(AgentError) as caught:
-        await fetch(Source(piece=100, clock=clock, seconds_per_piece=29.0), dest, clock)
-    assert caught.value.details["reason"] == "it took longer than 300 s"
+        await fetch(Source(piece=100, clock=clock, seconds_per_piece=7.0), dest, clock, base_seconds=40.0)
+    assert caught.value.details["reason"] == "it took longer than 40 s"
     assert int(caught.value.details["received_bytes"]) > 0
 
 
@@ -69,6 +69,13 @@ def test_the_overall_limit_grows_with_the_size() -> None:
     limits = DownloadLimits()
     assert limits.overall_seconds(0) == 300
     assert limits.overall_seconds(64 * 1024 * 60) == 360
+
+
+@pytest.mark.parametrize(
+    ("cap", "seconds"), [(None, 64.0), (1024 * 1024, 64.0), (128 * 1024, 64.0), (64 * 1024, 128.0)]
+)
+def test_a_cap_below_twice_the_slowest_rate_makes_the_overall_limit_longer(cap: int | None, seconds: float) -> None:
+    assert DownloadLimits().overall_seconds(4 * 1024 * 1024, cap) == 300 + seconds
 
 
 async def test_a_cancelled_download_keeps_its_part_and_closes_everything(dest: Path) -> None:

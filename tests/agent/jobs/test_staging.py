@@ -8,7 +8,7 @@ from fleetroll_agent.jobs import machine
 from fleetroll_agent.jobs.effects import FillSlot, FindTarget
 from fleetroll_agent.jobs.events import Assigned, SessionClosed, SessionOpened, SlotReady, StagingFailed, TargetFound
 from fleetroll_agent.jobs.state import Running
-from fleetroll_agent.jobs.values import Stage
+from fleetroll_agent.jobs.values import Moment, Stage
 from fleetroll_common.values.codes import Code
 from tests.faults.jobs import NEW, OLD, Host, boot_record
 
@@ -61,6 +61,17 @@ def test_the_tries_that_a_rollout_allows_survive_a_restart(host: Host) -> None:
     again.tell(SessionOpened(2))
     failed(again, Code.DOWNLOAD_FAILED, transient=True)
     assert again.said[-1] == "7 FAILED DOWNLOAD_FAILED"
+
+
+@pytest.mark.parametrize(("random01", "seconds"), [(0.0, 24.0), (0.5, 30.0), (1.0, 36.0)])
+def test_hosts_whose_downloads_failed_together_do_not_come_back_together(
+    host: Host, random01: float, seconds: float
+) -> None:
+    host.tell(SessionOpened(1), Assigned(7, "1.1.0"))
+    moment = Moment(boot_seconds=5000.0, random01=random01)
+    event = StagingFailed(host.last(FindTarget).job, Code.DOWNLOAD_FAILED, "why", transient=True, session=1)
+    state, _ = machine.step(host.state, event, moment)
+    assert state.retry_at == pytest.approx(5000.0 + seconds)
 
 
 def test_every_failed_try_is_journaled(host: Host) -> None:

@@ -1,0 +1,152 @@
+"""One target over HTTP, read by one thread; blocking. Another thread may make it leave.
+
+- Certificates are checked against the system's store; there is no way to turn that off.
+- A server that ignores the range is read from its first byte.
+- At most three redirects, each to where a mirror may lead (see :mod:`fleetroll_agent.fetch.patterns`).
+- Nothing is read ahead but what the system's socket holds: the sender is slowed down by whoever reads slowly.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import re
+import ssl
+import threading
+from typing import TYPE_CHECKING
+
+from fleetroll_agent.fetch.patterns import led_to
+from fleetroll_agent.fetch.values import SourceFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from urllib3 import BaseHTTPResponse, PoolManager
+
+CONNECT_SECONDS = 10.0
+SILENT_SECONDS = 60.0
+"""Ends a thread that nobody listens to any more; the download's own limit (30 s by default) is meant to come first."""
+PIECE_BYTES = 64 * 1024
+MAX_REDIRECTS = 3
+
+_OK, _PARTIAL, _NO_SUCH_RANGE = 200, 206, 416
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]*/[0-9*]+", re.ASCII)
+
+
+class WebReader:
+    """Reads one address once."""
+
+    def __init__(self, url: str) -> None:
+        """Prepare to read ``url``."""
+        self._url = url
+        self._pool: PoolManager | None = None
+        self._response: BaseHTTPResponse | None = None
+        self._lock = threading.Lock()
+        self._left = False
+
+    def begin(self, offset: int) -> int:
+        """Ask for the bytes from ``offset`` on; return how many come before them and have to be skipped.
+
+        Raises:
+            SourceFailed: there are none.
+        """
+        url = self._url
+        for _ in range(MAX_REDIRECTS + 1):
+            response = self._ask(url, offset)
+            if response.status not in _REDIRECTS:
+                return _skip_bytes(response, offset)
+            url = led_to(url, response.headers.get("Location", ""))
+            response.close()
+        raise SourceFailed(f"redirects more than {MAX_REDIRECTS} times")
+
+    def read(self) -> bytes:
+        """Return the next bytes, at most 64 KiB, as soon as there are any; empty at the end.
+
+        Raises:
+            SourceFailed: the connection broke.
+        """
+        assert self._response is not None, "read before begin"  # noqa: S101 (the caller's order)
+        with _in_words():
+            return self._response.read1(PIECE_BYTES, decode_content=False) or b""
+
+    def leave(self) -> None:
+        """Make a read that is under way in another thread end soon. Does not block."""
+        with self._lock:
+            self._left = True
+            if self._response is not None:
+                with contextlib.suppress(OSError, ValueError, RuntimeError):
+                    self._response.shutdown()
+
+    def close(self) -> None:
+        """Close the connection, in the thread that reads."""
+        with contextlib.suppress(OSError, ValueError):
+            if self._response is not None:
+                self._response.close()
+            if self._pool is not None:
+                self._pool.clear()
+
+    def _ask(self, url: str, offset: int) -> BaseHTTPResponse:
+        """Return the answer of one server, its body unread."""
+        with _in_words():
+            if self._pool is None:
+                self._pool = _pool()
+            headers = {"User-Agent": "fleetroll-agent", "Accept-Encoding": "identity"}
+            if offset:
+                headers["Range"] = f"bytes={offset}-"
+            response = self._pool.request("GET", url, headers=headers, preload_content=False, redirect=False)
+        with self._lock:
+            self._response = response
+            if self._left:
+                raise SourceFailed("nobody listens any more")
+        return response
+
+
+def _pool() -> PoolManager:
+    """Return what makes connections: no retries, no proxies, certificates always checked."""
+    import urllib3  # noqa: PLC0415 (most hosts have no mirror)
+
+    timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=SILENT_SECONDS)
+    return urllib3.PoolManager(ssl_context=ssl.create_default_context(), retries=False, timeout=timeout)
+
+
+def _skip_bytes(response: BaseHTTPResponse, offset: int) -> int:
+    """Judge an answer; return how many bytes of it to skip."""
+    if response.status == _OK:
+        return offset
+    if response.status == _PARTIAL:
+        said = response.headers.get("Content-Range", "")
+        found = _RANGE.fullmatch(said)
+        if found is None or int(found.group(1)) != offset:
+            raise SourceFailed(f"answers with the range {said[:60]!r} to a question for byte {offset}")
+        return 0
+    if response.status == _NO_SUCH_RANGE:
+        raise SourceFailed(f"has no byte {offset} of it (HTTP 416)")
+    phrase = http.client.responses.get(response.status, "no known status")
+    raise SourceFailed(f"answers HTTP {response.status} ({phrase})")
+
+
+@contextlib.contextmanager
+def _in_words() -> Iterator[None]:
+    """Turn every fault of a connection in the block into :class:`SourceFailed`."""
+    import urllib3.exceptions as faults  # noqa: PLC0415 (see above)
+
+    try:
+        yield
+    except faults.NewConnectionError as error:
+        raise SourceFailed(f"no connection: {_cause(error)}") from error
+    except faults.ConnectTimeoutError as error:
+        raise SourceFailed(f"no connection within {CONNECT_SECONDS:g} s") from error
+    except faults.ReadTimeoutError as error:
+        raise SourceFailed(f"no byte came for {SILENT_SECONDS:g} s") from error
+    except faults.SSLError as error:
+        raise SourceFailed(f"TLS: {_cause(error)}") from error
+    except (faults.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
+        raise SourceFailed(f"the connection broke: {_cause(error)}") from error
+
+
+def _cause(error: BaseException) -> str:
+    """Return the words of the fault at the bottom: what lies above it repeats it, with names of classes."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return (str(error) or type(error).__name__)[:200]
