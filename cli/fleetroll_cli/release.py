@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fleetroll.v1 import releases_pb2, types_pb2
+from fleetroll_cli import products
 from fleetroll_cli.building import build_release, read_description
 from fleetroll_cli.context import JsonOption, connected
 from fleetroll_cli.names import local_time
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 app = typer.Typer(no_args_is_help=True)
+app.add_typer(products.app, name="product", help="The products that releases can be published of.")
 PUBLISH_SECONDS = 600.0
 """How long an upload may take in all."""
 

@@ -22,19 +22,19 @@ from fleetroll_common.values.release import ReleaseCustom
 from fleetroll_common.wire.handshake import PROTOCOL
 from fleetroll_publishing.artefact.inspect import inspect_artefact
 from fleetroll_publishing.repository import TargetFile, publish_targets
-from fleetroll_publishing.roles import read_repository
-from fleetroll_server.catalogue import reads
+from fleetroll_server.catalogue import products, reads
 from fleetroll_server.catalogue.files import drop_unlisted, keep
-from fleetroll_server.catalogue.keys import load_signers
-from fleetroll_server.catalogue.metadata import add_files, current_files, timestamp_version
+from fleetroll_server.catalogue.signing import sign_and_commit
 from fleetroll_server.store import EventFact
 from fleetroll_server.store.tables import ArtifactRow, ReleaseRow, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
     from fleetroll_publishing.artefact.inspect import Inspected
+    from fleetroll_publishing.roles import Repository
+    from fleetroll_publishing.signers import RoleSigners
     from fleetroll_server.access.caller import Caller
     from fleetroll_server.catalogue.upload import Offer, Upload
     from fleetroll_server.catalogue.values import Release
@@ -59,10 +59,9 @@ class Published:
 class Publisher:
     """Lists releases."""
 
-    def __init__(self, services: Services, announce: Callable[[int], None]) -> None:
-        """Call ``announce`` with the timestamp's version after each commit."""
+    def __init__(self, services: Services) -> None:
+        """Work on ``services``."""
         self._services = services
-        self._announce = announce
 
     async def check(self, offer: Offer) -> None:
         """Refuse an offer that could not be listed whatever its bytes are.
@@ -70,9 +69,8 @@ class Publisher:
         Raises:
             RequestError: unknown product, a development build, or the path is taken (publisher's fault).
         """
-        if offer.product not in ENTRY_POINTS:
-            message = f"product: this server lists {', '.join(ENTRY_POINTS)}, not {offer.product!r}"
-            raise RequestError(message, code=Code.NOT_FOUND, remedy="correct the product's name", field="product")
+        async with self._services.store.read() as connection:
+            await products.require(connection, offer.product)
         if offer.version.is_dev or offer.version.build:
             message = f"version: {offer.version} is a build, not a release"
             raise _invalid("version", message, "stamp a version without '+'")
@@ -112,26 +110,19 @@ class Publisher:
                 raise
 
     async def _list(self, offer: Offer, custom: ReleaseCustom, caller: Caller) -> Published:
-        """Sign and commit; one at a time in this process by the lock, by compare-and-set between processes."""
-        services = self._services
-        async with services.store.read() as connection:
-            old = await current_files(connection)
-            signers = await load_signers(connection, services.secrets)
+        """Sign and commit."""
         target = TargetFile(offer.length, offer.sha256, custom.to_json())
-        new = await asyncio.to_thread(
-            publish_targets, old, offer.product, {offer.path: target}, signers, services.clock.now()
-        )
-        role_version = read_repository({**old, **new}).products[offer.product].version
-        version = timestamp_version(new)
 
-        async def job(tx: Tx) -> Release:
-            await add_files(tx, old, new)
-            release = await _insert(tx, offer, custom, caller, services.ids.new("release"))
+        def act(old: Mapping[str, bytes], signers: RoleSigners, now: datetime) -> dict[str, bytes]:
+            return publish_targets(old, offer.product, {offer.path: target}, signers, now)
+
+        async def store(tx: Tx, repository: Repository) -> Published:
+            role_version = repository.product(offer.product).version
+            release = await _insert(tx, offer, custom, caller, self._services.ids.new("release"))
             tx.emit(_event(offer, caller, role_version))
-            tx.after_commit(lambda: self._announce(version))
-            return release
+            return Published(release, role_version)
 
-        return Published(await services.store.writer.command(job), role_version)
+        return await sign_and_commit(self._services, act, store)
 
 
 def _check_stamp(offer: Offer, inspected: Inspected) -> None:

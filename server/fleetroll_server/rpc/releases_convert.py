@@ -11,6 +11,7 @@ from fleetroll_server.catalogue.upload import MAX_ARTEFACT_BYTES, MAX_NOTES_CHAR
 from fleetroll_server.rpc import convert, requests
 
 if TYPE_CHECKING:
+    from fleetroll_server.catalogue.products import Product
     from fleetroll_server.catalogue.values import Artifact, Release
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}", re.ASCII)
@@ -65,6 +66,22 @@ def release_to_wire(release: Release) -> releases_pb2.Release:
         supported_from=f">={release.supported_from}" if release.supported_from else "",
     )
     convert.set_instant(wire.released_at, release.released_at)
+    return wire
+
+
+def product_name(value: str) -> str:
+    """Return the name of a product.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT: it is none (caller's fault).
+    """
+    return _name("product", value)
+
+
+def product_to_wire(product: Product) -> releases_pb2.Product:
+    """Return one product."""
+    wire = releases_pb2.Product(name=product.name, role_version=product.role_version, releases=product.releases)
+    convert.set_instant(wire.expires_at, product.expires_at)
     return wire
 
 
