@@ -20,6 +20,8 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.release import ReleaseCustom
 from fleetroll_common.wire.handshake import PROTOCOL
+from fleetroll_publishing.artefact.agent import ENTRY_POINT as AGENT_ENTRY
+from fleetroll_publishing.artefact.agent import PRODUCT as AGENT
 from fleetroll_publishing.artefact.inspect import inspect_artefact
 from fleetroll_publishing.repository import TargetFile, publish_targets
 from fleetroll_server.catalogue import products, reads
@@ -40,9 +42,6 @@ if TYPE_CHECKING:
     from fleetroll_server.catalogue.values import Release
     from fleetroll_server.services import Services
     from fleetroll_server.store import Tx
-
-ENTRY_POINTS = {"agent": "entry.py"}
-"""Where each product begins. A product that is not here can't be published to this server."""
 
 _RELEASE = table_of(ReleaseRow)
 _ARTIFACT = table_of(ArtifactRow)
@@ -77,6 +76,10 @@ class Publisher:
         if offer.git_sha.endswith("+dirty") and not self._services.demo:
             message = f"git_sha: {offer.git_sha} has changes that no commit holds"
             raise _invalid("git_sha", message, "commit and build again")
+        _entry_of(offer)
+        if offer.product == AGENT and not offer.platform.is_whole:
+            message = f"platform: {offer.platform} does not name the Python that the agent needs"
+            raise _invalid("platform", message, "name all of it, like linux/x86_64/cp311")
         async with self._services.store.read() as connection:
             taken = await connection.scalar(sa.select(_ARTIFACT.c.sha256).where(_ARTIFACT.c.path == offer.path))
         if taken is not None:
@@ -95,8 +98,9 @@ class Publisher:
             RequestError: no artefact, another one than the header says, or a conflict (publisher's fault).
             StoreError: nothing was stored.
         """
-        inspected = await asyncio.to_thread(inspect_artefact, upload.path, ENTRY_POINTS[offer.product])
-        _check_stamp(offer, inspected)
+        inspected = await asyncio.to_thread(inspect_artefact, upload.path, _entry_of(offer))
+        if offer.product == AGENT:
+            _check_stamp(offer, inspected)
         now = self._services.clock.now().replace(microsecond=0)
         custom = _describe(offer, inspected, now)
         # The file is part of it: whoever fails must not take away what somebody else has listed meanwhile.
@@ -123,6 +127,16 @@ class Publisher:
             return Published(release, role_version)
 
         return await sign_and_commit(self._services, act, store)
+
+
+def _entry_of(offer: Offer) -> str:
+    """Return the path of the product's first file: of the agent it is known, others have to say it."""
+    if offer.product != AGENT and not offer.entry_point:
+        raise _invalid("entry_point", f"entry_point: of {offer.product} it is not known", "name its first file")
+    if offer.product == AGENT and offer.entry_point not in {"", AGENT_ENTRY}:
+        message = f"entry_point: the agent's is {AGENT_ENTRY}, not {offer.entry_point!r}"
+        raise _invalid("entry_point", message, "build it with release build")
+    return AGENT_ENTRY if offer.product == AGENT else offer.entry_point
 
 
 def _check_stamp(offer: Offer, inspected: Inspected) -> None:
