@@ -77,6 +77,8 @@ ANSWERS: dict[str, Any] = {
     "DismissAgent": agents_pb2.DismissAgentResponse(scopes=["rollout/one", "fleet/eu"]),
     "PublishRelease": releases_pb2.PublishReleaseResponse(release=release()),
     "ListReleases": releases_pb2.ListReleasesResponse(releases=[release(), release()]),
+    "AddProduct": releases_pb2.AddProductResponse(product=releases_pb2.Product(name="shop", role_version=1)),
+    "ListProducts": releases_pb2.ListProductsResponse(products=[releases_pb2.Product(name="shop", role_version=1)] * 2),
     "StartRollout": rollouts_pb2.StartRolloutResponse(
         rollout=finished(), exclusions=[rollouts_pb2.Exclusion(name="edge-1", message="it is held")]
     ),
@@ -101,6 +103,8 @@ WORDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("agents", "dismiss"): ("h1", "--reason", "r"),
     ("release", "publish"): ("ARTEFACT",),
     ("release", "list"): (),
+    ("release", "product", "add"): ("shop",),
+    ("release", "product", "list"): (),
     ("rollout", "start"): (),
     ("rollout", "watch"): ("r1",),
     ("rollout", "show"): ("r1",),
@@ -118,7 +122,10 @@ WORDS: dict[tuple[str, ...], tuple[str, ...]] = {
 }
 IN_DOCUMENTS = {"csi", "c1, eight bits", "nul and others"}
 """Attacks that are tried in JSON too: it has one way for all letters."""
-TABLES = {("agents", "list"), ("release", "list"), ("rollout", "hosts"), ("rollout", "list"), ("kill", "status")}
+TABLES = {
+    *(("agents", "list"), ("release", "list"), ("release", "product", "list")),
+    *(("rollout", "hosts"), ("rollout", "list"), ("kill", "status")),
+}
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Publishing as users do it: the header of a built artefact, and its upload over TLS."""
+"""Publishing as users do it, the header of a built artefact and its upload over TLS; and fetching as hosts do it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from fleetroll.v1 import releases_pb2, releases_pb2_grpc, types_pb2
+from fleetroll.v1 import releases_pb2, releases_pb2_grpc, repository_pb2, repository_pb2_grpc, types_pb2
 from fleetroll_common.wire.channel import ADMIN_OPTIONS, CHUNK_BYTES
 
 if TYPE_CHECKING:
@@ -44,3 +44,10 @@ async def publish(server: Any, head: releases_pb2.PublishHeader, data: bytes, ch
             return stub.PublishRelease(messages(), metadata=server.client().metadata, timeout=30)
 
     return await asyncio.to_thread(call)
+
+
+async def fetch(server: Any, metadata: Any, path: str, offset: int = 0) -> list[bytes]:
+    """Fetch a target as a host does; return its chunks."""
+    stub = repository_pb2_grpc.RepositoryServiceStub(server.channel)
+    request = repository_pb2.FetchTargetRequest(path=path, offset=offset)
+    return [answer.chunk async for answer in stub.FetchTarget(request, metadata=metadata, timeout=20)]

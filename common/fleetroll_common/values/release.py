@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta, timezone
+from enum import Enum
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fleetroll_common.values.codes import Code
@@ -30,6 +31,14 @@ _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _GIT_SHA = re.compile(r"[0-9a-f]{7,64}(\+dirty)?", re.ASCII)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _INSTANT_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+
+
+class TargetKind(str, Enum):
+    """What the file behind a target is."""
+
+    ARTEFACT = "artefact"
+    MANIFEST = "manifest"
+    """The release manifest itself: the product's hosts run local commands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +139,18 @@ def target_path(product: str, version: Version, platform: Platform) -> str:
     return f"{check_product(product)}/{version}/{platform}.tar.zst"
 
 
+def check_git_sha(git_sha: str) -> str:
+    """Return ``git_sha`` when it is 7 to 64 small hex digits, with or without ``+dirty``.
+
+    Raises:
+        RequestError: it is not (caller's fault).
+    """
+    fault = _git_sha_fault(git_sha)
+    if fault:
+        _refuse("git_sha", fault)
+    return git_sha
+
+
 def is_product(product: str) -> bool:
     """Tell whether ``product`` is a product's name."""
     return not _name_fault(product)
@@ -225,6 +246,11 @@ def _sha256_fault(text: str) -> str:
     return "" if _SHA256.fullmatch(text) else "is not 64 small hex digits"
 
 
+def _git_sha_fault(sha: str) -> str:
+    """Say why a commit's id is refused."""
+    return "" if _GIT_SHA.fullmatch(sha) else f"{sha[:80]!r} is not 7 to 64 small hex digits, with or without +dirty"
+
+
 def _released_fault(instant: datetime) -> str:
     """Say why an instant is refused."""
     good = instant.utcoffset() == timedelta() and not instant.microsecond and instant.year >= 2000  # noqa: PLR2004 (before any release)
@@ -239,7 +265,7 @@ def _number_fault(low: int, high: int, number: int) -> str:
 _FAULTS: dict[str, Any] = {
     "product": _name_fault,
     "channels": _channels_fault,
-    "git_sha": lambda sha: "" if _GIT_SHA.fullmatch(sha) else "is not 7 to 64 small hex digits, with or without +dirty",
+    "git_sha": _git_sha_fault,
     "tar_sha256": _sha256_fault,
     "tar_bytes": lambda number: _number_fault(1, MAX_ARTEFACT_TAR_BYTES, number),
     "manifest_sha256": _sha256_fault,

@@ -27,7 +27,7 @@ from fleetroll.v1 import types_pb2 as fleetroll_dot_v1_dot_types__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x66leetroll/v1/releases.proto\x12\x0c\x66leetroll.v1\x1a\x1a\x66leetroll/v1/options.proto\x1a\x18\x66leetroll/v1/types.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"n\n\x15PublishReleaseRequest\x12\x35\n\x06header\x18\x01 \x01(\x0b\x32\x1b.fleetroll.v1.PublishHeaderH\x00R\x06header\x12\x16\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00R\x05\x63hunkB\x06\n\x04part\"\xf5\x02\n\rPublishHeader\x12\x18\n\x07product\x18\x01 \x01(\tR\x07product\x12\x18\n\x07version\x18\x02 \x01(\tR\x07version\x12\x1a\n\x08\x63hannels\x18\x03 \x03(\tR\x08\x63hannels\x12\x32\n\x08platform\x18\x04 \x01(\x0b\x32\x16.fleetroll.v1.PlatformR\x08platform\x12\x17\n\x07git_sha\x18\x05 \x01(\tR\x06gitSha\x12\x16\n\x06sha256\x18\x06 \x01(\x0cR\x06sha256\x12\x16\n\x06length\x18\x07 \x01(\x03R\x06length\x12/\n\x13migrations_required\x18\x08 \x01(\x08R\x12migrationsRequired\x12)\n\x10\x62reaking_changes\x18\t \x01(\tR\x0f\x62reakingChanges\x12\x14\n\x05notes\x18\n \x01(\tR\x05notes\x12%\n\x0esupported_from\x18\x0b \x01(\tR\rsupportedFrom\"l\n\x16PublishReleaseResponse\x12/\n\x07release\x18\x01 \x01(\x0b\x32\x15.fleetroll.v1.ReleaseR\x07release\x12!\n\x0crole_version\x18\x02 \x01(\x03R\x0broleVersion\"\xc4\x03\n\x07Release\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n\x07product\x18\x02 \x01(\tR\x07product\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\x12\x1a\n\x08\x63hannels\x18\x04 \x03(\tR\x08\x63hannels\x12\x17\n\x07git_sha\x18\x05 \x01(\tR\x06gitSha\x12;\n\x0breleased_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nreleasedAt\x12/\n\x13migrations_required\x18\x07 \x01(\x08R\x12migrationsRequired\x12)\n\x10\x62reaking_changes\x18\x08 \x01(\tR\x0f\x62reakingChanges\x12\x14\n\x05notes\x18\t \x01(\tR\x05notes\x12\x34\n\tartifacts\x18\n \x03(\x0b\x32\x16.fleetroll.v1.ArtifactR\tartifacts\x12\x34\n\tpublished\x18\x0b \x01(\x0b\x32\x16.fleetroll.v1.DecisionR\tpublished\x12%\n\x0esupported_from\x18\x0c \x01(\tR\rsupportedFrom\"\xab\x01\n\x08\x41rtifact\x12\x32\n\x08platform\x18\x01 \x01(\x0b\x32\x16.fleetroll.v1.PlatformR\x08platform\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\x12\x16\n\x06length\x18\x03 \x01(\x03R\x06length\x12\x16\n\x06sha256\x18\x04 \x01(\x0cR\x06sha256\x12\'\n\x0fmanifest_sha256\x18\x05 \x01(\x0cR\x0emanifestSha256\"q\n\x13ListReleasesRequest\x12\x18\n\x07product\x18\x01 \x01(\tR\x07product\x12\x18\n\x07\x63hannel\x18\x02 \x01(\tR\x07\x63hannel\x12&\n\x04page\x18\x03 \x01(\x0b\x32\x12.fleetroll.v1.PageR\x04page\"j\n\x14ListReleasesResponse\x12\x31\n\x08releases\x18\x01 \x03(\x0b\x32\x15.fleetroll.v1.ReleaseR\x08releases\x12\x1f\n\x0bnext_cursor\x18\x02 \x01(\x0cR\nnextCursor\"G\n\x11GetReleaseRequest\x12\x18\n\x07product\x18\x01 \x01(\tR\x07product\x12\x18\n\x07version\x18\x02 \x01(\tR\x07version\"E\n\x12GetReleaseResponse\x12/\n\x07release\x18\x01 \x01(\x0b\x32\x15.fleetroll.v1.ReleaseR\x07release2\xde\x02\n\x0fReleasesService\x12u\n\x0ePublishRelease\x12#.fleetroll.v1.PublishReleaseRequest\x1a$.fleetroll.v1.PublishReleaseResponse\"\x16\xaa\xd4\x18\x12\x08\x05\x12\x0ereleases.write(\x01\x12l\n\x0cListReleases\x12!.fleetroll.v1.ListReleasesRequest\x1a\".fleetroll.v1.ListReleasesResponse\"\x15\xaa\xd4\x18\x11\x08\x03\x12\rreleases.read\x12\x66\n\nGetRelease\x12\x1f.fleetroll.v1.GetReleaseRequest\x1a .fleetroll.v1.GetReleaseResponse\"\x15\xaa\xd4\x18\x11\x08\x03\x12\rreleases.readb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x66leetroll/v1/releases.proto\x12\x0c\x66leetroll.v1\x1a\x1a\x66leetroll/v1/options.proto\x1a\x18\x66leetroll/v1/types.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"n\n\x15PublishReleaseRequest\x12\x35\n\x06header\x18\x01 \x01(\x0b\x32\x1b.fleetroll.v1.PublishHeaderH\x00R\x06header\x12\x16\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00R\x05\x63hunkB\x06\n\x04part\"\x96\x03\n\rPublishHeader\x12\x18\n\x07product\x18\x01 \x01(\tR\x07product\x12\x18\n\x07version\x18\x02 \x01(\tR\x07version\x12\x1a\n\x08\x63hannels\x18\x03 \x03(\tR\x08\x63hannels\x12\x32\n\x08platform\x18\x04 \x01(\x0b\x32\x16.fleetroll.v1.PlatformR\x08platform\x12\x17\n\x07git_sha\x18\x05 \x01(\tR\x06gitSha\x12\x16\n\x06sha256\x18\x06 \x01(\x0cR\x06sha256\x12\x16\n\x06length\x18\x07 \x01(\x03R\x06length\x12/\n\x13migrations_required\x18\x08 \x01(\x08R\x12migrationsRequired\x12)\n\x10\x62reaking_changes\x18\t \x01(\tR\x0f\x62reakingChanges\x12\x14\n\x05notes\x18\n \x01(\tR\x05notes\x12%\n\x0esupported_from\x18\x0b \x01(\tR\rsupportedFrom\x12\x1f\n\x0b\x65ntry_point\x18\x0c \x01(\tR\nentryPoint\"l\n\x16PublishReleaseResponse\x12/\n\x07release\x18\x01 \x01(\x0b\x32\x15.fleetroll.v1.ReleaseR\x07release\x12!\n\x0crole_version\x18\x02 \x01(\x03R\x0broleVersion\"\xc4\x03\n\x07Release\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n\x07product\x18\x02 \x01(\tR\x07product\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\x12\x1a\n\x08\x63hannels\x18\x04 \x03(\tR\x08\x63hannels\x12\x17\n\x07git_sha\x18\x05 \x01(\tR\x06gitSha\x12;\n\x0breleased_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nreleasedAt\x12/\n\x13migrations_required\x18\x07 \x01(\x08R\x12migrationsRequired\x12)\n\x10\x62reaking_changes\x18\x08 \x01(\tR\x0f\x62reakingChanges\x12\x14\n\x05notes\x18\t \x01(\tR\x05notes\x12\x34\n\tartifacts\x18\n \x03(\x0b\x32\x16.fleetroll.v1.ArtifactR\tartifacts\x12\x34\n\tpublished\x18\x0b \x01(\x0b\x32\x16.fleetroll.v1.DecisionR\tpublished\x12%\n\x0esupported_from\x18\x0c \x01(\tR\rsupportedFrom\"\xab\x01\n\x08\x41rtifact\x12\x32\n\x08platform\x18\x01 \x01(\x0b\x32\x16.fleetroll.v1.PlatformR\x08platform\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\x12\x16\n\x06length\x18\x03 \x01(\x03R\x06length\x12\x16\n\x06sha256\x18\x04 \x01(\x0cR\x06sha256\x12\'\n\x0fmanifest_sha256\x18\x05 \x01(\x0cR\x0emanifestSha256\"q\n\x13ListReleasesRequest\x12\x18\n\x07product\x18\x01 \x01(\tR\x07product\x12\x18\n\x07\x63hannel\x18\x02 \x01(\tR\x07\x63hannel\x12&\n\x04page\x18\x03 \x01(\x0b\x32\x12.fleetroll.v1.PageR\x04page\"j\n\x14ListReleasesResponse\x12\x31\n\x08releases\x18\x01 \x03(\x0b\x32\x15.fleetroll.v1.ReleaseR\x08releases\x12\x1f\n\x0bnext_cursor\x18\x02 \x01(\x0cR\nnextCursor\"G\n\x11GetReleaseRequest\x12\x18\n\x07product\x18\x01 \x01(\tR\x07product\x12\x18\n\x07version\x18\x02 \x01(\tR\x07version\"E\n\x12GetReleaseResponse\x12/\n\x07release\x18\x01 \x01(\x0b\x32\x15.fleetroll.v1.ReleaseR\x07release\"-\n\x11\x41\x64\x64ProductRequest\x12\x18\n\x07product\x18\x01 \x01(\tR\x07product\"E\n\x12\x41\x64\x64ProductResponse\x12/\n\x07product\x18\x01 \x01(\x0b\x32\x15.fleetroll.v1.ProductR\x07product\"\x15\n\x13ListProductsRequest\"I\n\x14ListProductsResponse\x12\x31\n\x08products\x18\x01 \x03(\x0b\x32\x15.fleetroll.v1.ProductR\x08products\"\x97\x01\n\x07Product\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12!\n\x0crole_version\x18\x02 \x01(\x03R\x0broleVersion\x12\x39\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt\x12\x1a\n\x08releases\x18\x04 \x01(\x05R\x08releases2\xb5\x04\n\x0fReleasesService\x12u\n\x0ePublishRelease\x12#.fleetroll.v1.PublishReleaseRequest\x1a$.fleetroll.v1.PublishReleaseResponse\"\x16\xaa\xd4\x18\x12\x08\x05\x12\x0ereleases.write(\x01\x12l\n\x0cListReleases\x12!.fleetroll.v1.ListReleasesRequest\x1a\".fleetroll.v1.ListReleasesResponse\"\x15\xaa\xd4\x18\x11\x08\x03\x12\rreleases.read\x12\x66\n\nGetRelease\x12\x1f.fleetroll.v1.GetReleaseRequest\x1a .fleetroll.v1.GetReleaseResponse\"\x15\xaa\xd4\x18\x11\x08\x03\x12\rreleases.read\x12g\n\nAddProduct\x12\x1f.fleetroll.v1.AddProductRequest\x1a .fleetroll.v1.AddProductResponse\"\x16\xaa\xd4\x18\x12\x08\x05\x12\x0ereleases.write\x12l\n\x0cListProducts\x12!.fleetroll.v1.ListProductsRequest\x1a\".fleetroll.v1.ListProductsResponse\"\x15\xaa\xd4\x18\x11\x08\x03\x12\rreleases.readb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,24 +40,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RELEASESSERVICE'].methods_by_name['ListReleases']._serialized_options = b'\252\324\030\021\010\003\022\rreleases.read'
   _globals['_RELEASESSERVICE'].methods_by_name['GetRelease']._loaded_options = None
   _globals['_RELEASESSERVICE'].methods_by_name['GetRelease']._serialized_options = b'\252\324\030\021\010\003\022\rreleases.read'
+  _globals['_RELEASESSERVICE'].methods_by_name['AddProduct']._loaded_options = None
+  _globals['_RELEASESSERVICE'].methods_by_name['AddProduct']._serialized_options = b'\252\324\030\022\010\005\022\016releases.write'
+  _globals['_RELEASESSERVICE'].methods_by_name['ListProducts']._loaded_options = None
+  _globals['_RELEASESSERVICE'].methods_by_name['ListProducts']._serialized_options = b'\252\324\030\021\010\003\022\rreleases.read'
   _globals['_PUBLISHRELEASEREQUEST']._serialized_start=132
   _globals['_PUBLISHRELEASEREQUEST']._serialized_end=242
   _globals['_PUBLISHHEADER']._serialized_start=245
-  _globals['_PUBLISHHEADER']._serialized_end=618
-  _globals['_PUBLISHRELEASERESPONSE']._serialized_start=620
-  _globals['_PUBLISHRELEASERESPONSE']._serialized_end=728
-  _globals['_RELEASE']._serialized_start=731
-  _globals['_RELEASE']._serialized_end=1183
-  _globals['_ARTIFACT']._serialized_start=1186
-  _globals['_ARTIFACT']._serialized_end=1357
-  _globals['_LISTRELEASESREQUEST']._serialized_start=1359
-  _globals['_LISTRELEASESREQUEST']._serialized_end=1472
-  _globals['_LISTRELEASESRESPONSE']._serialized_start=1474
-  _globals['_LISTRELEASESRESPONSE']._serialized_end=1580
-  _globals['_GETRELEASEREQUEST']._serialized_start=1582
-  _globals['_GETRELEASEREQUEST']._serialized_end=1653
-  _globals['_GETRELEASERESPONSE']._serialized_start=1655
-  _globals['_GETRELEASERESPONSE']._serialized_end=1724
-  _globals['_RELEASESSERVICE']._serialized_start=1727
-  _globals['_RELEASESSERVICE']._serialized_end=2077
+  _globals['_PUBLISHHEADER']._serialized_end=651
+  _globals['_PUBLISHRELEASERESPONSE']._serialized_start=653
+  _globals['_PUBLISHRELEASERESPONSE']._serialized_end=761
+  _globals['_RELEASE']._serialized_start=764
+  _globals['_RELEASE']._serialized_end=1216
+  _globals['_ARTIFACT']._serialized_start=1219
+  _globals['_ARTIFACT']._serialized_end=1390
+  _globals['_LISTRELEASESREQUEST']._serialized_start=1392
+  _globals['_LISTRELEASESREQUEST']._serialized_end=1505
+  _globals['_LISTRELEASESRESPONSE']._serialized_start=1507
+  _globals['_LISTRELEASESRESPONSE']._serialized_end=1613
+  _globals['_GETRELEASEREQUEST']._serialized_start=1615
+  _globals['_GETRELEASEREQUEST']._serialized_end=1686
+  _globals['_GETRELEASERESPONSE']._serialized_start=1688
+  _globals['_GETRELEASERESPONSE']._serialized_end=1757
+  _globals['_ADDPRODUCTREQUEST']._serialized_start=1759
+  _globals['_ADDPRODUCTREQUEST']._serialized_end=1804
+  _globals['_ADDPRODUCTRESPONSE']._serialized_start=1806
+  _globals['_ADDPRODUCTRESPONSE']._serialized_end=1875
+  _globals['_LISTPRODUCTSREQUEST']._serialized_start=1877
+  _globals['_LISTPRODUCTSREQUEST']._serialized_end=1898
+  _globals['_LISTPRODUCTSRESPONSE']._serialized_start=1900
+  _globals['_LISTPRODUCTSRESPONSE']._serialized_end=1973
+  _globals['_PRODUCT']._serialized_start=1976
+  _globals['_PRODUCT']._serialized_end=2127
+  _globals['_RELEASESSERVICE']._serialized_start=2130
+  _globals['_RELEASESSERVICE']._serialized_end=2695
 # @@protoc_insertion_point(module_scope)

@@ -67,6 +67,7 @@ class PublishHeader(_message.Message):
     BREAKING_CHANGES_FIELD_NUMBER: _builtins.int
     NOTES_FIELD_NUMBER: _builtins.int
     SUPPORTED_FROM_FIELD_NUMBER: _builtins.int
+    ENTRY_POINT_FIELD_NUMBER: _builtins.int
     product: _builtins.str
     """The product, a-z, 0-9, dash; 1-63 characters."""
     version: _builtins.str
@@ -85,13 +86,15 @@ class PublishHeader(_message.Message):
     """Notes in Markdown, at most 20000 characters."""
     supported_from: _builtins.str
     """Range of versions that may be updated from directly, such as ">=1.0.0"; empty for any."""
+    entry_point: _builtins.str
+    """Path of the product's first file in the artefact, at most 240 characters; empty for the agent, whose is known."""
     @_builtins.property
     def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Channels, 1-16 names of 1-63 characters (a-z, 0-9, dash)."""
 
     @_builtins.property
     def platform(self) -> _types_pb2.Platform:
-        """What the artefact runs on."""
+        """What the artefact runs on; parts that it does not depend on are "any", from the last one on."""
 
     def __init__(
         self,
@@ -107,10 +110,11 @@ class PublishHeader(_message.Message):
         breaking_changes: _builtins.str = ...,
         notes: _builtins.str = ...,
         supported_from: _builtins.str = ...,
+        entry_point: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["platform", b"platform"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["breaking_changes", b"breaking_changes", "channels", b"channels", "git_sha", b"git_sha", "length", b"length", "migrations_required", b"migrations_required", "notes", b"notes", "platform", b"platform", "product", b"product", "sha256", b"sha256", "supported_from", b"supported_from", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breaking_changes", b"breaking_changes", "channels", b"channels", "entry_point", b"entry_point", "git_sha", b"git_sha", "length", b"length", "migrations_required", b"migrations_required", "notes", b"notes", "platform", b"platform", "product", b"product", "sha256", b"sha256", "supported_from", b"supported_from", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -236,10 +240,10 @@ class Artifact(_message.Message):
     sha256: _builtins.bytes
     """SHA-256, 32 bytes."""
     manifest_sha256: _builtins.bytes
-    """SHA-256 of its MANIFEST, 32 bytes."""
+    """SHA-256 of its MANIFEST, 32 bytes; empty for a release manifest, which has no files."""
     @_builtins.property
     def platform(self) -> _types_pb2.Platform:
-        """What it runs on."""
+        """What it runs on; parts that it does not depend on are "any"."""
 
     def __init__(
         self,
@@ -367,3 +371,126 @@ class GetReleaseResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetReleaseResponse: _TypeAlias = GetReleaseResponse  # noqa: Y015
+
+@_typing.final
+class AddProductRequest(_message.Message):
+    """AddProductRequest names a product."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    product: _builtins.str
+    """The product, a-z, 0-9, dash, a letter first; 1-63 characters."""
+    def __init__(
+        self,
+        *,
+        product: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["product", b"product"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddProductRequest: _TypeAlias = AddProductRequest  # noqa: Y015
+
+@_typing.final
+class AddProductResponse(_message.Message):
+    """AddProductResponse shows it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def product(self) -> Global___Product:
+        """The product as it is listed now."""
+
+    def __init__(
+        self,
+        *,
+        product: Global___Product | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["product", b"product"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["product", b"product"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddProductResponse: _TypeAlias = AddProductResponse  # noqa: Y015
+
+@_typing.final
+class ListProductsRequest(_message.Message):
+    """ListProductsRequest asks for all: there are a few."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListProductsRequest: _TypeAlias = ListProductsRequest  # noqa: Y015
+
+@_typing.final
+class ListProductsResponse(_message.Message):
+    """ListProductsResponse is all of them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def products(self) -> _containers.RepeatedCompositeFieldContainer[Global___Product]:
+        """The products, by name."""
+
+    def __init__(
+        self,
+        *,
+        products: _abc.Iterable[Global___Product] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["products", b"products"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListProductsResponse: _TypeAlias = ListProductsResponse  # noqa: Y015
+
+@_typing.final
+class Product(_message.Message):
+    """Product is something whose releases are signed by a key of its own."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ROLE_VERSION_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    RELEASES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    role_version: _builtins.int
+    """Version of its signed role, >= 1."""
+    releases: _builtins.int
+    """Releases that are listed, >= 0."""
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """When that signature ends."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        role_version: _builtins.int = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        releases: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "name", b"name", "releases", b"releases", "role_version", b"role_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Product: _TypeAlias = Product  # noqa: Y015

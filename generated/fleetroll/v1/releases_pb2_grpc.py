@@ -50,6 +50,16 @@ class ReleasesServiceStub(object):
                 request_serializer=fleetroll_dot_v1_dot_releases__pb2.GetReleaseRequest.SerializeToString,
                 response_deserializer=fleetroll_dot_v1_dot_releases__pb2.GetReleaseResponse.FromString,
                 _registered_method=True)
+        self.AddProduct = channel.unary_unary(
+                '/fleetroll.v1.ReleasesService/AddProduct',
+                request_serializer=fleetroll_dot_v1_dot_releases__pb2.AddProductRequest.SerializeToString,
+                response_deserializer=fleetroll_dot_v1_dot_releases__pb2.AddProductResponse.FromString,
+                _registered_method=True)
+        self.ListProducts = channel.unary_unary(
+                '/fleetroll.v1.ReleasesService/ListProducts',
+                request_serializer=fleetroll_dot_v1_dot_releases__pb2.ListProductsRequest.SerializeToString,
+                response_deserializer=fleetroll_dot_v1_dot_releases__pb2.ListProductsResponse.FromString,
+                _registered_method=True)
 
 
 class ReleasesServiceServicer(object):
@@ -78,6 +88,21 @@ class ReleasesServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AddProduct(self, request, context):
+        """AddProduct lets releases of one more product be published. The server makes the product's key and signs the delegation
+        to it; hosts follow it without being touched. ALREADY_EXISTS when the repository has the product.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListProducts(self, request, context):
+        """ListProducts lists the products that releases can be published of, by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReleasesServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -95,6 +120,16 @@ def add_ReleasesServiceServicer_to_server(servicer, server):
                     servicer.GetRelease,
                     request_deserializer=fleetroll_dot_v1_dot_releases__pb2.GetReleaseRequest.FromString,
                     response_serializer=fleetroll_dot_v1_dot_releases__pb2.GetReleaseResponse.SerializeToString,
+            ),
+            'AddProduct': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddProduct,
+                    request_deserializer=fleetroll_dot_v1_dot_releases__pb2.AddProductRequest.FromString,
+                    response_serializer=fleetroll_dot_v1_dot_releases__pb2.AddProductResponse.SerializeToString,
+            ),
+            'ListProducts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListProducts,
+                    request_deserializer=fleetroll_dot_v1_dot_releases__pb2.ListProductsRequest.FromString,
+                    response_serializer=fleetroll_dot_v1_dot_releases__pb2.ListProductsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -179,6 +214,60 @@ class ReleasesService(object):
             '/fleetroll.v1.ReleasesService/GetRelease',
             fleetroll_dot_v1_dot_releases__pb2.GetReleaseRequest.SerializeToString,
             fleetroll_dot_v1_dot_releases__pb2.GetReleaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddProduct(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fleetroll.v1.ReleasesService/AddProduct',
+            fleetroll_dot_v1_dot_releases__pb2.AddProductRequest.SerializeToString,
+            fleetroll_dot_v1_dot_releases__pb2.AddProductResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListProducts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fleetroll.v1.ReleasesService/ListProducts',
+            fleetroll_dot_v1_dot_releases__pb2.ListProductsRequest.SerializeToString,
+            fleetroll_dot_v1_dot_releases__pb2.ListProductsResponse.FromString,
             options,
             channel_credentials,
             insecure,

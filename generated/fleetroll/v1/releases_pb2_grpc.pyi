@@ -41,6 +41,12 @@ class ReleasesServiceStub:
     """ListReleases lists releases of a product, newest version first."""
     GetRelease: _grpc.UnaryUnaryMultiCallable[_releases_pb2.GetReleaseRequest, _releases_pb2.GetReleaseResponse]
     """GetRelease shows one release with its artefacts."""
+    AddProduct: _grpc.UnaryUnaryMultiCallable[_releases_pb2.AddProductRequest, _releases_pb2.AddProductResponse]
+    """AddProduct lets releases of one more product be published. The server makes the product's key and signs the delegation
+    to it; hosts follow it without being touched. ALREADY_EXISTS when the repository has the product.
+    """
+    ListProducts: _grpc.UnaryUnaryMultiCallable[_releases_pb2.ListProductsRequest, _releases_pb2.ListProductsResponse]
+    """ListProducts lists the products that releases can be published of, by name."""
 
 @_typing.type_check_only
 class ReleasesServiceAsyncStub(ReleasesServiceStub):
@@ -55,6 +61,12 @@ class ReleasesServiceAsyncStub(ReleasesServiceStub):
     """ListReleases lists releases of a product, newest version first."""
     GetRelease: _aio.UnaryUnaryMultiCallable[_releases_pb2.GetReleaseRequest, _releases_pb2.GetReleaseResponse]  # type: ignore[assignment]
     """GetRelease shows one release with its artefacts."""
+    AddProduct: _aio.UnaryUnaryMultiCallable[_releases_pb2.AddProductRequest, _releases_pb2.AddProductResponse]  # type: ignore[assignment]
+    """AddProduct lets releases of one more product be published. The server makes the product's key and signs the delegation
+    to it; hosts follow it without being touched. ALREADY_EXISTS when the repository has the product.
+    """
+    ListProducts: _aio.UnaryUnaryMultiCallable[_releases_pb2.ListProductsRequest, _releases_pb2.ListProductsResponse]  # type: ignore[assignment]
+    """ListProducts lists the products that releases can be published of, by name."""
 
 class ReleasesServiceServicer(metaclass=_abc_1.ABCMeta):
     """ReleasesService publishes and lists releases."""
@@ -84,5 +96,23 @@ class ReleasesServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_releases_pb2.GetReleaseResponse, _abc.Awaitable[_releases_pb2.GetReleaseResponse]]:
         """GetRelease shows one release with its artefacts."""
+
+    @_abc_1.abstractmethod
+    def AddProduct(
+        self,
+        request: _releases_pb2.AddProductRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_releases_pb2.AddProductResponse, _abc.Awaitable[_releases_pb2.AddProductResponse]]:
+        """AddProduct lets releases of one more product be published. The server makes the product's key and signs the delegation
+        to it; hosts follow it without being touched. ALREADY_EXISTS when the repository has the product.
+        """
+
+    @_abc_1.abstractmethod
+    def ListProducts(
+        self,
+        request: _releases_pb2.ListProductsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_releases_pb2.ListProductsResponse, _abc.Awaitable[_releases_pb2.ListProductsResponse]]:
+        """ListProducts lists the products that releases can be published of, by name."""
 
 def add_ReleasesServiceServicer_to_server(servicer: ReleasesServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -47,8 +47,8 @@ class Content:
         self.add(path, source.read_bytes(), executable=bool(mode & stat.S_IXUSR))
 
 
-def read_tree(folder: Path) -> Content:
-    """Return all of ``folder``.
+def read_tree(folder: Path, without: frozenset[str] = frozenset()) -> Content:
+    """Return all of ``folder``, but for what has one of the names ``without``, wherever it lies.
 
     Raises:
         RequestError: it is no folder, or holds something that is neither file nor folder (caller's fault).
@@ -57,18 +57,18 @@ def read_tree(folder: Path) -> Content:
         message = f"artefact: {folder.name} is no folder"
         raise RequestError(message, code=Code.NOT_FOUND, remedy="name the folder that holds the product", field="tree")
     content = Content()
-    _read_into(content, folder, "")
+    _read_into(content, folder, "", without)
     return content
 
 
-def _read_into(content: Content, folder: Path, prefix: str) -> None:
+def _read_into(content: Content, folder: Path, prefix: str, without: frozenset[str]) -> None:
     """Add what is below ``folder``, sorted."""
-    children = sorted(folder.iterdir())
+    children = sorted(child for child in folder.iterdir() if child.name not in without)
     if not children and prefix:
         content.empty_folders.append(prefix.rstrip("/"))
     for child in children:
         path = f"{prefix}{child.name}"
         if child.is_dir() and not child.is_symlink():
-            _read_into(content, child, f"{path}/")
+            _read_into(content, child, f"{path}/", without)
         else:
             content.add_file(path, child)

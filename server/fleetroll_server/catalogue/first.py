@@ -89,7 +89,7 @@ async def name_first(connection: AsyncConnection, fleet_id: str, wanted: Wanted)
 
 def _fits(release: Release, platform: Platform) -> bool:
     """Tell whether a release is listed with an artefact for ``platform``."""
-    return release.listed and any(artifact.platform == platform for artifact in release.artifacts)
+    return release.listed and any(artifact.platform.covers(platform) for artifact in release.artifacts)
 
 
 async def _refuse_while_suspended(connection: AsyncConnection, fleet_id: str) -> None:

@@ -5,6 +5,7 @@ Who steals the server's key file and database can sign releases, snapshot and ti
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -44,6 +45,17 @@ async def load_signers(connection: AsyncConnection, secrets: Secrets) -> RoleSig
     """
     rows = await connection.execute(sa.select(_META.c.key, _META.c.value).where(_META.c.key.startswith(_PREFIX)))
     return role_signers({key.removeprefix(_PREFIX): PrivateKey(secrets.open(sealed)) for key, sealed in rows})
+
+
+async def holds_key_of(connection: AsyncConnection, product: str) -> bool:
+    """Tell whether this server can sign the releases of ``product``: whether the managed repository has it."""
+    query = sa.select(_META.c.key).where(_META.c.key == f"{_PREFIX}{role_name(product)}")
+    return await connection.scalar(query) is not None
+
+
+def with_product(signers: RoleSigners, product: str, key: PrivateKey) -> RoleSigners:
+    """Return ``signers`` with the key of one more product."""
+    return replace(signers, products={**signers.products, product: NaClSigner(key)})
 
 
 def role_signers(keys: Mapping[str, PrivateKey], root: tuple[PrivateKey, ...] = ()) -> RoleSigners:

@@ -20,29 +20,28 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.release import ReleaseCustom
 from fleetroll_common.wire.handshake import PROTOCOL
+from fleetroll_publishing.artefact.agent import ENTRY_POINT as AGENT_ENTRY
+from fleetroll_publishing.artefact.agent import PRODUCT as AGENT
 from fleetroll_publishing.artefact.inspect import inspect_artefact
 from fleetroll_publishing.repository import TargetFile, publish_targets
-from fleetroll_publishing.roles import read_repository
-from fleetroll_server.catalogue import reads
+from fleetroll_server.catalogue import products, reads
 from fleetroll_server.catalogue.files import drop_unlisted, keep
-from fleetroll_server.catalogue.keys import load_signers
-from fleetroll_server.catalogue.metadata import add_files, current_files, timestamp_version
+from fleetroll_server.catalogue.signing import sign_and_commit
 from fleetroll_server.store import EventFact
 from fleetroll_server.store.tables import ArtifactRow, ReleaseRow, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
     from fleetroll_publishing.artefact.inspect import Inspected
+    from fleetroll_publishing.roles import Repository
+    from fleetroll_publishing.signers import RoleSigners
     from fleetroll_server.access.caller import Caller
     from fleetroll_server.catalogue.upload import Offer, Upload
     from fleetroll_server.catalogue.values import Release
     from fleetroll_server.services import Services
     from fleetroll_server.store import Tx
-
-ENTRY_POINTS = {"agent": "entry.py"}
-"""Where each product begins. A product that is not here can't be published to this server."""
 
 _RELEASE = table_of(ReleaseRow)
 _ARTIFACT = table_of(ArtifactRow)
@@ -59,10 +58,9 @@ class Published:
 class Publisher:
     """Lists releases."""
 
-    def __init__(self, services: Services, announce: Callable[[int], None]) -> None:
-        """Call ``announce`` with the timestamp's version after each commit."""
+    def __init__(self, services: Services) -> None:
+        """Work on ``services``."""
         self._services = services
-        self._announce = announce
 
     async def check(self, offer: Offer) -> None:
         """Refuse an offer that could not be listed whatever its bytes are.
@@ -70,15 +68,18 @@ class Publisher:
         Raises:
             RequestError: unknown product, a development build, or the path is taken (publisher's fault).
         """
-        if offer.product not in ENTRY_POINTS:
-            message = f"product: this server lists {', '.join(ENTRY_POINTS)}, not {offer.product!r}"
-            raise RequestError(message, code=Code.NOT_FOUND, remedy="correct the product's name", field="product")
+        async with self._services.store.read() as connection:
+            await products.require(connection, offer.product)
         if offer.version.is_dev or offer.version.build:
             message = f"version: {offer.version} is a build, not a release"
             raise _invalid("version", message, "stamp a version without '+'")
         if offer.git_sha.endswith("+dirty") and not self._services.demo:
             message = f"git_sha: {offer.git_sha} has changes that no commit holds"
             raise _invalid("git_sha", message, "commit and build again")
+        _entry_of(offer)
+        if offer.product == AGENT and not offer.platform.is_whole:
+            message = f"platform: {offer.platform} does not name the Python that the agent needs"
+            raise _invalid("platform", message, "name all of it, like linux/x86_64/cp311")
         async with self._services.store.read() as connection:
             taken = await connection.scalar(sa.select(_ARTIFACT.c.sha256).where(_ARTIFACT.c.path == offer.path))
         if taken is not None:
@@ -97,8 +98,9 @@ class Publisher:
             RequestError: no artefact, another one than the header says, or a conflict (publisher's fault).
             StoreError: nothing was stored.
         """
-        inspected = await asyncio.to_thread(inspect_artefact, upload.path, ENTRY_POINTS[offer.product])
-        _check_stamp(offer, inspected)
+        inspected = await asyncio.to_thread(inspect_artefact, upload.path, _entry_of(offer))
+        if offer.product == AGENT:
+            _check_stamp(offer, inspected)
         now = self._services.clock.now().replace(microsecond=0)
         custom = _describe(offer, inspected, now)
         # The file is part of it: whoever fails must not take away what somebody else has listed meanwhile.
@@ -112,26 +114,29 @@ class Publisher:
                 raise
 
     async def _list(self, offer: Offer, custom: ReleaseCustom, caller: Caller) -> Published:
-        """Sign and commit; one at a time in this process by the lock, by compare-and-set between processes."""
-        services = self._services
-        async with services.store.read() as connection:
-            old = await current_files(connection)
-            signers = await load_signers(connection, services.secrets)
+        """Sign and commit."""
         target = TargetFile(offer.length, offer.sha256, custom.to_json())
-        new = await asyncio.to_thread(
-            publish_targets, old, offer.product, {offer.path: target}, signers, services.clock.now()
-        )
-        role_version = read_repository({**old, **new}).products[offer.product].version
-        version = timestamp_version(new)
 
-        async def job(tx: Tx) -> Release:
-            await add_files(tx, old, new)
-            release = await _insert(tx, offer, custom, caller, services.ids.new("release"))
+        def act(old: Mapping[str, bytes], signers: RoleSigners, now: datetime) -> dict[str, bytes]:
+            return publish_targets(old, offer.product, {offer.path: target}, signers, now)
+
+        async def store(tx: Tx, repository: Repository) -> Published:
+            role_version = repository.product(offer.product).version
+            release = await _insert(tx, offer, custom, caller, self._services.ids.new("release"))
             tx.emit(_event(offer, caller, role_version))
-            tx.after_commit(lambda: self._announce(version))
-            return release
+            return Published(release, role_version)
 
-        return Published(await services.store.writer.command(job), role_version)
+        return await sign_and_commit(self._services, act, store)
+
+
+def _entry_of(offer: Offer) -> str:
+    """Return the path of the product's first file: of the agent it is known, others have to say it."""
+    if offer.product != AGENT and not offer.entry_point:
+        raise _invalid("entry_point", f"entry_point: of {offer.product} it is not known", "name its first file")
+    if offer.product == AGENT and offer.entry_point not in {"", AGENT_ENTRY}:
+        message = f"entry_point: the agent's is {AGENT_ENTRY}, not {offer.entry_point!r}"
+        raise _invalid("entry_point", message, "build it with release build")
+    return AGENT_ENTRY if offer.product == AGENT else offer.entry_point
 
 
 def _check_stamp(offer: Offer, inspected: Inspected) -> None:

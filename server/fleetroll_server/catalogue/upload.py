@@ -41,6 +41,7 @@ class Offer:
         breaking_changes: text for people; empty for nothing.
         notes: Markdown.
         supported_from: hosts below this version are not updated to it; None = all are.
+        entry_point: path of the product's first file; empty for the agent, whose is known.
     """
 
     product: str
@@ -54,6 +55,7 @@ class Offer:
     breaking_changes: str
     notes: str
     supported_from: Version | None
+    entry_point: str = ""
 
     @property
     def path(self) -> str:

@@ -26,6 +26,8 @@ from fleetroll_common.values.errors import RequestError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from fleetroll_common.values.platform import Platform
+
 MAX_WAVES = 50
 """More could not be told apart by a person who approves them."""
 _HUNDRED_PERCENT = 100
@@ -39,7 +41,7 @@ class HostFacts:
         agent_id: its id, unique.
         name: its name; unique among hosts that aren't revoked.
         labels: label values by name.
-        platform: such as ``linux-x86_64-cp311``; empty when the host never said it.
+        platform: of the host; None when it never told one that can be.
         version: what it runs of the product now; empty when it runs none.
         revoked: its identity was revoked.
         claimed_by: the rollout that holds the product on this host; empty when none does.
@@ -49,7 +51,7 @@ class HostFacts:
     agent_id: str
     name: str
     labels: Mapping[str, str]
-    platform: str
+    platform: Platform | None
     version: str
     revoked: bool
     claimed_by: str
@@ -89,11 +91,16 @@ class WaveSpec:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseFacts:
-    """What is rolled out; ``platforms`` are those with an artefact, written as in :class:`HostFacts`."""
+    """What is rolled out; ``platforms`` are those with an artefact, some for more than one kind of host."""
 
     product: str
     version: str
-    platforms: frozenset[str]
+    platforms: frozenset[Platform]
+
+    def runs_on(self, host: HostFacts) -> bool:
+        """Tell whether there is an artefact for ``host``."""
+        told = host.platform
+        return told is not None and any(built_for.covers(told) for built_for in self.platforms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +210,7 @@ def _exclusion(host: HostFacts, release: ReleaseFacts) -> Exclusion | None:
         return Exclusion(host, Code.HOST_REVOKED, f"{host.name}: its identity was revoked")
     if host.version == release.version:
         return Exclusion(host, Code.ALREADY_AT_TARGET, f"{host.name}: runs {release.product} {release.version} already")
-    if host.platform not in release.platforms:
+    if not release.runs_on(host):
         platform = host.platform or "a platform that it never told"
         message = f"{host.name}: {release.product} {release.version} has no artefact for {platform}"
         return Exclusion(host, Code.NO_ARTIFACT, message)

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert  # SQLite compiles its ON CONFLICT DO NOTHING alike
 
 from fleetroll_common.values.codes import Code
+from fleetroll_common.values.platform import Platform
 from fleetroll_server.domain.deadlines import deadline
 from fleetroll_server.domain.limits import OfflinePolicy
 from fleetroll_server.domain.states import AttemptState, RolloutState, Trigger
@@ -148,16 +149,15 @@ async def _held(tx: Tx, book: Book, rows: list[dict[str, Any]]) -> frozenset[str
     return frozenset((await tx.execute(query)).scalars())
 
 
-def _fate(
-    book: Book, row: dict[str, Any], artifacts: dict[tuple[str, str, str], tuple[str, int]], held: frozenset[str]
-) -> Fate:
+def _fate(book: Book, row: dict[str, Any], artifacts: dict[Platform, str], held: frozenset[str]) -> Fate:
     """Return what a host's turn brings: an offer, an end by name, or the reason to wait."""
     if row["revoked"]:
         return Fate(Trigger.SKIP, Code.HOST_REVOKED)
     if row["running"] == book.row["version"]:
         return Fate(Trigger.SKIP, Code.ALREADY_AT_TARGET)
-    artifact = artifacts.get((row["os"], row["arch"], row["abi"]))
-    if artifact is None:
+    told = Platform.said(row["os"], row["arch"], row["abi"])
+    closest = [artifacts[one] for one in told.candidates() if one in artifacts] if told is not None else []
+    if not closest:
         return Fate(Trigger.SKIP, Code.NO_ARTIFACT)
     if row["quarantined"]:
         return Fate(None, Code.QUARANTINED)
@@ -166,7 +166,7 @@ def _fate(
         return _OFFLINE[OfflinePolicy.WAIT if late_one else book.limits.offline_policy]
     if row["agent_id"] in held:
         return Fate(None, Code.UPDATE_IN_PROGRESS)
-    return Fate(Trigger.OFFER, sha256=artifact[0])
+    return Fate(Trigger.OFFER, sha256=closest[0])
 
 
 async def _all(tx: Tx, book: Book, hosts: list[dict[str, Any]], fate: Fate) -> None:
@@ -249,8 +249,8 @@ async def _archive(tx: Tx, book: Book, host: dict[str, Any]) -> None:
     await tx.execute(sa.insert(HISTORY).values(**values, to_version=book.row["version"], ended_at=tx.now))
 
 
-async def _artifacts(tx: Tx, book: Book) -> dict[tuple[str, str, str], tuple[str, int]]:
-    """Return hash and length of the release's artefacts by platform."""
+async def _artifacts(tx: Tx, book: Book) -> dict[Platform, str]:
+    """Return the hashes of the release's artefacts by what they are built for."""
     query = sa.select(ARTIFACT).where(ARTIFACT.c.release_id == book.row["release_id"])
     rows = (await tx.execute(query)).mappings()
-    return {(row["os"], row["arch"], row["abi"]): (row["sha256"], row["length"]) for row in rows}
+    return {Platform(row["os"], row["arch"], row["abi"]): row["sha256"] for row in rows}

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
+from fleetroll_common.values.platform import Platform
 from fleetroll_server.catalogue.reads import newest_release, release
 from fleetroll_server.domain.plan import (
     Exclusion,
@@ -176,7 +177,7 @@ async def _release(tx: Tx, order: Order) -> Release:
 
 def _facts(chosen: Release) -> ReleaseFacts:
     """Return what the plan must know of the release."""
-    platforms = frozenset(str(artifact.platform) for artifact in chosen.artifacts)
+    platforms = frozenset(artifact.platform for artifact in chosen.artifacts)
     return ReleaseFacts(chosen.product, chosen.version, platforms)
 
 
@@ -196,7 +197,7 @@ async def _fleet(tx: Tx, order: Order) -> list[HostFacts]:
             agent_id=row["id"],
             name=row["name"],
             labels=row["labels"],
-            platform=f"{row['os']}-{row['arch']}-{row['abi']}",
+            platform=Platform.said(row["os"], row["arch"], row["abi"]),
             version=row["version"] or "",
             revoked=row["revoked"],
             claimed_by=claims.get(row["id"], ""),

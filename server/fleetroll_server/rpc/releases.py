@@ -11,12 +11,12 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError, StoreError
 from fleetroll_server.access.caller import current_caller
 from fleetroll_server.access.fleets import require_all_fleets
-from fleetroll_server.catalogue import reads
+from fleetroll_server.catalogue import products, reads
 from fleetroll_server.catalogue.files import upload_name
 from fleetroll_server.catalogue.publish import Publisher
 from fleetroll_server.catalogue.upload import Upload
 from fleetroll_server.rpc import requests
-from fleetroll_server.rpc.releases_convert import offer_from_wire, release_to_wire
+from fleetroll_server.rpc.releases_convert import offer_from_wire, product_name, product_to_wire, release_to_wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,7 +36,7 @@ class ReleasesServicer(releases_pb2_grpc.ReleasesServiceServicer):
     def __init__(self, services: Services) -> None:
         """Work on ``services``."""
         self._services = services
-        self._publisher = Publisher(services, services.catalogue.announce)
+        self._publisher = Publisher(services)
 
     async def PublishRelease(
         self,
@@ -89,6 +89,19 @@ class ReleasesServicer(releases_pb2_grpc.ReleasesServiceServicer):
             return pb.GetReleaseResponse(
                 release=release_to_wire(await reads.release(connection, request.product, request.version))
             )
+
+    async def AddProduct(self, request: pb.AddProductRequest, context: Context) -> pb.AddProductResponse:  # noqa: ARG002
+        """Make a product one that releases can be published of."""
+        caller = current_caller()
+        require_all_fleets(caller)
+        added = await products.add(self._services, product_name(request.product), caller)
+        return pb.AddProductResponse(product=product_to_wire(added))
+
+    async def ListProducts(self, request: pb.ListProductsRequest, context: Context) -> pb.ListProductsResponse:  # noqa: ARG002
+        """List the products."""
+        async with self._services.store.read() as connection:
+            found = await products.products(connection)
+        return pb.ListProductsResponse(products=[product_to_wire(product) for product in found])
 
     async def _next(self, messages: AsyncIterator[pb.PublishReleaseRequest]) -> pb.PublishReleaseRequest | None:
         """Return the next message; None at the end.

@@ -6,11 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 from fleetroll.v1 import releases_pb2
+from fleetroll_common.values.relpath import path_fault
 from fleetroll_common.values.version import Version
 from fleetroll_server.catalogue.upload import MAX_ARTEFACT_BYTES, MAX_NOTES_CHARS, Offer
 from fleetroll_server.rpc import convert, requests
 
 if TYPE_CHECKING:
+    from fleetroll_server.catalogue.products import Product
     from fleetroll_server.catalogue.values import Artifact, Release
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}", re.ASCII)
@@ -46,6 +48,7 @@ def offer_from_wire(header: releases_pb2.PublishHeader) -> Offer:
         ),
         notes=requests.text("notes", header.notes, at_most=MAX_NOTES_CHARS, lines=True),
         supported_from=_supported_from(header.supported_from),
+        entry_point=_entry_point(header.entry_point),
     )
 
 
@@ -65,6 +68,22 @@ def release_to_wire(release: Release) -> releases_pb2.Release:
         supported_from=f">={release.supported_from}" if release.supported_from else "",
     )
     convert.set_instant(wire.released_at, release.released_at)
+    return wire
+
+
+def product_name(value: str) -> str:
+    """Return the name of a product.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT: it is none (caller's fault).
+    """
+    return _name("product", value)
+
+
+def product_to_wire(product: Product) -> releases_pb2.Product:
+    """Return one product."""
+    wire = releases_pb2.Product(name=product.name, role_version=product.role_version, releases=product.releases)
+    convert.set_instant(wire.expires_at, product.expires_at)
     return wire
 
 
@@ -91,6 +110,14 @@ def _name(field: str, value: str) -> str:
     """Return a name of a product or channel."""
     if _NAME.fullmatch(value) is None:
         raise requests.invalid(field, f"{value[:80]!r} is not a name of small letters, digits and dashes")
+    return value
+
+
+def _entry_point(value: str) -> str:
+    """Return the path of a product's first file; empty where none is named."""
+    fault = path_fault(value) if value else ""
+    if fault:
+        raise requests.invalid("entry_point", f"{value[:80]!r} {fault}")
     return value
 
 

@@ -10,8 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleetroll_cli.building import build_release
-from fleetroll_common.values.platform import Platform
+from fleetroll_cli.building import Wish, build_release
 
 ROOT = Path(__file__).resolve().parents[3]
 TREES = ("agent", "common", "generated")
@@ -135,7 +134,8 @@ class Workshop:
             with (self._tree / mistake.path).open("a", encoding="utf-8") as file:
                 file.write(mistake.lines)
             self._git("commit", "-q", "-a", "-m", version)
-        artefact = build_release(version, Platform.current(), self._out, source=self._tree, level=LEVEL)
+        wish = Wish("agent", version, "", "", "", LEVEL)
+        artefact = build_release(wish, self._out, path=None, source=self._tree)
         if mistake is not None:
             self._git("reset", "-q", "--hard", "HEAD~1")
         return artefact

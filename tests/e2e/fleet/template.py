@@ -64,7 +64,7 @@ class Template:
 
     def _publish(self, fleet: Fleet, version: str, artefact: Path) -> None:
         self.artefacts[version] = artefact
-        header = _header(artefact, ["stable"], "", "")
+        header = _header(artefact, ["stable"])
         fleet.client.releases.PublishRelease(_parts(header, artefact), timeout=PUBLISH_SECONDS)
 
     def _enroll(self, fleet: Fleet, names: Sequence[str]) -> None:

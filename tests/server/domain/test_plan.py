@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
+from fleetroll_common.values.platform import Platform
 from fleetroll_server.domain.plan import HostFacts, Plan, ReleaseFacts, Selection, WaveSpec, plan
 
-LINUX = "linux-x86_64-cp311"
+LINUX = Platform.parse("linux-x86_64-cp311")
 RELEASE = ReleaseFacts("agent", "1.1.0", frozenset({LINUX}))
 ALL = Selection()
 
@@ -179,9 +180,9 @@ def test_a_name_means_the_living_host_when_a_revoked_one_had_it_before() -> None
 def test_each_host_that_is_left_out_has_one_reason_that_names_it() -> None:
     hosts = [
         host("a", revoked=True, version="1.1.0"),
-        host("b", version="1.1.0", platform="plan9-mips-cp311"),
-        host("c", platform="plan9-mips-cp311"),
-        host("d", platform=""),
+        host("b", version="1.1.0", platform=Platform.parse("plan9-mips-cp311")),
+        host("c", platform=Platform.parse("plan9-mips-cp311")),
+        host("d", platform=None),
         host("e", version=""),
         host("f", version="1.1.0-rc.1"),
         host("g", version="1.2.0"),
@@ -196,6 +197,18 @@ def test_each_host_that_is_left_out_has_one_reason_that_names_it() -> None:
     assert names(made) == [["e", "f", "g"]]
     for found in made.exclusions:
         assert found.message.startswith(f"{found.host.name}: ")
+
+
+@pytest.mark.parametrize(
+    ("built_for", "reached"),
+    [("linux/x86_64", ["a", "b"]), ("linux/any", ["a", "b", "c"]), ("any", ["a", "b", "c", "d"])],
+)
+def test_an_artefact_that_depends_on_less_reaches_more_hosts(built_for: str, reached: list[str]) -> None:
+    """A host that never told what it is stays out even then: nobody knows where it would look."""
+    told = ["linux/x86_64/cp311", "linux/x86_64/cp312", "linux/aarch64/cp311", "darwin/aarch64/cp313"]
+    hosts = [host(name, platform=Platform.parse(text)) for name, text in zip("abcd", told, strict=True)]
+    wide = replace(RELEASE, platforms=frozenset({Platform.parse(built_for)}))
+    assert names(plan(ALL, [], [*hosts, host("e", platform=None)], wide)) == [reached]
 
 
 def test_percentages_are_of_the_hosts_that_take_part() -> None:
@@ -300,7 +313,7 @@ HOSTS = st.lists(
         agent_id=st.integers(0, 999).map("id-{}".format),
         name=st.sampled_from("abcdefgh"),
         labels=st.dictionaries(st.sampled_from(["site"]), st.sampled_from("xy")),
-        platform=st.sampled_from([LINUX, "linux-aarch64-cp311", ""]),
+        platform=st.sampled_from([LINUX, Platform.parse("linux-aarch64-cp311"), None]),
         version=st.sampled_from(["", "1.0.0", "1.1.0"]),
         revoked=st.booleans(),
         claimed_by=st.just(""),

@@ -216,7 +216,7 @@ async def test_a_publisher_who_signed_from_older_metadata_is_told_to_retry(
     async def stale(_connection: object) -> dict[str, bytes]:
         return dict(old)
 
-    monkeypatch.setattr("fleetroll_server.catalogue.publish.current_files", stale)
+    monkeypatch.setattr("fleetroll_server.catalogue.signing.current_files", stale)
     why = await refusal(publish(server, header(second), second.path.read_bytes()))
     assert (why.status, why.code) == (grpc.StatusCode.ABORTED, "CONFLICT")
     assert [release.version for release in await listed(server)] == ["1.1.0"]
@@ -252,7 +252,7 @@ async def test_a_refused_upload_leaves_the_file_that_another_platform_has_listed
     async def stale(_connection: object) -> dict[str, bytes]:
         return dict(old)
 
-    monkeypatch.setattr("fleetroll_server.catalogue.publish.current_files", stale)
+    monkeypatch.setattr("fleetroll_server.catalogue.signing.current_files", stale)
     arm = types_pb2.Platform(os="linux", arch="aarch64", abi="cp311")
     assert (await refusal(publish(server, header(built, platform=arm), built.path.read_bytes()))).code == "CONFLICT"
     assert (server.services.folder.artefacts / built.artefact_sha256).read_bytes() == built.path.read_bytes()

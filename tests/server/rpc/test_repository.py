@@ -2,48 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import sqlalchemy as sa
 
 from fleetroll.v1 import repository_pb2, repository_pb2_grpc
 from fleetroll_common.wire.channel import CHUNK_BYTES as CHUNK
-from fleetroll_common.wire.macs import session_token
 from fleetroll_server.catalogue.metadata import current_files
-from fleetroll_server.store.tables import AgentRow, table_of
-from tests.faults.uploads import header, publish
+from tests.faults.uploads import fetch, header, publish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-@pytest.fixture
-async def agent_metadata(server: Any) -> tuple[tuple[str, bytes], ...]:
-    """The metadata of an agent in a session."""
-    values: dict[str, Any] = {
-        "name": "h",
-        "os": "linux",
-        "arch": "x86_64",
-        "abi": "cp311",
-        "public_key": b"k",
-        "acked": b"a",
-    }
-    row = AgentRow(id="agent-a", fleet_id="default", epoch=3, enrolled_at=server.clock.now(), **values)
-
-    async def job(tx: Any) -> None:
-        await tx.execute(sa.insert(table_of(AgentRow)).values(row.model_dump()))
-
-    await server.services.store.writer.command(job)
-    ends = server.clock.now() + timedelta(minutes=15)
-    return (("fleetroll-session-bin", session_token(server.services.server_key, "agent-a", 3, ends)),)
-
-
-async def fetch(server: Any, metadata: Any, path: str, offset: int = 0) -> list[bytes]:
-    stub = repository_pb2_grpc.RepositoryServiceStub(server.channel)
-    request = repository_pb2.FetchTargetRequest(path=path, offset=offset)
-    return [answer.chunk async for answer in stub.FetchTarget(request, metadata=metadata, timeout=20)]
 
 
 @pytest.mark.parametrize("offset", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 600_000])

@@ -1,0 +1,226 @@
+"""Signed artefacts of one product on their way to this host: looked up, fetched, unpacked into a slot that is complete.
+
+The path of an artefact is computed here, never taken from the server; its length, hash and description come from
+signed metadata alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from fleetroll_agent.fetch import Liars, SourcesInTurn, fetch_target
+from fleetroll_agent.fetch.values import SourceFailed, is_transient
+from fleetroll_agent.jobs.events import StagingFailed
+from fleetroll_agent.jobs.threads import in_thread
+from fleetroll_agent.jobs.values import PRODUCT
+from fleetroll_agent.slots.disk import typed_disk_errors
+from fleetroll_agent.unpack import unpack
+from fleetroll_common.values.clock import SystemClock
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import AgentError, FleetrollError, TrustError
+from fleetroll_common.values.platform import Platform
+from fleetroll_common.values.release import ReleaseCustom, target_path
+from fleetroll_common.values.version import Version
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Protocol
+
+    from fleetroll_agent.fetch import DownloadLimits, NamedSource, Pacer, TargetSource
+    from fleetroll_agent.jobs.effects import FillSlot, FindTarget
+    from fleetroll_agent.slots import Slot, SlotStore
+    from fleetroll_common.trust import ListedTarget, TrustClient
+    from fleetroll_common.values.clock import Clock
+
+    class Line(Protocol):
+        """The connection that bytes come over."""
+
+        def repository(self, session: int) -> TargetSource:
+            """Return the source of targets of ``session``; SourceFailed when that is over."""
+
+        async def over(self, session: int, seconds: float) -> None:
+            """Return when ``session`` is over, after ``seconds`` at the latest."""
+
+
+log = structlog.get_logger(__name__)
+
+GRACE_SECONDS = 2.0
+"""A broken line shows itself to a download first and to the session a moment later: only then is it clear whose fault
+it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A target with its signed description."""
+
+    target: ListedTarget
+    custom: ReleaseCustom
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How bytes come to this host, the same for all products.
+
+    Attributes:
+        clock: bounds downloads.
+        limits: of one download; None = the fleet's defaults.
+        pacer: the host's bandwidth cap, shared with whatever else it downloads; None = no cap.
+        mirrors: asked for artefacts in this order, before the server.
+        liars: which mirrors sent wrong bytes.
+    """
+
+    clock: Clock = field(default_factory=SystemClock)
+    limits: DownloadLimits | None = None
+    pacer: Pacer | None = None
+    mirrors: tuple[NamedSource, ...] = ()
+    liars: Liars = field(default_factory=Liars)
+
+
+class Artefacts:
+    """The artefacts of one product."""
+
+    def __init__(self, state: Path, product: str, slots: SlotStore, ways: Ways) -> None:
+        """Unpack into ``slots``; downloads go to a cache below the state folder."""
+        self._cache = state / "cache" / product
+        self._slots = slots
+        self._ways = ways
+
+    async def stage(self, found: Found, source: TargetSource) -> None:
+        """Make the slot of what was found, unless it stands there as signed.
+
+        Raises:
+            TrustError, AgentError: it can't be had, or is not what was signed.
+            SourceFailed: the session is over.
+        """
+        if await in_thread(partial(self._is_there, found)):
+            return
+        archive = await self.fetch(found.target, source)
+        await in_thread(partial(fill_slot, self._slots, found, archive))
+
+    async def fetch(self, target: ListedTarget, source: TargetSource) -> Path:
+        """Return the verified bytes of ``target`` as a file of the cache."""
+        with typed_disk_errors("making the cache"):
+            for folder in (self._cache.parent, self._cache):
+                folder.mkdir(mode=0o700, exist_ok=True)
+        file, ways = self._cache / f"{target.sha256}.tar.zst", self._ways
+        sources = SourcesInTurn(ways.mirrors, source, ways.liars)
+        return await fetch_target(sources, target, file, ways.clock, ways.limits, pacer=ways.pacer)
+
+    def checked(self, version: str, sha256: str) -> Slot:
+        """Return the slot of a version, compared with what was signed. Blocks.
+
+        Raises:
+            AgentError: NOT_FOUND: there is none.
+            TrustError: WRONG_HASH: it was changed.
+        """
+        slot = self._slots.get(self._slots.path(Version.parse(version), sha256))
+        drift = self._slots.check(slot.path)
+        if not drift.is_clean:
+            text = f"the slot changed after it was staged: {drift.summary}"
+            raise TrustError(text, code=Code.WRONG_HASH, remedy="find out who changed it", slot=slot.path.name)
+        return slot
+
+    def forget_downloads(self, wanted_sha256: str) -> None:
+        """Remove what was fetched and nobody waits for; empty = all of it. Blocks.
+
+        Raises:
+            AgentError: the disk.
+        """
+        with typed_disk_errors("removing old downloads"), contextlib.suppress(FileNotFoundError):
+            for file in self._cache.iterdir():
+                if not wanted_sha256 or not file.name.startswith(wanted_sha256):
+                    file.unlink()
+
+    def _is_there(self, found: Found) -> bool:
+        """Tell whether the slot stands there as signed; one that has changed is not used, and not mended."""
+        slot = self._slots.find(found.custom.version, found.target.sha256)
+        if slot is None:
+            return False
+        drift = self._slots.check(slot.path)
+        if drift.is_clean:
+            return True
+        text = f"the slot {slot.path.name} is not as it was signed: {drift.summary}"
+        raise TrustError(
+            text, code=Code.WRONG_HASH, remedy="find out who changed it, then remove it", slot=slot.path.name
+        )
+
+
+async def staging_failed(effect: FindTarget | FillSlot, line: Line, error: Exception) -> StagingFailed:
+    """Return what a failure means for the attempt; for a broken line only once it is clear whose fault that was."""
+    if isinstance(error, SourceFailed):
+        error = AgentError(str(error), code=Code.DOWNLOAD_FAILED, remedy="it goes on where it stopped")
+    if not isinstance(error, FleetrollError):
+        raise error
+    log.warning("staging_failed", version=effect.version, code=error.code, reason=error.message)
+    transient = is_transient(error)
+    if transient:
+        await line.over(effect.session, GRACE_SECONDS)
+    return StagingFailed(effect.job, error.code, error.message, transient, effect.session)
+
+
+def look_up(trust: TrustClient, version: str, product: str = PRODUCT) -> Found:
+    """Return the artefact of ``version`` for this host's platform, as the refreshed signed metadata lists it. Blocks.
+
+    The agent's own is for exactly this platform; another product's may be for a wider one, the narrowest first.
+
+    Raises:
+        TrustError, AgentError, RequestError: it is not listed, or the metadata can't be trusted or had.
+    """
+    trust.refresh()
+    here, wanted = Platform.current(), Version.parse(version)
+    platforms = (here,) if product == PRODUCT else here.candidates()
+    for platform in platforms[:-1]:
+        with contextlib.suppress(_NotListed):
+            return described(_listed(trust, target_path(product, wanted, platform)))
+    return described(trust.target(target_path(product, wanted, platforms[-1])))
+
+
+def described(target: ListedTarget) -> Found:
+    """Return the target with its description, which says the same as its path.
+
+    Raises:
+        TrustError: WRONG_PRODUCT or METADATA_INVALID: it does not (the publisher's fault).
+    """
+    custom = ReleaseCustom.from_json(target.custom)
+    if custom.target_path != target.path:
+        text = f"the target {target.path!r} describes {custom.target_path!r}"
+        raise TrustError(text, code=Code.WRONG_PRODUCT, remedy="publish the release again", path=target.path)
+    return Found(target, custom)
+
+
+def fill_slot(slots: SlotStore, found: Found, archive: Path) -> Slot:
+    """Unpack a verified download into a slot that is complete on return; the download is removed. Blocks.
+
+    Raises:
+        TrustError, AgentError: as for unpacking and completing; nothing is left behind.
+    """
+    custom, sha256 = found.custom, found.target.sha256
+    draft = slots.begin(custom.version, sha256)
+    try:
+        unpack(archive, draft, expected=custom, platform=Platform.current())
+        slot = slots.complete(draft, custom, sha256)
+    except FleetrollError:
+        with contextlib.suppress(AgentError):
+            slots.discard(draft)
+        raise
+    with typed_disk_errors("removing the download"):
+        archive.unlink(missing_ok=True)
+    return slot
+
+
+class _NotListed(Exception):  # noqa: N818 (no error yet: another platform may be listed)
+    """The path is not among the signed targets."""
+
+
+def _listed(trust: TrustClient, path: str) -> ListedTarget:
+    try:
+        return trust.target(path)
+    except TrustError as error:
+        if error.code is Code.NOT_LISTED:
+            raise _NotListed from error
+        raise

@@ -1,0 +1,43 @@
+"""Products on the command line."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from fleetroll.v1 import releases_pb2
+
+if TYPE_CHECKING:
+    from tests.cli.commands import Commands
+
+
+def product(name: str, releases: int = 0) -> releases_pb2.Product:
+    made = releases_pb2.Product(name=name, role_version=releases + 1, releases=releases)
+    made.expires_at.FromDatetime(datetime(2027, 1, 1, 12, tzinfo=UTC))
+    return made
+
+
+def test_a_product_is_added_by_its_name(commands: Commands) -> None:
+    """The answer says what is there now."""
+    commands.answers["AddProduct"] = releases_pb2.AddProductResponse(product=product("shop"))
+    ended = commands.run("release", "product", "add", "shop")
+    assert (ended.code, ended.out) == (0, "added shop, role version 1\n")
+    assert [request.product for request in commands.requests("AddProduct")] == ["shop"]
+    ended = commands.run("release", "product", "add", "shop", "--json")
+    assert json.loads(ended.out)["product"]["name"] == "shop"
+
+
+def test_products_are_listed_with_their_releases(commands: Commands) -> None:
+    """One line for each, and one document with --json."""
+    answer = releases_pb2.ListProductsResponse(products=[product("agent", 2), product("shop")])
+    commands.answers["ListProducts"] = answer
+    ended = commands.run("release", "product", "list")
+    lines = [line.split()[:3] for line in ended.out.splitlines()]
+    assert (ended.code, lines[0][:2], lines[1:]) == (
+        0,
+        ["PRODUCT", "RELEASES"],
+        [["agent", "2", "3"], ["shop", "0", "1"]],
+    )
+    ended = commands.run("release", "product", "list", "--json")
+    assert [each["name"] for each in json.loads(ended.out)["products"]] == ["agent", "shop"]
