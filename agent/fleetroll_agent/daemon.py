@@ -24,6 +24,7 @@ from fleetroll_agent.launcher.values import Origin, Record
 from fleetroll_agent.outside import Outside
 from fleetroll_agent.parts import assemble
 from fleetroll_agent.presenting import managed_facts, own_facts
+from fleetroll_agent.products.assembling import seat_of
 from fleetroll_agent.session.facts import HostFacts
 from fleetroll_agent.session.link import Link
 from fleetroll_agent.session.rotation import Rotation
@@ -64,9 +65,10 @@ class Daemon:
         self._link = Link(parts.store, rotation, self, parts.journal, parts.settings, parts.clock)
         parts.line.link = self._link
         self._desk = Desk(parts.clock, self._link.reports_ready)
-        outside = Outside(PRODUCT, self._desk, self._link, self._pipe.send, self.leave)
-        hands = Hands(outside, self._link, parts.update, parts.lock, parts.slot.path.name)
+        hands = Hands(self._outside(PRODUCT), self._link, parts.update, parts.lock, parts.slot.path.name)
         self._desk.seat(PRODUCT, Seat(parts.keeper, hands))
+        for product in parts.managed:
+            self._desk.seat(product.name, seat_of(product, parts.shared, self._outside(product.name), self._link))
 
     async def run(self) -> int:
         """Run until the launcher, a signal or the rules end it; return the exit code."""
@@ -153,6 +155,20 @@ class Daemon:
         if not self._welcomed:
             self._welcomed = True
             self._pipe.send(pipe.hello())
+
+    def _outside(self, product: str) -> Outside:
+        return Outside(product, self._desk, self._link, self._pipe.send, self.leave, self._before)
+
+    def _before(self, product: str) -> str:
+        """Say what goes before ``product`` on this host: a trial of the agent, then what agent.toml names first."""
+        if self.on_trial:
+            return "the agent itself is on trial"
+        order = self._parts.settings.host.order
+        named = order[: order.index(product)] if product in order else ()
+        for other in named:
+            if self._desk.state(other).record.attempt is not None:
+                return f"{other} is updated first"
+        return ""
 
     def leave(self, reason: str) -> None:
         """Begin to leave so that the launcher starts what its record says."""

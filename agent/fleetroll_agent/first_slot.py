@@ -17,7 +17,7 @@ import structlog
 
 from fleetroll_agent.fetch import fetch_target
 from fleetroll_agent.fetch.values import SourceFailed
-from fleetroll_agent.jobs.agent_update import Found, fill_slot, look_up
+from fleetroll_agent.jobs.artefacts import Found, fill_slot, look_up
 from fleetroll_agent.jobs.self_test import run_self_test
 from fleetroll_agent.launcher import files
 from fleetroll_agent.launcher.recovery import from_bytes

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fleetroll_agent.jobs.effects import AskGo
     from fleetroll_agent.jobs.events import Event
     from fleetroll_agent.jobs.state import State
+    from fleetroll_agent.jobs.values import Attempt
     from fleetroll_agent.launcher.pipe import Message
     from fleetroll_agent.session.link import Link
 
@@ -27,13 +28,15 @@ class Outside:
         link: Link,
         launcher: Callable[[Message], None],
         leave: Callable[[str], None],
+        before: Callable[[str], str],
     ) -> None:
-        """Speak for ``product``."""
+        """Speak for ``product``; ``before`` says what goes first on this host, in words."""
         self._product = product
         self._desk = desk
         self._link = link
         self._launcher = launcher
         self._leave = leave
+        self._before = before
 
     @property
     def state(self) -> State:
@@ -47,6 +50,14 @@ class Outside:
     def ask_go(self, ask: AskGo) -> None:
         """Send RequestGo; a session that is over takes none."""
         self._link.send(ask.session, convert.request_go(ask, self._product))
+
+    def live_line(self, attempt: Attempt, line: str) -> None:
+        """Pass a line of output on to whoever watches; may be lost."""
+        self._link.live_line(self._product, attempt.generation, line)
+
+    def must_wait(self) -> str:
+        """Say which other work of this host goes first; empty = none."""
+        return self._before(self._product)
 
     def launcher(self, message: Message) -> None:
         """Send a message to the launcher."""

@@ -10,15 +10,18 @@ import structlog
 
 import fleetroll_agent
 from fleetroll_agent import host
-from fleetroll_agent.fetch.values import SourceFailed
+from fleetroll_agent.fetch import DownloadLimits, MirrorSource, Pacer, SourceFailed
 from fleetroll_agent.identity.store import IdentityStore
 from fleetroll_agent.jobs.agent_update import AgentUpdate
+from fleetroll_agent.jobs.artefacts import Ways
 from fleetroll_agent.jobs.journal import Journal
 from fleetroll_agent.jobs.keeper import Keeper, Part, ProductFile
 from fleetroll_agent.jobs.lock import JobLock
 from fleetroll_agent.jobs.state import Rules, Running
 from fleetroll_agent.launcher.bootid import read_boot_id
+from fleetroll_agent.products.assembling import Shared
 from fleetroll_agent.settings import Settings, read_settings
+from fleetroll_agent.settings.product import Kind
 from fleetroll_agent.slots import Slot, SlotStore
 from fleetroll_agent.slots.disk import typed_disk_errors
 from fleetroll_common.buildinfo import build_info
@@ -31,6 +34,7 @@ from fleetroll_common.values.ids import SystemIds
 if TYPE_CHECKING:
     from fleetroll_agent.identity.facts import Identity
     from fleetroll_agent.session.link import Link
+    from fleetroll_agent.settings.product import Product
 
 
 log = structlog.get_logger(__name__)
@@ -62,6 +66,7 @@ class Parts:
     keeper: Keeper
     update: AgentUpdate
     trust: TrustClient
+    ways: Ways
     lock: JobLock
     settings: Settings
     clock: Clock
@@ -73,6 +78,25 @@ class Parts:
     def running(self) -> Running:
         """The slot of this process."""
         return Running(str(self.slot.version), self.slot.sha256)
+
+    @property
+    def managed(self) -> tuple[Product, ...]:
+        """The products beside the agent, in the order in which they are updated."""
+        return tuple(product for product in self.settings.in_order if product.kind is not Kind.AGENT)
+
+    @property
+    def shared(self) -> Shared:
+        """What they share."""
+        return Shared(
+            self.folder,
+            self.identity.enrolment.agent_id,
+            self.trust,
+            self.journal,
+            self.lock,
+            self.clock,
+            self.ways,
+            self.settings.go_ask_interval_seconds,
+        )
 
 
 def assemble(folder: Path, slot: Slot | None = None) -> Parts:
@@ -96,6 +120,7 @@ def assemble(folder: Path, slot: Slot | None = None) -> Parts:
     with typed_disk_errors("opening the journal"):
         journal = Journal(folder / "journal", ids)
     _prune(journal, clock)
+    ways = _ways(settings, clock)
     products = ProductFile(folder)
     # Read again when the work begins; what can't be read is the host's refusal, and known before anything starts.
     products.read()
@@ -106,12 +131,25 @@ def assemble(folder: Path, slot: Slot | None = None) -> Parts:
         identity=identity,
         journal=journal,
         keeper=Keeper(products, journal, clock, Part(rules, Running(str(slot.version), slot.sha256))),
-        update=AgentUpdate(folder, trust, slots, clock),
+        update=AgentUpdate(folder, trust, slots, ways),
+        ways=ways,
         trust=trust,
         lock=JobLock(folder),
         settings=settings,
         clock=clock,
         line=line,
+    )
+
+
+def _ways(settings: Settings, clock: Clock) -> Ways:
+    """Return how bytes come to this host, as agent.toml says."""
+    said = settings.download
+    slowest, cap = said.slowest_kib_per_second * 1024, said.bandwidth_kib_per_second * 1024
+    return Ways(
+        clock=clock,
+        limits=DownloadLimits(stall_seconds=said.stall_seconds, slowest_bytes_per_second=slowest),
+        pacer=Pacer(clock, cap) if cap else None,
+        mirrors=tuple(MirrorSource(pattern) for pattern in said.mirrors),
     )
 
 

@@ -1,7 +1,7 @@
 """Commands of products: started behind a gate, watched to their end, ended after a crash; and asking for health."""
 
 from fleetroll_agent.hooks.backup_id import backup_id_file, read_backup_id
-from fleetroll_agent.hooks.gate import Child, Gated, spawn
+from fleetroll_agent.hooks.gate import Gated, spawn
 from fleetroll_agent.hooks.health import probe, unit_tail
 from fleetroll_agent.hooks.locks import LockAnswer, is_free
 from fleetroll_agent.hooks.orphans import end_child
@@ -13,7 +13,6 @@ from fleetroll_agent.hooks.variables import HookFacts, environment
 
 __all__ = [
     "AttemptLog",
-    "Child",
     "CommandHealth",
     "Gated",
     "Health",

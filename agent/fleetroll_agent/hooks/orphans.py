@@ -15,8 +15,8 @@ from fleetroll_agent.hooks.processes import GONE_SECONDS, has_variable, members,
 from fleetroll_agent.launcher.bootid import read_boot_id
 
 if TYPE_CHECKING:
-    from fleetroll_agent.jobs.work import Child
     from fleetroll_agent.hooks.processes import Process
+    from fleetroll_agent.jobs.work import Child
 
 MARK = "FLEETROLL_ATTEMPT"
 """Every hook has this variable, and what it starts inherits it."""

@@ -108,9 +108,17 @@ class Acked:
 
 @dataclass(frozen=True, slots=True)
 class LockBusy:
-    """The job lock of the host is another product's: ask ``ask`` was not sent."""
+    """Something on this host is in the way: ask ``ask`` was not sent.
+
+    Attributes:
+        ask: that was meant.
+        message: what is in the way, in words; empty = another product holds the job lock.
+        counts: the host's own lock said no: that may put an update off only so often.
+    """
 
     ask: int
+    message: str = ""
+    counts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from fleetroll_common.values.errors import FleetrollError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fleetroll_agent.jobs.agent_update import AgentUpdate, Line
+    from fleetroll_agent.jobs.agent_update import AgentUpdate
+    from fleetroll_agent.jobs.artefacts import Line
     from fleetroll_agent.jobs.lock import JobLock
     from fleetroll_agent.jobs.state import State
 

@@ -16,12 +16,13 @@ from fleetroll_agent.jobs.state import (
     Ask,
     Result,
     State,
+    end_attempt,
     is_staged,
     join,
     running_attempt,
     say_stage,
 )
-from fleetroll_agent.jobs.values import Moment, Stage
+from fleetroll_agent.jobs.values import Moment, Said, Stage
 from fleetroll_common.values.codes import Code
 
 if TYPE_CHECKING:
@@ -111,10 +112,15 @@ def on_ask_again(state: State, event: AskAgain, moment: Moment) -> Result:
 
 
 def on_lock_busy(state: State, event: LockBusy, moment: Moment) -> Result:
-    """Another product is between Go and its end: this ask was never sent; ask later."""
+    """Something else goes first: this ask was never sent; ask later, but let no lock put it off for ever."""
     if state.ask is None or state.ask.number != event.ask:
         return state, ()
-    return note_wait(replace(state, ask=None), moment, Code.LOCKED, "another job of this host holds the lock"), ()
+    state = replace(state, ask=None, deferrals=state.deferrals + (1 if event.counts else 0))
+    if state.deferrals > state.rules.lock_deferrals:
+        text = f"put off {state.rules.lock_deferrals} times: {event.message}"
+        return end_attempt(state, moment, Said.FAILED, code=Code.LOCKED, message=text, unproven=True)
+    text = event.message or "another job of this host holds the lock"
+    return join((ReleaseLock(),), (note_wait(state, moment, Code.LOCKED, text), ()))
 
 
 def on_server_busy(state: State, event: ServerBusy, _moment: Moment) -> Result:

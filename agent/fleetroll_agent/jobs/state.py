@@ -58,6 +58,7 @@ class Rules:
         applying: what the steps between Go and the switch may take.
         max_attempts: tries of the staging, for an assignment that says nothing about them.
         way_back: from the end of a trial to the word of the version before.
+        lock_deferrals: how often the host's own lock may put an attempt off, >= 0.
     """
 
     go: float = 60.0
@@ -69,6 +70,7 @@ class Rules:
     applying: float = 600.0
     way_back: float = 60.0
     max_attempts: int = 3
+    lock_deferrals: int = 1440
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class State:
         until: by then the step at hand must have come to its end.
         soak_from: since when the health holds, in monotonic seconds; None = it does not yet.
         held: looks in a row that found it healthy on the way back.
-        contact: a session was opened since the switch.
+        deferrals: how often the host's own lock put the attempt off.
         leaving: this process ends as soon as it can.
     """
 
@@ -121,7 +123,7 @@ class State:
     until: float | None = None
     soak_from: float | None = None
     held: int = 0
-    contact: bool = False
+    deferrals: int = 0
 
 
 Result = tuple[State, Effects]
@@ -221,7 +223,7 @@ def stop_work(state: State) -> Result:
     """Void a Go that was not used, end the running job, forget the timers of the attempt."""
     cancel: Effects = () if state.job is None else (CancelJob(state.job),)
     state = replace(state, ask=None, ask_at=None, job=None, retry_at=None, arm_until=None, note=None)
-    state = replace(state, probe_at=None, until=None, soak_from=None, held=0, contact=False)
+    state = replace(state, probe_at=None, until=None, soak_from=None, held=0, deferrals=0)
     return state, (*cancel, ReleaseLock())
 
 

@@ -16,8 +16,8 @@ from fleetroll_agent.jobs.effects import CancelJob, Effects
 from fleetroll_agent.jobs.state import Result, State, end_attempt, join, running_attempt
 from fleetroll_agent.jobs.values import Attempt, Moment, Said, Step, Stop
 from fleetroll_agent.products.changes import about_of, with_work, work_of
-from fleetroll_agent.products.recipe import Kind
 from fleetroll_agent.products.stepping import TRIES, begin
+from fleetroll_agent.settings.product import Kind
 from fleetroll_common.values.codes import Code
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Does the steps of one managed product, and looks at its health: commands, links and files; no rule is decided here."""
+"""Does the steps of one managed product, and looks at its health. No rule is decided here."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from fleetroll_agent.jobs.threads import in_thread
 from fleetroll_agent.jobs.values import Attempt, Step
 from fleetroll_agent.products.changes import about_of, work_of
 from fleetroll_agent.products.places import Places, no_way
-from fleetroll_agent.products.recipe import Recipe
 from fleetroll_agent.products.recipes import command_of
 from fleetroll_agent.products.specs import spec_of
 from fleetroll_agent.settings.product import Kind
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from fleetroll_agent.hooks.run import HookResult
     from fleetroll_agent.jobs.effects import Probe, RunStep
     from fleetroll_agent.jobs.work import Child
+    from fleetroll_agent.products.recipe import Recipe
     from fleetroll_agent.settings.product import Argv, Product
     from fleetroll_common.values.clock import Clock
 
@@ -45,14 +45,16 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _FROM_OUTSIDE = frozenset({9, 15, 2, 1})
-"""SIGKILL, SIGTERM, SIGINT, SIGHUP: a host without memory, or one that is shut down; a program that crashes gets others."""
+"""SIGKILL, SIGTERM, SIGINT, SIGHUP: a host without memory, or one that is shut down. Crashes have others."""
 _DID_NOT_START = frozenset({Step.RESTART, Step.RESTART_BACK})
 
 
 class Doer:
     """One product's hands on the host."""
 
-    def __init__(self, folder: Path, product: Product, recipe: Recipe, places: Places, agent_id: str, clock: Clock) -> None:
+    def __init__(
+        self, folder: Path, product: Product, recipe: Recipe, places: Places, agent_id: str, clock: Clock
+    ) -> None:
         """Work for ``product``; outputs go below the state folder ``folder``."""
         self._folder = folder
         self._product = product
@@ -135,9 +137,7 @@ class Doer:
         else:
             raise no_way(step.value)
 
-    async def _command(
-        self, effect: RunStep, step: Step, argv: Argv, started: Started, on_line: OnLine
-    ) -> StepEnded:
+    async def _command(self, effect: RunStep, step: Step, argv: Argv, started: Started, on_line: OnLine) -> StepEnded:
         attempt = effect.attempt
         if step is Step.CHECK:
             await in_thread(partial(self._places.checked, attempt.version, attempt.sha256))
@@ -149,12 +149,14 @@ class Doer:
             value = await in_thread(partial(read_backup_id, result, path)) if result.ok else ""
         return await self._ended(effect, step, result, value)
 
-    async def _run(  # noqa: PLR0913 (what one command needs)
+    async def _run(
         self, attempt: Attempt, step: Step, argv: Argv, started: Started, on_line: OnLine, backup_file: str
     ) -> HookResult:
         """Run one command: behind its gate until it is written down, in its own scope, with its output kept."""
         self._runs += 1
-        scope = Scope(scope_name(self._product.name, _number(attempt), step.value, f"{os.getpid()}-{self._runs}"), self._scopes)
+        scope = Scope(
+            scope_name(self._product.name, _number(attempt), step.value, f"{os.getpid()}-{self._runs}"), self._scopes
+        )
         environ = self._environment(attempt, backup_file)
         gated = await spawn(argv, environ, Path("/"), self._product.user or "", scope)
         kept = await asyncio.to_thread(AttemptLog, self._folder, self._product.name, _number(attempt), self._clock)

@@ -34,7 +34,9 @@ def command_of(product: Product, step: Step) -> Argv | None:
 def recipe_of(product: Product) -> Recipe:
     """Return how ``product`` is updated."""
     health = product.health
-    times = {} if health is None else {"start_seconds": health.start_seconds, "interval_seconds": health.interval_seconds}
+    times = (
+        {} if health is None else {"start_seconds": health.start_seconds, "interval_seconds": health.interval_seconds}
+    )
     return Recipe(
         product=product.name,
         kind=product.kind,

@@ -2,35 +2,78 @@
 
 from __future__ import annotations
 
-import contextlib
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-import structlog
-
-from fleetroll_agent.fetch import fetch_target
-from fleetroll_agent.fetch.values import SourceFailed, is_transient
-from fleetroll_agent.jobs.agent_update import GRACE_SECONDS, Found, described, fill_slot
-from fleetroll_agent.jobs.events import SlotReady, StagingFailed, TargetFound
+from fleetroll_agent.fetch.values import SourceFailed
+from fleetroll_agent.jobs.artefacts import Artefacts, Found, Ways, look_up, staging_failed
+from fleetroll_agent.jobs.events import SlotReady, TargetFound
 from fleetroll_agent.jobs.threads import in_thread
 from fleetroll_agent.jobs.work import About
-from fleetroll_agent.slots.disk import typed_disk_errors
-from fleetroll_common.values.codes import Code
-from fleetroll_common.values.errors import AgentError, FleetrollError, TrustError
-from fleetroll_common.values.platform import Platform
-from fleetroll_common.values.release import target_path
-from fleetroll_common.values.version import Version
+from fleetroll_agent.products.space import check_space, needed_bytes
+from fleetroll_common.values.errors import FleetrollError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fleetroll_agent.fetch.values import TargetSource
-    from fleetroll_agent.jobs.agent_update import Line
+    from fleetroll_agent.jobs.artefacts import Line
     from fleetroll_agent.jobs.effects import FillSlot, FindTarget
+    from fleetroll_agent.jobs.events import StagingFailed
     from fleetroll_agent.jobs.values import ProductRecord
     from fleetroll_agent.products.places import Places
-    from fleetroll_common.trust import ListedTarget, TrustClient
-    from fleetroll_common.values.clock import Clock
+    from fleetroll_common.trust import TrustClient
 
-log = structlog.get_logger(__name__)
+
+class Staging:
+    """One product's way from a version's name to a complete slot."""
+
+    def __init__(self, state: Path, product: str, trust: TrustClient, places: Places, ways: Ways) -> None:
+        """Look up in ``trust``, unpack below the state folder."""
+        self._state = state
+        self._product = product
+        self._trust = trust
+        self._places = places
+        self._artefacts = Artefacts(state, product, places.slots, ways)
+        self._found: dict[int, Found] = {}
+
+    async def find(self, effect: FindTarget, line: Line, record: ProductRecord) -> TargetFound | StagingFailed:
+        """Refresh the signed metadata, look the version up, and see whether there is room for it."""
+        try:
+            found = await in_thread(partial(look_up, self._trust, effect.version, self._product))
+            about = await in_thread(partial(self._about, found, record))
+        except FleetrollError as error:
+            return await staging_failed(effect, line, error)
+        self._found = {effect.job: found}
+        return TargetFound(effect.job, found.target.sha256, about)
+
+    async def fill(self, effect: FillSlot, line: Line) -> SlotReady | StagingFailed:
+        """Make the slot of what was found, unless it stands there as signed."""
+        found = self._found[effect.job]
+        try:
+            await in_thread(partial(check_space, self._state, found))
+            await self._artefacts.stage(found, line.repository(effect.session))
+        except (FleetrollError, SourceFailed) as error:
+            return await staging_failed(effect, line, error)
+        return SlotReady(effect.job)
+
+    def tidy(self, record: ProductRecord) -> None:
+        """Remove the versions and downloads that nobody needs. Blocks.
+
+        Raises:
+            AgentError: the disk.
+        """
+        self._places.tidy(record)
+        attempt = record.attempt
+        self._artefacts.forget_downloads("" if attempt is None else attempt.sha256)
+
+    def _about(self, found: Found, record: ProductRecord) -> About:
+        custom = found.custom
+        return About(
+            channels=custom.channels,
+            git_sha=custom.git_sha,
+            migrations_required=custom.migrations_required,
+            breaking_changes=custom.breaking_changes or "",
+            supported_from="" if custom.supported_from is None else str(custom.supported_from),
+            needed_bytes=needed_bytes(found),
+            fresh=self._places.is_fresh(record),
+        )

@@ -1,4 +1,4 @@
-"""The switch of the kinds that this program switches itself. Every function blocks, and may be called again after a crash.
+"""The switch of the kinds that this program switches itself. All of it blocks, and may be done again after a crash.
 
 ``slots``: the product's record says which version is active; a symlink for the rest of the world is made from it, by a
 new link that is renamed over the old one. Nothing here ever reads that link to decide anything.
@@ -14,7 +14,6 @@ import contextlib
 import hashlib
 import os
 import stat
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetroll_common.durable import effects
@@ -23,6 +22,7 @@ from fleetroll_common.values.errors import AgentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 NEW_MODE = 0o755
 """Of a file that was not there before."""
@@ -41,7 +41,7 @@ def publish_link(link: Path, target: Path | None) -> None:
         raise AgentError(text, code=Code.INTERNAL, remedy="move it away, or name another link in agent.toml")
     if target is None:
         effects.unlink(link)
-    elif not link.is_symlink() or os.readlink(link) != str(target):
+    elif not link.is_symlink() or link.readlink() != target:
         fresh = link.with_name(f".{link.name}.new")
         effects.unlink(fresh)
         fresh.symlink_to(target)
@@ -53,7 +53,7 @@ def publish_link(link: Path, target: Path | None) -> None:
 
 def leads_to(link: Path, target: Path) -> bool:
     """Tell whether ``link`` is a link to ``target``: what its health means where nothing else is asked."""
-    return link.is_symlink() and os.readlink(link) == str(target)
+    return link.is_symlink() and link.readlink() == target
 
 
 def swap_in(path: Path, source: Path) -> None:

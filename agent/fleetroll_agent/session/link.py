@@ -98,6 +98,11 @@ class Link:
         if self._stream is not None:
             self._stream.reports_ready()
 
+    def live_line(self, product: str, generation: int, line: str) -> None:
+        """Pass a line of output on, if a session is open."""
+        if self._stream is not None:
+            self._stream.live_line(product, generation, line)
+
     def repository(self, session: int) -> Repository:
         """Return the repository over the connection of ``session``.
 

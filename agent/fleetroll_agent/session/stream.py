@@ -18,6 +18,7 @@ from fleetroll_agent import convert
 from fleetroll_agent.jobs import events
 from fleetroll_agent.session.facts import End, Ended
 from fleetroll_agent.session.hello import Call, EndedError, Opened, lost, read, write
+from fleetroll_agent.session.lines import LiveLines
 from fleetroll_agent.session.meaning import BROKEN_CALL, understood
 from fleetroll_agent.session.waits import named_wait_seconds
 from fleetroll_agent.waiting import within
@@ -60,6 +61,7 @@ class Stream:
         self._queue: asyncio.Queue[stream_pb2.ConnectRequest] = asyncio.Queue(QUEUE_MESSAGES)
         named = convert.seconds_of(opened.welcome.heartbeat_interval)
         self._interval = min(max(1.0, named), MAX_HEARTBEAT_SECONDS)
+        self._lines = LiveLines()
         self._ack_heard = asyncio.Event()
         self._leaving = False
         self.session = int(opened.welcome.epoch)
@@ -97,6 +99,11 @@ class Stream:
 
     def reports_ready(self) -> None:
         """Take note that the journal may hold more than was sent."""
+        self._wake.set()
+
+    def live_line(self, product: str, generation: int, line: str) -> None:
+        """Take a line of a running job; it goes when nothing else waits."""
+        self._lines.add(product, generation, line)
         self._wake.set()
 
     async def leave(self, reason: str) -> None:
@@ -177,6 +184,11 @@ class Stream:
                 await write(self._call, message)
                 if message.WhichOneof("message") == "goodbye":
                     await self._done_writing()
+                    return
+            lines = self._lines.take()
+            if lines is not None:
+                await write(self._call, lines)
+                self._wake.set()
 
     async def _done_writing(self) -> None:
         """Say that nothing follows.

@@ -62,6 +62,10 @@ class SlotStore:
             raise AgentError(message, code=Code.NOT_FOUND, remedy="update to this version again", slot=path.name)
         return slot
 
+    def is_complete(self, path: Path) -> bool:
+        """Tell whether ``path`` holds a complete slot."""
+        return self._read(path) is not None
+
     def list(self) -> tuple[Slot, ...]:
         """Return all complete slots, oldest version first."""
         found = [self._read(self._folder / name) for name in self._names()]

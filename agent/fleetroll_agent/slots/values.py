@@ -55,7 +55,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class InUse:
-    """The slots that nobody may remove: the record's three, the one that runs, a draft in the making. None = no such."""
+    """The slots that nobody may remove: the record's three, the one that runs, a draft. None = no such."""
 
     current: Path | None
     live: Path | None

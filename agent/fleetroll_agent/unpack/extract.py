@@ -80,7 +80,7 @@ def unpack(archive: Path, into: Path, *, expected: ReleaseCustom, platform: Plat
 
 def _check_signed(expected: ReleaseCustom, platform: Platform, caps: Caps) -> None:
     """Step 1: what can be refused before a byte is read."""
-    if expected.platform != platform:
+    if not expected.platform.covers(platform):
         message = f"it is built for {expected.platform}, this slot needs {platform}"
         refuse(Code.WRONG_PLATFORM, message, artefact=str(expected.platform), host=str(platform))
     if expected.tar_bytes > caps.tar_bytes:

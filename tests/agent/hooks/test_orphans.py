@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fleetroll_agent.hooks import orphans
-from fleetroll_agent.jobs.work import Child
 from fleetroll_agent.hooks.gate import Gated, spawn
 from fleetroll_agent.hooks.orphans import end_child
 from fleetroll_agent.hooks.pace import Pace
 from fleetroll_agent.hooks.processes import has_variable, strike
+from fleetroll_agent.jobs.work import Child
 from fleetroll_agent.launcher.bootid import read_boot_id
 from fleetroll_common.values.clock import FakeClock
 from tests.faults.hooks import ENV, ROOT, alive, kill, pids, until

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fleetroll_agent.jobs.work import Child
 from fleetroll_agent.hooks.gate import spawn
 from fleetroll_agent.hooks.run import Manners, run_hook, run_small
 from tests.faults.hooks import ENV, QUICK, ROOT, alive, kill, pids, quiet, run, run_script, until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from fleetroll_agent.jobs.work import Child
 
 DEAF = "trap '' TERM; echo $$ >> {0}; while :; do sleep 0.05; done"
 

@@ -14,6 +14,7 @@ from fleetroll_agent.jobs.effects import Effect
 from fleetroll_agent.jobs.lock import JobLock
 from fleetroll_agent.jobs.self_test import judge, run_self_test
 from fleetroll_agent.jobs.threads import in_thread
+from fleetroll_agent.products import hands as product_hands
 from fleetroll_agent.waiting import within
 from fleetroll_common.values.codes import Code
 
@@ -36,7 +37,7 @@ def runs(stat: Path) -> bool:
 
 
 def test_every_effect_is_done_by_somebody() -> None:
-    assert set(hands._DO) == set(Effect.__args__)
+    assert set(hands._DO) | set(product_hands._DO) == set(Effect.__args__)
 
 
 def test_the_job_lock_is_one_for_the_host(tmp_path: Path) -> None:

@@ -38,13 +38,6 @@ def test_a_release_that_must_migrate_is_refused_where_nothing_can() -> None:
     assert not host.steps
 
 
-def test_a_product_of_commands_is_asked_its_version_after_the_pull() -> None:
-    host = ManagedHost.begin(COMMAND).with_(hooks=COMMAND.hooks | {Step.CHECK})
-    host.to_go()
-    host.up_to(Step.HEALTH)
-    assert host.steps == ["backup", "pull", "check", "migrate", "smoke", "switch"]
-
-
 def test_every_step_is_on_disk_before_it_is_done() -> None:
     host = ManagedHost.begin()
     host.to_go()
