@@ -16,6 +16,7 @@ from tests.faults.repositories import role_signers
 if TYPE_CHECKING:
     from fleetroll_publishing.artefact import BuiltArtefact
 
+PRODUCTS = ("agent", "shop", "tool")
 RELEASED_AT = datetime(2026, 1, 2, tzinfo=UTC)
 
 
@@ -29,8 +30,8 @@ class Releases:
     """Of each version."""
 
     def __post_init__(self) -> None:
-        self.signers = role_signers()
-        self.files = repository.create(["agent"], self.signers, datetime.now(UTC))
+        self.signers = role_signers(PRODUCTS)
+        self.files = repository.create(PRODUCTS, self.signers, datetime.now(UTC))
 
     @property
     def root(self) -> bytes:
@@ -40,13 +41,21 @@ class Releases:
     def root_sha256(self) -> bytes:
         return hashlib.sha256(self.root).digest()
 
-    def publish(self, version: str, built: BuiltArtefact, channels: tuple[str, ...] = ("stable",)) -> str:
-        """List ``built`` as a release; return its path."""
+    def publish(
+        self,
+        version: str,
+        built: BuiltArtefact,
+        channels: tuple[str, ...] = ("stable",),
+        product: str = "agent",
+        *,
+        migrations_required: bool = False,
+    ) -> str:
+        """List ``built`` as a release, of the agent for this platform, of another product for all; return its path."""
         custom = ReleaseCustom(
-            product="agent",
+            product=product,
             version=Version.parse(version),
             channels=channels,
-            platform=Platform.current(),
+            platform=Platform.current() if product == "agent" else Platform.parse("any"),
             git_sha="0" * 40,
             tar_sha256=built.tar_sha256,
             tar_bytes=built.tar_bytes,
@@ -54,13 +63,14 @@ class Releases:
             file_count=built.file_count,
             entry_point=built.entry_point,
             protocol=1,
-            migrations_required=False,
+            migrations_required=migrations_required,
             breaking_changes=None,
             released_at=RELEASED_AT,
         )
         path = custom.target_path
         listed = repository.TargetFile(built.artefact_bytes, built.artefact_sha256, custom.to_json())
-        self.files |= repository.publish_targets(self.files, "agent", {path: listed}, self.signers, datetime.now(UTC))
+        self.files |= repository.publish_targets(self.files, product, {path: listed}, self.signers, datetime.now(UTC))
         self.artefacts[path] = built.path.read_bytes()
-        self.channels[version] = channels
+        if product == "agent":
+            self.channels[version] = channels
         return path

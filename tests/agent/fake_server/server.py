@@ -52,7 +52,7 @@ class Agent:
 
     agent_id: str
     row: IdentityRow
-    assignment: stream_pb2.Assignment | None = None
+    assignments: dict[str, stream_pb2.Assignment] = field(default_factory=dict)
     reports: list[stream_pb2.Report] = field(default_factory=list)
     journal_id: str = ""
     held: int = 0
@@ -182,20 +182,26 @@ class FakeServer(
     def assign(self, version: str, generation: int, **more: Any) -> None:
         """Desire ``version`` and push it to an open session."""
         soak, lease = more.pop("soak", 0.2), more.pop("lease", 30.0)
-        assignment = stream_pb2.Assignment(product="agent", version=version, generation=generation, **more)
+        product = more.pop("product", "agent")
+        assignment = stream_pb2.Assignment(product=product, version=version, generation=generation, **more)
         assignment.soak.FromTimedelta(timedelta(seconds=soak))
         assignment.lease.FromTimedelta(timedelta(seconds=lease))
-        self.agent.assignment = assignment
+        self.agent.assignments[product] = assignment
         if self.sessions:
             self.session.send(assignment=assignment)
 
-    def states(self, generation: int) -> list[str]:
+    def states(self, generation: int, product: str = "agent") -> list[str]:
         """Return the names of the states that were reported for ``generation``, steps behind them."""
         return [
             " ".join(part for part in (_STATE.Name(told.state).removeprefix("ATTEMPT_STATE_"), told.step) if part)
             for told in self.agent.reports
-            if told.generation == generation
+            if (told.product, told.generation) == (product, generation)
         ]
+
+    def result(self, generation: int, product: str = "agent") -> stream_pb2.Report | None:
+        """Return the report that ended ``generation``; None while it goes on."""
+        ends = (told for told in self.agent.reports if told.state >= _STATE.ATTEMPT_STATE_SUCCEEDED)
+        return next((told for told in ends if (told.product, told.generation) == (product, generation)), None)
 
     async def until(self, condition: Any, seconds: float = 40.0) -> None:
         """Wait until ``condition()`` holds."""
@@ -346,8 +352,8 @@ class FakeServer(
         )
         welcome.heartbeat_interval.FromTimedelta(timedelta(seconds=self.script.heartbeat))
         session.send(welcome=welcome)
-        if agent.assignment is not None:
-            session.send(assignment=agent.assignment)
+        for assignment in agent.assignments.values():
+            session.send(assignment=assignment)
         for shown in session.hello.attempts:
             if shown.state == types_pb2.ATTEMPT_STATE_TRIAL and self.script.promote:
                 self._promote(session, shown.generation, shown.sha256)

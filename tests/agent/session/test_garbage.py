@@ -45,7 +45,7 @@ async def test_garbage_on_the_stream_is_a_lost_session(server: FakeServer, host:
         server.script.refusals = [stream_pb2.Refusal(message="no")] * 2
     with capture_logs() as logs:
         async with host.running() as daemon:
-            server.agent.assignment = stream_pb2.Assignment(product="agent", version="1.1.0", generation=7)
+            server.agent.assignments["agent"] = stream_pb2.Assignment(product="agent", version="1.1.0", generation=7)
             await server.until(lambda: "STAGED" in server.states(7))
             assert not host.work.done()
             assert daemon.state.record.highest == 7
@@ -63,7 +63,7 @@ async def test_a_message_that_holds_what_no_value_does_is_a_lost_session(
         raise error("odd")
 
     monkeypatch.setattr(convert, "assigned", odd)
-    server.agent.assignment = stream_pb2.Assignment(product="agent", version="1.1.0", generation=7)
+    server.agent.assignments["agent"] = stream_pb2.Assignment(product="agent", version="1.1.0", generation=7)
     with capture_logs() as logs:
         async with host.running():
             await server.until(lambda: len(server.sessions) > 2)
@@ -84,7 +84,7 @@ async def test_what_grpc_raises_without_a_type_is_a_lost_session(
         return await working(self, *arguments)
 
     monkeypatch.setattr(CALL, name, sometimes)
-    server.agent.assignment = stream_pb2.Assignment(product="agent", version="1.1.0", generation=7)
+    server.agent.assignments["agent"] = stream_pb2.Assignment(product="agent", version="1.1.0", generation=7)
     with capture_logs() as logs:
         async with host.running():
             await server.until(lambda: "STAGED" in server.states(7))

@@ -66,7 +66,7 @@ async def test_an_assignment_that_comes_again_starts_nothing_twice(server: FakeS
     async with host.running():
         await staged(server)
         for _ in range(3):
-            server.session.send(assignment=server.agent.assignment)
+            server.session.send(assignment=server.agent.assignments["agent"])
         await server.until(lambda: server.states(7).count("STAGED") == 4)
     assert len(server.fetched) == 1
 
@@ -158,7 +158,7 @@ async def test_a_welcome_under_the_kill_switch_ends_what_is_staged(server: FakeS
     async with host.running():
         await staged(server)
     server.script.suspended = {"global"}
-    server.agent.assignment = None
+    server.agent.assignments.clear()
     async with host.running():
         await server.until(lambda: "CANCELLED" in server.states(7))
 
@@ -259,7 +259,7 @@ async def test_a_server_that_comes_back_finds_the_result_it_never_heard(
         host.daemon._desk.post("agent", Suspended("global", active=True))
         while "CANCELLED KILLED" not in host.said(7):
             await asyncio.sleep(0.02)
-        server.agent.assignment = None
+        server.agent.assignments.clear()
         await server.start()
         await server.until(lambda: "CANCELLED" in server.states(7))
         shown = {attempt.generation: stream_state(attempt) for attempt in server.session.hello.attempts}

@@ -1,0 +1,147 @@
+"""A whole daemon updates a real service over a real stream: commands, links, health and the way back."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fleetroll.v1 import types_pb2
+from tests.agent.fake_server.inprocess import InProcessHost
+from tests.agent.fake_server.releases import Releases
+from tests.agent.fake_server.server import FakeServer
+from tests.faults.shop import Shop, artefact
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> Releases:
+    """Return a repository with the shop's releases: good ones, and one for each way to fail."""
+    folder, known = tmp_path_factory.mktemp("shop"), Releases()
+    known.publish("1.0.0", artefact(folder, "1.0.0"), product="shop")
+    known.publish("1.1.0", artefact(folder, "1.1.0"), product="shop")
+    known.publish("2.0.0", artefact(folder, "2.0.0", schema=2), product="shop", migrations_required=True)
+    for number, fault in enumerate(("smoke", "start", "unhealthy")):
+        known.publish(f"3.0.{number}", artefact(folder, f"3.0.{number}", fault=fault), product="shop")
+    known.publish("3.1.0", artefact(folder, "3.1.0", reported="3.0.9"), product="shop")
+    migrated = artefact(folder, "4.0.0", schema=2, fault="unhealthy")
+    known.publish("4.0.0", migrated, product="shop", migrations_required=True)
+    return known
+
+
+@pytest.fixture
+async def server(releases: Releases) -> AsyncIterator[FakeServer]:
+    """Give a running server."""
+    async with FakeServer(releases) as running:
+        yield running
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    """Give a shop that is kept running."""
+    home = Shop(tmp_path / "shop")
+    home.start()
+    yield home
+    home.stop()
+
+
+@pytest.fixture
+async def host(server: FakeServer, shop: Shop, tmp_path: Path) -> InProcessHost:
+    """Return an enrolled host that keeps the shop; its daemon does not run."""
+    enrolled = InProcessHost(tmp_path / "state", server)
+    await enrolled.enrol()
+    with (enrolled.folder / "agent.toml").open("a") as settings:
+        settings.write(shop.settings())
+    return enrolled
+
+
+async def update(server: FakeServer, version: str, generation: int) -> object:
+    """Bring ``version`` about; return the report that ended it."""
+    await server.until(lambda: server.sessions)
+    server.assign(version, generation, product="shop", soak=0.6)
+    await server.until(lambda: server.result(generation, "shop"))
+    return server.result(generation, "shop")
+
+
+def ended(result: object) -> str:
+    return types_pb2.AttemptState.Name(result.state).removeprefix("ATTEMPT_STATE_")
+
+
+async def test_a_service_is_installed_updated_and_migrated(server: FakeServer, host: InProcessHost, shop: Shop) -> None:
+    async with host.running():
+        assert ended(await update(server, "1.0.0", 1)) == "SUCCEEDED"
+        assert await asyncio.to_thread(shop.page) == {"version": "1.0.0", "schema": 1, "orders": 1}
+        assert ended(await update(server, "2.0.0", 2)) == "SUCCEEDED"
+        assert await asyncio.to_thread(shop.page) == {"version": "2.0.0", "schema": 2, "orders": 1}
+    assert server.states(2, "shop") == [
+        "OFFERED",
+        "DOWNLOADING",
+        "STAGED",
+        "APPLYING check",
+        "APPLYING backup",
+        "APPLYING migrate",
+        "APPLYING smoke",
+        "APPLYING switch",
+        "APPLYING restart",
+        "APPLYING health",
+        "SOAKING health",
+        "SUCCEEDED",
+    ]
+
+
+async def test_every_failure_leaves_the_version_before(server: FakeServer, host: InProcessHost, shop: Shop) -> None:
+    async with host.running():
+        await update(server, "1.0.0", 1)
+        smoke = await update(server, "3.0.0", 2)
+        assert ended(smoke) == "FAILED"
+        assert "the frobnicator is missing" in smoke.output_tail
+        start = await update(server, "3.0.1", 3)
+        unhealthy = await update(server, "3.0.2", 4)
+        mismatch = await update(server, "3.1.0", 5)
+        assert [ended(one) for one in (start, unhealthy, mismatch)] == ["ROLLED_BACK", "ROLLED_BACK", "FAILED"]
+        assert "status 500" in unhealthy.message
+        assert "reports '3.0.9', its release is 3.1.0" in mismatch.message
+        assert (await asyncio.to_thread(shop.page))["version"] == "1.0.0"
+
+
+async def test_a_migrated_database_comes_back_with_its_data(
+    server: FakeServer, host: InProcessHost, shop: Shop
+) -> None:
+    async with host.running():
+        await update(server, "1.0.0", 1)
+        result = await update(server, "4.0.0", 2)
+        assert ended(result) == "ROLLED_BACK"
+        assert await asyncio.to_thread(shop.page) == {"version": "1.0.0", "schema": 1, "orders": 1}
+    assert "SOAKING restore" not in server.states(2, "shop")
+    assert "APPLYING restore" in server.states(2, "shop")
+
+
+async def test_a_hello_lists_every_product(server: FakeServer, host: InProcessHost) -> None:
+    async with host.running():
+        await update(server, "1.0.0", 1)
+    async with host.running():
+        await server.until(lambda: len(server.sessions) == 2)
+        shown = {product.product: product for product in server.session.hello.products}
+    assert shown["agent"].version == "1.0.0"
+    assert (shown["shop"].version, shown["shop"].highest_generation, shown["shop"].healthy) == ("1.0.0", 1, True)
+
+
+async def test_live_lines_come_with_their_attempt(server: FakeServer, host: InProcessHost) -> None:
+    async with host.running():
+        await update(server, "1.0.0", 1)
+        lines = [heard.log_lines for heard in server.session.heard if heard.HasField("log_lines")]
+    said = {line for message in lines for line in message.lines}
+    assert "backup: backup-1.0.0.db" in said
+    assert {(message.product, message.generation) for message in lines} == {("shop", 1)}
+
+
+async def test_the_service_outlives_the_agent(server: FakeServer, host: InProcessHost, shop: Shop) -> None:
+    async with host.running():
+        await update(server, "1.0.0", 1)
+        before = (shop.home / "pid").read_text()
+    assert (await asyncio.to_thread(shop.page))["version"] == "1.0.0"
+    assert (shop.home / "pid").read_text() == before
