@@ -14,6 +14,7 @@ from fleetroll_cli.parse import said
 from fleetroll_client import ServerRefusedError, translate
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
+from fleetroll_common.values.release import AGENT
 
 if TYPE_CHECKING:
     from fleetroll_client import AdminClient
@@ -131,8 +132,9 @@ def _row(agent: agents_pb2.Agent) -> tuple[str, ...]:
 
 
 def _product(product: agents_pb2.ProductStatus) -> str:
-    """Return "agent 1.0.0" or "agent 1.0.0 → 1.1.0 staged"."""
-    text = f"{product.product} {product.current_version or '?'}"
+    """Return "agent 1.0.0", "agent 1.0.0 → 1.1.0 staged", or "shop none" where the host keeps it and has none yet."""
+    unknown = "?" if product.product == AGENT else "none"
+    text = f"{product.product} {product.current_version or unknown}"
     if product.target_version and product.target_version != product.current_version:
         text += f" → {product.target_version} {attempt_state(product.update_state)}"
     return text

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from fleetroll.v1 import releases_pb2
+from fleetroll.v1 import agents_pb2, releases_pb2
 
 if TYPE_CHECKING:
     from tests.cli.commands import Commands
@@ -41,3 +41,14 @@ def test_products_are_listed_with_their_releases(commands: Commands) -> None:
     )
     ended = commands.run("release", "product", "list", "--json")
     assert [each["name"] for each in json.loads(ended.out)["products"]] == ["agent", "shop"]
+
+
+def test_a_host_that_has_no_version_of_a_product_yet_is_shown_with_none(commands: Commands) -> None:
+    """The agent's version is never none: there it is unknown."""
+    products = [
+        agents_pb2.ProductStatus(product="agent"),
+        agents_pb2.ProductStatus(product="shop", target_version="1.2.0"),
+    ]
+    commands.answers["GetAgent"] = agents_pb2.GetAgentResponse(agent=agents_pb2.Agent(name="h1", products=products))
+    ended = commands.run("agents", "show", "h1")
+    assert "agent ?, shop none \u2192 1.2.0" in ended.out

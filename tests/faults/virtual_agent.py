@@ -59,6 +59,7 @@ class VirtualAgent:
     def __init__(self, address: str, ca_pem: bytes, disk: Disk) -> None:
         """Speak with the server at ``address``."""
         self.disk = disk
+        self.product = PRODUCT
         self.fresh = SystemIds()
         self._target = (address, grpc.ssl_channel_credentials(ca_pem))
         self._channel: grpc.aio.Channel | None = None
@@ -280,7 +281,7 @@ class VirtualAgent:
             session.ask += 1
         attempt = self.disk.attempt or {}
         ask = stream_pb2.RequestGo(
-            product=PRODUCT,
+            product=self.product,
             generation=self.generation if generation is None else generation,
             ask=session.ask if number is None else number,
             sha256=attempt.get("sha256", b"") if sha256 is None else sha256,
@@ -304,11 +305,9 @@ class VirtualAgent:
         reports = []
         for state in states:
             self.disk.sequence += 1
-            self.disk.attempt["state"] = attempt_state(state)
+            now = self.disk.attempt["state"] = attempt_state(state)
             values = {"generation": self.generation, "sha256": self.disk.attempt.get("sha256", b"")} | facts
-            reports.append(
-                stream_pb2.Report(sequence=self.disk.sequence, product=PRODUCT, state=attempt_state(state), **values)
-            )
+            reports.append(stream_pb2.Report(sequence=self.disk.sequence, product=self.product, state=now, **values))
         return reports
 
     async def report(self, *states: str, **facts: Any) -> int:

@@ -26,6 +26,9 @@ MAX_ARTEFACT_FILES = 50_000
 MAX_TEXT_CHARS = 4096
 MAX_CHANNELS = 16
 
+AGENT = "agent"
+"""The product that every host keeps, by being one."""
+
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _GIT_SHA = re.compile(r"[0-9a-f]{7,64}(\+dirty)?", re.ASCII)

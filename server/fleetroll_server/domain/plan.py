@@ -3,7 +3,8 @@
 Rules:
 
 1. Selected is who is named (all when nobody is), carries every label, and isn't excluded by name.
-2. Left out, each with one reason: revoked hosts, hosts at the target, hosts that the release has no artefact for.
+2. Left out, each with one reason: revoked hosts, hosts that keep no such product, hosts at the target, hosts that the
+   release has no artefact for.
 3. A host that another rollout holds refuses the whole plan: a second rollout of the product is refused, never mixed.
 4. Named hosts of a wave come first, in the order in which they were named, and are kept for their wave. The other
    places are filled by name, then id.
@@ -46,6 +47,7 @@ class HostFacts:
         revoked: its identity was revoked.
         claimed_by: the rollout that holds the product on this host; empty when none does.
         cohorts: groups that may fail together.
+        keeps: it keeps the product, by its own word; with nothing installed too.
     """
 
     agent_id: str
@@ -56,6 +58,7 @@ class HostFacts:
     revoked: bool
     claimed_by: str
     cohorts: tuple[str, ...] = ()
+    keeps: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +211,9 @@ def _exclusion(host: HostFacts, release: ReleaseFacts) -> Exclusion | None:
     """Return why a host is left out; None when it takes part."""
     if host.revoked:
         return Exclusion(host, Code.HOST_REVOKED, f"{host.name}: its identity was revoked")
+    if not host.keeps:
+        message = f"{host.name}: keeps no product {release.product} (agent.toml names none)"
+        return Exclusion(host, Code.NOT_OPTED_IN, message)
     if host.version == release.version:
         return Exclusion(host, Code.ALREADY_AT_TARGET, f"{host.name}: runs {release.product} {release.version} already")
     if not release.runs_on(host):

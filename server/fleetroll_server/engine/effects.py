@@ -36,6 +36,9 @@ async def take_step(tx: Tx, services: Services, book: Book, host: dict[str, Any]
     late = step.late or (had_succeeded(host) and step.trigger is Trigger.ROLL_BACK)
     if late:
         tx.emit(book.event("alert.rolled_back_late", HOST, agent_id=host["agent_id"], message=said.message))
+    if said.state is AttemptState.ROLLBACK_FAILED:
+        words = {"code": str(said.code or ""), "message": said.message}
+        tx.emit(book.event("alert.rollback_failed", HOST, agent_id=host["agent_id"], **words))
     values: dict[str, Any] = {"late": late}
     if said.code is not None or said.state in FINAL:
         values.update(code=str(said.code or ""), message=said.message, output_tail=said.output_tail)
@@ -55,8 +58,7 @@ async def take_step(tx: Tx, services: Services, book: Book, host: dict[str, Any]
         wave = book.wave(host["wave"])
         wave.counters = wave.counters.forgive_one(await cohorts_here(tx, host))
     host["deadline"] = values["deadline"] if AttemptState(host["state"]) not in FINAL else None
-    if said.running_version:
-        await _runs(tx, host, said)
+    await _runs(tx, host, said)
 
 
 def _go_of(trigger: Trigger) -> dict[str, Any]:
@@ -109,13 +111,16 @@ def _by_limits(book: Book, state: AttemptState) -> timedelta | None:
 
 
 async def _runs(tx: Tx, host: dict[str, Any], said: Said) -> None:
-    """Write which version runs after the step."""
+    """Write what runs after the step. Of products nothing else may be heard for days: no hello follows a restart."""
     which = (
         PRODUCT.c.agent_id == host["agent_id"],
         PRODUCT.c.product == host["product"],
         PRODUCT.c.fleet_id == host["fleet_id"],
     )
-    values: dict[str, Any] = {"version": said.running_version}
-    if said.state is AttemptState.SUCCEEDED:
-        values.update(last_success_at=tx.now, on_trial=False, sha256=said.sha256 or host["sha256"])
-    await tx.execute(sa.update(PRODUCT).where(*which).values(**values))
+    values: dict[str, Any] = {"version": said.running_version} if said.running_version else {}
+    if said.state is AttemptState.SUCCEEDED and said.running_version:
+        values.update(last_success_at=tx.now, on_trial=False, healthy=True, sha256=said.sha256 or host["sha256"])
+    if said.state is AttemptState.ROLLBACK_FAILED:
+        values["healthy"] = False
+    if values:
+        await tx.execute(sa.update(PRODUCT).where(*which).values(**values))

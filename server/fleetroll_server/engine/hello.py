@@ -20,6 +20,7 @@ from fleetroll_server.engine.effects import is_over, take_step
 from fleetroll_server.engine.excusing import delivered
 from fleetroll_server.engine.holdings import release_broken
 from fleetroll_server.engine.inventory import note_presence, write_inventory, write_visit
+from fleetroll_server.engine.keeping import end_if_dropped
 from fleetroll_server.engine.moves import HOST, move, note
 from fleetroll_server.engine.promotion import promotion
 from fleetroll_server.engine.suspended import is_suspended
@@ -57,6 +58,9 @@ async def greet(tx: Tx, services: Services, hello: Greeted) -> list[Message]:
         here = (host["product"], host["generation"])
         mine = [said for said in said_by_host.attempts if (said.product, said.generation) == here]
         taken = highest.get(host["product"], 0)
+        if await end_if_dropped(tx, services, book, host, highest, mine):
+            await go_on(tx, services, book)
+            continue
         await _reconcile(tx, services, book, host, mine, taken, quarantined=hello.quarantined)
         if hello.quarantined or host["product"] in anew or not await _offers(tx, book):
             await _take_back(tx, services, book, host, taken)

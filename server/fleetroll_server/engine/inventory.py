@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from fleetroll_common.values.release import AGENT as AGENT_PRODUCT
 from fleetroll_server.engine.actor import HOST
 from fleetroll_server.store.tables import AgentRow, HostProductRow, table_of
 from fleetroll_server.store.tx import EventFact
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 AGENT = table_of(AgentRow)
 PRODUCT = table_of(HostProductRow)
-MAX_PRODUCTS = 64
-"""Of one host, as many as a hello may name."""
 
 
 async def write_inventory(tx: Tx, server_id: str, key: SessionKey, host: HostSaid, held: int) -> None:
@@ -62,11 +61,9 @@ async def write_visit(tx: Tx, key: SessionKey) -> None:
 
 
 async def _forget_products(tx: Tx, key: SessionKey, named: Sequence[str]) -> None:
-    """Drop products that the host does not name any more, once it has named more than a host may have."""
+    """Drop products that the host names no more: its own file says what it keeps. The agent is there all the same."""
     mine = (PRODUCT.c.agent_id == key.agent_id, PRODUCT.c.fleet_id == key.fleet_id)
-    count = (await tx.execute(sa.select(sa.func.count()).select_from(PRODUCT).where(*mine))).scalar_one()
-    if count > MAX_PRODUCTS:
-        await tx.execute(sa.delete(PRODUCT).where(*mine, PRODUCT.c.product.not_in(named)))
+    await tx.execute(sa.delete(PRODUCT).where(*mine, PRODUCT.c.product.not_in([AGENT_PRODUCT, *named])))
 
 
 async def _write_product(tx: Tx, key: SessionKey, product: ProductSaid) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert  # SQLite compiles its ON CONF
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.platform import Platform
+from fleetroll_common.values.release import AGENT as AGENT_PRODUCT
 from fleetroll_server.domain.deadlines import deadline
 from fleetroll_server.domain.limits import OfflinePolicy
 from fleetroll_server.domain.states import AttemptState, RolloutState, Trigger
@@ -153,6 +154,8 @@ def _fate(book: Book, row: dict[str, Any], artifacts: dict[Platform, str], held:
     """Return what a host's turn brings: an offer, an end by name, or the reason to wait."""
     if row["revoked"]:
         return Fate(Trigger.SKIP, Code.HOST_REVOKED)
+    if row["running"] is None and row["product"] != AGENT_PRODUCT:
+        return Fate(Trigger.SKIP, Code.NOT_OPTED_IN)
     if row["running"] == book.row["version"]:
         return Fate(Trigger.SKIP, Code.ALREADY_AT_TARGET)
     told = Platform.said(row["os"], row["arch"], row["abi"])

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.platform import Platform
+from fleetroll_common.values.release import AGENT as AGENT_PRODUCT
 from fleetroll_server.catalogue.reads import newest_release, release
 from fleetroll_server.domain.plan import (
     Exclusion,
@@ -202,6 +203,7 @@ async def _fleet(tx: Tx, order: Order) -> list[HostFacts]:
             revoked=row["revoked"],
             claimed_by=claims.get(row["id"], ""),
             cohorts=cohorts_of(row["os"], row["arch"], row["abi"], row["labels"]),
+            keeps=order.product == AGENT_PRODUCT or row["version"] is not None,
         )
         for row in (await tx.execute(query)).mappings()
     ]

@@ -186,6 +186,8 @@ def test_each_host_that_is_left_out_has_one_reason_that_names_it() -> None:
         host("e", version=""),
         host("f", version="1.1.0-rc.1"),
         host("g", version="1.2.0"),
+        host("h", keeps=False, version="", platform=None),
+        host("i", keeps=False, revoked=True),
     ]
     made = plan(ALL, [], hosts, RELEASE)
     assert left_out(made) == {
@@ -193,6 +195,8 @@ def test_each_host_that_is_left_out_has_one_reason_that_names_it() -> None:
         "b": Code.ALREADY_AT_TARGET,
         "c": Code.NO_ARTIFACT,
         "d": Code.NO_ARTIFACT,
+        "h": Code.NOT_OPTED_IN,
+        "i": Code.HOST_REVOKED,
     }
     assert names(made) == [["e", "f", "g"]]
     for found in made.exclusions:
