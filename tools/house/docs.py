@@ -19,8 +19,8 @@ DOCS = contract.ROOT / "docs"
 NOTE = "<!-- Made by `make docs`. -->"
 AGENT_SETTINGS = """\
 `agent.toml` in the state folder, in TOML 1.0 and UTF-8, read when the agent starts. Every table may be left out;
-without the file all has its default. What is wrong is refused with file, line, key, value and remedy, the first fault in
-the file; the agent does not start on settings that it does not understand. A key belongs to the header above it: a
+without the file all has its default. What is wrong is refused with file, line, key, value and remedy, the first
+fault first; the agent does not start on settings that it does not understand. A key belongs to the header above it: a
 product's own keys stand before its tables.
 
 ```toml

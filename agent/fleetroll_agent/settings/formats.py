@@ -131,8 +131,10 @@ def _split(value: str) -> SplitResult:
 
 
 def _check_host(url: SplitResult) -> None:
+    """Raise for a URL without a host; what may stand in brackets is not looked at by every Python's own reader."""
     host = url.hostname or ""
-    if _HOST.fullmatch(host) is None and not (":" in host and _is_address(host)):
+    good = _is_address(host) if "[" in url.netloc else _HOST.fullmatch(host) is not None
+    if not good:
         raise ValueError("has no host")
 
 
