@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ class WebMirror:
     cut_at: int | None = None
     hang_at: int | None = None
     chunked: bool = False
+    send_buffer_bytes: int | None = None
     redirects: dict[str, str] = field(default_factory=dict)
     tls: ssl.SSLContext | None = None
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -85,6 +87,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         owner, wanted = self.owner, self.headers.get("Range", "")
+        if owner.send_buffer_bytes is not None:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, owner.send_buffer_bytes)
         owner.asked.append((self.path, wanted))
         if self.path in owner.redirects:
             self._head(302, {"Location": owner.redirects[self.path], "Content-Length": "0"})

@@ -34,13 +34,19 @@ class Reader(Protocol):
 class MirrorSource:
     """A mirror, by the pattern of its addresses."""
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, cap: int | None = None) -> None:
         """Take ``pattern``, an address with ``{path}`` in place of a target's path.
+
+        Args:
+            pattern: as it stands in the settings.
+            cap: the host's bandwidth cap in bytes per second, so that not even the system reads ahead of it;
+                None = no cap.
 
         Raises:
             RequestError: INVALID_ARGUMENT: it is no such address (whoever wrote it).
         """
         self._pattern = parse_pattern(pattern)
+        self._cap = cap
 
     @property
     def name(self) -> str:
@@ -69,4 +75,4 @@ class MirrorSource:
 
     def _reader(self, path: str) -> Reader:
         url = self._pattern.url(path)
-        return FileReader(file_path(url)) if url.startswith("file:") else WebReader(url)
+        return FileReader(file_path(url)) if url.startswith("file:") else WebReader(url, self._cap)

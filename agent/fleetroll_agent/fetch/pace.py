@@ -20,7 +20,7 @@ class Pacer:
     """Spreads bytes so that no more than the cap come in any time, but for one burst.
 
     One object serves all downloads of a process: the cap is the host's. Each call takes its place behind the ones
-    before it, so that downloads that run side by side share the cap evenly.
+    before it, so that downloads that run side by side take turns, whatever the speed of their sources.
     """
 
     def __init__(self, clock: Clock, bytes_per_second: int) -> None:

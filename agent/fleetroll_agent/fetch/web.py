@@ -3,7 +3,8 @@
 - Certificates are checked against the system's store; there is no way to turn that off.
 - A server that ignores the range is read from its first byte.
 - At most three redirects, each to where a mirror may lead (see :mod:`fleetroll_agent.fetch.patterns`).
-- Nothing is read ahead but what the system's socket holds: the sender is slowed down by whoever reads slowly.
+- Nothing is read ahead but what the system's socket holds: the sender is slowed down by whoever reads slowly. Under a
+  cap the socket is made so small that filling it is no burst.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import re
+import socket
 import ssl
 import threading
 from typing import TYPE_CHECKING
@@ -28,6 +30,11 @@ SILENT_SECONDS = 60.0
 """Ends a thread that nobody listens to any more; the download's own limit (30 s by default) is meant to come first."""
 PIECE_BYTES = 64 * 1024
 MAX_REDIRECTS = 3
+CAPPED_SECONDS = 0.25
+"""What a socket may hold under a cap: 2.5 % of ten seconds, and enough for a line with a quarter of a second there and
+back. Without a bound the system lets it grow to megabytes (6 measured), many seconds of a small cap."""
+LEAST_BUFFER_BYTES, MOST_BUFFER_BYTES = 16 * 1024, 4 * 1024 * 1024
+"""Less would slow down more than the cap does; more is what the system chooses by itself."""
 
 _OK, _PARTIAL, _NO_SUCH_RANGE = 200, 206, 416
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -37,9 +44,10 @@ _RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]*/[0-9*]+", re.ASCII)
 class WebReader:
     """Reads one address once."""
 
-    def __init__(self, url: str) -> None:
-        """Prepare to read ``url``."""
+    def __init__(self, url: str, cap: int | None = None) -> None:
+        """Prepare to read ``url`` under a cap in bytes per second; None = no cap."""
         self._url = url
+        self._buffer_bytes = buffer_bytes(cap)
         self._pool: PoolManager | None = None
         self._response: BaseHTTPResponse | None = None
         self._lock = threading.Lock()
@@ -90,7 +98,7 @@ class WebReader:
         """Return the answer of one server, its body unread."""
         with _in_words():
             if self._pool is None:
-                self._pool = _pool()
+                self._pool = _pool(self._buffer_bytes)
             headers = {"User-Agent": "fleetroll-agent", "Accept-Encoding": "identity"}
             if offset:
                 headers["Range"] = f"bytes={offset}-"
@@ -102,12 +110,22 @@ class WebReader:
         return response
 
 
-def _pool() -> PoolManager:
+def buffer_bytes(cap: int | None) -> int | None:
+    """Return how much a socket may hold under ``cap`` bytes per second; None = as the system likes."""
+    wanted = MOST_BUFFER_BYTES if cap is None else int(cap * CAPPED_SECONDS)
+    return max(LEAST_BUFFER_BYTES, wanted) if wanted < MOST_BUFFER_BYTES else None
+
+
+def _pool(buffer: int | None) -> PoolManager:
     """Return what makes connections: no retries, no proxies, certificates always checked."""
     import urllib3  # noqa: PLC0415 (most hosts have no mirror)
 
+    options: list[tuple[int, int, int]] = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
+    if buffer is not None:
+        options.append((socket.SOL_SOCKET, socket.SO_RCVBUF, buffer))
     timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=SILENT_SECONDS)
-    return urllib3.PoolManager(ssl_context=ssl.create_default_context(), retries=False, timeout=timeout)
+    context = ssl.create_default_context()
+    return urllib3.PoolManager(ssl_context=context, retries=False, timeout=timeout, socket_options=options)
 
 
 def _skip_bytes(response: BaseHTTPResponse, offset: int) -> int:

@@ -11,6 +11,7 @@ import pytest
 
 from fleetroll_agent.fetch import MirrorSource, SourceFailed, SourcesInTurn
 from fleetroll_agent.fetch.values import Skipped
+from fleetroll_agent.fetch.web import buffer_bytes
 from fleetroll_common.values.errors import AgentError, TrustError
 from tests.faults.sources import DATA, PATH, Source, fetch, interrupted
 from tests.faults.web_mirror import WebMirror
@@ -192,6 +193,24 @@ async def test_whoever_reads_slowly_slows_the_mirror_down() -> None:
         read_bytes = len(await anext(stream))
         await asyncio.sleep(0.5)
         assert web.sent - read_bytes < len(LARGE) / 4
+        await stream.aclose()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("cap", "size"), [(None, None), (1, 16384), (200_000, 50_000), (8_000_000, 2_000_000), (1_000_000_000, None)]
+)
+def test_a_socket_under_a_cap_holds_a_quarter_of_a_second(cap: int | None, size: int | None) -> None:
+    """What the system reads ahead is on the line too; without a cap it may read as it likes."""
+    assert buffer_bytes(cap) == size
+
+
+async def test_a_mirror_under_a_small_cap_is_hardly_ahead_of_it() -> None:
+    """The sender's own socket aside, no more is on its way than the cap allows in a moment."""
+    with WebMirror(data=LARGE, send_buffer_bytes=16 * 1024) as web:
+        stream = MirrorSource(web.pattern, cap=100_000).open(PATH, 0)
+        read_bytes = len(await anext(stream))
+        await asyncio.sleep(0.5)
+        assert web.sent - read_bytes < 256 * 1024
         await stream.aclose()  # type: ignore[attr-defined]
 
 
