@@ -82,6 +82,8 @@ def assigned(message: stream_pb2.Assignment) -> events.Assigned:
         retry_bad=message.retry_bad,
         excused=message.excused,
         max_attempts=min(max(0, message.max_attempts), MOST_ATTEMPTS),
+        override_local=message.override_local,
+        automatic=message.decision.actor.kind == types_pb2.ACTOR_KIND_POLICY,
     )
 
 

@@ -110,7 +110,7 @@ min_update_interval_seconds = 0
 url = "http://127.0.0.1:{self.port}/"
 version = "version"
 interval_seconds = 0.2
-start_seconds = 8
+start_seconds = 4
 timeout_seconds = 2
 [products.shop.hooks]
 version = [{run}, "{env} {python} -B $FLEETROLL_SLOT/shop.py --version"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from fleetroll_agent.fetch.values import SourceFailed
-from fleetroll_agent.jobs.artefacts import Artefacts, Found, Ways, look_up, staging_failed
+from fleetroll_agent.jobs.artefacts import Artefacts, Found, Ways, about, look_up, staging_failed
 from fleetroll_agent.jobs.events import SelfTested, SlotReady, TargetFound
 from fleetroll_agent.jobs.self_test import run_self_test
 from fleetroll_agent.jobs.threads import in_thread
@@ -53,7 +53,7 @@ class AgentUpdate:
         except FleetrollError as error:
             return await staging_failed(effect, line, error)
         self._found = {effect.job: found}
-        return TargetFound(effect.job, found.target.sha256)
+        return TargetFound(effect.job, found.target.sha256, about(found))
 
     async def fill(self, effect: FillSlot, line: Line) -> SlotReady | StagingFailed:
         """Make the slot of what was found, unless it stands there as signed."""

@@ -18,6 +18,7 @@ from fleetroll_agent.fetch.values import SourceFailed, is_transient
 from fleetroll_agent.jobs.events import StagingFailed
 from fleetroll_agent.jobs.threads import in_thread
 from fleetroll_agent.jobs.values import PRODUCT
+from fleetroll_agent.jobs.work import About
 from fleetroll_agent.slots.disk import typed_disk_errors
 from fleetroll_agent.unpack import unpack
 from fleetroll_common.values.clock import SystemClock
@@ -148,6 +149,19 @@ class Artefacts:
         raise TrustError(
             text, code=Code.WRONG_HASH, remedy="find out who changed it, then remove it", slot=slot.path.name
         )
+
+
+def about(found: Found, *, fresh: bool = False) -> About:
+    """Return what the signed metadata says of the release, as the rules need it; ``fresh`` as in :class:`About`."""
+    custom = found.custom
+    return About(
+        channels=custom.channels,
+        git_sha=custom.git_sha,
+        migrations_required=custom.migrations_required,
+        breaking_changes=custom.breaking_changes or "",
+        supported_from="" if custom.supported_from is None else str(custom.supported_from),
+        fresh=fresh,
+    )
 
 
 async def staging_failed(effect: FindTarget | FillSlot, line: Line, error: Exception) -> StagingFailed:

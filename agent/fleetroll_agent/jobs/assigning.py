@@ -55,9 +55,25 @@ def on_assigned(state: State, event: Assigned, moment: Moment) -> Result:
     if fresh is None:
         return state, effects
     state, more = accept(state, moment, fresh)
+    if event.override_local:
+        state, ended = _end_override(state, moment)
+        more = (*more, *ended)
+    if state.record.attempt is None:
+        return state, (*effects, *more)
     if state.suspended:
         return join((*effects, *more), _killed(state, moment))
     return state, (*effects, *more)
+
+
+def _end_override(state: State, moment: Moment) -> Result:
+    """End a person's decision on this host because somebody at the server may; agent.toml can forbid that."""
+    override = state.record.override
+    if override is None or not override.stands(moment.wall_seconds):
+        return state, ()
+    if state.policy.override_local:
+        return replace(state, record=replace(state.record, override=None)), ()
+    text = f"{override.kind.value} by {override.actor}: agent.toml lets only this host end it"
+    return end_attempt(state, moment, Said.FAILED, code=Code.OVERRIDE_NOT_ALLOWED, message=text, unproven=True)
 
 
 def why_refused(record: ProductRecord, event: Assigned) -> str:
@@ -176,6 +192,7 @@ def _attempt(event: Assigned) -> Attempt:
         event.retry_bad,
         excused=event.excused,
         max_attempts=event.max_attempts,
+        automatic=event.automatic,
     )
 
 

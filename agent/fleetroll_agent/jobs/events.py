@@ -24,6 +24,8 @@ class Assigned:
     retry_bad: bool = False
     excused: bool = False
     max_attempts: int = 0
+    override_local: bool = False
+    automatic: bool = False
 
 
 @dataclass(frozen=True, slots=True)

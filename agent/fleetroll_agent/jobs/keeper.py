@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import structlog
 
 from fleetroll_agent.jobs import machine
 from fleetroll_agent.jobs.own import OWN
+from fleetroll_agent.jobs.policy import Policy
 from fleetroll_agent.jobs.record import read_record, record_json
 from fleetroll_agent.jobs.state import Running
 from fleetroll_agent.jobs.values import PRODUCT, Moment, ProductRecord
@@ -91,19 +92,21 @@ class Part:
         rules: waiting times.
         running: the slot of this process, for the agent; None for a managed product, whose record says what runs.
         course: what the product's kind does behind Go.
+        policy: what agent.toml allows.
     """
 
     rules: Rules
     running: Running | None = None
     course: Course = OWN
+    policy: Policy = field(default_factory=Policy)
 
     def begin(self, record: ProductRecord, boot: Record, moment: Moment) -> Result:
         """Return the first state of this process, with what a restart asks for."""
         if self.running is not None:
-            return machine.begin(record, boot, self.running, moment, self.rules, self.course)
+            return machine.begin(record, boot, self.running, moment, self.rules, self.course, self.policy)
         current = record.current
         running = Running("", "") if current is None else Running(current.version, current.sha256)
-        return machine.begin(record, None, running, moment, self.rules, self.course)
+        return machine.begin(record, None, running, moment, self.rules, self.course, self.policy)
 
 
 class Keeper:

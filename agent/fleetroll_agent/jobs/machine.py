@@ -40,6 +40,7 @@ from fleetroll_agent.jobs.events import (
     Timer,
 )
 from fleetroll_agent.jobs.own import OWN
+from fleetroll_agent.jobs.policy import Policy
 from fleetroll_agent.jobs.state import Result, Rules, Running, State, is_before_go, is_staged
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def begin(
     moment: Moment,
     rules: Rules | None = None,
     course: Course = OWN,
+    policy: Policy | None = None,
 ) -> Result:
     """Return the first state of a process, with what a restart asks for.
 
@@ -68,8 +70,9 @@ def begin(
         moment: now.
         rules: waiting times; None = the fleet's.
         course: what the product's kind does behind Go.
+        policy: what agent.toml allows; None = everything.
     """
-    state = State(record, launcher, running, course, rules or Rules())
+    state = State(record, launcher, running, course, rules or Rules(), policy or Policy())
     return _settled(state, lambda fresh: _resume(*course.resume(fresh, moment), moment))
 
 

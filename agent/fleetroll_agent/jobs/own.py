@@ -6,9 +6,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from fleetroll_agent.jobs import applying, proving
-from fleetroll_agent.jobs.course import Refusal
 from fleetroll_agent.jobs.effects import Effects, PassExcuse, PassRecall, RunSelfTest
 from fleetroll_agent.jobs.events import ArmDropped, Armed, LauncherTold, Promoted, SelfTested, TargetFound
+from fleetroll_agent.jobs.refusing import refuse_bad, refuse_by_policy
 from fleetroll_agent.jobs.state import (
     Result,
     State,
@@ -18,16 +18,15 @@ from fleetroll_agent.jobs.state import (
     say_stage,
     with_attempt,
 )
-from fleetroll_agent.jobs.values import Attempt, Moment, Said, Stage, Step
+from fleetroll_agent.jobs.values import Attempt, Moment, Stage, Step
 from fleetroll_agent.launcher.excusing import UNPROVEN_LIMIT, excuse, is_bad
 from fleetroll_agent.launcher.values import Attempt as LauncherAttempt
 from fleetroll_agent.launcher.values import Origin
-from fleetroll_common.values.codes import Code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fleetroll_agent.jobs.course import Handler
+    from fleetroll_agent.jobs.course import Handler, Refusal
     from fleetroll_agent.launcher.values import Record
 
 
@@ -44,9 +43,8 @@ class OwnCourse:
         return proving.resolve(state, moment)
 
     def refusal(self, state: State, found: TargetFound) -> Refusal | None:
-        """Refuse a digest that failed here, unless a person asked for it."""
-        why = _bad(state, found.sha256)
-        return Refusal(Said.FAILED, Code.BAD_DIGEST, why) if why else None
+        """Refuse what agent.toml does not allow, and a digest that failed here, unless a person asked for it."""
+        return refuse_by_policy(state, found.about) or refuse_bad(state, _bad(state, found.sha256))
 
     def excuses(self, state: State) -> Effects:
         """Return the request that the launcher counts one way back less, while its record still counts it.
@@ -103,9 +101,7 @@ def _excused(state: State) -> Record:
 
 
 def _bad(state: State, sha256: str) -> str:
-    """Say why a digest is not taken again; empty when it may be: a person may ask for one that was bad."""
-    if running_attempt(state).retry_bad:
-        return ""
+    """Say how a digest failed here; empty when it did not."""
     if sha256 in boot_record(state).bad:
         return "this digest was tried here and put back as bad"
     if is_bad(_excused(state), sha256):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from fleetroll_agent.jobs.assigning import suspend
 from fleetroll_agent.jobs.effects import AskGo, ExtendLease, ReleaseLock
+from fleetroll_agent.jobs.obstacles import obstacle
 from fleetroll_agent.jobs.state import (
     Ask,
     Result,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         SessionClosed,
         SessionOpened,
     )
+    from fleetroll_agent.jobs.obstacles import Obstacle
 
 SOONEST_ASK_SECONDS = 1.0
 """After a refusal: a server that names no time, or one in the past, would be asked in a tight loop. The interval bounds
@@ -71,6 +73,9 @@ def ask_if_due(state: State, moment: Moment) -> Result:
     allowed = is_staged(attempt) and state.session and not state.skewed and not state.suspended and not state.leaving
     if attempt is None or not allowed or state.ask_at is None or moment.boot_seconds < state.ask_at:
         return state, ()
+    wait = obstacle(state, moment)
+    if wait is not None:
+        return _wait(state, moment, wait), ()
     ask = Ask(state.asks + 1, moment.boot_seconds)
     state = replace(state, asks=ask.number, ask=ask, ask_at=_next_ask(state, moment))
     return state, (AskGo(state.session, attempt.generation, ask.number, attempt.sha256),)
@@ -131,11 +136,17 @@ def on_server_busy(state: State, event: ServerBusy, _moment: Moment) -> Result:
     return state, (ExtendLease(event.seconds),)
 
 
-def note_wait(state: State, moment: Moment, code: Code, message: str) -> State:
-    """Report why a staged attempt waits, once per reason."""
+def _wait(state: State, moment: Moment, wait: Obstacle) -> State:
+    """Report why, once, and look again when it should be over; now and then before that, for clocks are set."""
+    seconds = min(max(SOONEST_ASK_SECONDS, wait.until - moment.wall_seconds), state.rules.ask_interval)
+    return replace(note_wait(state, moment, wait.code, wait.message, wait.until), ask_at=moment.boot_seconds + seconds)
+
+
+def note_wait(state: State, moment: Moment, code: Code, message: str, until: float | None = None) -> State:
+    """Report why a staged attempt waits, once per reason; ``until`` None = it asks again after its interval."""
     if state.note is code or not is_staged(state.record.attempt):
         return state
-    at = moment.wall_seconds + state.rules.ask_interval
+    at = moment.wall_seconds + state.rules.ask_interval if until is None else until
     return replace(say_stage(state, moment, code=code, message=message, retry_at=at), note=code)
 
 

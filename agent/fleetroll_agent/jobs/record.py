@@ -10,6 +10,7 @@ from dataclasses import fields
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fleetroll_agent.jobs.overrides import Override, OverrideKind
 from fleetroll_agent.jobs.values import Attempt, Outcome, ProductRecord, Report, Said, Stage, Step, Stop
 from fleetroll_agent.jobs.work import About, Child, Installed, Work
 from fleetroll_common.values.codes import Code
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Json = dict[str, Any]
-_Value = Attempt | Outcome | Report | Installed | About | Work | Child
-_T = TypeVar("_T", Attempt, Outcome, Report, Installed, About, Work, Child)
+_Value = Attempt | Outcome | Report | Installed | About | Work | Child | Override
+_T = TypeVar("_T", Attempt, Outcome, Report, Installed, About, Work, Child, Override)
 
 _KINDS: dict[str, Callable[[Any], object]] = {
     "stage": Stage,
@@ -29,6 +30,8 @@ _KINDS: dict[str, Callable[[Any], object]] = {
     "stop": Stop,
     "code": lambda name: Code(name) if name in Code.__members__ else None,
     "stop_code": lambda name: Code(name) if name in Code.__members__ else None,
+    "kind": OverrideKind,
+    "until": lambda seconds: _instant(seconds),  # noqa: PLW0108 (it stands below)
     "channels": lambda names: tuple(str(name) for name in names),
     "about": lambda document: read_value(About, document),
     "work": lambda document: read_value(Work, document),
@@ -43,10 +46,10 @@ _NUMBERS = frozenset(
         "local",
         "locals",
         "max_attempts",
-        "needed_bytes",
         "number",
         "pid",
         "reports",
+        "since_generation",
         "start_ticks",
         "tries",
     }
@@ -71,6 +74,7 @@ def record_json(record: ProductRecord) -> Json:
         "previous": _plain(record.previous),
         "started_at": record.started_at,
         "locals": record.locals,
+        "override": _plain(record.override),
     }
 
 
@@ -96,6 +100,7 @@ def read_record(document: Json) -> ProductRecord:
             previous=_optional(Installed, document.get("previous")),
             started_at=_instant(document.get("started_at")),
             locals=_number(document.get("locals", 0)),
+            override=_optional(Override, document.get("override")),
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         message = f"the record of a product can't be read: {error!r}"
@@ -119,7 +124,7 @@ def read_value(kind: type[_T], document: Json) -> _T:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, (Installed, About, Work, Child)):
+    if isinstance(value, (Installed, About, Work, Child, Override)):
         return value_json(value)
     if isinstance(value, tuple):
         return list(value)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from fleetroll_agent.jobs.effects import CancelJob, Effects, ReleaseLock, Tidy
+from fleetroll_agent.jobs.policy import Policy
 from fleetroll_agent.jobs.values import (
     KEEP_ACKED_SECONDS,
     MAX_BAD,
@@ -83,6 +84,7 @@ class State:
         running: what runs: for the agent this process's own slot.
         course: what the product's kind does behind Go.
         rules: waiting times.
+        policy: what agent.toml allows.
         session: epoch of the open session; 0 = none.
         skewed: the clocks of host and server differ too much.
         suspended: scopes whose kill switch is pressed, as far as this host heard.
@@ -107,6 +109,7 @@ class State:
     running: Running
     course: Course
     rules: Rules = field(default_factory=Rules)
+    policy: Policy = field(default_factory=Policy)
     session: int = 0
     skewed: bool = False
     suspended: frozenset[str] = frozenset()

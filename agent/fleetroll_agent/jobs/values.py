@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fleetroll_agent.jobs.overrides import Override
     from fleetroll_agent.jobs.work import About, Installed, Work
     from fleetroll_common.values.codes import Code
 
@@ -250,6 +251,7 @@ class ProductRecord:
         previous: what was before, and is there still.
         started_at: when the last attempt used its Go, in Unix seconds; None = never.
         locals: attempts that were started on this host so far.
+        override: a person's own decision on this host; None = none, or it has ended.
     """
 
     product: str = PRODUCT
@@ -265,6 +267,7 @@ class ProductRecord:
     previous: Installed | None = None
     started_at: float | None = None
     locals: int = 0
+    override: Override | None = None
 
     def outcome(self, generation: int) -> Outcome | None:
         """Return the newest outcome of ``generation``."""

@@ -39,7 +39,6 @@ class About:
         migrations_required: its migrate step must run.
         breaking_changes: in words; empty = none.
         supported_from: the lowest version that may be updated to it; empty = any.
-        needed_bytes: that must be free for staging, unpacking and a backup as large as the last; 0 = unknown.
         fresh: nothing of the product is on this host yet: there is nothing to go back to.
     """
 
@@ -48,7 +47,6 @@ class About:
     migrations_required: bool = False
     breaking_changes: str = ""
     supported_from: str = ""
-    needed_bytes: int = 0
     fresh: bool = False
 
 

@@ -6,11 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fleetroll_agent.fetch.values import SourceFailed
-from fleetroll_agent.jobs.artefacts import Artefacts, Found, Ways, look_up, staging_failed
+from fleetroll_agent.jobs.artefacts import Artefacts, Found, Ways, about, look_up, staging_failed
 from fleetroll_agent.jobs.events import SlotReady, TargetFound
 from fleetroll_agent.jobs.threads import in_thread
-from fleetroll_agent.jobs.work import About
-from fleetroll_agent.products.space import check_space, needed_bytes
+from fleetroll_agent.products.space import check_space
 from fleetroll_common.values.errors import FleetrollError
 
 if TYPE_CHECKING:
@@ -40,11 +39,11 @@ class Staging:
         """Refresh the signed metadata, look the version up, and see whether there is room for it."""
         try:
             found = await in_thread(partial(look_up, self._trust, effect.version, self._product))
-            about = await in_thread(partial(self._about, found, record))
+            fresh = await in_thread(partial(self._places.is_fresh, record))
         except FleetrollError as error:
             return await staging_failed(effect, line, error)
         self._found = {effect.job: found}
-        return TargetFound(effect.job, found.target.sha256, about)
+        return TargetFound(effect.job, found.target.sha256, about(found, fresh=fresh))
 
     async def fill(self, effect: FillSlot, line: Line) -> SlotReady | StagingFailed:
         """Make the slot of what was found, unless it stands there as signed."""
@@ -65,15 +64,3 @@ class Staging:
         self._places.tidy(record)
         attempt = record.attempt
         self._artefacts.forget_downloads("" if attempt is None else attempt.sha256)
-
-    def _about(self, found: Found, record: ProductRecord) -> About:
-        custom = found.custom
-        return About(
-            channels=custom.channels,
-            git_sha=custom.git_sha,
-            migrations_required=custom.migrations_required,
-            breaking_changes=custom.breaking_changes or "",
-            supported_from="" if custom.supported_from is None else str(custom.supported_from),
-            needed_bytes=needed_bytes(found),
-            fresh=self._places.is_fresh(record),
-        )

@@ -1,0 +1,88 @@
+"""What a host refuses by itself, before a byte is fetched: the fleet's wish meets what agent.toml allows.
+
+SKIPPED is no failure: the host was not meant for this. FAILED says that something is wrong with the wish.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fleetroll_agent.jobs.course import Refusal
+from fleetroll_agent.jobs.state import State, running_attempt
+from fleetroll_agent.jobs.values import Said
+from fleetroll_agent.jobs.work import About
+from fleetroll_agent.settings.product import AutoUpdate
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.version import Version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fleetroll_agent.jobs.policy import Policy
+    from fleetroll_agent.jobs.values import Attempt
+
+
+def refuse_by_policy(state: State, about: About | None) -> Refusal | None:
+    """Return why agent.toml does not allow the running attempt; None when it does."""
+    attempt = running_attempt(state)
+    facts = (state.policy, attempt, about or About(), state.running.version)
+    return next((refusal for rule in _RULES if (refusal := rule(*facts)) is not None), None)
+
+
+def refuse_bad(state: State, known: str) -> Refusal | None:
+    """Return why a digest that failed here is not taken again; ``known`` says how it failed, empty = it did not."""
+    if not known:
+        return None
+    if not running_attempt(state).retry_bad:
+        return Refusal(Said.FAILED, Code.BAD_DIGEST, known)
+    if not state.policy.retry_bad:
+        return Refusal(Said.FAILED, Code.BAD_DIGEST, f"{known}, and agent.toml forbids taking it again")
+    return None
+
+
+def _opted_out(policy: Policy, attempt: Attempt, _about: About, _version: str) -> Refusal | None:
+    if policy.auto_update is AutoUpdate.NEVER:
+        return _skipped(Code.OPTED_OUT, "agent.toml takes no updates of this product")
+    if policy.auto_update is AutoUpdate.ASKED and attempt.automatic:
+        return _skipped(Code.NOT_OPTED_IN, "agent.toml takes only updates that a person starts")
+    return None
+
+
+def _in_a_container(policy: Policy, _attempt: Attempt, _about: About, _version: str) -> Refusal | None:
+    if not policy.container:
+        return None
+    text = f"a container ({policy.container}): build a newer image, or set host.containers in agent.toml"
+    return _skipped(Code.CONTAINER, text)
+
+
+def _channel(policy: Policy, attempt: Attempt, about: About, _version: str) -> Refusal | None:
+    allowed = policy.allowed_channels
+    if allowed is None or set(allowed) & set(about.channels):
+        return None
+    text = f"{attempt.version} is in {', '.join(about.channels) or 'no channel'}, this host takes {', '.join(allowed)}"
+    return _skipped(Code.CHANNEL_NOT_ALLOWED, text)
+
+
+def _pinned(policy: Policy, attempt: Attempt, _about: About, _version: str) -> Refusal | None:
+    if policy.pin is None or policy.pin.admits(Version.parse(attempt.version)):
+        return None
+    return _skipped(Code.PINNED, f"agent.toml pins {policy.pin}, {attempt.version} is outside")
+
+
+def _too_old(_policy: Policy, attempt: Attempt, about: About, version: str) -> Refusal | None:
+    if not (about.supported_from and version) or Version.parse(version) >= Version.parse(about.supported_from):
+        return None
+    return _skipped(Code.BELOW_SUPPORTED, f"{attempt.version} updates from {about.supported_from} on, not {version}")
+
+
+def _skipped(code: Code, message: str) -> Refusal:
+    return Refusal(Said.SKIPPED, code, message)
+
+
+_RULES: tuple[Callable[[Policy, Attempt, About, str], Refusal | None], ...] = (
+    _opted_out,
+    _in_a_container,
+    _channel,
+    _pinned,
+    _too_old,
+)
