@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fleetroll_agent.settings import SETTINGS_NAME, parse_settings
+from fleetroll_agent.settings import SETTINGS_NAME, Product, parse_settings
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 
@@ -41,3 +41,9 @@ def told(text: str) -> tuple[int, str, str]:
 def told_of_shop(line: str) -> tuple[int, str, str]:
     """The same of one line in the table of a product with kind slots, where it is line 3."""
     return told(f"{SLOTS}{line}\n")
+
+
+def only(text: str) -> Product:
+    """The one product of a text."""
+    (product,) = parse_settings(text).products
+    return product
