@@ -157,6 +157,7 @@ def hello_payload(facts: HostFacts) -> bytes:
         time_zone=facts.time_zone,
         disk_free_bytes=facts.disk_free_bytes,
         boot_id=facts.boot_id,
+        container_marker=facts.container_marker,
         products=[_product(product) for product in facts.products],
         attempts=[wire_attempt(fact, product.product) for product in facts.products for fact in product.attempts],
         journal_id=facts.journal_id,

@@ -130,6 +130,7 @@ class Daemon:
             journal_id=parts.journal.journal_id,
             receipt=receipt,
             timestamp_version=parts.trust.timestamp_version,
+            container_marker=parts.container_marker,
         )
 
     def keeps(self, product: str) -> bool:

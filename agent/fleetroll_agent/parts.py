@@ -10,6 +10,7 @@ import structlog
 
 import fleetroll_agent
 from fleetroll_agent import host
+from fleetroll_agent.containers import container_marker
 from fleetroll_agent.fetch import DownloadLimits, MirrorSource, Pacer, SourceFailed
 from fleetroll_agent.identity.store import IdentityStore
 from fleetroll_agent.jobs.agent_update import AgentUpdate
@@ -17,11 +18,13 @@ from fleetroll_agent.jobs.artefacts import Ways
 from fleetroll_agent.jobs.journal import Journal
 from fleetroll_agent.jobs.keeper import Keeper, Part, ProductFile
 from fleetroll_agent.jobs.lock import JobLock
+from fleetroll_agent.jobs.policy import policy_of
 from fleetroll_agent.jobs.state import Rules, Running
+from fleetroll_agent.jobs.values import PRODUCT
 from fleetroll_agent.launcher.bootid import read_boot_id
 from fleetroll_agent.products.assembling import Shared
 from fleetroll_agent.settings import Settings, read_settings
-from fleetroll_agent.settings.product import Kind
+from fleetroll_agent.settings.product import Kind, Product
 from fleetroll_agent.slots import Slot, SlotStore
 from fleetroll_agent.slots.disk import typed_disk_errors
 from fleetroll_common.buildinfo import build_info
@@ -34,7 +37,6 @@ from fleetroll_common.values.ids import SystemIds
 if TYPE_CHECKING:
     from fleetroll_agent.identity.facts import Identity
     from fleetroll_agent.session.link import Link
-    from fleetroll_agent.settings.product import Product
 
 
 log = structlog.get_logger(__name__)
@@ -71,6 +73,7 @@ class Parts:
     settings: Settings
     clock: Clock
     line: LinkedMetadata
+    container_marker: str = ""
     host_name: str = field(default_factory=host.host_name)
     boot_id: str = field(default_factory=read_boot_id)
 
@@ -120,7 +123,7 @@ def assemble(folder: Path, slot: Slot | None = None) -> Parts:
     with typed_disk_errors("opening the journal"):
         journal = Journal(folder / "journal", ids)
     _prune(journal, clock)
-    ways = _ways(settings, clock)
+    ways, marker = _ways(settings, clock), container_marker()
     products = ProductFile(folder)
     # Read again when the work begins; what can't be read is the host's refusal, and known before anything starts.
     products.read()
@@ -130,7 +133,8 @@ def assemble(folder: Path, slot: Slot | None = None) -> Parts:
         store=store,
         identity=identity,
         journal=journal,
-        keeper=Keeper(products, journal, clock, Part(rules, Running(str(slot.version), slot.sha256))),
+        keeper=Keeper(products, journal, clock, _own_part(settings, rules, slot, marker)),
+        container_marker=marker,
         update=AgentUpdate(folder, trust, slots, ways),
         ways=ways,
         trust=trust,
@@ -151,6 +155,13 @@ def _ways(settings: Settings, clock: Clock) -> Ways:
         pacer=Pacer(clock, cap) if cap else None,
         mirrors=tuple(MirrorSource(pattern) for pattern in said.mirrors),
     )
+
+
+def _own_part(settings: Settings, rules: Rules, slot: Slot, marker: str) -> Part:
+    """Return what the agent's own rules go by: agent.toml may have a table for it, and has defaults without one."""
+    product = settings.product(PRODUCT) or Product(PRODUCT, Kind.AGENT)
+    policy = policy_of(product, "" if settings.host.containers else marker)
+    return Part(rules, Running(str(slot.version), slot.sha256), policy=policy)
 
 
 def _prune(journal: Journal, clock: Clock) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fleetroll_agent.jobs.desk import Seat
 from fleetroll_agent.jobs.keeper import Keeper, Part, ProductFile
+from fleetroll_agent.jobs.policy import policy_of
 from fleetroll_agent.jobs.state import Rules
 from fleetroll_agent.products.doing import Doer
 from fleetroll_agent.products.hands import ProductHands
@@ -47,7 +48,7 @@ def seat_of(product: Product, shared: Shared, outside: ProductOutside, line: Lin
     places = Places(shared.folder, product)
     rules = Rules(ask_interval=shared.ask_interval_seconds, lock_deferrals=product.lock_deferrals)
     file = ProductFile(shared.folder, product.name)
-    keeper = Keeper(file, shared.journal, shared.clock, Part(rules, course=Pipeline(recipe)))
+    keeper = Keeper(file, shared.journal, shared.clock, Part(rules, course=Pipeline(recipe), policy=policy_of(product)))
     doer = Doer(shared.folder, product, recipe, places, shared.agent_id, shared.clock)
     staging = Staging(shared.folder, product.name, shared.trust, places, shared.ways)
     return Seat(keeper, ProductHands(outside, line, product, staging, doer, shared.lock))

@@ -46,6 +46,7 @@ class HostFacts:
     journal_id: str
     receipt: WelcomeReceipt | None
     timestamp_version: int
+    container_marker: str = ""
 
 
 class End(str, Enum):

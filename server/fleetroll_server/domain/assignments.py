@@ -26,6 +26,7 @@ _REPORTED = {
     AttemptState.ROLLED_BACK: Trigger.ROLL_BACK,
     AttemptState.ROLLBACK_FAILED: Trigger.ROLL_BACK_FAIL,
     AttemptState.CANCELLED: Trigger.END_BY_HOST,
+    AttemptState.SKIPPED: Trigger.SKIP,
 }
 """What hosts say; "offered" stands for: taken. The other states are the server's alone."""
 
@@ -154,7 +155,7 @@ def _after_the_end(state: AttemptState, reported: AttemptState) -> Judgement:
         return Step(Trigger.ROLL_BACK, late=True)
     if reported in BEFORE_GO or reported is state or state in _ENDED_PAST_ALL:
         return History()
-    if state in _ENDED_BY_SERVER and reported in {AttemptState.CANCELLED, AttemptState.FAILED}:
+    if state in _ENDED_BY_SERVER and reported in {AttemptState.CANCELLED, AttemptState.FAILED, AttemptState.SKIPPED}:
         return History()
     if state is AttemptState.ROLLBACK_FAILED and reported not in FINAL:
         return History()
