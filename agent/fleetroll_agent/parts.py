@@ -153,7 +153,7 @@ def _ways(settings: Settings, clock: Clock) -> Ways:
         clock=clock,
         limits=DownloadLimits(stall_seconds=said.stall_seconds, slowest_bytes_per_second=slowest),
         pacer=Pacer(clock, cap) if cap else None,
-        mirrors=tuple(MirrorSource(pattern) for pattern in said.mirrors),
+        mirrors=tuple(MirrorSource(pattern, cap or None) for pattern in said.mirrors),
     )
 
 

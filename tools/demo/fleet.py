@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 HOSTS = tuple(f"host-{number:02}" for number in range(1, 13))
 NEWCOMER = "host-13"
 """Enrols when everything else is over."""
+SETTINGS = """\
+[host]
+containers = true                # the demonstration may itself run in one
+
+[products.agent]
+min_update_interval_seconds = 0  # it shows in a minute what a fleet does in days
+"""
+"""Every host's agent.toml."""
 READY_SECONDS = 30.0
 ONLINE_SECONDS = 60.0
 
@@ -89,6 +97,7 @@ class Fleet:
         if (state / "slots").exists():
             raise DemoError(f"{name}: there is a slot before the host is enrolled")
         said = run("fleetroll-agent", "enroll", join, "--state", str(state), "--name", name, "--label", "site=demo")
+        (state / "agent.toml").write_text(SETTINGS, encoding="utf-8")
         self._processes.start(name, "fleetroll-agent", "run", "--state", str(state))
         return said.strip()
 

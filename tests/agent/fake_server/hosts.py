@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from fleetroll_agent.jobs.values import Report
     from fleetroll_common.wire.joinstring import JoinString
 
+ALLOWED = "[host]\ncontainers = true\n[products.agent]\nmin_update_interval_seconds = 0\n"
+"""Of agent.toml: tests run in containers too, and update at once."""
 PROGRAM = (sys.executable, "-m", "fleetroll_agent.app")
 
 
@@ -40,7 +42,7 @@ class RealHost:
 
     async def start(self, *more: str) -> None:
         """Start the launcher."""
-        (self.state / "agent.toml").write_text("[reconnect]\nbase_seconds = 0.2\ncap_seconds = 1.0\n")
+        (self.state / "agent.toml").write_text(f"{ALLOWED}[reconnect]\nbase_seconds = 0.2\ncap_seconds = 1.0\n")
         with (self.state.parent / f"{self.state.name}.log").open("ab") as log:
             command = (*PROGRAM, "run", "--state", str(self.state), *more)
             self._launcher = await asyncio.create_subprocess_exec(*command, stderr=log)

@@ -22,6 +22,7 @@ from fleetroll_agent.slots import Slot
 from fleetroll_common.values.ids import SystemIds
 from fleetroll_common.values.version import Version
 from fleetroll_publishing.artefact import build_artefact
+from tests.agent.fake_server.hosts import ALLOWED
 from tests.faults.jobs import OLD, boot_record
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class InProcessHost:
         store = IdentityStore(self.folder / "identity", SystemIds())
         store.enrol(await ask_to_enrol(self.server.join_string(), store.candidate(), "host-1", {"site": "a"}))
         (self.folder / "agent.toml").write_text(
-            "[reconnect]\nbase_seconds = 0.05\ncap_seconds = 0.2\n[go]\nask_interval_seconds = 0.5\n"
+            f"{ALLOWED}[reconnect]\nbase_seconds = 0.05\ncap_seconds = 0.2\n[go]\nask_interval_seconds = 0.5\n"
         )
 
     @asynccontextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import TYPE_CHECKING
 
 import grpc
@@ -12,7 +11,7 @@ import pytest
 from fleetroll.v1 import repository_pb2, repository_pb2_grpc
 from fleetroll_agent import parts
 from fleetroll_agent.fetch import DownloadLimits, MirrorSource, Pacer
-from fleetroll_agent.jobs.agent_update import AgentUpdate
+from fleetroll_agent.jobs.artefacts import Ways
 from fleetroll_agent.session.repository import Repository
 from fleetroll_common.values.clock import SystemClock
 from fleetroll_common.wire.channel import AGENT_OPTIONS, SERVER_OPTIONS
@@ -37,8 +36,8 @@ def folder(tmp_path: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch) 
         (place / path).write_bytes(data)
     mirror = MirrorSource(f"{place.as_uri()}/{{path}}")
     pacer = Pacer(SystemClock(), 1024 * MIB)
-    more = partial(AgentUpdate, limits=DownloadLimits(stall_seconds=20.0), pacer=pacer, mirrors=[mirror])
-    monkeypatch.setattr(parts, "AgentUpdate", more)
+    ways = Ways(limits=DownloadLimits(stall_seconds=20.0), pacer=pacer, mirrors=(mirror,))
+    monkeypatch.setattr(parts, "_ways", lambda *_parts: ways)
     return place
 
 

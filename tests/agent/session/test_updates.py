@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 from fleetroll.v1 import reasons_pb2
 from fleetroll_agent.jobs.events import Suspended
+from tests.agent.fake_server.hosts import ALLOWED
 
 if TYPE_CHECKING:
     from tests.agent.fake_server.inprocess import InProcessHost
@@ -128,7 +129,7 @@ def stream_state(attempt: stream_pb2.AttemptReport) -> str:
 
 
 async def test_a_refused_go_is_asked_for_again_when_the_server_says_so(server: FakeServer, host: InProcessHost) -> None:
-    (host.folder / "agent.toml").write_text("[go]\nask_interval_seconds = 600\n")
+    (host.folder / "agent.toml").write_text(f"{ALLOWED}[go]\nask_interval_seconds = 600\n")
     async with host.running():
         await staged(server)
         no_go = stream_pb2.NoGo(

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from fleetroll_agent.jobs.values import ProductRecord, Report
 
 SETTINGS = """
+[host]
+containers = true
+[products.agent]
+min_update_interval_seconds = 0
 [reconnect]
 base_seconds = 0.5
 cap_seconds = 1.0

@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 A = AttemptState
 SAID = (
     *("offered", "downloading", "staged", "applying", "trial", "soaking"),
-    *("succeeded", "failed", "rolled_back", "rollback_failed", "cancelled"),
+    *("succeeded", "failed", "rolled_back", "rollback_failed", "cancelled", "skipped"),
 )
 SERVERS_ALONE = sorted(set(A) - {A(word) for word in SAID})
 
-WENT_ON_ALONE = "applying! trial! soaking! x failed x x cancelled"
-RESULTS = "succeeded failed rolled_back rollback_failed cancelled"
-KEPT = "= = = = = = = = rolled_back~ = ="
-HISTORY = "= = = = = = = = = = ="
-ENDED_BY_SERVER = "= = = x x x x = x x ="
+WENT_ON_ALONE = "applying! trial! soaking! x failed x x cancelled skipped"
+RESULTS = "succeeded failed rolled_back rollback_failed cancelled x"
+KEPT = "= = = = = = = = rolled_back~ = = ="
+HISTORY = "= = = = = = = = = = = ="
+ENDED_BY_SERVER = "= = = x x x x = x x = ="
 
 REPORTS = {
     "pending": f"downloading downloading staged {WENT_ON_ALONE}",
@@ -53,7 +53,7 @@ REPORTS = {
     "succeeded": KEPT,
     "failed": HISTORY,
     "rolled_back": HISTORY,
-    "rollback_failed": "= = = = = = x x x = x",
+    "rollback_failed": "= = = = = = x x x = x x",
     "cancelled": ENDED_BY_SERVER,
     "skipped": ENDED_BY_SERVER,
     "expired": ENDED_BY_SERVER,
