@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import warnings  # noqa: F401 (os.execvpe imports it, when the new user may not read it any more)
 
 HEADER_BYTES = 8
 CANNOT = 126

@@ -129,11 +129,7 @@ async def run_hook(
         await _to_its_end(kill_session(gated.child.pid, how.pace))
         raise
     finally:
-        try:
-            reading.cancel()
-            await _to_its_end(asyncio.wait({reading}))
-        finally:
-            gated.collect()
+        await _close(gated, reading)
     ended, last = gated.ended() or Ended(), sink.last()
     return HookResult(
         ended.exit_code, ended.signal, timed_out, sink.tail(), last.text, last.exact, sink.dropped, gone, seconds
@@ -180,6 +176,15 @@ async def _leave_nothing_wrong(gated: Gated, how: Manners, *, timed_out: bool) -
     if gated.ended() != Ended(exit_code=0):
         return await kill_session(gated.child.pid, how.pace)
     return True
+
+
+async def _close(gated: Gated, reading: asyncio.Future[None]) -> None:
+    """End the reading and let go of the process."""
+    try:
+        reading.cancel()
+        await _to_its_end(asyncio.wait({reading}))
+    finally:
+        gated.collect()
 
 
 async def _read(gated: Gated, sink: Sink) -> None:

@@ -15,7 +15,7 @@ from fleetroll_agent.hooks import orphans
 from fleetroll_agent.hooks.gate import Gated, spawn
 from fleetroll_agent.hooks.orphans import end_child
 from fleetroll_agent.hooks.pace import Pace
-from fleetroll_agent.hooks.processes import has_variable, strike
+from fleetroll_agent.hooks.processes import has_variable, read_process, strike
 from fleetroll_agent.jobs.work import Child
 from fleetroll_agent.launcher.bootid import read_boot_id
 from fleetroll_common.values.clock import FakeClock
@@ -61,7 +61,7 @@ async def left_by_a_killed_agent(script: str, notes: Path, count: int) -> Child:
 async def test_a_command_that_outlived_its_agent_is_killed_with_its_session(tmp_path: Path) -> None:
     """Deaf children and groups of their own included."""
     notes = tmp_path / "pids"
-    script = f"trap '' TERM HUP; set -m; sleep 60 & echo $! >> {notes}; sleep 60 & echo $! >> {notes}; wait"
+    script = f"trap '' TERM HUP; sleep 60 & echo $! >> {notes}; timeout 60 sleep 60 & echo $! >> {notes}; wait"
     child = await left_by_a_killed_agent(script, notes, 2)
     assert all(alive(pid) for pid in [child.pid, *pids(notes)])
     assert await end_child(child)
@@ -101,7 +101,8 @@ async def test_a_number_that_means_everybody_is_never_struck(pid: int, monkeypat
     """A damaged journal must not end the host."""
     struck: list[int] = []
     monkeypatch.setattr(os, "kill", lambda *call: struck.append(call[0]))
-    assert await end_child(Child(pid, 1, read_boot_id()))
+    first = read_process(1)
+    assert await end_child(Child(pid, first.start_ticks, read_boot_id()))
     strike(pid, signal.SIGKILL)
     assert struck == []
 

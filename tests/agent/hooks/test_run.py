@@ -79,7 +79,8 @@ async def test_a_command_deaf_to_sigterm_is_killed_after_the_grace(tmp_path: Pat
     """And so are its deaf children, and those that made groups of their own."""
     notes = tmp_path / "pids"
     deaf = DEAF.format(notes)
-    script = f"set -m; ({deaf.replace('$$', '$(exec sh -c ' + repr('echo $PPID') + ')')}) & {deaf}"
+    quoted = deaf.replace("'", '"')
+    script = f"timeout -s KILL 60 sh -c '{quoted}' & {deaf}"  # timeout makes a group of its own
     result = await run_script(script, limit=0.5)
     assert (result.timed_out, result.signal, result.gone) == (True, signal.SIGKILL, True)
     assert len(pids(notes)) == 2
