@@ -22,7 +22,8 @@ from fleetroll_agent.jobs.state import Rules, Running
 from fleetroll_agent.jobs.values import ProductRecord, Step
 from fleetroll_agent.jobs.work import About, Child, Installed
 from fleetroll_agent.products.pipeline import Pipeline
-from fleetroll_agent.products.recipe import Kind, Recipe
+from fleetroll_agent.products.recipe import Recipe
+from fleetroll_agent.settings.product import Kind
 from tests.faults.jobs import NEW, OLD, Host
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class ManagedHost(Host):
     def ends(self, code: Code | None = None, **more: Any) -> tuple[Effect, ...]:
         """Let the step at hand end; without a code it did what it is for."""
         effect = self.last(RunStep)
-        values = {Step.CHECK: effect.attempt.version, Step.BACKUP: "backup-1"}
+        values: dict[Step | None, str] = {Step.CHECK: effect.attempt.version, Step.BACKUP: "backup-1"}
         more.setdefault("value", "" if code else values.get(effect.attempt.step, ""))
         return self.tell(StepEnded(effect.job, code, **more))
 

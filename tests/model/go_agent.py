@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fleetroll_agent.jobs import effects as wants
 from fleetroll_agent.jobs import events, machine
-from fleetroll_agent.jobs.state import Rules, Running, State
+from fleetroll_agent.jobs.state import Rules, Running, State, boot_record
 from fleetroll_agent.jobs.values import Moment, ProductRecord, Stage, Step
 from fleetroll_agent.launcher.values import (
     Attempt,
@@ -77,7 +77,7 @@ def started(record: ProductRecord, launcher: Record, journal: tuple[Said, ...], 
 
 def crashed(host: Host) -> Host:
     """Kill the agent and start it again from its disk; a trial that began costs nothing here."""
-    return started(host.state.record, host.state.launcher, host.journal, host.applied)
+    return started(host.state.record, boot_record(host.state), host.journal, host.applied)
 
 
 def told(host: Host, event: Event) -> Host:

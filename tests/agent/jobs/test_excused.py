@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fleetroll_agent.jobs.effects import Arm, FillSlot, FindTarget, PassExcuse, RunSelfTest
 from fleetroll_agent.jobs.events import Assigned, LauncherTold, SelfTested, SessionOpened, SlotReady, TargetFound
+from fleetroll_agent.jobs.state import boot_record as boot
 from fleetroll_agent.launcher.excusing import excuse
 from tests.faults.jobs import NEW, Host, boot_record, server, word
 
@@ -78,7 +79,7 @@ def test_the_arming_comes_after_the_excuse_when_the_launcher_does_not_know_it_ye
 
 def test_the_arming_alone_is_enough_when_the_launcher_knows() -> None:
     host = offered(went_back(2), excused=True)
-    host.tell(LauncherTold(excuse(host.state.launcher, server(7), NEW)))
+    host.tell(LauncherTold(excuse(boot(host.state), server(7), NEW)))
     host.tell(SlotReady(host.last(FillSlot).job))
     host.go(7)
     host.tell(SelfTested(host.last(RunSelfTest).job))
@@ -88,5 +89,5 @@ def test_the_arming_alone_is_enough_when_the_launcher_knows() -> None:
 def test_the_outcome_that_was_excused_is_not_reported_again() -> None:
     host = offered(went_back(2), excused=True)
     before = list(host.said)
-    host.tell(LauncherTold(excuse(host.state.launcher, server(7), NEW)))
+    host.tell(LauncherTold(excuse(boot(host.state), server(7), NEW)))
     assert host.said == before

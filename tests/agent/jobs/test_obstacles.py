@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fleetroll_agent.jobs.effects import AskGo
 from fleetroll_agent.jobs.events import Assigned
@@ -18,7 +18,7 @@ WALL = 1_800_000_000.0
 """Of the faked hosts, at second 0 of their boot clock."""
 
 
-def held(host: Host, seconds: float = 1000.0, **policy: object) -> Host:
+def held(host: Host, seconds: float = 1000.0, **policy: Any) -> Host:
     override = Override(OverrideKind.ROLLBACK, "root", 3, WALL + host.at + seconds, "it eats the disk")
     record = replace(host.state.record, override=override)
     host.state = replace(host.state, record=record, policy=Policy(**policy))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from fleetroll_agent.settings.product import AutoUpdate, Pin, PinKind
 from tests.faults.jobs import NEW, Host
 
 
-def offered(host: Host, policy: Policy, about: About, **more: object) -> str:
+def offered(host: Host, policy: Policy, about: About, **more: Any) -> str:
     """Offer 1.1.0 under ``policy``; return what was said last."""
     host.state = replace(host.state, policy=policy)
     host.tell(SessionOpened(1), Assigned(7, "1.1.0", **more))
@@ -34,7 +35,7 @@ def offered(host: Host, policy: Policy, about: About, **more: object) -> str:
     ],
 )
 def test_what_is_not_allowed_is_skipped_by_name(
-    host: Host, policy: Policy, about: About, more: dict[str, object], said: str
+    host: Host, policy: Policy, about: About, more: dict[str, Any], said: str
 ) -> None:
     assert offered(host, policy, about, **more) == f"7 SKIPPED {said}"
     assert host.count(FillSlot) == 0
@@ -50,7 +51,7 @@ def test_what_is_not_allowed_is_skipped_by_name(
         (Policy(), About(supported_from="1.0.0"), {}),
     ],
 )
-def test_what_is_allowed_is_fetched(host: Host, policy: Policy, about: About, more: dict[str, object]) -> None:
+def test_what_is_allowed_is_fetched(host: Host, policy: Policy, about: About, more: dict[str, Any]) -> None:
     assert offered(host, policy, about, **more) == "7 DOWNLOADING"
     assert host.count(FillSlot) == 1
 

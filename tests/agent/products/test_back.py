@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from fleetroll_agent.jobs.events import Assigned
@@ -12,7 +14,7 @@ from tests.faults.jobs import OLD
 from tests.faults.managed_host import COMMAND, PLAIN, SLOTS, ManagedHost
 
 
-def failing_at(step: Step, host: ManagedHost, **more: object) -> ManagedHost:
+def failing_at(step: Step, host: ManagedHost, **more: Any) -> ManagedHost:
     host.to_go(**more)
     host.up_to(step)
     before = len(host.effects)

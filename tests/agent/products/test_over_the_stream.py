@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 from fleetroll.v1 import types_pb2
 from tests.agent.fake_server.inprocess import InProcessHost
 from tests.agent.fake_server.releases import Releases
@@ -59,15 +60,17 @@ async def host(server: FakeServer, shop: Shop, tmp_path: Path) -> InProcessHost:
     return enrolled
 
 
-async def update(server: FakeServer, version: str, generation: int) -> object:
+async def update(server: FakeServer, version: str, generation: int) -> stream_pb2.Report:
     """Bring ``version`` about; return the report that ended it."""
     await server.until(lambda: server.sessions)
     server.assign(version, generation, product="shop", soak=0.6)
     await server.until(lambda: server.result(generation, "shop"))
-    return server.result(generation, "shop")
+    result = server.result(generation, "shop")
+    assert result is not None
+    return result
 
 
-def ended(result: object) -> str:
+def ended(result: stream_pb2.Report) -> str:
     return types_pb2.AttemptState.Name(result.state).removeprefix("ATTEMPT_STATE_")
 
 

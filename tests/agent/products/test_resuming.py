@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,8 +12,11 @@ from fleetroll_agent.jobs.values import Stage, Step
 from fleetroll_common.values.codes import Code
 from tests.faults.managed_host import CHILD, COMMAND, PLAIN, SLOTS, ManagedHost
 
+if TYPE_CHECKING:
+    from fleetroll_agent.products.recipe import Recipe
 
-def killed_in(step: Step, recipe: object = SLOTS, **more: object) -> ManagedHost:
+
+def killed_in(step: Step, recipe: Recipe = SLOTS, **more: Any) -> ManagedHost:
     host = ManagedHost.begin(recipe)
     host.to_go(**more)
     host.up_to(step)
@@ -25,6 +29,7 @@ def test_the_lock_is_held_and_what_runs_is_ended_before_anything_else() -> None:
     host.up_to(Step.MIGRATE)
     host.starts()
     host = host.crash()
+    assert host.state.job is not None
     assert host.effects == [HoldLock(), EndChild(host.state.job, CHILD)]
     host.gone(gone=False)
     assert host.wait(9) == ()
@@ -118,6 +123,7 @@ def test_a_way_back_that_kills_the_agent_each_time_goes_on_with_its_next_step() 
 def test_an_attempt_before_go_goes_on_as_every_other() -> None:
     host = ManagedHost.begin()
     host.to_go()
+    assert host.attempt is not None
     host = ManagedHost.begin(SLOTS, replace(host.disk, attempt=replace(host.attempt, stage=Stage.STAGED, work=None)))
     assert host.effects == []
     assert host.attempt.stage is Stage.STAGED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -22,6 +23,9 @@ from fleetroll_common.values.codes import Code
 from tests.faults.jobs import NEW, OLD
 from tests.faults.managed_host import COMMAND, MIGRATING, PLAIN, SLOTS, ManagedHost
 
+if TYPE_CHECKING:
+    from fleetroll_agent.products.recipe import Recipe
+
 BACK = {Step.SWITCH_BACK, Step.ROLLBACK, Step.RESTORE, Step.RESTART_BACK, Step.HEALTH_BACK}
 REACHED: Counter[str] = Counter()
 
@@ -37,7 +41,7 @@ class AnyProduct(RuleBasedStateMachine):
         """Jobs of this process whose command was let run and has not ended."""
 
     @initialize(recipe=st.sampled_from([SLOTS, COMMAND]))
-    def choose(self, recipe: object) -> None:
+    def choose(self, recipe: Recipe) -> None:
         self.host = ManagedHost.begin(recipe)
 
     @precondition(lambda self: self.host.attempt is None)

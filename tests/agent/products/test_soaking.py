@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,8 +13,11 @@ from fleetroll_common.values.codes import Code
 from tests.faults.jobs import NEW
 from tests.faults.managed_host import SLOTS, ManagedHost
 
+if TYPE_CHECKING:
+    from fleetroll_agent.products.recipe import Recipe
 
-def watched(recipe: object = SLOTS, soak: float = 6) -> ManagedHost:
+
+def watched(recipe: Recipe = SLOTS, soak: float = 6) -> ManagedHost:
     """Return a host that has just switched."""
     host = ManagedHost.begin(recipe)
     host.to_go(soak=soak)
@@ -21,13 +25,17 @@ def watched(recipe: object = SLOTS, soak: float = 6) -> ManagedHost:
     return host
 
 
+def stage(host: ManagedHost) -> Stage | None:
+    return None if host.attempt is None else host.attempt.stage
+
+
 def test_a_product_may_take_its_time_to_start() -> None:
     host = watched()
     for _ in range(20):
         host.looks(healthy=False)
-    assert host.attempt.stage is Stage.APPLYING
+    assert stage(host) is Stage.APPLYING
     host.looks()
-    assert host.attempt.stage is Stage.SOAKING
+    assert stage(host) is Stage.SOAKING
 
 
 def test_one_that_does_not_become_healthy_in_time_goes_back() -> None:
@@ -61,9 +69,9 @@ def test_one_unhealthy_look_within_the_soak_takes_it_back() -> None:
 def test_the_old_version_still_answering_is_not_healthy_yet() -> None:
     host = watched()
     host.looks(version="1.0.0")
-    assert host.attempt.stage is Stage.APPLYING
+    assert stage(host) is Stage.APPLYING
     host.looks(version="1.1.0")
-    assert host.attempt.stage is Stage.SOAKING
+    assert stage(host) is Stage.SOAKING
 
 
 def test_a_release_that_reports_another_version_is_named_so() -> None:

@@ -62,7 +62,17 @@ RECORDS = {LAUNCHER: _BOOT, STARTING: _BOOT, OLD_AGENT: _AGENT, NEW_AGENT: _AGEN
 """Where the state is read in which a process is at a point: the record that it writes, or that it was started for."""
 LIMITS = {"start": 20.0, "hang": 20.0, "grace": 5.0, "backoff_base": 0.05, "backoff_cap": 0.1, "rewrite": 0.2}
 """The launcher's waiting times, seconds: long enough for a busy machine to start a Python."""
-SETTINGS = "[host]\ncontainers = true\n[products.agent]\nmin_update_interval_seconds = 0\n[reconnect]\nbase_seconds = 0.1\ncap_seconds = 0.5\n[go]\nask_interval_seconds = 1.0\n"
+SETTINGS = """
+[host]
+containers = true
+[products.agent]
+min_update_interval_seconds = 0
+[reconnect]
+base_seconds = 0.1
+cap_seconds = 0.5
+[go]
+ask_interval_seconds = 1.0
+"""
 SOAK_SECONDS = 0.3
 OUTCOME_SECONDS = 60.0
 FINAL = ("SUCCEEDED", "ROLLED_BACK", "FAILED", "CANCELLED")

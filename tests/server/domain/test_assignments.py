@@ -131,5 +131,5 @@ def test_only_a_cancelled_attempt_is_taken_for_killed() -> None:
 
 
 def test_a_lost_host_is_heard_whatever_it_says_of_a_used_go() -> None:
-    for word in set(SAID) - {"offered", "downloading", "staged"}:
+    for word in set(SAID) - {"offered", "downloading", "staged", "skipped"}:
         assert isinstance(judge_report(A.LOST, A(word), code=None), Step)
