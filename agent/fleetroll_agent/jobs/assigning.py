@@ -46,7 +46,7 @@ def on_assigned(state: State, event: Assigned, moment: Moment) -> Result:
     state = replace(state, record=replace(record, highest=event.generation))
     fresh = _attempt(event) if event.version else None
     attempt = record.attempt
-    if attempt is not None and attempt.past_go:
+    if attempt is not None and (attempt.past_go or attempt.local):
         return _let_wait(state, event, fresh, moment)
     code = Code.SUPERSEDED if event.version else Code.CANCELLED_BY
     effects: Effects = ()
@@ -105,7 +105,7 @@ def suspend(state: State, moment: Moment) -> Result:
     attempt, waiting = state.record.attempt, state.record.waiting
     if waiting is not None:
         state = _end_waiting(state, moment, waiting, Code.KILLED, "the kill switch was pressed")
-    if attempt is None:
+    if attempt is None or attempt.local:
         return state, ()
     if is_before_go(attempt):
         return _killed(state, moment)
@@ -144,6 +144,8 @@ def _let_wait(state: State, event: Assigned, fresh: Attempt | None, moment: Mome
     elif fresh is not None:
         state = replace(state, record=replace(state.record, waiting=fresh))
         state = _say_waiting(state, moment, fresh)
+    if running_attempt(state).local:
+        return state, ()
     if event.recall:
         return state.course.way_back(ask_to_stop(state, Stop.RECALL, Code.RECALLED), moment)
     if event.stop_before_switch:

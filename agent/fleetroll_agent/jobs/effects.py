@@ -12,12 +12,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FindTarget:
-    """Refresh the signed metadata and look the version up; answered by TargetFound or StagingFailed."""
+    """Refresh the signed metadata and look the version up; answered by TargetFound or StagingFailed.
+
+    ``source`` empty = over the session; else what a person named on this host.
+    """
 
     job: int
     session: int
     generation: int
     version: str
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,7 @@ class FillSlot:
     generation: int
     version: str
     sha256: str
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,13 @@ class AskGo:
     generation: int
     ask: int
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskLock:
+    """Take the job lock for a person's attempt; answered by LockGiven or LockBusy."""
+
+    ask: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +169,7 @@ Effect = (
     | FillSlot
     | CancelJob
     | AskGo
+    | AskLock
     | ReleaseLock
     | RunSelfTest
     | Arm

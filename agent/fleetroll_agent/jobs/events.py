@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fleetroll_agent.jobs.values import ByHand
+
 if TYPE_CHECKING:
     from fleetroll_agent.jobs.work import About, Child
     from fleetroll_agent.launcher.values import Record
@@ -26,6 +28,60 @@ class Assigned:
     max_attempts: int = 0
     override_local: bool = False
     automatic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StartedLocally:
+    """A person on this host, or its own schedule, starts something.
+
+    Attributes:
+        version: to reach.
+        actor: who.
+        by_hand: what is asked for, where that is no update.
+        soak_seconds: health that it must hold.
+        lease_seconds: of a trial.
+        retry_bad: a digest that failed here before may be tried again.
+        source: where metadata and bytes come from; empty = the server.
+        sha256: of what is on this disk already and is to be switched to; empty = it is to be found.
+        backup_id: to restore; empty elsewhere.
+        hold_seconds: how long the server's assignments wait afterwards; 0 = not at all.
+        reason: in that person's words.
+        automatic: the host's own schedule: no person asked.
+    """
+
+    version: str
+    actor: str
+    by_hand: ByHand = ByHand.NOTHING
+    soak_seconds: float = 60.0
+    lease_seconds: float = 300.0
+    retry_bad: bool = False
+    source: str = ""
+    sha256: str = ""
+    backup_id: str = ""
+    hold_seconds: float = 0.0
+    reason: str = ""
+    automatic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HoldSet:
+    """A person on this host lets the server's assignments wait ``until`` then (Unix seconds)."""
+
+    actor: str
+    until: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldEnded:
+    """A person on this host lets them come again."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockGiven:
+    """The host's lock is this product's, for ask ``ask``."""
+
+    ask: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +305,10 @@ class Timer:
 
 Event = (
     Assigned
+    | StartedLocally
+    | HoldSet
+    | HoldEnded
+    | LockGiven
     | HelloBuilt
     | SessionOpened
     | SessionClosed

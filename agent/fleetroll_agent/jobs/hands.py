@@ -94,6 +94,11 @@ class Hands:
         else:
             self._outside.post(events.LockBusy(effect.ask))
 
+    def ask_lock(self, effect: effects.AskLock) -> None:
+        """Take the lock for a person's attempt."""
+        taken = self._lock.take()
+        self._outside.post(events.LockGiven(effect.ask) if taken else events.LockBusy(effect.ask))
+
     def release(self, _effect: effects.ReleaseLock) -> None:
         """Give the lock back."""
         self._lock.release()
@@ -165,6 +170,7 @@ _DO: dict[type, Callable[[Hands, Any], None]] = {
     effects.FillSlot: Hands.fill,
     effects.CancelJob: Hands.cancel,
     effects.AskGo: Hands.ask_go,
+    effects.AskLock: Hands.ask_lock,
     effects.ReleaseLock: Hands.release,
     effects.RunSelfTest: Hands.self_test,
     effects.Arm: Hands.arm,

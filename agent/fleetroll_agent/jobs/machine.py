@@ -20,7 +20,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from fleetroll_agent.jobs import assigning, permit, staging
+from fleetroll_agent.jobs import assigning, local, permit, staging
 from fleetroll_agent.jobs.events import (
     Acked,
     AskAgain,
@@ -29,12 +29,16 @@ from fleetroll_agent.jobs.events import (
     GoGiven,
     GoRefused,
     HelloBuilt,
+    HoldEnded,
+    HoldSet,
     LockBusy,
+    LockGiven,
     ServerBusy,
     SessionClosed,
     SessionOpened,
     SlotReady,
     StagingFailed,
+    StartedLocally,
     Suspended,
     TargetFound,
     Timer,
@@ -91,9 +95,9 @@ def next_deadline(state: State) -> float | None:
     """Return the boot second at which a Timer is due; None while only events matter."""
     attempt = state.record.attempt
     due: list[float | None] = [state.course.next_due(state)]
-    if is_before_go(attempt) and not is_staged(attempt) and state.job is None and state.session:
+    if is_before_go(attempt) and not is_staged(attempt) and state.job is None and staging.can_begin(state):
         due.append(state.retry_at)
-    if is_staged(attempt) and state.session and not state.skewed and not state.suspended and not state.leaving:
+    if is_staged(attempt) and permit.may_ask(state) and not state.leaving:
         due.append(state.ask_at)
     return min((instant for instant in due if instant is not None), default=None)
 
@@ -111,12 +115,12 @@ def _resume(state: State, effects: Effects, moment: Moment) -> Result:
     attempt = state.record.attempt
     if is_before_go(attempt) and not is_staged(attempt):
         state = replace(state, retry_at=moment.boot_seconds)
-    return _go_on(state, effects, moment)
+    return _go_on(local.staged_again(state, moment), effects, moment)
 
 
 def _go_on(state: State, effects: Effects, moment: Moment) -> Result:
     """Do what is due: at most one of these has something to do."""
-    for due in (state.course.due, staging.start_if_due, permit.ask_if_due):
+    for due in (state.course.due, staging.start_if_due, permit.ask_if_due, local.ask_lock_if_due):
         state, more = due(state, moment)
         effects = (*effects, *more)
     return state, effects
@@ -139,6 +143,10 @@ HANDLERS: Mapping[type, Callable[[State, Any, Moment], Result]] = MappingProxyTy
         GoGiven: permit.on_go,
         GoRefused: permit.on_no_go,
         HelloBuilt: permit.on_hello_built,
+        HoldEnded: local.on_hold_ended,
+        HoldSet: local.on_hold_set,
+        LockGiven: local.on_lock_given,
+        StartedLocally: local.on_started_locally,
         LockBusy: permit.on_lock_busy,
         ServerBusy: permit.on_server_busy,
         SessionClosed: permit.on_session_closed,

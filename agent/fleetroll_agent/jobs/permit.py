@@ -20,7 +20,6 @@ from fleetroll_agent.jobs.state import (
     end_attempt,
     is_staged,
     join,
-    running_attempt,
     say_stage,
 )
 from fleetroll_agent.jobs.values import Moment, Said, Stage
@@ -55,7 +54,8 @@ def on_session_opened(state: State, event: SessionOpened, moment: Moment) -> Res
     state = replace(state, session=event.session, skewed=event.skewed, suspended=event.suspended)
     if event.suspended:
         return join(effects, suspend(state, moment))
-    if is_staged(state.record.attempt):
+    attempt = state.record.attempt
+    if attempt is not None and is_staged(attempt) and not attempt.local:
         if event.skewed:
             state = note_wait(state, moment, Code.CLOCK_SKEW, "host and server clocks differ by more than 5 min")
         state = replace(state, ask_at=moment.boot_seconds)
@@ -70,8 +70,8 @@ def on_session_closed(state: State, event: SessionClosed, _moment: Moment) -> Re
 def ask_if_due(state: State, moment: Moment) -> Result:
     """Ask for Go when it is time. The instant counts from here: before the lock is taken and anything is sent."""
     attempt = state.record.attempt
-    allowed = is_staged(attempt) and state.session and not state.skewed and not state.suspended and not state.leaving
-    if attempt is None or not allowed or state.ask_at is None or moment.boot_seconds < state.ask_at:
+    allowed = is_staged(attempt) and may_ask(state) and not state.leaving
+    if attempt is None or attempt.local or not allowed or state.ask_at is None or moment.boot_seconds < state.ask_at:
         return state, ()
     wait = obstacle(state, moment)
     if wait is not None:
@@ -79,6 +79,14 @@ def ask_if_due(state: State, moment: Moment) -> Result:
     ask = Ask(state.asks + 1, moment.boot_seconds)
     state = replace(state, asks=ask.number, ask=ask, ask_at=_next_ask(state, moment))
     return state, (AskGo(state.session, attempt.generation, ask.number, attempt.sha256),)
+
+
+def may_ask(state: State) -> bool:
+    """Tell whether anybody may be asked: a server in an open session, or for a person's attempt this host's lock."""
+    attempt = state.record.attempt
+    if attempt is not None and attempt.local:
+        return True
+    return bool(state.session) and not state.skewed and not state.suspended
 
 
 def on_go(state: State, event: GoGiven, moment: Moment) -> Result:
@@ -153,9 +161,11 @@ def note_wait(state: State, moment: Moment, code: Code, message: str, until: flo
 def _without_session(state: State) -> Result:
     """Forget session and ask. The lock is given back unless the attempt is past Go."""
     attempt = state.record.attempt
-    held = attempt is not None and running_attempt(state).past_go
-    state = replace(state, session=0, asks=0, ask=None, ask_at=None)
-    return state, () if held else (ReleaseLock(),)
+    state = replace(state, session=0)
+    if attempt is not None and attempt.local:
+        return state, ()
+    state = replace(state, asks=0, ask=None, ask_at=None)
+    return state, () if attempt is not None and attempt.past_go else (ReleaseLock(),)
 
 
 def _next_ask(state: State, moment: Moment) -> float:

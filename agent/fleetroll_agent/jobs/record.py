@@ -11,7 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fleetroll_agent.jobs.overrides import Override, OverrideKind
-from fleetroll_agent.jobs.values import Attempt, Outcome, ProductRecord, Report, Said, Stage, Step, Stop
+from fleetroll_agent.jobs.values import Attempt, ByHand, Outcome, ProductRecord, Report, Said, Stage, Step, Stop
 from fleetroll_agent.jobs.work import About, Child, Installed, Work
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError
@@ -30,6 +30,7 @@ _KINDS: dict[str, Callable[[Any], object]] = {
     "stop": Stop,
     "code": lambda name: Code(name) if name in Code.__members__ else None,
     "stop_code": lambda name: Code(name) if name in Code.__members__ else None,
+    "by_hand": ByHand,
     "kind": OverrideKind,
     "until": lambda seconds: _instant(seconds),  # noqa: PLW0108 (it stands below)
     "channels": lambda names: tuple(str(name) for name in names),

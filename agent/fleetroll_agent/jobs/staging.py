@@ -31,18 +31,24 @@ _WAITING = frozenset({Code.DISK_FULL, Code.LOCKED})
 def start_if_due(state: State, moment: Moment) -> Result:
     """Begin, or try again, when it is time, nothing runs, and a session is open: its token opens the repository."""
     attempt = state.record.attempt
-    idle = is_before_go(attempt) and not is_staged(attempt) and state.job is None and state.session
+    idle = is_before_go(attempt) and not is_staged(attempt) and state.job is None and can_begin(state)
     if attempt is None or not idle or state.retry_at is None or moment.boot_seconds < state.retry_at:
         return state, ()
     state, job = new_job(replace(state, retry_at=None))
-    return state, (FindTarget(job, state.session, attempt.generation, attempt.version),)
+    return state, (FindTarget(job, state.session, attempt.generation, attempt.version, attempt.source),)
+
+
+def can_begin(state: State) -> bool:
+    """Tell whether there is anything to ask: an open session, or what a person named on this host."""
+    attempt = state.record.attempt
+    return bool(state.session) or (attempt is not None and bool(attempt.source))
 
 
 def on_target_found(state: State, event: TargetFound, moment: Moment) -> Result:
     """Judge the digest before a byte of it is fetched."""
     if event.job != state.job:
         return state, ()
-    if not state.session:
+    if not can_begin(state):
         return replace(state, job=None, retry_at=moment.boot_seconds), ()
     attempt = running_attempt(state)
     first = attempt.sha256 != event.sha256
@@ -57,7 +63,10 @@ def on_target_found(state: State, event: TargetFound, moment: Moment) -> Result:
         return join(excuses, end_attempt(state, moment, refusal.said, **facts))
     if first or attempt.stage is Stage.ACCEPTED:
         state = say_stage(with_attempt(state, stage=Stage.DOWNLOADING), moment)
-    return state, (*excuses, FillSlot(event.job, state.session, attempt.generation, attempt.version, event.sha256))
+    return state, (
+        *excuses,
+        FillSlot(event.job, state.session, attempt.generation, attempt.version, event.sha256, attempt.source),
+    )
 
 
 def on_slot_ready(state: State, event: SlotReady, moment: Moment) -> Result:

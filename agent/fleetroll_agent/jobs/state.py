@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from fleetroll_agent.jobs.effects import CancelJob, Effects, ReleaseLock, Tidy
+from fleetroll_agent.jobs.overrides import OverrideKind
 from fleetroll_agent.jobs.policy import Policy
 from fleetroll_agent.jobs.values import (
     KEEP_ACKED_SECONDS,
@@ -208,12 +209,22 @@ def end_attempt(state: State, moment: Moment, said: Said, **facts: Any) -> Resul
     outcome = Outcome(0, attempt.generation, attempt.version, said, attempt.sha256, local=attempt.local, **facts)
     state, stop = stop_work(state)
     state = add_outcome(state, moment, outcome, tail)
+    if said is not Said.SUCCEEDED:
+        state = _without_hold_of(state, attempt)
     waiting = state.record.waiting
     state = replace(state, record=replace(state.record, attempt=None, waiting=None))
     tidy: Effects = () if said is Said.CANCELLED else (Tidy(),)
     if waiting is None:
         return state, (*stop, *tidy)
     return join((*stop, *tidy), accept(state, moment, waiting))
+
+
+def _without_hold_of(state: State, attempt: Attempt) -> State:
+    """Take the hold away that an update set which did not come about."""
+    override = state.record.override
+    if not attempt.local or override is None or override.kind is not OverrideKind.UPDATE:
+        return state
+    return replace(state, record=replace(state.record, override=None))
 
 
 def accept(state: State, moment: Moment, attempt: Attempt) -> Result:

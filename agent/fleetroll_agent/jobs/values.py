@@ -63,6 +63,16 @@ class Stop(str, Enum):
     """Go back, out of the trial as well."""
 
 
+class ByHand(str, Enum):
+    """What a person on this host asked for otherwise than an update."""
+
+    NOTHING = ""
+    ROLLBACK = "rollback"
+    """The version before, and its data where a migration had begun."""
+    RESTORE = "restore"
+    """The data of a backup, under the version that runs."""
+
+
 class Said(str, Enum):
     """The states of the contract that a host reports; the names are the contract's."""
 
@@ -127,7 +137,9 @@ class Attempt:
         stop_code: who asked: the code of the end that follows.
         promoted: the server's Promote for exactly this attempt and digest was written down.
         local: number of an attempt that was started on this host, whose generation is 0; 0 = it is the server's.
-        by_hand_back: a person on this host asked for the version before.
+        by_hand: what a person on this host asked for, where that is no update.
+        source: where its metadata and bytes come from, as a person named it; empty = the server.
+        backup_id: to restore by hand; empty elsewhere.
         automatic: no person asked for it, neither here nor at the server.
         about: what the signed metadata said; None until it was read, and for the agent.
         work: how far it went past Go; None before, and for the agent.
@@ -148,7 +160,9 @@ class Attempt:
     stop_code: Code | None = None
     promoted: bool = False
     local: int = 0
-    by_hand_back: bool = False
+    by_hand: ByHand = ByHand.NOTHING
+    source: str = ""
+    backup_id: str = ""
     automatic: bool = False
     about: About | None = None
     work: Work | None = None

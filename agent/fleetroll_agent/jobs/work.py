@@ -85,6 +85,7 @@ class Work:
         unproven: nobody proved that the release is to blame.
         back_failed: what failed on the way back, in words; empty = nothing so far.
         child: the process of the step at hand; None = none was started.
+        left_version: what a person takes back by hand; empty elsewhere.
     """
 
     from_version: str = ""
@@ -101,6 +102,7 @@ class Work:
     unproven: bool = False
     back_failed: str = ""
     child: Child | None = None
+    left_version: str = ""
 
     @property
     def changed(self) -> bool:

@@ -13,8 +13,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fleetroll_agent.jobs.effects import CancelJob, Effects
-from fleetroll_agent.jobs.state import Result, State, end_attempt, join, running_attempt
-from fleetroll_agent.jobs.values import Attempt, Moment, Said, Step, Stop
+from fleetroll_agent.jobs.state import Result, Running, State, end_attempt, join, running_attempt
+from fleetroll_agent.jobs.values import Attempt, ByHand, Moment, Said, Step, Stop
+from fleetroll_agent.jobs.work import Installed
 from fleetroll_agent.products.changes import about_of, with_work, work_of
 from fleetroll_agent.products.stepping import TRIES, begin
 from fleetroll_agent.settings.product import Kind
@@ -119,9 +120,22 @@ def _finish(state: State, moment: Moment) -> Result:
         return _needs_a_person(state, attempt, moment)
     facts: dict[str, Any] = {"code": work.code, "message": work.message, "output_tail": work.output_tail}
     facts["running_version"] = work.from_version
+    if attempt.by_hand is not ByHand.NOTHING:
+        return _by_hand(state, moment)
     if attempt.stop is not Stop.NOTHING and work.code is attempt.stop_code:
         return end_attempt(state, moment, Said.CANCELLED, **facts)
     return end_attempt(state, moment, Said.ROLLED_BACK, unproven=work.unproven, **facts)
+
+
+def _by_hand(state: State, moment: Moment) -> Result:
+    """Keep what a person went back to; what was left is the version before from now on."""
+    attempt, record = running_attempt(state), state.record
+    if attempt.by_hand is ByHand.ROLLBACK:
+        kept = Installed(attempt.version, attempt.sha256)
+        left = record.current if record.current is None else replace(record.current, backup_id="", migrated=False)
+        record = replace(record, current=kept, previous=left)
+        state = replace(state, record=record, running=Running(kept.version, kept.sha256))
+    return end_attempt(state, moment, Said.SUCCEEDED, running_version=state.running.version)
 
 
 def _needs_a_person(state: State, attempt: Attempt, moment: Moment) -> Result:

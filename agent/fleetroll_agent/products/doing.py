@@ -189,7 +189,7 @@ class Doer:
         slot = self._places.slot_path(work.from_version, work.from_sha256) if work.going_back else ""
         facts: dict[str, Any] = {
             "product": self._product.name,
-            "version": version,
+            "version": work.left_version or version,
             "from_version": work.from_version,
             "sha": about.git_sha,
             "channel": self._channel(about.channels),

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from fleetroll_agent.jobs.events import StepEnded
 from fleetroll_agent.jobs.state import Result, State, end_attempt, remember_bad, running_attempt, with_attempt
-from fleetroll_agent.jobs.values import Attempt, Moment, Said, Stage, Step, Stop
+from fleetroll_agent.jobs.values import Attempt, ByHand, Moment, Said, Stage, Step, Stop
 from fleetroll_agent.jobs.work import Work
-from fleetroll_agent.products import back
+from fleetroll_agent.products import back, by_hand
 from fleetroll_agent.products.changes import about_of, with_work, work_of
 from fleetroll_agent.products.stepping import TRIES, begin
 from fleetroll_common.values.codes import Code
@@ -32,6 +32,8 @@ _NO_JOB = 0
 
 def use_go(recipe: Recipe, state: State, moment: Moment) -> Result:
     """Begin with the first step; this write uses the permit."""
+    if running_attempt(state).by_hand is not ByHand.NOTHING:
+        return by_hand.begin(recipe, state, moment)
     current = state.record.current
     work = Work() if current is None else Work(current.version, current.sha256)
     state = with_attempt(state, stage=Stage.APPLYING, work=work)

@@ -106,6 +106,14 @@ class ProductHands:
         else:
             self._runner.start(NOBODY, Ends(), lambda: self._ask_when_free(effect))
 
+    def ask_lock(self, effect: effects.AskLock) -> None:
+        """Take the lock for a person's attempt; a person is not put off by the host's own lock."""
+        first = self._outside.must_wait()
+        if first or not self._lock.take(self._product.name):
+            self._outside.post(events.LockBusy(effect.ask, first))
+        else:
+            self._outside.post(events.LockGiven(effect.ask))
+
     def release(self, _effect: effects.ReleaseLock) -> None:
         """Give the lock back."""
         self._lock.release(self._product.name)
@@ -178,6 +186,7 @@ _DO: dict[type, Callable[[ProductHands, Any], None]] = {
     effects.FillSlot: ProductHands.fill,
     effects.CancelJob: ProductHands.cancel,
     effects.AskGo: ProductHands.ask_go,
+    effects.AskLock: ProductHands.ask_lock,
     effects.ReleaseLock: ProductHands.release,
     effects.HoldLock: ProductHands.hold_lock,
     effects.RunStep: ProductHands.run_step,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fleetroll_agent.jobs.values import ByHand
 from fleetroll_agent.products.switching import leads_to, publish_link, same_bytes, swap_back, swap_in
 from fleetroll_agent.settings.product import Kind
 from fleetroll_agent.slots import InUse, SlotStore
@@ -79,7 +80,8 @@ class Places:
         with typed_disk_errors(f"switching {self._product.name} back"):
             if self._product.kind is Kind.FILE:
                 slot = self.slots.get(self.slots.path(Version.parse(attempt.version), attempt.sha256))
-                swap_back(self.file, slot.path / slot.entry)
+                swap = swap_back if attempt.by_hand is ByHand.NOTHING else swap_in
+                swap(self.file, slot.path / slot.entry)
             else:
                 self._lead_to(self.slots.path(Version.parse(version), sha256) if version else None)
 

@@ -67,6 +67,27 @@ class AnyProduct(RuleBasedStateMachine):
         else:
             self.host.ends(None if good else Code.STEP_FAILED, by_itself=by_itself)
 
+    @precondition(lambda self: self.host.attempt is not None and self.host.attempt.past_go and self.host.state.job)
+    @rule(steps=st.integers(1, 8))
+    def go_on_well(self, steps: int) -> None:
+        """Let the next steps be those of an update without trouble: else random words hardly ever get anywhere."""
+        for _ in range(steps):
+            if self.host.attempt is not None and self.host.attempt.past_go and self.host.state.job is not None:
+                self.it_ends(good=True, by_itself=True)
+
+    @precondition(lambda self: self.host.attempt is None)
+    @rule(step=st.sampled_from([Step.MIGRATE, Step.SMOKE, Step.SWITCH, Step.RESTART, Step.HEALTH]))
+    def fail_at(self, step: Step) -> None:
+        """Bring an update to a step that then fails, and go some of the way back."""
+        self.update(migrating=True, retry_bad=True)
+        for _ in range(8):
+            attempt = self.host.attempt
+            if attempt is None or attempt.step is step or self.host.state.job is None:
+                break
+            self.it_ends(good=True, by_itself=True)
+        if self.host.attempt is not None and self.host.state.job is not None:
+            self.it_ends(good=False, by_itself=False)
+
     @precondition(lambda self: isinstance(self.host.effects[-1] if self.host.effects else None, RunStep))
     @rule()
     def it_starts(self) -> None:

@@ -1,0 +1,116 @@
+"""What a person on this host starts: updates, ways back, holds. Root is the authority here, and needs no permit.
+
+1. One attempt at a time: what runs is not interrupted, whoever started it. A server's assignment that comes meanwhile
+   waits for the end.
+2. The kill switch, the update interval and the windows bind the server's wishes, not a person's. What agent.toml itself
+   refuses (channels, pins) and what is not signed is refused to everybody.
+3. An update, a way back and a hold let the server's assignments wait, until they are lifted or their time is over. An
+   update that did not come about leaves no hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from fleetroll_agent.jobs.effects import AskLock
+from fleetroll_agent.jobs.overrides import Override, OverrideKind
+from fleetroll_agent.jobs.state import Ask, Result, State, accept, is_staged, say_stage
+from fleetroll_agent.jobs.values import Attempt, ByHand, Moment, Stage
+
+if TYPE_CHECKING:
+    from fleetroll_agent.jobs.events import HoldEnded, HoldSet, LockGiven, StartedLocally
+
+_KINDS = {ByHand.NOTHING: OverrideKind.UPDATE, ByHand.ROLLBACK: OverrideKind.ROLLBACK}
+
+
+def why_not(state: State) -> str:
+    """Return why nothing can be started here now, in words; empty when something can."""
+    attempt = state.record.attempt
+    if attempt is None:
+        return ""
+    number = f"local {attempt.local}" if attempt.local else f"generation {attempt.generation}"
+    return f"an update to {attempt.version} is going on here ({number}, {attempt.stage.value})"
+
+
+def on_started_locally(state: State, event: StartedLocally, moment: Moment) -> Result:
+    """Take what a person asks for as the running attempt; refused while another one runs."""
+    if why_not(state):
+        return state, ()
+    number = state.record.locals + 1
+    attempt = Attempt(
+        0,
+        event.version,
+        event.soak_seconds,
+        event.lease_seconds,
+        retry_bad=event.retry_bad,
+        local=number,
+        by_hand=event.by_hand,
+        automatic=event.automatic,
+        source=event.source,
+        sha256=event.sha256,
+        backup_id=event.backup_id,
+    )
+    record = replace(state.record, locals=number)
+    if event.hold_seconds > 0 and event.by_hand in _KINDS and not event.automatic:
+        record = replace(record, override=_override(state, _KINDS[event.by_hand], event, moment))
+    state = replace(state, record=record)
+    if not event.sha256:
+        return accept(state, moment, attempt)
+    # What it needs is on this disk: nothing is to be found or fetched.
+    state, effects = accept(state, moment, replace(attempt, stage=Stage.STAGED))
+    return replace(state, retry_at=None, ask_at=moment.boot_seconds), effects
+
+
+def on_hold_set(state: State, event: HoldSet, moment: Moment) -> Result:
+    """Let the server's assignments wait."""
+    override = Override(OverrideKind.HOLD, event.actor, state.record.highest, event.until, event.reason)
+    state = replace(state, record=replace(state.record, override=override))
+    return _look_again(state, moment), ()
+
+
+def on_hold_ended(state: State, _event: HoldEnded, moment: Moment) -> Result:
+    """Let them come again."""
+    state = replace(state, record=replace(state.record, override=None))
+    return _look_again(state, moment), ()
+
+
+def ask_lock_if_due(state: State, moment: Moment) -> Result:
+    """Ask for the host's lock when a person's attempt is staged: no server has a say in it."""
+    attempt = state.record.attempt
+    due = is_staged(attempt) and state.ask is None and state.ask_at is not None and moment.boot_seconds >= state.ask_at
+    if attempt is None or not attempt.local or not due or state.leaving:
+        return state, ()
+    ask = Ask(state.asks + 1, moment.boot_seconds)
+    at = moment.boot_seconds + state.rules.ask_interval
+    return replace(state, asks=ask.number, ask=ask, ask_at=at), (AskLock(ask.number),)
+
+
+def on_lock_given(state: State, event: LockGiven, moment: Moment) -> Result:
+    """Begin: the lock is what a person's attempt waits for."""
+    attempt, ask = state.record.attempt, state.ask
+    if attempt is None or not attempt.local or not is_staged(attempt) or ask is None or ask.number != event.ask:
+        return state, ()
+    return state.course.use_go(replace(state, ask=None, ask_at=None, note=None), moment)
+
+
+def _override(state: State, kind: OverrideKind, event: StartedLocally, moment: Moment) -> Override:
+    until = moment.wall_seconds + event.hold_seconds
+    return Override(kind, event.actor, state.record.highest, until, event.reason)
+
+
+def _look_again(state: State, moment: Moment) -> State:
+    """Judge a waiting attempt anew, and let it say why it waits now."""
+    attempt = state.record.attempt
+    if attempt is None or not is_staged(attempt) or attempt.local or state.ask is not None:
+        return state
+    had_note, state = state.note is not None, replace(state, note=None, ask_at=moment.boot_seconds)
+    return say_stage(state, moment) if had_note else state
+
+
+def staged_again(state: State, moment: Moment) -> State:
+    """Let a staged local attempt that an earlier process left ask for the lock."""
+    attempt = state.record.attempt
+    if attempt is None or not attempt.local or attempt.stage is not Stage.STAGED:
+        return state
+    return replace(state, ask_at=moment.boot_seconds)
