@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fleetroll_agent.control.cli import add_commands
 from fleetroll_agent.launcher.errors import LauncherError
 from fleetroll_agent.launcher.main import add_options, run_with
 from fleetroll_common.buildinfo import build_info
@@ -83,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
     _add_state(status)
     status.add_argument("--json", action="store_true", help="print one JSON object")
     status.set_defaults(run=_status)
+    add_commands(commands)
     return top
 
 

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from fleetroll_agent import host
+from fleetroll_agent.control.office import Office
+from fleetroll_agent.control.server import ControlServer
+from fleetroll_agent.control.targets import Targets
 from fleetroll_agent.jobs import assigning, events
 from fleetroll_agent.jobs.desk import Desk, Seat
 from fleetroll_agent.jobs.hands import Hands
@@ -64,7 +67,10 @@ class Daemon:
         rotation = Rotation(parts.store, parts.identity, parts.settings, parts.clock, parts.boot_id)
         self._link = Link(parts.store, rotation, self, parts.journal, parts.settings, parts.clock)
         parts.line.link = self._link
-        self._desk = Desk(parts.clock, self._link.reports_ready)
+        self._desk = Desk(parts.clock, self._happened)
+        managed = {product.name: product for product in parts.managed}
+        self._office = Office(self._desk, Targets(parts.trust, managed), parts.clock)
+        self._control = ControlServer(parts.folder, self._office.handle)
         hands = Hands(self._outside(PRODUCT), self._link, parts.update, parts.lock, parts.slot.path.name)
         self._desk.seat(PRODUCT, Seat(parts.keeper, hands))
         for product in parts.managed:
@@ -158,7 +164,11 @@ class Daemon:
             self._pipe.send(pipe.hello())
 
     def _outside(self, product: str) -> Outside:
-        return Outside(product, self._desk, self._link, self._pipe.send, self.leave, self._before)
+        return Outside(product, self._desk, self._link, self._pipe.send, self.leave, self._before, self._office.printed)
+
+    def _happened(self) -> None:
+        self._link.reports_ready()
+        self._office.happened()
 
     def _before(self, product: str) -> str:
         """Say what goes before ``product`` on this host: a trial of the agent, then what agent.toml names first."""
@@ -202,11 +212,13 @@ class Daemon:
             text = f"the launcher said nothing for {RECORD_SECONDS:g} s"
             raise AgentError(text, code=Code.INTERNAL, remedy="it starts the agent again") from error
         await self._desk.begin(boot)
+        await self._control.start()
         together = [asyncio.create_task(self._desk.run()), asyncio.create_task(self._link.run())]
         try:
             # The first of them that fails ends the other: an agent without a link would be silent for ever.
             await asyncio.gather(*together)
         finally:
+            await self._control.stop()
             self._desk.close()
             for task in together:
                 task.cancel()

@@ -29,14 +29,26 @@ class Outside:
         launcher: Callable[[Message], None],
         leave: Callable[[str], None],
         before: Callable[[str], str],
+        printed: Callable[[str, Attempt, str], None],
     ) -> None:
-        """Speak for ``product``; ``before`` says what goes first on this host, in words."""
+        """Speak for ``product``.
+
+        Args:
+            product: its name.
+            desk: of all products.
+            link: to the server.
+            launcher: takes messages for it.
+            leave: begins to leave.
+            before: says what goes first on this host, in words.
+            printed: is told what a command of an attempt printed.
+        """
         self._product = product
         self._desk = desk
         self._link = link
         self._launcher = launcher
         self._leave = leave
         self._before = before
+        self._printed = printed
 
     @property
     def state(self) -> State:
@@ -54,6 +66,7 @@ class Outside:
     def live_line(self, attempt: Attempt, line: str) -> None:
         """Pass a line of output on to whoever watches; may be lost."""
         self._link.live_line(self._product, attempt.generation, line)
+        self._printed(self._product, attempt, line)
 
     def must_wait(self) -> str:
         """Say which other work of this host goes first; empty = none."""

@@ -1,0 +1,54 @@
+"""Which release of a product is the newest that this host may take: the signed list meets agent.toml. Pure.
+
+As at the server: a pre-release is only ever named, and where agent.toml allows any channel it is the stable one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from fleetroll_common.values.errors import FleetrollError
+from fleetroll_common.values.release import ReleaseCustom
+from fleetroll_common.values.version import Version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fleetroll_agent.jobs.policy import Policy
+    from fleetroll_common.trust.listing import ListedTarget
+    from fleetroll_common.values.platform import Platform
+
+STABLE = ("stable",)
+
+
+def newest(listed: Iterable[ListedTarget], policy: Policy, here: Platform, running: str) -> Version | None:
+    """Return the highest version that is listed for ``here`` and that ``policy`` allows; None when there is none.
+
+    Args:
+        listed: what the product's verified role lists.
+        policy: of this host.
+        here: the platform.
+        running: the version that runs; empty = none is known.
+    """
+    allowed = [custom.version for custom in _described(listed) if _is_allowed(custom, policy, here, running)]
+    return max(allowed, default=None)
+
+
+def _described(listed: Iterable[ListedTarget]) -> Iterable[ReleaseCustom]:
+    """Yield what can be read; another kind, or a newer publisher's, is judged when it is asked for by name."""
+    for target in listed:
+        with contextlib.suppress(FleetrollError):
+            yield ReleaseCustom.from_json(target.custom)
+
+
+def _is_allowed(custom: ReleaseCustom, policy: Policy, here: Platform, running: str) -> bool:
+    channels = STABLE if policy.allowed_channels is None else policy.allowed_channels
+    since = custom.supported_from
+    return (
+        custom.platform.covers(here)
+        and not custom.version.pre
+        and bool(set(channels) & set(custom.channels))
+        and (since is None or not running or Version.parse(running) >= since)
+        and (policy.pin is None or policy.pin.admits(custom.version))
+    )

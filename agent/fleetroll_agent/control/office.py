@@ -1,0 +1,232 @@
+"""What the running agent does for a person on its host: look for releases, update, go back, hold.
+
+Each command ends in an answer or in a typed refusal; nothing here decides what the rules decide.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from fleetroll_agent.control import exits
+from fleetroll_agent.control.following import Followers, outcome_of
+from fleetroll_agent.control.messages import Done
+from fleetroll_agent.control.newest import newest
+from fleetroll_agent.jobs import local
+from fleetroll_agent.jobs.events import HoldEnded, HoldSet, StartedLocally
+from fleetroll_agent.jobs.threads import in_thread
+from fleetroll_agent.jobs.values import ByHand
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import AgentError, RequestError
+from fleetroll_common.values.platform import Platform
+from fleetroll_common.values.version import Version
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from fleetroll_agent.control.messages import Ask
+    from fleetroll_agent.control.server import Talk
+    from fleetroll_agent.control.targets import Targets
+    from fleetroll_agent.jobs.desk import Desk
+    from fleetroll_agent.jobs.state import State
+    from fleetroll_agent.jobs.values import Attempt, Outcome
+    from fleetroll_common.values.clock import Clock
+
+
+class Office:
+    """Serves requests. Implements the handler of :class:`~fleetroll_agent.control.server.ControlServer`."""
+
+    def __init__(self, desk: Desk, targets: Targets, clock: Clock) -> None:
+        """Speak for the products at ``desk``."""
+        self._desk = desk
+        self._targets = targets
+        self._clock = clock
+        self._followers = Followers()
+
+    def happened(self) -> None:
+        """Take note that an event has happened."""
+        for state in self._desk.states():
+            self._followers.happened(state)
+
+    def printed(self, product: str, attempt: Attempt, line: str) -> None:
+        """Take a line that a command of an attempt printed."""
+        self._followers.printed(product, attempt.local, line)
+
+    async def handle(self, ask: Ask, actor: str, talk: Talk) -> Done:
+        """Do what is asked.
+
+        Raises:
+            FleetrollError: it is refused, with what is to be done.
+        """
+        command = _COMMANDS.get(ask.command)
+        if command is None:
+            text = f"command: {ask.command!r:.60} is not known to this agent"
+            raise RequestError(text, code=Code.UNIMPLEMENTED, remedy="update the agent", field="command")
+        return await command(self, ask, actor, talk)
+
+    async def check(self, ask: Ask, _actor: str, _talk: Talk) -> Done:
+        """Look for newer releases, of one product or of all."""
+        found = {name: await self._newest(ask, name) for name in self._named(ask)}
+        lines, behind = [], False
+        for name, version in found.items():
+            running = self._desk.state(name).running.version
+            is_newer = version is not None and (not running or Version.parse(running) < version)
+            behind = behind or is_newer
+            lines.append(f"{name:20} {running or 'none':16} {f'{version} is available' if is_newer else 'is current'}")
+        data = {name: None if version is None else str(version) for name, version in found.items()}
+        return Done(exits.AVAILABLE if behind else exits.GOOD, "\n".join(lines), {"newest": data})
+
+    async def update(self, ask: Ask, actor: str, talk: Talk) -> Done:
+        """Update one product to a version, or to the newest that this host may take."""
+        name = self._one(ask)
+        state = self._free(name)
+        version = Version.parse(ask.version) if ask.version else await self._newest(ask, name)
+        if version is None or (not ask.version and str(version) == state.running.version):
+            return Done(exits.GOOD, f"{name} is current: {state.running.version or 'none is listed'}")
+        return await self._start(ask, name, actor, talk, StartedLocally(str(version), actor, source=ask.source))
+
+    async def rollback(self, ask: Ask, actor: str, talk: Talk) -> Done:
+        """Go back to the version before; the server's wishes wait until the hold is over."""
+        name = self._one(ask)
+        self._free(name)
+        version, sha256 = self._targets.previous(name, self._desk.state(name))
+        wish = StartedLocally(version, actor, ByHand.ROLLBACK, sha256=sha256)
+        return await self._start(ask, name, actor, talk, wish)
+
+    async def restore(self, ask: Ask, actor: str, talk: Talk) -> Done:
+        """Restore the data of a backup under the version that runs."""
+        name = self._one(ask)
+        state = self._free(name)
+        current = state.record.current
+        backup_id = ask.backup_id or ("" if current is None else current.backup_id)
+        if current is None or not backup_id or not self._targets.can_restore(name):
+            text = f"{name}: no backup is known, or agent.toml has no restore for it"
+            raise RequestError(text, code=Code.NOT_FOUND, remedy="name one with --backup", field="backup_id")
+        wish = StartedLocally(current.version, actor, ByHand.RESTORE, sha256=current.sha256, backup_id=backup_id)
+        return await self._start(ask, name, actor, talk, wish)
+
+    async def hold(self, ask: Ask, actor: str, _talk: Talk) -> Done:
+        """Let the server's assignments wait."""
+        name = self._one(ask)
+        until = self._clock.now().timestamp() + ask.hold_seconds
+        await self._desk.told(name, HoldSet(actor, until, ask.reason))
+        return Done(exits.GOOD, f"{name} is held for {ask.hold_seconds / 3600:g} h", {"until": until})
+
+    async def unhold(self, ask: Ask, _actor: str, _talk: Talk) -> Done:
+        """Let them come again."""
+        name = self._one(ask)
+        was = self._desk.state(name).record.override
+        await self._desk.told(name, HoldEnded())
+        return Done(exits.GOOD, f"{name} is held no longer" if was is not None else f"{name} was not held")
+
+    async def follow(self, ask: Ask, _actor: str, talk: Talk) -> Done:
+        """Wait for the end of an attempt that was started here."""
+        return await self._followed(self._one(ask), ask.local, talk)
+
+    async def _start(self, ask: Ask, name: str, actor: str, talk: Talk, wish: StartedLocally) -> Done:
+        """Bring the wish to the rules, then wait for its end where that is asked for."""
+        wish = replace(
+            wish,
+            soak_seconds=ask.soak_seconds,
+            lease_seconds=max(300.0, 2 * ask.soak_seconds),
+            retry_bad=ask.retry_bad,
+            hold_seconds=ask.hold_seconds,
+            reason=ask.reason,
+        )
+        number = self._desk.state(name).record.locals + 1
+        await self._desk.told(name, wish)
+        if self._desk.state(name).record.locals != number:
+            raise self._busy(name)
+        talk.started(number)
+        talk.line(f"{name}: attempt local:{number} to {wish.version}, by {actor}")
+        if not ask.wait:
+            return Done(exits.GOOD, f"started as local:{number}", {"product": name, "local": number})
+        return await self._followed(name, number, talk)
+
+    async def _followed(self, name: str, number: int, talk: Talk) -> Done:
+        """Pass on what happens until the attempt has ended."""
+        follower = self._followers.begin(name, number)
+        try:
+            outcome = outcome_of(self._desk.state(name), number)
+            attempt = self._desk.state(name).record.attempt
+            if outcome is None and (attempt is None or attempt.local != number):
+                text = f"local: there is no attempt local:{number} of {name}"
+                raise RequestError(text, code=Code.NOT_FOUND, remedy="look at: fleetroll-agent history", field="local")
+            while outcome is None:
+                outcome = await _next(follower.lines, follower.ended, talk)
+            while not follower.lines.empty():
+                talk.line(follower.lines.get_nowait())
+        finally:
+            self._followers.end(follower)
+        return _done(name, outcome)
+
+    async def _newest(self, ask: Ask, name: str) -> Version | None:
+        """Return the newest release of a product that this host may take."""
+        state = self._desk.state(name)
+        listed = await in_thread(partial(self._targets.listed, name, ask.source))
+        return newest(listed, state.policy, Platform.current(), state.running.version)
+
+    def _named(self, ask: Ask) -> tuple[str, ...]:
+        return (self._one(ask),) if ask.product else self._desk.products
+
+    def _one(self, ask: Ask) -> str:
+        """Return the product that is meant."""
+        known = self._desk.products
+        name = ask.product or (known[0] if len(known) == 1 else "")
+        if name not in known:
+            text = f"product: {name!r} is not kept here" if name else "product: several are kept here"
+            raise RequestError(text, code=Code.NOT_FOUND, remedy=f"name one of {', '.join(known)}", field="product")
+        return name
+
+    def _free(self, name: str) -> State:
+        state = self._desk.state(name)
+        if local.why_not(state):
+            raise self._busy(name)
+        return state
+
+    def _busy(self, name: str) -> AgentError:
+        text = local.why_not(self._desk.state(name)) or f"{name}: somebody else was faster"
+        return AgentError(text, code=Code.UPDATE_IN_PROGRESS, remedy="wait for its end, then try again")
+
+
+async def _next(lines: asyncio.Queue[str], ended: asyncio.Future[Outcome], talk: Talk) -> Outcome | None:
+    """Pass the next line on; the outcome when that comes first."""
+    line = asyncio.ensure_future(lines.get())
+    either: set[asyncio.Future[Any]] = {line, ended}
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if line.done():
+            talk.line(line.result())
+            return None
+        return ended.result()
+    finally:
+        line.cancel()
+
+
+def _done(name: str, outcome: Outcome) -> Done:
+    """Return the end of an attempt as an answer."""
+    said = outcome.said.value.lower().replace("_", " ")
+    why = f": {outcome.message}" if outcome.message else ""
+    code = f" ({outcome.code})" if outcome.code is not None else ""
+    runs = f"; {outcome.running_version} runs" if outcome.running_version else ""
+    data: dict[str, Any] = {
+        "product": name,
+        "local": outcome.local,
+        "result": outcome.said.value,
+        "code": None if outcome.code is None else outcome.code.value,
+        "running_version": outcome.running_version,
+    }
+    return Done(exits.exit_of(outcome), f"{name} {said}{why}{code}{runs}", data)
+
+
+_COMMANDS: dict[str, Callable[[Office, Ask, str, Talk], Awaitable[Done]]] = {
+    "check": Office.check,
+    "update": Office.update,
+    "rollback": Office.rollback,
+    "restore": Office.restore,
+    "hold": Office.hold,
+    "unhold": Office.unhold,
+    "follow": Office.follow,
+}

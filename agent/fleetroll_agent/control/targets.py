@@ -1,0 +1,62 @@
+"""What the office asks of the rest of the agent: the signed list, what is on this disk, what agent.toml has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fleetroll_agent.jobs.state import boot_record
+from fleetroll_agent.jobs.values import PRODUCT
+from fleetroll_agent.products.by_hand import why_not
+from fleetroll_agent.products.recipes import recipe_of
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fleetroll_agent.jobs.state import State
+    from fleetroll_agent.settings.product import Product
+    from fleetroll_common.trust import TrustClient
+    from fleetroll_common.trust.listing import ListedTarget
+
+
+class Targets:
+    """Answers questions; the ones about signed metadata block."""
+
+    def __init__(self, trust: TrustClient, managed: Mapping[str, Product]) -> None:
+        """Ask ``trust`` what is listed; ``managed`` are the products beside the agent."""
+        self._trust = trust
+        self._managed = managed
+
+    def listed(self, product: str, source: str) -> tuple[ListedTarget, ...]:
+        """Return what the product's verified role lists now.
+
+        Raises:
+            TrustError, AgentError: the metadata can't be had, or not be trusted.
+        """
+        if source:
+            text = f"source: {source!r:.200} can't be read by this agent"
+            raise RequestError(text, code=Code.UNIMPLEMENTED, remedy="update the agent", field="source")
+        self._trust.refresh()
+        return self._trust.targets(product)
+
+    def previous(self, product: str, state: State) -> tuple[str, str]:
+        """Return version and digest of what a person's way back leads to.
+
+        Raises:
+            RequestError: NOT_FOUND: there is nothing to go back to.
+        """
+        if product == PRODUCT:
+            before = boot_record(state).previous
+            if before is not None:
+                return before.version, before.digest
+            why = "no version before this one is known on this host"
+        else:
+            why = why_not(recipe_of(self._managed[product]), state)
+            if not why and state.record.previous is not None:
+                return state.record.previous.version, state.record.previous.sha256
+        raise RequestError(f"{product}: {why}", code=Code.NOT_FOUND, remedy="update to a version by its name")
+
+    def can_restore(self, product: str) -> bool:
+        """Tell whether agent.toml has a ``restore`` for the product."""
+        return product in self._managed and self._managed[product].hooks.restore is not None
