@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from fleetroll_agent.control.messages import Done
 
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 (it has no other name)
 
 _TEXT_CHARS = 4000
 _SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd])", re.ASCII)

@@ -2,8 +2,8 @@
 
 - ``{"line": "…"}`` is something to show meanwhile.
 - ``{"started": 3}`` is the number of the attempt that was begun.
-- ``{"done": {"exit": 0, "text": "…", "data": {…}}}`` and ``{"error": {"code": "…", "message": "…", "remedy": "…"}}`` end
-  the exchange.
+- ``{"done": {"exit": 0, "text": "…", "data": {…}}}`` ends the exchange, and so does
+  ``{"error": {"code": "…", "message": "…", "remedy": "…"}}``.
 
 Unknown fields are passed over.
 """
@@ -147,7 +147,7 @@ def _value(name: str, kind: object, value: Any) -> Any:  # noqa: ANN401 (JSON)
         raise _refused(name, f"{value!r:.80} is not a {kind}")
     if isinstance(value, str) and (len(value) > MAX_TEXT_CHARS or "\0" in value):
         raise _refused(name, f"it has more than {MAX_TEXT_CHARS} characters, or a zero among them")
-    if name in _LIMITS and not 0 <= value <= _LIMITS[name]:
+    if isinstance(value, (int, float)) and name in _LIMITS and not 0 <= value <= _LIMITS[name]:
         raise _refused(name, f"{value} is not 0 to {_LIMITS[name]:g}")
     return value
 

@@ -1,0 +1,216 @@
+"""A person at the command line of a host: the real commands, the real socket, a real daemon and a real service."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fleetroll_agent.app import main
+from tests.agent.fake_server.inprocess import InProcessHost
+from tests.agent.fake_server.releases import Releases
+from tests.agent.fake_server.server import FakeServer
+from tests.faults.shop import Shop, artefact
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> Releases:
+    """Return a repository with the shop's releases."""
+    folder, known = tmp_path_factory.mktemp("shop"), Releases()
+    known.publish("1.0.0", artefact(folder, "1.0.0"), product="shop")
+    known.publish("1.1.0", artefact(folder, "1.1.0"), product="shop")
+    known.publish("2.0.0", artefact(folder, "2.0.0", fault="unhealthy"), ("beta",), product="shop")
+    known.publish("2.0.1", artefact(folder, "2.0.1", fault="smoke"), ("beta",), product="shop")
+    return known
+
+
+@pytest.fixture
+async def server(releases: Releases) -> AsyncIterator[FakeServer]:
+    """Give a running server."""
+    async with FakeServer(releases) as running:
+        yield running
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    """Give a shop that is kept running."""
+    home = Shop(tmp_path / "shop")
+    home.start()
+    yield home
+    home.stop()
+
+
+@pytest.fixture
+async def host(server: FakeServer, shop: Shop, tmp_path: Path) -> InProcessHost:
+    """Return an enrolled host that keeps the shop; its daemon does not run."""
+    enrolled = InProcessHost(tmp_path / "state", server)
+    await enrolled.enrol()
+    with (enrolled.folder / "agent.toml").open("a") as settings:
+        settings.write(shop.settings())
+    return enrolled
+
+
+class Person:
+    """Root on the host."""
+
+    def __init__(self, host: InProcessHost, capsys: pytest.CaptureFixture[str]) -> None:
+        self._state = str(host.folder)
+        self._capsys = capsys
+        self.out = self.err = ""
+
+    async def runs(self, *words: str) -> int:
+        """Run a command; return its exit code."""
+        self._capsys.readouterr()
+        exit_code = await asyncio.to_thread(main, [*words, "--state", self._state])
+        self.out, self.err = self._capsys.readouterr()
+        return exit_code
+
+    async def asks(self, *words: str) -> tuple[int, dict[str, Any]]:
+        """Run a command with --json; return its exit code and what it says."""
+        exit_code = await self.runs(*words, "--json")
+        return exit_code, json.loads(self.out)
+
+
+@pytest.fixture
+def person(host: InProcessHost, capsys: pytest.CaptureFixture[str]) -> Person:
+    """Return somebody at the host's command line."""
+    return Person(host, capsys)
+
+
+async def test_check_and_update_say_what_they_find_by_their_exit_codes(
+    server: FakeServer, host: InProcessHost, shop: Shop, person: Person
+) -> None:
+    async with host.running():
+        await server.until(lambda: server.sessions)
+        assert await person.runs("check", "shop") == 10
+        assert "1.1.0 is available" in person.out
+        assert await person.runs("update", "shop", "--soak", "0.4s") == 0
+        assert "shop succeeded; 1.1.0 runs" in person.out
+        assert "backup: backup-1.1.0.db" in person.out
+        assert await person.runs("check", "shop") == 0
+        assert await person.runs("update", "shop") == 0
+        assert "current" in person.out
+        assert (await asyncio.to_thread(shop.page))["version"] == "1.1.0"
+
+
+async def test_a_person_takes_a_version_back_and_the_server_does_not_bring_it_again(
+    server: FakeServer, host: InProcessHost, shop: Shop, person: Person
+) -> None:
+    async with host.running():
+        await person.runs("update", "shop", "--version", "1.0.0", "--soak", "0.2s", "--hold", "0s")
+        server.assign("1.1.0", 1, product="shop", soak=0.3)
+        await server.until(lambda: server.result(1, "shop"))
+        exit_code, said = await person.asks("rollback", "shop", "--reason", "it leaks")
+        assert (exit_code, said["result"], said["running_version"]) == (0, "SUCCEEDED", "1.0.0")
+        server.assign("1.1.0", 1, product="shop", soak=0.3)
+        server.assign("1.1.0", 2, product="shop", soak=0.3)
+        await server.until(lambda: server.states(2, "shop")[-1:] == ["STAGED"])
+        held = [told for told in server.agent.reports if told.generation == 2][-1]
+        assert "rollback by root" in held.message
+        assert "it leaks" in held.message
+        assert (await asyncio.to_thread(shop.page))["version"] == "1.0.0"
+        assert await person.runs("unhold", "shop") == 0
+        await server.until(lambda: server.result(2, "shop"))
+        assert (await asyncio.to_thread(shop.page))["version"] == "1.1.0"
+
+
+async def test_each_end_has_its_exit_code(
+    server: FakeServer, host: InProcessHost, shop: Shop, person: Person
+) -> None:
+    async with host.running():
+        await person.runs("update", "shop", "--version", "1.0.0", "--soak", "0.2s")
+        assert await person.runs("update", "shop", "--version", "2.0.0") == 22
+        assert "rolled back" in person.out
+        assert await person.runs("update", "shop", "--version", "2.0.1") == 1
+        assert "the frobnicator is missing" in person.out
+        assert await person.runs("update", "shop", "--version", "9.9.9") == 21
+        assert "NOT_LISTED" in person.out
+        assert await person.runs("update", "shop", "--version", "2.0.0") == 21
+        assert "BAD_DIGEST" in person.out
+
+
+async def test_without_a_server_check_says_so_and_without_an_agent_too(
+    server: FakeServer, host: InProcessHost, person: Person
+) -> None:
+    assert await person.runs("check", "shop") == 20
+    assert "start it with: fleetroll-agent run" in person.err
+    await server.stop()
+    async with host.running() as daemon:
+        while not (host.folder / "control.sock").exists():
+            await asyncio.sleep(0.02)
+        assert daemon is not None
+        assert await person.runs("check", "shop") == 20
+
+
+async def test_what_is_asked_wrongly_is_refused_by_name(
+    server: FakeServer, host: InProcessHost, person: Person
+) -> None:
+    async with host.running():
+        await server.until(lambda: server.sessions)
+        assert await person.runs("update", "till") == 21
+        assert "product: 'till' is not kept here" in person.err
+        assert await person.runs("update") == 21
+        assert "name one of agent, shop" in person.err
+        assert await person.runs("rollback", "shop") == 21
+        assert "no version before this one" in person.err
+        assert await person.runs("update", "shop", "--version", "one") == 21
+
+
+async def test_a_hold_keeps_its_reason_and_its_time(
+    server: FakeServer, host: InProcessHost, person: Person
+) -> None:
+    async with host.running():
+        await server.until(lambda: server.sessions)
+        assert await person.runs("hold", "shop", "--for", "12h", "--reason", "inventory") == 0
+        server.assign("1.0.0", 1, product="shop")
+        await server.until(lambda: server.states(1, "shop")[-1:] == ["STAGED"])
+        assert "inventory" in [told for told in server.agent.reports if told.generation == 1][-1].message
+
+
+async def test_nobody_but_root_may_ask(server: FakeServer, host: InProcessHost, person: Person) -> None:
+    """The socket is root's; whoever gets at it all the same is refused by who they are."""
+    async with host.running():
+        await server.until(lambda: server.sessions)
+        assert (host.folder / "control.sock").stat().st_mode & 0o777 == 0o600
+        if os.geteuid() != 0:
+            pytest.fail("the tests of local control run as root")
+        said = await asyncio.to_thread(_as_nobody, host.folder)
+    assert b"PERMISSION_DENIED" in said
+
+
+def _as_nobody(folder: Path) -> bytes:
+    """Ask as another user, through a socket that was opened before root was given up."""
+    import socket  # noqa: PLC0415 (only here)
+    import subprocess  # noqa: PLC0415 (only here)
+    import sys  # noqa: PLC0415 (only here)
+
+    program = (
+        "import os, socket, sys\n"
+        "handle = os.open(sys.argv[1], os.O_RDONLY | os.O_DIRECTORY)\n"
+        "os.chmod(f'/proc/self/fd/{handle}/control.sock', 0o666)\n"
+        "line = socket.socket(socket.AF_UNIX)\n"
+        "os.setresuid(65534, 65534, 0)\n"
+        "os.setresuid(-1, 0, -1)\n"
+        "path = f'/proc/self/fd/{handle}/control.sock'\n"
+        "os.setresuid(65534, 65534, 65534) if False else None\n"
+        "line.connect(path)\n"
+    )
+    assert socket.AF_UNIX
+    child = (
+        "import os, socket, sys; sys.path.insert(0, sys.argv[2])\n"
+        "os.chmod(sys.argv[1], 0o711); os.chmod(sys.argv[1] + '/control.sock', 0o666)\n"
+        "handle = os.open(sys.argv[1], os.O_RDONLY | os.O_DIRECTORY)\n"
+        "os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)\n"
+        "line = socket.socket(socket.AF_UNIX); line.connect(f'/proc/self/fd/{handle}/control.sock')\n"
+        "line.sendall(b'{\"command\": \"check\"}\\n'); sys.stdout.buffer.write(line.recv(4096))\n"
+    )
+    del program
+    done = subprocess.run([sys.executable, "-c", child, str(folder), "."], capture_output=True, timeout=20, check=False)
+    return done.stdout + done.stderr
