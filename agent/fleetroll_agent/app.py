@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from fleetroll_agent.launcher.errors import LauncherError
 from fleetroll_agent.launcher.main import add_options, run_with
+from fleetroll_agent.service.cli import add_commands
 from fleetroll_common.buildinfo import build_info
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError, FleetrollError
@@ -83,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
     _add_state(status)
     status.add_argument("--json", action="store_true", help="print one JSON object")
     status.set_defaults(run=_status)
+    add_commands(commands)
     return top
 
 
