@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from fleetroll_agent import convert, host
+from fleetroll_agent import convert, host, interpreter
 from fleetroll_agent.jobs import assigning, events, machine
 from fleetroll_agent.jobs.hands import Hands
 from fleetroll_agent.jobs.summary import attempt_facts
@@ -201,7 +201,8 @@ class Daemon:
             text = f"the launcher said nothing for {RECORD_SECONDS:g} s"
             raise AgentError(text, code=Code.INTERNAL, remedy="it starts the agent again") from error
         self._hands.do(await keeper.begin(boot, self._parts.running, self._parts.rules))
-        together = [asyncio.create_task(self._turns()), asyncio.create_task(self._link.run())]
+        endless = (self._turns(), self._link.run(), interpreter.watch(lambda: self.state.launcher.current))
+        together = [asyncio.create_task(one) for one in endless]
         try:
             # The first of them that fails ends the other: an agent without a link would be silent for ever.
             await asyncio.gather(*together)

@@ -98,7 +98,9 @@ def prepare(place: Place, installed: Installed, source: Source) -> Upgrade:
         if failed:
             text = f"the launcher {new} can't be loaded here: {failed}"
             raise AgentError(text, code=Code.STEP_FAILED, remedy="take another version; nothing was changed")
-        begun = Upgrade(id=secrets.token_hex(4), new=new, old=old if place.complete(old) else "")
+        before = "" if choice is None or choice.trial else choice.previous
+        old, before = (name if place.complete(name) and name else "" for name in (old, before))
+        begun = Upgrade(id=secrets.token_hex(4), new=new, old=old, before=before)
         write_upgrade(place, begun)
     return begun
 

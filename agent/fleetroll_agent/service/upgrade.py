@@ -47,6 +47,7 @@ class Upgrade:
         id: of the upgrade; the starter counts the tries of a trial under it.
         new: name of the new program.
         old: name of the one that runs; empty = there was none to go back to.
+        before: name of the one before that; empty = none. It stays the second choice after a way back.
         step: the last one that was done: ``prepared switched stopped started kept back``.
         outcome: ``kept``, ``rolled_back``, ``failed``; empty while it goes on.
         detail: one sentence for people.
@@ -56,6 +57,7 @@ class Upgrade:
     id: str
     new: str
     old: str
+    before: str = ""
     step: str = "prepared"
     outcome: str = ""
     detail: str = ""
@@ -133,7 +135,7 @@ class Helper:
         """Return to the launcher before. What the disk refuses here the starter makes good: the tries end the trial."""
         old = self._upgrade.old
         try:
-            self._place.choose(Choice(old or self._upgrade.new))
+            self._place.choose(Choice(old or self._upgrade.new, self._upgrade.before))
             self._step("back")
             if not old:
                 return self._end("back", "failed", f"{trouble}; there is no launcher to go back to")
