@@ -29,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of the path in which interpreters are found by their names."""
     made = tmp_path / "bin"
     made.mkdir()
-    monkeypatch.setenv("PATH", f"{made}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", f"{made}{os.pathsep}/usr/bin{os.pathsep}/bin")
     return made
 
 

@@ -42,6 +42,7 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager
     made = Manager(tmp_path / "notify")
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
     monkeypatch.setenv("WATCHDOG_USEC", "200000")
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
     yield made
     made.socket.close()
 
