@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleetroll_agent.service import upgrade
+from fleetroll_agent.service import upgrade as rules
 from fleetroll_agent.service.detached import prepare
 from fleetroll_agent.service.facts import Init
 from fleetroll_agent.service.place import Place, running_source
@@ -93,16 +93,16 @@ def _environment(package: Path | None = None) -> dict[str, str]:
 def _die_at(kill: str) -> None:
     """Let the writing of one step in the journal be the end."""
     when, _, step = kill.partition(":")
-    write = upgrade.write_upgrade
+    write = rules.write_upgrade
 
-    def writing(place: Place, known: upgrade.Upgrade) -> None:
-        if known.step == step and when == "before":
+    def writing(place: Place, upgrade: rules.Upgrade) -> None:
+        if upgrade.step == step and when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
-        write(place, known)
-        if known.step == step and when == "after":
+        write(place, upgrade)
+        if upgrade.step == step and when == "after":
             os.kill(os.getpid(), signal.SIGKILL)
 
-    upgrade.write_upgrade = writing
+    rules.write_upgrade = writing
 
 
 def main() -> None:
