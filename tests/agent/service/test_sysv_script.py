@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ def main(argv):
     while True:
         signal.pause()
 """
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 40.0
 
 
 class Script:
@@ -39,7 +39,7 @@ class Script:
         self.state = folder / "state of it"
         self.folder = folder
         place_with(self.state, program("1.0.0", MAIN))
-        facts = Facts.checked("agent", str(self.state), shutil.which("python3") or "/usr/bin/python3")
+        facts = Facts.checked("agent", str(self.state), sys.executable)
         ((_path, file),) = render(Init.SYSV, facts).items()
         text = file.content.replace("/run/", f"{folder}/").replace("/var/log/", f"{folder}/")
         self.path = folder / "agent"
@@ -56,7 +56,8 @@ class Script:
     def until(self, what: Callable[[], bool]) -> None:
         end = time.monotonic() + DEADLINE_SECONDS
         while not what():
-            assert time.monotonic() < end, (self.folder / "agent.log").read_text()
+            log = self.folder / "agent.log"
+            assert time.monotonic() < end, (self.starts(), log.read_text() if log.exists() else "no log")
             time.sleep(0.02)
 
 
