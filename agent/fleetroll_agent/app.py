@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from fleetroll_agent.control.cli import add_commands
 from fleetroll_agent.launcher.errors import LauncherError
 from fleetroll_agent.launcher.main import add_options, run_with
+from fleetroll_agent.launcher.pipe import HOST_REFUSES_EXIT
+from fleetroll_agent.service.cli import add_commands
 from fleetroll_common.buildinfo import build_info
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError, FleetrollError
@@ -29,7 +31,8 @@ EXIT_INTERRUPTED = 130
 """Exit codes of names.md; 2 is wrong usage, by argparse.
 
 An agent that its launcher runs has three more: 0 and 75 for ends on purpose (75: start what your record says), and 78
-(``pipe.HOST_REFUSES_EXIT``) when the host's own state keeps it from starting, which counts against no version.
+(``pipe.HOST_REFUSES_EXIT``) when the host's own state keeps it from starting, which counts against no version. A
+self-test ends with 78 likewise.
 """
 
 
@@ -161,7 +164,12 @@ def _self_test(options: argparse.Namespace) -> int:
     from fleetroll_agent.self_check import self_check  # noqa: PLC0415 (see the module)
 
     _log_to_stderr()
-    print(json.dumps(self_check(options.state.absolute())))
+    try:
+        print(json.dumps(self_check(options.state.absolute())))
+    except AgentError as error:
+        if error.code is not Code.VERSION_MISMATCH:
+            raise
+        return _complain(str(error), HOST_REFUSES_EXIT)
     return 0
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from fleetroll_agent import host
+from fleetroll_agent import host, interpreter
 from fleetroll_agent.control.office import Office
 from fleetroll_agent.control.server import ControlServer
 from fleetroll_agent.control.targets import Targets
@@ -213,7 +213,8 @@ class Daemon:
             raise AgentError(text, code=Code.INTERNAL, remedy="it starts the agent again") from error
         await self._desk.begin(boot)
         await self._control.start()
-        together = [asyncio.create_task(self._desk.run()), asyncio.create_task(self._link.run())]
+        endless = (self._desk.run(), self._link.run(), interpreter.watch(lambda: boot_record(self.state).current))
+        together = [asyncio.create_task(one) for one in endless]
         try:
             # The first of them that fails ends the other: an agent without a link would be silent for ever.
             await asyncio.gather(*together)

@@ -6,12 +6,14 @@ Reads only: nothing may be changed by code that has not earned its place yet.
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import TYPE_CHECKING
 
 import zstandard
 
 from fleetroll_agent import daemon, enrol
 from fleetroll_agent.jobs.keeper import ProductFile
+from fleetroll_agent.launcher import files
 from fleetroll_agent.settings import read_settings
 from fleetroll_common.buildinfo import build_info
 from fleetroll_common.values.codes import Code
@@ -23,19 +25,45 @@ if TYPE_CHECKING:
 
 WHOLE = (daemon, enrol)
 """Importing these two imports all of the agent and every library that it uses."""
+OLDEST_LAUNCHER = 1
+"""The lowest level of a launcher (``launcher.versions.LEVEL``) that this agent works with."""
 
 
 def self_check(folder: Path) -> dict[str, str]:
     """Return version and commit of this program.
 
     Raises:
+        AgentError: VERSION_MISMATCH: this host's launcher is too old for this program, which is not at fault.
         FleetrollError: something that a start would need does not work here.
     """
+    check_launcher(launcher_level(folder))
     _check_libraries()
     ProductFile(folder).read()
     read_settings(folder)
     info = build_info()
     return {"version": str(info.version), "sha": info.git_sha}
+
+
+def check_launcher(level: int, oldest: int = OLDEST_LAUNCHER) -> None:
+    """Refuse to be started by a launcher below the level ``oldest``.
+
+    Raises:
+        AgentError: VERSION_MISMATCH.
+    """
+    if level < oldest:
+        message = f"the launcher of this host has level {level}, this version needs {oldest}"
+        remedy = "upgrade the launcher first: fleetroll-agent launcher-upgrade --state DIR"
+        raise AgentError(message, code=Code.VERSION_MISMATCH, remedy=remedy)
+
+
+def launcher_level(folder: Path) -> int:
+    """Return the level that the launcher of the state folder told last; 1 where it told none."""
+    try:
+        told = json.loads(files.read_small(str(folder / files.STATUS_NAME)) or b"{}")
+        level = told.get("launcher_level", 1)
+    except (OSError, ValueError, AttributeError):
+        return 1
+    return level if isinstance(level, int) else 1
 
 
 def _check_libraries() -> None:

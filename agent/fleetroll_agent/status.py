@@ -9,6 +9,7 @@ from dataclasses import asdict
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from fleetroll_agent import interpreter
 from fleetroll_agent.identity.store import IdentityStore
 from fleetroll_agent.jobs.keeper import ProductFile
 from fleetroll_agent.launcher import files
@@ -54,6 +55,7 @@ def read_status(folder: Path) -> dict[str, Any]:
         "last_outcome": None if last is None else _plain(asdict(last)),
         "launcher": None if told is None else {"status": told.get("status"), "detail": told.get("detail")},
         "connection": last_word(folder / files.LOG_NAME),
+        "interpreter": None if boot is None else _interpreter(boot),
     }
 
 
@@ -89,14 +91,22 @@ def sentences(status: dict[str, Any]) -> list[str]:
 
 def _troubles(status: dict[str, Any]) -> list[str]:
     """Return what keeps the agent from running, and from its server, where its files say that."""
-    launcher, connection = status["launcher"], status["connection"]
+    launcher, connection, python = status["launcher"], status["connection"], status["interpreter"]
     lines = []
     if launcher is not None and launcher["status"] not in _CALM:
         lines.append(f"launcher  {launcher['status']}: {launcher['detail']}".rstrip(": "))
+    if python is not None and python["trouble"]:
+        lines.append(f"python    {python['trouble']}")
     if connection is not None:
         code = f" {connection['code']}" if connection["code"] else ""
         lines.append(f"server    {connection['how']}{code}: {connection['reason']} ({connection['at']})")
     return lines
+
+
+def _interpreter(boot: Record) -> dict[str, str]:
+    """Return the Python of the current version, and what threatens its next start."""
+    slot = boot.current
+    return {"path": slot.python, "abi": slot.abi, "trouble": interpreter.look(slot)}
 
 
 def _versions(status: dict[str, Any]) -> str:

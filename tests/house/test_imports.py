@@ -45,6 +45,7 @@ PLANTS = {
         ("fleetroll_agent.launcher.core", "fleetroll_common.values", PLAIN),
         ("fleetroll_agent.launcher.record", "fleetroll_agent.slots", LAZY),
         ("fleetroll_agent.launcher.events", "structlog", PLAIN),
+        ("fleetroll_agent.launcher.own", "fleetroll_agent.service.place", LAZY),
     ],
     "pure": [
         ("fleetroll_common.values.version", "time", PLAIN),

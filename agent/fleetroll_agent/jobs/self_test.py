@@ -10,6 +10,7 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fleetroll_agent.launcher.pipe import HOST_REFUSES_EXIT
 from fleetroll_agent.waiting import within
 from fleetroll_common.values.codes import Code
 
@@ -71,7 +72,7 @@ def judge(said: bytes, noise: bytes, exit_code: int, version: str) -> Verdict:
     """Return what the program's words and its exit mean."""
     tail = noise.decode("utf-8", "replace")[-TAIL_CHARS:]
     if exit_code != 0:
-        by_itself = -exit_code not in _FROM_OUTSIDE
+        by_itself = -exit_code not in _FROM_OUTSIDE and exit_code != HOST_REFUSES_EXIT
         return Verdict(Code.SELF_TEST_FAILED, f"the self-test ended with {exit_code}", tail, by_itself)
     try:
         reported = json.loads(said)["version"]

@@ -16,11 +16,10 @@ from fleetroll_agent.launcher.pipe import HOST_REFUSES_EXIT, Lines, parse, to_ev
 from fleetroll_agent.launcher.posix import PosixFamily, how_it_ended
 from fleetroll_agent.launcher.signals import Signals
 from fleetroll_agent.launcher.state import Phase, State
-from fleetroll_agent.launcher.status import StatusFile, describe
+from fleetroll_agent.launcher.telling import Teller
 from fleetroll_agent.launcher.timers import next_deadline
 from fleetroll_agent.launcher.values import Record
 
-_LONGEST_WAIT_SECONDS = 60.0
 _TREE_CHECK_SECONDS = 0.02
 """Between two looks at a tree that is being ended; it takes milliseconds."""
 
@@ -36,14 +35,14 @@ class Loop:
         executor: Executor,
         family: PosixFamily,
         output: Output,
-        status: StatusFile,
+        teller: Teller,
         note: Callable[[str], None],
     ) -> None:
         """Join the parts; nothing is started."""
         self._executor = executor
         self._family = family
         self._output = output
-        self._status = status
+        self._teller = teller
         self._note = note
         self._lines = Lines()
         self._selector = selectors.DefaultSelector()
@@ -77,6 +76,7 @@ class Loop:
         deadline = next_deadline(state)
         if deadline is not None and time.monotonic() >= deadline:
             state = self._step(state, Tick())
+        self._teller.look(state)
         self._watch()
         return state
 
@@ -85,8 +85,8 @@ class Loop:
             return _TREE_CHECK_SECONDS
         deadline = next_deadline(state)
         if deadline is None:
-            return _LONGEST_WAIT_SECONDS
-        return min(max(deadline - time.monotonic(), 0.0), _LONGEST_WAIT_SECONDS)
+            return self._teller.patience
+        return min(max(deadline - time.monotonic(), 0.0), self._teller.patience)
 
     def _step(self, state: State, event: Event) -> State:
         state, actions = step(state, event, self._moment())
@@ -100,7 +100,7 @@ class Loop:
             state, actions = step(state, event, self._moment())
             event = self._executor.do(actions)
             self._watch()
-        self._status.write(describe(state, self._family.pid))
+        self._teller.tell(state, self._family.pid)
         return state
 
     def _moment(self) -> Moment:

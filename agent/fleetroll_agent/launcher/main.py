@@ -14,12 +14,15 @@ from fleetroll_agent.launcher.executor import Executor
 from fleetroll_agent.launcher.limits import MAX_LEASE_SECONDS, Limits
 from fleetroll_agent.launcher.lock import StateLock
 from fleetroll_agent.launcher.loop import Loop
+from fleetroll_agent.launcher.notify import Notifier
 from fleetroll_agent.launcher.output import Output
+from fleetroll_agent.launcher.own import own_program
 from fleetroll_agent.launcher.posix import PosixFamily, adopt_orphans
 from fleetroll_agent.launcher.pythons import Pythons
 from fleetroll_agent.launcher.recovery import Recovery, Source, from_bytes, from_slots
 from fleetroll_agent.launcher.signals import Signals
 from fleetroll_agent.launcher.status import StatusFile
+from fleetroll_agent.launcher.telling import Teller
 
 _LOCK_WAIT_SECONDS = 10.0
 """How long the child of a launcher that was killed is waited for; the kernel needs milliseconds."""
@@ -32,6 +35,7 @@ def run(state: str, limits: Limits) -> int:
         LauncherError: another launcher holds the lock, or there is nothing to run.
     """
     state = os.path.abspath(state)
+    notifier = Notifier()
     with StateLock(state, _LOCK_WAIT_SECONDS) as lock, Signals() as signals:
         adopt_orphans()
         pythons = Pythons()
@@ -41,7 +45,8 @@ def run(state: str, limits: Limits) -> int:
         family = PosixFamily()
         executor = Executor(state, family, pythons, lock.handle, note)
         output = Output(os.path.join(state, files.LOG_NAME))
-        parts = (executor, family, output, StatusFile(state), note)
+        teller = Teller(StatusFile(state), notifier, own_program(), note)
+        parts = (executor, family, output, teller, note)
         Loop(recovery.record, read_boot_id(), limits, *parts).run(signals)
     return 0
 

@@ -1,4 +1,4 @@
-"""What the launcher is doing, in a small file for ``doctor`` and people. A hint: never read to decide anything."""
+"""What the launcher is doing, in a small file for ``doctor`` and people. A hint: decides no start."""
 
 import json
 import os
@@ -6,10 +6,11 @@ from typing import Any, Dict
 
 from fleetroll_agent.launcher.files import STATUS_NAME
 from fleetroll_agent.launcher.state import Phase, State
+from fleetroll_agent.launcher.versions import LEVEL
 
 
-def describe(state: State, child_pid: int) -> Dict[str, Any]:
-    """Return the status of ``state``.
+def describe(state: State, child_pid: int, program: str = "") -> Dict[str, Any]:
+    """Return the status of ``state``; ``program`` is the launcher's name in its own place, empty when it has none.
 
     ``status`` is ``running``, ``starting``, ``ending``, ``waiting``, ``stopped``, or the trouble in lower case, such as
     ``no_interpreter``; ``trial`` tells whether the child is on trial.
@@ -25,6 +26,8 @@ def describe(state: State, child_pid: int) -> Dict[str, Any]:
         "slot": slot.name,
         "child_pid": child_pid,
         "launcher_pid": os.getpid(),
+        "launcher_program": program,
+        "launcher_level": LEVEL,
         "record_is_durable": state.rewrite_at is None,
     }
 

@@ -89,7 +89,7 @@ async def test_check_and_update_say_what_they_find_by_their_exit_codes(
 ) -> None:
     async with host.running():
         await server.until(lambda: server.sessions)
-        assert await person.runs("check", "shop") == 10
+        assert await person.runs("check", "shop") == 10, person.err
         assert "1.1.0 is available" in person.out
         assert await person.runs("update", "shop", "--soak", "0.4s") == 0
         assert "shop succeeded; 1.1.0 runs" in person.out
@@ -121,9 +121,7 @@ async def test_a_person_takes_a_version_back_and_the_server_does_not_bring_it_ag
         assert (await asyncio.to_thread(shop.page))["version"] == "1.1.0"
 
 
-async def test_each_end_has_its_exit_code(
-    server: FakeServer, host: InProcessHost, shop: Shop, person: Person
-) -> None:
+async def test_each_end_has_its_exit_code(server: FakeServer, host: InProcessHost, shop: Shop, person: Person) -> None:
     async with host.running():
         await person.runs("update", "shop", "--version", "1.0.0", "--soak", "0.2s")
         assert await person.runs("update", "shop", "--version", "2.0.0") == 22
@@ -163,9 +161,7 @@ async def test_what_is_asked_wrongly_is_refused_by_name(
         assert await person.runs("update", "shop", "--version", "one") == 21
 
 
-async def test_a_hold_keeps_its_reason_and_its_time(
-    server: FakeServer, host: InProcessHost, person: Person
-) -> None:
+async def test_a_hold_keeps_its_reason_and_its_time(server: FakeServer, host: InProcessHost, person: Person) -> None:
     async with host.running():
         await server.until(lambda: server.sessions)
         assert await person.runs("hold", "shop", "--for", "12h", "--reason", "inventory") == 0
@@ -209,7 +205,7 @@ def _as_nobody(folder: Path) -> bytes:
         "handle = os.open(sys.argv[1], os.O_RDONLY | os.O_DIRECTORY)\n"
         "os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)\n"
         "line = socket.socket(socket.AF_UNIX); line.connect(f'/proc/self/fd/{handle}/control.sock')\n"
-        "line.sendall(b'{\"command\": \"check\"}\\n'); sys.stdout.buffer.write(line.recv(4096))\n"
+        'line.sendall(b\'{"command": "check"}\\n\'); sys.stdout.buffer.write(line.recv(4096))\n'
     )
     del program
     done = subprocess.run([sys.executable, "-c", child, str(folder), "."], capture_output=True, timeout=20, check=False)
