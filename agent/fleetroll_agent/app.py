@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleetroll_agent.control.cli import add_commands
+from fleetroll_agent.control.cli import add_commands as add_control
 from fleetroll_agent.launcher.errors import LauncherError
 from fleetroll_agent.launcher.main import add_options, run_with
 from fleetroll_agent.launcher.pipe import HOST_REFUSES_EXIT
-from fleetroll_agent.service.cli import add_commands
+from fleetroll_agent.service.cli import add_commands as add_service
 from fleetroll_common.buildinfo import build_info
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError, FleetrollError
@@ -87,7 +87,8 @@ def parser() -> argparse.ArgumentParser:
     _add_state(status)
     status.add_argument("--json", action="store_true", help="print one JSON object")
     status.set_defaults(run=_status)
-    add_commands(commands)
+    add_control(commands)
+    add_service(commands)
     return top
 
 
