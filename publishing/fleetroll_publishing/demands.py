@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from fleetroll_common.trust.library import FormatError, encode_canonical
 from fleetroll_common.trust.listing import role_name
 from fleetroll_common.values.codes import Code
-from fleetroll_common.values.errors import RequestError
+from fleetroll_common.values.errors import RequestError, TrustError
+from fleetroll_common.values.manifest_custom import ManifestCustom, kind_of
+from fleetroll_common.values.release import MANIFEST_FILE, TargetKind
 from fleetroll_common.values.release import check_product as check_product_name
 from fleetroll_common.values.relpath import path_fault
 
@@ -84,7 +86,29 @@ def check_addition(repository: Repository, product: str, path: str, target: Targ
         raise invalid("length", f"{target.length} bytes; a file has at least one")
     if _SHA256.fullmatch(target.sha256) is None:
         raise invalid("sha256", "is not 64 small hex digits")
+    check_kind(path, target.custom)
     _check_custom(product, path.split("/")[1], target.custom)
+
+
+def check_kind(path: str, custom: Mapping[str, Any]) -> None:
+    """Refuse a release manifest under another name, and anything else under its name.
+
+    Hosts compute the path: what stands there is what they do with it.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT: name and description do not fit, or a manifest is not described as one
+            (publisher's fault).
+    """
+    is_called = path.rpartition("/")[2] == MANIFEST_FILE
+    try:
+        is_described = kind_of(custom) is TargetKind.MANIFEST
+        if is_described:
+            ManifestCustom.from_json(custom)
+    except TrustError as error:
+        raise invalid(f"custom.{error.details['field']}", error.message) from error
+    if is_called != is_described:
+        what = f"describes {path[:200]!r} as {kind_of(custom).value}; {MANIFEST_FILE} is the name of release manifests"
+        raise invalid("custom.kind", what)
 
 
 def _check_custom(product: str, version: str, custom: Mapping[str, Any]) -> None:

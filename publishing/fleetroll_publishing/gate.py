@@ -8,7 +8,8 @@ For a product's role, in this order (:func:`check_product`):
 4. its version is the listed one + 1: of two publishers the second is told to take the newest and try again → CONFLICT;
 5. what was listed is listed still, with the same bytes and the same description, channels apart → CONFLICT;
 6. it expires neither too soon to be of use nor later than a year and a bit from now → INVALID_ARGUMENT;
-7. it lists nothing of another product, and nothing without hash and length → WRONG_PRODUCT, METADATA_INVALID.
+7. it lists nothing of another product, and nothing without hash and length → WRONG_PRODUCT, METADATA_INVALID;
+8. what is new and called a release manifest is described as one, and nothing else is → INVALID_ARGUMENT.
 
 :func:`check_repository` walks a whole set of files as a host does; signing calls it on its own work before it leaves.
 
@@ -26,6 +27,7 @@ from fleetroll_common.trust.listing import read_listing, role_name
 from fleetroll_common.trust.updater import require_plain
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError, TrustError
+from fleetroll_publishing.demands import check_kind
 from fleetroll_publishing.roles import (
     TIMESTAMP_FILE,
     delegated_roles,
@@ -81,7 +83,9 @@ def check_product(files: Mapping[str, bytes], product: str, candidate: bytes, no
             remedy="sign it with a sane expiry",
             role=role,
         )
-    read_listing(product, signed, repository.delegation(product))
+    for found in read_listing(product, signed, repository.delegation(product)):
+        if found.path not in listed.targets:
+            check_kind(found.path, found.custom)
     return signed
 
 

@@ -64,6 +64,11 @@ class Settings(BaseSettings):
         default=None,
         description="The folder that init wrote the root keys to. The server warns daily while it can read them.",
     )
+    manifest_secret_file: Path | None = Field(
+        default=None,
+        description="The file with the secret that release manifests are signed with. Without it the environment's "
+        "RELEASE_SIGNING_SECRET counts; without both no manifest can be imported.",
+    )
     log_level: Annotated[str, StringConstraints(pattern="^(debug|info|warning|error)$")] = Field(
         default="info", description="The least important log lines that are written: debug, info, warning or error."
     )

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 WITHOUT_OTHERS: dict[tuple[str, ...], str] = {
     ("release", "build"): "makes an artefact; it asks nobody",
+    ("manifest", "create"): "makes a file; it asks nobody",
+    ("manifest", "verify"): "prints of a file what has a strict form",
     ("console",): "hands the terminal over; tests of the console look at it",
     **{("context", name): "shows a file of one's own" for name in ("add", "list", "remove", "show", "use")},
 }
@@ -77,6 +79,7 @@ ANSWERS: dict[str, Any] = {
     "DismissAgent": agents_pb2.DismissAgentResponse(scopes=["rollout/one", "fleet/eu"]),
     "PublishRelease": releases_pb2.PublishReleaseResponse(release=release()),
     "ListReleases": releases_pb2.ListReleasesResponse(releases=[release(), release()]),
+    "ImportManifest": releases_pb2.ImportManifestResponse(release=release(), role_version=1),
     "AddProduct": releases_pb2.AddProductResponse(product=releases_pb2.Product(name="shop", role_version=1)),
     "ListProducts": releases_pb2.ListProductsResponse(products=[releases_pb2.Product(name="shop", role_version=1)] * 2),
     "StartRollout": rollouts_pb2.StartRolloutResponse(
@@ -103,6 +106,7 @@ WORDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("agents", "dismiss"): ("h1", "--reason", "r"),
     ("release", "publish"): ("ARTEFACT",),
     ("release", "list"): (),
+    ("manifest", "import"): ("ARTEFACT", "--product", "shop"),
     ("release", "product", "add"): ("shop",),
     ("release", "product", "list"): (),
     ("rollout", "start"): (),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 REPEATED = {
     "GetAgent", "GetKillSwitch", "GetRelease", "GetRollout", "GetServerInfo", "ListAgents", "ListApiTokens",
-    "ListEvents", "ListJoinTokens", "ListReleases", "ListRolloutHosts", "ListRollouts",
+    "ListEvents", "ListJoinTokens", "ListProducts", "ListReleases", "ListRolloutHosts", "ListRollouts",
 }  # fmt: skip
 ROLLOUT = rollouts_pb2.Rollout(id="r1")
 

@@ -11,6 +11,8 @@ from fleetroll_common.trust import limits
 from fleetroll_common.trust.library import TargetFile
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import FleetrollError, RequestError, TrustError
+from fleetroll_common.values.manifest_custom import ManifestCustom
+from fleetroll_common.values.version import Version
 from fleetroll_publishing import repository as building
 from fleetroll_publishing.gate import check_product, check_repository
 from fleetroll_publishing.roles import read_repository, sign_role
@@ -199,3 +201,40 @@ def test_now_may_be_in_any_zone() -> None:
     assert elsewhere == START
     new = building.publish_targets(FILES, "agent", {path_of("1.1.0"): entry("1.1.0")}, role_signers(), elsewhere)
     assert read_repository(FILES | new).snapshot.expires == START + timedelta(days=7)
+
+
+MANIFEST_CUSTOM = ManifestCustom(
+    "agent", Version.parse("1.1.0"), ("stable",), "0123456", 1, migrations_required=False, breaking_changes=None,
+    released_at=START,
+).to_json()  # fmt: skip
+
+
+def test_a_release_manifest_that_is_described_as_one_passes() -> None:
+    """Under the one name that such files have."""
+    data = candidate(lambda role: add(role, "agent/1.1.0/manifest.json", MANIFEST_CUSTOM))
+    assert "agent/1.1.0/manifest.json" in check_product(FILES, "agent", data, START).targets
+
+
+@pytest.mark.parametrize(
+    ("path", "custom"),
+    [
+        ("agent/1.1.0/manifest.json", {}),
+        ("agent/1.1.0/manifest.json", {"kind": "artefact"}),
+        ("agent/1.1.0/manifest.json", {"kind": "manifest"}),
+        ("agent/1.1.0/manifest.json", MANIFEST_CUSTOM | {"migrations_required": 1}),
+        ("agent/1.1.0/manifest.json", MANIFEST_CUSTOM | {"kind": "pack"}),
+        ("agent/1.1.0/any-any-any.tar.zst", MANIFEST_CUSTOM),
+        ("agent/1.1.0/any-any-any.tar.zst", {"kind": "pack"}),
+    ],
+)
+def test_a_manifest_under_another_name_or_another_file_under_its_name_is_refused(
+    path: str, custom: dict[str, Any]
+) -> None:
+    """Hosts compute the path and do with it what stands there: both ends of publishing refuse it."""
+    with pytest.raises(RequestError) as caught:
+        check_product(FILES, "agent", candidate(lambda role: add(role, path, custom)), START)
+    assert caught.value.code is Code.INVALID_ARGUMENT
+    target = building.TargetFile(7, "0" * 64, custom)
+    with pytest.raises(RequestError) as caught:
+        building.publish_targets(FILES, "agent", {path: target}, role_signers(), START)
+    assert caught.value.details["field"].startswith("custom.")

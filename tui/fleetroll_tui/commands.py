@@ -170,7 +170,7 @@ BY_NAME = {command.name: command for command in COMMANDS}
 WITHOUT_SCREEN = (
     *("AgentsService.DismissAgent", "AgentsService.ListAgents", "AgentsService.ReadmitAgent"),
     *("AgentsService.RevokeAgent", "ReleasesService.GetRelease", "ReleasesService.ListReleases"),
-    *("ReleasesService.AddProduct", "ReleasesService.ListProducts"),
+    *("ReleasesService.AddProduct", "ReleasesService.ImportManifest", "ReleasesService.ListProducts"),
     *("ReleasesService.PublishRelease", f"{_SERVICE}.GetKillSwitch", f"{_SERVICE}.GetRollout"),
     *(f"{_SERVICE}.ListRolloutHosts", f"{_SERVICE}.ListRollouts", f"{_SERVICE}.StartRollout"),
     *("ServerInfoService.GetServerInfo", "TokensService.CreateApiToken", "TokensService.CreateJoinToken"),

@@ -494,3 +494,65 @@ class Product(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Product: _TypeAlias = Product  # noqa: Y015
+
+@_typing.final
+class ImportManifestRequest(_message.Message):
+    """ImportManifestRequest carries a release manifest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    MANIFEST_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
+    SUPPORTED_FROM_FIELD_NUMBER: _builtins.int
+    product: _builtins.str
+    """The product, a-z, 0-9, dash, a letter first; 1-63 characters."""
+    manifest: _builtins.bytes
+    """The manifest: JSON with its HMAC, 1 byte to 64 KiB. These bytes are what is listed and what hosts get."""
+    notes: _builtins.str
+    """Notes in Markdown, at most 20000 characters."""
+    supported_from: _builtins.str
+    """Range of versions that may be updated from directly, such as ">=1.0.0"; empty for any."""
+    def __init__(
+        self,
+        *,
+        product: _builtins.str = ...,
+        manifest: _builtins.bytes = ...,
+        notes: _builtins.str = ...,
+        supported_from: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["manifest", b"manifest", "notes", b"notes", "product", b"product", "supported_from", b"supported_from"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportManifestRequest: _TypeAlias = ImportManifestRequest  # noqa: Y015
+
+@_typing.final
+class ImportManifestResponse(_message.Message):
+    """ImportManifestResponse names the listed release."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RELEASE_FIELD_NUMBER: _builtins.int
+    ROLE_VERSION_FIELD_NUMBER: _builtins.int
+    role_version: _builtins.int
+    """Version of the product's signed role that lists it."""
+    @_builtins.property
+    def release(self) -> Global___Release:
+        """The release as stored."""
+
+    def __init__(
+        self,
+        *,
+        release: Global___Release | None = ...,
+        role_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["release", b"release"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["release", b"release", "role_version", b"role_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportManifestResponse: _TypeAlias = ImportManifestResponse  # noqa: Y015

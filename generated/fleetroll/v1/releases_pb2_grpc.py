@@ -60,6 +60,11 @@ class ReleasesServiceStub(object):
                 request_serializer=fleetroll_dot_v1_dot_releases__pb2.ListProductsRequest.SerializeToString,
                 response_deserializer=fleetroll_dot_v1_dot_releases__pb2.ListProductsResponse.FromString,
                 _registered_method=True)
+        self.ImportManifest = channel.unary_unary(
+                '/fleetroll.v1.ReleasesService/ImportManifest',
+                request_serializer=fleetroll_dot_v1_dot_releases__pb2.ImportManifestRequest.SerializeToString,
+                response_deserializer=fleetroll_dot_v1_dot_releases__pb2.ImportManifestResponse.FromString,
+                _registered_method=True)
 
 
 class ReleasesServiceServicer(object):
@@ -103,6 +108,14 @@ class ReleasesServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ImportManifest(self, request, context):
+        """ImportManifest makes a release of a product whose hosts run local commands: the signed target is the manifest itself.
+        Its HMAC is verified with the server's own secret before anything is stored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReleasesServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -130,6 +143,11 @@ def add_ReleasesServiceServicer_to_server(servicer, server):
                     servicer.ListProducts,
                     request_deserializer=fleetroll_dot_v1_dot_releases__pb2.ListProductsRequest.FromString,
                     response_serializer=fleetroll_dot_v1_dot_releases__pb2.ListProductsResponse.SerializeToString,
+            ),
+            'ImportManifest': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportManifest,
+                    request_deserializer=fleetroll_dot_v1_dot_releases__pb2.ImportManifestRequest.FromString,
+                    response_serializer=fleetroll_dot_v1_dot_releases__pb2.ImportManifestResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -268,6 +286,33 @@ class ReleasesService(object):
             '/fleetroll.v1.ReleasesService/ListProducts',
             fleetroll_dot_v1_dot_releases__pb2.ListProductsRequest.SerializeToString,
             fleetroll_dot_v1_dot_releases__pb2.ListProductsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportManifest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fleetroll.v1.ReleasesService/ImportManifest',
+            fleetroll_dot_v1_dot_releases__pb2.ImportManifestRequest.SerializeToString,
+            fleetroll_dot_v1_dot_releases__pb2.ImportManifestResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,10 @@ class ReleasesServiceStub:
     """
     ListProducts: _grpc.UnaryUnaryMultiCallable[_releases_pb2.ListProductsRequest, _releases_pb2.ListProductsResponse]
     """ListProducts lists the products that releases can be published of, by name."""
+    ImportManifest: _grpc.UnaryUnaryMultiCallable[_releases_pb2.ImportManifestRequest, _releases_pb2.ImportManifestResponse]
+    """ImportManifest makes a release of a product whose hosts run local commands: the signed target is the manifest itself.
+    Its HMAC is verified with the server's own secret before anything is stored.
+    """
 
 @_typing.type_check_only
 class ReleasesServiceAsyncStub(ReleasesServiceStub):
@@ -67,6 +71,10 @@ class ReleasesServiceAsyncStub(ReleasesServiceStub):
     """
     ListProducts: _aio.UnaryUnaryMultiCallable[_releases_pb2.ListProductsRequest, _releases_pb2.ListProductsResponse]  # type: ignore[assignment]
     """ListProducts lists the products that releases can be published of, by name."""
+    ImportManifest: _aio.UnaryUnaryMultiCallable[_releases_pb2.ImportManifestRequest, _releases_pb2.ImportManifestResponse]  # type: ignore[assignment]
+    """ImportManifest makes a release of a product whose hosts run local commands: the signed target is the manifest itself.
+    Its HMAC is verified with the server's own secret before anything is stored.
+    """
 
 class ReleasesServiceServicer(metaclass=_abc_1.ABCMeta):
     """ReleasesService publishes and lists releases."""
@@ -114,5 +122,15 @@ class ReleasesServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_releases_pb2.ListProductsResponse, _abc.Awaitable[_releases_pb2.ListProductsResponse]]:
         """ListProducts lists the products that releases can be published of, by name."""
+
+    @_abc_1.abstractmethod
+    def ImportManifest(
+        self,
+        request: _releases_pb2.ImportManifestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_releases_pb2.ImportManifestResponse, _abc.Awaitable[_releases_pb2.ImportManifestResponse]]:
+        """ImportManifest makes a release of a product whose hosts run local commands: the signed target is the manifest itself.
+        Its HMAC is verified with the server's own secret before anything is stored.
+        """
 
 def add_ReleasesServiceServicer_to_server(servicer: ReleasesServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

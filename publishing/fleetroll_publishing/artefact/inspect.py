@@ -13,7 +13,7 @@ from fleetroll_common.values import ustar
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError, TrustError
 from fleetroll_common.values.manifest import MAX_MANIFEST_BYTES, Manifest, manifest_header
-from fleetroll_common.values.release import MAX_ARTEFACT_TAR_BYTES
+from fleetroll_common.values.signed_fields import MAX_ARTEFACT_TAR_BYTES
 from fleetroll_publishing.artefact.build import BuiltArtefact
 
 if TYPE_CHECKING:

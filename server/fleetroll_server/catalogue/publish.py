@@ -10,25 +10,28 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
-
-from fleetroll_common.trust.listing import role_name
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
-from fleetroll_common.values.release import ReleaseCustom
+from fleetroll_common.values.release import ReleaseCustom, TargetKind
 from fleetroll_common.wire.handshake import PROTOCOL
 from fleetroll_publishing.artefact.agent import ENTRY_POINT as AGENT_ENTRY
 from fleetroll_publishing.artefact.agent import PRODUCT as AGENT
 from fleetroll_publishing.artefact.inspect import inspect_artefact
 from fleetroll_publishing.repository import TargetFile, publish_targets
-from fleetroll_server.catalogue import products, reads
+from fleetroll_server.catalogue import products
 from fleetroll_server.catalogue.files import drop_unlisted, keep
+from fleetroll_server.catalogue.listing import (
+    Listing,
+    Published,
+    insert,
+    published_event,
+    require_free,
+    require_one_kind,
+    require_release,
+)
 from fleetroll_server.catalogue.signing import sign_and_commit
-from fleetroll_server.store import EventFact
-from fleetroll_server.store.tables import ArtifactRow, ReleaseRow, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,20 +42,8 @@ if TYPE_CHECKING:
     from fleetroll_publishing.signers import RoleSigners
     from fleetroll_server.access.caller import Caller
     from fleetroll_server.catalogue.upload import Offer, Upload
-    from fleetroll_server.catalogue.values import Release
     from fleetroll_server.services import Services
     from fleetroll_server.store import Tx
-
-_RELEASE = table_of(ReleaseRow)
-_ARTIFACT = table_of(ArtifactRow)
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A listed release, and the version of the product's role that lists it."""
-
-    release: Release
-    role_version: int
 
 
 class Publisher:
@@ -70,9 +61,7 @@ class Publisher:
         """
         async with self._services.store.read() as connection:
             await products.require(connection, offer.product)
-        if offer.version.is_dev or offer.version.build:
-            message = f"version: {offer.version} is a build, not a release"
-            raise _invalid("version", message, "stamp a version without '+'")
+        require_release(offer.version)
         if offer.git_sha.endswith("+dirty") and not self._services.demo:
             message = f"git_sha: {offer.git_sha} has changes that no commit holds"
             raise _invalid("git_sha", message, "commit and build again")
@@ -81,15 +70,8 @@ class Publisher:
             message = f"platform: {offer.platform} does not name the Python that the agent needs"
             raise _invalid("platform", message, "name all of it, like linux/x86_64/cp311")
         async with self._services.store.read() as connection:
-            taken = await connection.scalar(sa.select(_ARTIFACT.c.sha256).where(_ARTIFACT.c.path == offer.path))
-        if taken is not None:
-            same = taken == offer.sha256
-            raise RequestError(
-                f"version: {offer.path} is published, with {'these' if same else 'other'} bytes",
-                code=Code.ALREADY_EXISTS,
-                remedy="nothing is left to do" if same else "publish under a new version: a path keeps its bytes",
-                field="version",
-            )
+            await require_free(connection, offer.path, offer.sha256)
+            await require_one_kind(connection, offer.product, str(offer.version), TargetKind.ARTEFACT)
 
     async def publish(self, offer: Offer, upload: Upload, caller: Caller) -> Published:
         """List what was uploaded.
@@ -115,6 +97,7 @@ class Publisher:
 
     async def _list(self, offer: Offer, custom: ReleaseCustom, caller: Caller) -> Published:
         """Sign and commit."""
+        listing = _listing(offer, custom)
         target = TargetFile(offer.length, offer.sha256, custom.to_json())
 
         def act(old: Mapping[str, bytes], signers: RoleSigners, now: datetime) -> dict[str, bytes]:
@@ -122,8 +105,8 @@ class Publisher:
 
         async def store(tx: Tx, repository: Repository) -> Published:
             role_version = repository.product(offer.product).version
-            release = await _insert(tx, offer, custom, caller, self._services.ids.new("release"))
-            tx.emit(_event(offer, caller, role_version))
+            release = await insert(tx, listing, caller, self._services.ids.new("release"))
+            tx.emit(published_event(listing, caller, role_version))
             return Published(release, role_version)
 
         return await sign_and_commit(self._services, act, store)
@@ -176,62 +159,24 @@ def _describe(offer: Offer, inspected: Inspected, now: datetime) -> ReleaseCusto
     )
 
 
-async def _insert(tx: Tx, offer: Offer, custom: ReleaseCustom, caller: Caller, fresh_id: str) -> Release:
-    """Add the artefact, and its release where this is the first platform of the version."""
-    query = sa.select(_RELEASE).where(_RELEASE.c.product == offer.product, _RELEASE.c.version == str(offer.version))
-    row = (await tx.execute(query)).mappings().one_or_none()
-    if row is None:
-        row_id = fresh_id
-        await tx.execute(sa.insert(_RELEASE).values(_release_row(offer, custom, caller, row_id)))
-    else:
-        row_id = row["id"]
-        if row["git_sha"] != offer.git_sha:
-            message = f"git_sha: {offer.version} is published from {row['git_sha']}, not from {offer.git_sha}"
-            raise RequestError(message, code=Code.CONFLICT, remedy="publish under a new version", field="git_sha")
-    await tx.execute(
-        sa.insert(_ARTIFACT).values(
-            release_id=row_id,
-            os=offer.platform.os,
-            arch=offer.platform.arch,
-            abi=offer.platform.abi,
-            path=offer.path,
-            length=offer.length,
-            sha256=offer.sha256,
-            custom=custom.to_json(),
-        )
-    )
-    return await reads.release(tx.connection, offer.product, str(offer.version))
-
-
-def _release_row(offer: Offer, custom: ReleaseCustom, caller: Caller, row_id: str) -> Mapping[str, object]:
-    """Return the release's row."""
-    return {
-        "id": row_id,
-        "product": offer.product,
-        "version": str(offer.version),
-        "channels": list(offer.channels),
-        "git_sha": offer.git_sha,
-        "released_at": custom.released_at,
-        "migrations_required": offer.migrations_required,
-        "breaking_changes": offer.breaking_changes,
-        "notes": offer.notes,
-        "supported_from": "" if offer.supported_from is None else str(offer.supported_from),
-        "protocol": custom.protocol,
-        "listed": True,
-        "actor_kind": caller.actor_kind,
-        "actor_id": caller.actor_id,
-    }
-
-
-def _event(offer: Offer, caller: Caller, role_version: int) -> EventFact:
-    """Return the fact for watchers; it belongs to no fleet."""
-    return EventFact(
-        fleet_id="",
-        kind="release.published",
-        actor_kind=caller.actor_kind,
-        actor_id=caller.actor_id,
-        message=f"{offer.product} {offer.version} for {offer.platform}",
-        facts={"path": offer.path, "sha256": offer.sha256, "role": f"{role_name(offer.product)} {role_version}"},
+def _listing(offer: Offer, custom: ReleaseCustom) -> Listing:
+    """Return what is stored of an artefact."""
+    return Listing(
+        product=offer.product,
+        version=str(offer.version),
+        channels=offer.channels,
+        git_sha=offer.git_sha,
+        platform=offer.platform,
+        path=offer.path,
+        length=offer.length,
+        sha256=offer.sha256,
+        migrations_required=offer.migrations_required,
+        breaking_changes=offer.breaking_changes,
+        notes=offer.notes,
+        supported_from=offer.supported_from,
+        protocol=custom.protocol,
+        released_at=custom.released_at,
+        custom=custom.to_json(),
     )
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
-from fleetroll_common.values.release import MAX_ARTEFACT_TAR_BYTES, target_path
+from fleetroll_common.values.release import target_path
+from fleetroll_common.values.signed_fields import MAX_ARTEFACT_TAR_BYTES
 from fleetroll_common.wire.channel import CHUNK_BYTES
 
 if TYPE_CHECKING:

@@ -13,10 +13,17 @@ from fleetroll_server.access.caller import current_caller
 from fleetroll_server.access.fleets import require_all_fleets
 from fleetroll_server.catalogue import products, reads
 from fleetroll_server.catalogue.files import upload_name
+from fleetroll_server.catalogue.importing import import_manifest
 from fleetroll_server.catalogue.publish import Publisher
 from fleetroll_server.catalogue.upload import Upload
 from fleetroll_server.rpc import requests
-from fleetroll_server.rpc.releases_convert import offer_from_wire, product_name, product_to_wire, release_to_wire
+from fleetroll_server.rpc.releases_convert import (
+    import_from_wire,
+    offer_from_wire,
+    product_name,
+    product_to_wire,
+    release_to_wire,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -102,6 +109,15 @@ class ReleasesServicer(releases_pb2_grpc.ReleasesServiceServicer):
         async with self._services.store.read() as connection:
             found = await products.products(connection)
         return pb.ListProductsResponse(products=[product_to_wire(product) for product in found])
+
+    async def ImportManifest(self, request: pb.ImportManifestRequest, context: Context) -> pb.ImportManifestResponse:  # noqa: ARG002
+        """Make a release of a release manifest."""
+        caller = current_caller()
+        require_all_fleets(caller)
+        published = await import_manifest(self._services, import_from_wire(request), caller)
+        return pb.ImportManifestResponse(
+            release=release_to_wire(published.release), role_version=published.role_version
+        )
 
     async def _next(self, messages: AsyncIterator[pb.PublishReleaseRequest]) -> pb.PublishReleaseRequest | None:
         """Return the next message; None at the end.

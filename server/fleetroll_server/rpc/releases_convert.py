@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fleetroll.v1 import releases_pb2
 from fleetroll_common.values.relpath import path_fault
 from fleetroll_common.values.version import Version
+from fleetroll_server.catalogue.importing import Import
 from fleetroll_server.catalogue.upload import MAX_ARTEFACT_BYTES, MAX_NOTES_CHARS, Offer
 from fleetroll_server.rpc import convert, requests
 
@@ -71,6 +72,20 @@ def release_to_wire(release: Release) -> releases_pb2.Release:
     return wire
 
 
+def import_from_wire(request: releases_pb2.ImportManifestRequest) -> Import:
+    """Return what is to be imported; the manifest's own fields are checked by whoever reads it.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT naming the field (caller's fault).
+    """
+    return Import(
+        product=_name("product", request.product),
+        data=request.manifest,
+        notes=requests.text("notes", request.notes, at_most=MAX_NOTES_CHARS, lines=True),
+        supported_from=_supported_from(request.supported_from),
+    )
+
+
 def product_name(value: str) -> str:
     """Return the name of a product.
 
@@ -94,7 +109,7 @@ def artifact_to_wire(artifact: Artifact) -> releases_pb2.Artifact:
         path=artifact.path,
         length=artifact.length,
         sha256=bytes.fromhex(artifact.sha256),
-        manifest_sha256=bytes.fromhex(artifact.custom["manifest_sha256"]),
+        manifest_sha256=bytes.fromhex(artifact.custom.get("manifest_sha256", "")),
     )
 
 
