@@ -20,7 +20,7 @@ from fleetroll_agent.settings.readers import (
     whole,
 )
 from fleetroll_agent.settings.table import DAY_SECONDS, MANAGED, PLACED, Key, Section
-from fleetroll_common.values.release import MAX_CHANNELS
+from fleetroll_common.values.signed_fields import MAX_CHANNELS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
