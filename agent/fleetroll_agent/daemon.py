@@ -212,10 +212,10 @@ class Daemon:
             text = f"the launcher said nothing for {RECORD_SECONDS:g} s"
             raise AgentError(text, code=Code.INTERNAL, remedy="it starts the agent again") from error
         await self._desk.begin(boot)
-        await self._control.start()
         endless = (self._desk.run(), self._link.run(), interpreter.watch(lambda: boot_record(self.state).current))
         together = [asyncio.create_task(one) for one in endless]
         try:
+            await self._control.start()
             # The first of them that fails ends the other: an agent without a link would be silent for ever.
             await asyncio.gather(*together)
         finally:

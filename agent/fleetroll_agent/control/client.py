@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -49,8 +48,13 @@ def _follow(folder: Path, ask: messages.Ask, show: Callable[[str], None]) -> mes
     """Ask whichever process runs by now how the attempt ended."""
     until = time.monotonic() + RETURN_SECONDS
     while time.monotonic() < until:
-        with contextlib.suppress(_Gone, AgentError):
+        try:
             return _exchange(folder, ask, show, [])
+        except _Gone:
+            pass
+        except AgentError as error:
+            if error.code is not Code.UNAVAILABLE:
+                raise
         time.sleep(AGAIN_SECONDS)
     text = f"the agent did not come back within {RETURN_SECONDS:g} s"
     raise AgentError(text, code=Code.UNAVAILABLE, remedy="look at: fleetroll-agent status")

@@ -14,7 +14,7 @@ MAX_LINES = 1000
 """That wait for a terminal which does not take them; the oldest go."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Follower:
     """One person's wait for one attempt."""
 

@@ -12,7 +12,7 @@ from fleetroll_agent.control import messages
 from fleetroll_agent.control.place import NAME, account, caller, listening, may_speak
 from fleetroll_agent.waiting import within
 from fleetroll_common.values.codes import Code
-from fleetroll_common.values.errors import FleetrollError, RequestError
+from fleetroll_common.values.errors import AgentError, FleetrollError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -89,13 +89,9 @@ class ControlServer:
         """Answer one request; a caller that goes away ends nothing but its own waiting."""
         uid = caller(writer.get_extra_info("socket"))
         try:
-            if not may_speak(uid):
-                text = f"only root may steer this agent, not {account(uid)}"
-                raise RequestError(text, code=Code.PERMISSION_DENIED, remedy="run it with sudo")
-            if len(self._tasks) > MOST_CALLERS:
-                text = f"{MOST_CALLERS} others are asking"
-                raise RequestError(text, code=Code.UNAVAILABLE, remedy="try again in a moment")
-            ask = messages.read_ask(await within(ASK_SECONDS, reader.readline()))
+            line = await within(ASK_SECONDS, reader.readline())
+            self._admit(uid)
+            ask = messages.read_ask(line)
             actor = f"{account(uid)} ({ask.person})" if ask.person else account(uid)
             gone = asyncio.ensure_future(reader.read())
             work = asyncio.ensure_future(self._handle(ask, actor, Talk(writer)))
@@ -103,9 +99,23 @@ class ControlServer:
             writer.write(messages.dump_done(done))
         except FleetrollError as error:
             writer.write(messages.dump_error(error))
-        except (asyncio.TimeoutError, ValueError):
+        except (asyncio.TimeoutError, ValueError, ConnectionResetError):
             return
+        except Exception:
+            log.exception("control_defect")
+            text = "the agent met a defect of its own"
+            error = AgentError(text, code=Code.INTERNAL, remedy="its log says which: fleetroll-agent log")
+            writer.write(messages.dump_error(error))
         await writer.drain()
+
+    def _admit(self, uid: int) -> None:
+        """Refuse who may not ask, and more than there is room for."""
+        if not may_speak(uid):
+            text = f"only root may steer this agent, not {account(uid)}"
+            raise RequestError(text, code=Code.PERMISSION_DENIED, remedy="run it with sudo")
+        if len(self._tasks) > MOST_CALLERS:
+            text = f"{MOST_CALLERS} others are asking"
+            raise RequestError(text, code=Code.UNAVAILABLE, remedy="try again in a moment")
 
 
 async def _unless(gone: asyncio.Future[bytes], work: asyncio.Future[messages.Done]) -> messages.Done:

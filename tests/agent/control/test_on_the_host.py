@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +20,6 @@ from tests.faults.shop import Shop, artefact
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +67,11 @@ class Person:
         self._capsys = capsys
         self.out = self.err = ""
 
+    async def is_heard(self) -> None:
+        """Wait until the agent listens."""
+        while not (Path(self._state) / "control.sock").exists():
+            await asyncio.sleep(0.02)
+
     async def runs(self, *words: str) -> int:
         """Run a command; return its exit code."""
         self._capsys.readouterr()
@@ -89,6 +96,7 @@ async def test_check_and_update_say_what_they_find_by_their_exit_codes(
 ) -> None:
     async with host.running():
         await server.until(lambda: server.sessions)
+        await person.is_heard()
         assert await person.runs("check", "shop") == 10, person.err
         assert "1.1.0 is available" in person.out
         assert await person.runs("update", "shop", "--soak", "0.4s") == 0
@@ -104,6 +112,7 @@ async def test_a_person_takes_a_version_back_and_the_server_does_not_bring_it_ag
     server: FakeServer, host: InProcessHost, shop: Shop, person: Person
 ) -> None:
     async with host.running():
+        await person.is_heard()
         await person.runs("update", "shop", "--version", "1.0.0", "--soak", "0.2s", "--hold", "0s")
         server.assign("1.1.0", 1, product="shop", soak=0.3)
         await server.until(lambda: server.result(1, "shop"))
@@ -123,6 +132,7 @@ async def test_a_person_takes_a_version_back_and_the_server_does_not_bring_it_ag
 
 async def test_each_end_has_its_exit_code(server: FakeServer, host: InProcessHost, shop: Shop, person: Person) -> None:
     async with host.running():
+        await person.is_heard()
         await person.runs("update", "shop", "--version", "1.0.0", "--soak", "0.2s")
         assert await person.runs("update", "shop", "--version", "2.0.0") == 22
         assert "rolled back" in person.out
@@ -141,9 +151,8 @@ async def test_without_a_server_check_says_so_and_without_an_agent_too(
     assert "start it with: fleetroll-agent run" in person.err
     await server.stop()
     async with host.running() as daemon:
-        while not (host.folder / "control.sock").exists():
-            await asyncio.sleep(0.02)
         assert daemon is not None
+        await person.is_heard()
         assert await person.runs("check", "shop") == 20
 
 
@@ -152,6 +161,7 @@ async def test_what_is_asked_wrongly_is_refused_by_name(
 ) -> None:
     async with host.running():
         await server.until(lambda: server.sessions)
+        await person.is_heard()
         assert await person.runs("update", "till") == 21
         assert "product: 'till' is not kept here" in person.err
         assert await person.runs("update") == 21
@@ -164,6 +174,7 @@ async def test_what_is_asked_wrongly_is_refused_by_name(
 async def test_a_hold_keeps_its_reason_and_its_time(server: FakeServer, host: InProcessHost, person: Person) -> None:
     async with host.running():
         await server.until(lambda: server.sessions)
+        await person.is_heard()
         assert await person.runs("hold", "shop", "--for", "12h", "--reason", "inventory") == 0
         server.assign("1.0.0", 1, product="shop")
         await server.until(lambda: server.states(1, "shop")[-1:] == ["STAGED"])
@@ -174,6 +185,7 @@ async def test_nobody_but_root_may_ask(server: FakeServer, host: InProcessHost, 
     """The socket is root's; whoever gets at it all the same is refused by who they are."""
     async with host.running():
         await server.until(lambda: server.sessions)
+        await person.is_heard()
         assert (host.folder / "control.sock").stat().st_mode & 0o777 == 0o600
         if os.geteuid() != 0:
             pytest.fail("the tests of local control run as root")
@@ -181,32 +193,21 @@ async def test_nobody_but_root_may_ask(server: FakeServer, host: InProcessHost, 
     assert b"PERMISSION_DENIED" in said
 
 
-def _as_nobody(folder: Path) -> bytes:
-    """Ask as another user, through a socket that was opened before root was given up."""
-    import socket  # noqa: PLC0415 (only here)
-    import subprocess  # noqa: PLC0415 (only here)
-    import sys  # noqa: PLC0415 (only here)
+ASK_AS_NOBODY = """
+import os, socket, sys
+os.chmod(sys.argv[1], 0o711)
+os.chmod(sys.argv[1] + "/control.sock", 0o666)
+handle = os.open(sys.argv[1], os.O_RDONLY | os.O_DIRECTORY)
+os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
+line = socket.socket(socket.AF_UNIX)
+line.connect(f"/proc/self/fd/{handle}/control.sock")
+line.sendall(b'{"command": "check"}\\n')
+sys.stdout.buffer.write(line.recv(4096))
+"""
 
-    program = (
-        "import os, socket, sys\n"
-        "handle = os.open(sys.argv[1], os.O_RDONLY | os.O_DIRECTORY)\n"
-        "os.chmod(f'/proc/self/fd/{handle}/control.sock', 0o666)\n"
-        "line = socket.socket(socket.AF_UNIX)\n"
-        "os.setresuid(65534, 65534, 0)\n"
-        "os.setresuid(-1, 0, -1)\n"
-        "path = f'/proc/self/fd/{handle}/control.sock'\n"
-        "os.setresuid(65534, 65534, 65534) if False else None\n"
-        "line.connect(path)\n"
-    )
-    assert socket.AF_UNIX
-    child = (
-        "import os, socket, sys; sys.path.insert(0, sys.argv[2])\n"
-        "os.chmod(sys.argv[1], 0o711); os.chmod(sys.argv[1] + '/control.sock', 0o666)\n"
-        "handle = os.open(sys.argv[1], os.O_RDONLY | os.O_DIRECTORY)\n"
-        "os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)\n"
-        "line = socket.socket(socket.AF_UNIX); line.connect(f'/proc/self/fd/{handle}/control.sock')\n"
-        'line.sendall(b\'{"command": "check"}\\n\'); sys.stdout.buffer.write(line.recv(4096))\n'
-    )
-    del program
-    done = subprocess.run([sys.executable, "-c", child, str(folder), "."], capture_output=True, timeout=20, check=False)
+
+def _as_nobody(folder: Path) -> bytes:
+    """Ask as another user, for whom somebody has opened the socket by mistake."""
+    command = (sys.executable, "-c", ASK_AS_NOBODY, str(folder))
+    done = subprocess.run(command, capture_output=True, timeout=20, check=False)
     return done.stdout + done.stderr
