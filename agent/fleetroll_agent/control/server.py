@@ -104,8 +104,8 @@ class ControlServer:
         except Exception:
             log.exception("control_defect")
             text = "the agent met a defect of its own"
-            error = AgentError(text, code=Code.INTERNAL, remedy="its log says which: fleetroll-agent log")
-            writer.write(messages.dump_error(error))
+            defect = AgentError(text, code=Code.INTERNAL, remedy="its log says which: fleetroll-agent log")
+            writer.write(messages.dump_error(defect))
         await writer.drain()
 
     def _admit(self, uid: int) -> None:
