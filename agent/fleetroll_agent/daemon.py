@@ -275,15 +275,15 @@ class Daemon:
     def _answer(self, message: pipe.Message, reason: str | None) -> None:
         """Bring the launcher's answer to a request to the rules; only the arming needs one."""
         attempt = attempt_from_json(Fields(message["attempt"], "attempt", ValueError))
-        if attempt.origin is not Origin.SERVER:
-            return
+        is_local = attempt.origin is Origin.LOCAL
+        named = {"generation": 0, "local": attempt.generation} if is_local else {"generation": attempt.generation}
         if reason is None:
-            self._desk.post(PRODUCT, events.Armed(attempt.generation))
+            self._desk.post(PRODUCT, events.Armed(**named))
             return
         log.warning("launcher_refused", request=message.get("request"), reason=reason)
         if message.get("request", "arm") == "arm":
             code = Code(reason) if reason in Code.__members__ else Code.STEP_FAILED
-            self._desk.post(PRODUCT, events.ArmDropped(attempt.generation, code))
+            self._desk.post(PRODUCT, events.ArmDropped(code=code, **named))
 
 
 async def run_daemon(folder: Path, pipe_option: str) -> int:

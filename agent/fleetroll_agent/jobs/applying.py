@@ -52,6 +52,9 @@ def on_self_tested(state: State, event: SelfTested, moment: Moment) -> Result:
             attempt.soak_seconds,
             attempt.lease_seconds,
             attempt.retry_bad,
+            attempt.local,
+            # A person's update is kept by the server where there is one: it must not cut the host off from it.
+            by_host=bool(attempt.local) and not state.session,
         ),
     )
 
@@ -59,7 +62,7 @@ def on_self_tested(state: State, event: SelfTested, moment: Moment) -> Result:
 def on_armed(state: State, event: Armed, moment: Moment) -> Result:
     """Leave for the trial; or take it back when a stop was asked for before this answer."""
     attempt = state.record.attempt
-    if attempt is None or (attempt.generation, attempt.step) != (event.generation, Step.ARM):
+    if attempt is None or not _answers(event, attempt):
         return state, ()
     if attempt.stop is not Stop.NOTHING:
         return replace(state, arm_until=moment.boot_seconds + state.rules.arm), (PassRecall(attempt.generation),)
@@ -71,10 +74,15 @@ def on_armed(state: State, event: Armed, moment: Moment) -> Result:
 def on_arm_dropped(state: State, event: ArmDropped, moment: Moment) -> Result:
     """End: the launcher refused, and nothing changed."""
     attempt = state.record.attempt
-    if attempt is None or (attempt.generation, attempt.step) != (event.generation, Step.ARM):
+    if attempt is None or not _answers(event, attempt):
         return state, ()
     text = f"the launcher refused the trial: {event.code}"
     return end_attempt(state, moment, Said.FAILED, code=event.code, message=text)
+
+
+def _answers(event: Armed | ArmDropped, attempt: Attempt) -> bool:
+    """Tell whether the launcher speaks of this attempt's arming."""
+    return (event.generation, event.local, Step.ARM) == (attempt.generation, attempt.local, attempt.step)
 
 
 def leave_if_unanswered(state: State, moment: Moment) -> Result:

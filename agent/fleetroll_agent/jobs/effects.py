@@ -76,7 +76,10 @@ class RunSelfTest:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """Ask the launcher for the trial; answered by Armed or ArmDropped."""
+    """Ask the launcher for the trial; answered by Armed or ArmDropped.
+
+    ``by_host``: the host itself may keep the version, without the server; only for a person's attempt.
+    """
 
     generation: int
     version: str
@@ -84,6 +87,8 @@ class Arm:
     soak_seconds: float
     lease_seconds: float
     retry_bad: bool = False
+    local: int = 0
+    by_host: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,7 @@ class PassPromote:
 
     generation: int
     sha256: str
+    local: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,10 +144,11 @@ class Suspended:
 
 @dataclass(frozen=True, slots=True)
 class Promoted:
-    """The server allows to keep the version of this attempt with this digest."""
+    """The server allows to keep the version of this attempt with this digest; ``local`` as in the attempt."""
 
     generation: int
     sha256: str
+    local: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,17 +231,19 @@ class SelfTested:
 
 @dataclass(frozen=True, slots=True)
 class Armed:
-    """The launcher wrote the trial of ``generation``."""
+    """The launcher wrote the trial of the attempt."""
 
     generation: int
+    local: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ArmDropped:
-    """The launcher refused the trial of ``generation``; nothing changed."""
+    """The launcher refused the trial of the attempt; nothing changed."""
 
     generation: int
     code: Code
+    local: int = 0
 
 
 @dataclass(frozen=True, slots=True)

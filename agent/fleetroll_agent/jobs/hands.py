@@ -108,16 +108,17 @@ class Hands:
         try:
             slot = self._update.slot(effect.version, effect.sha256)
         except FleetrollError as error:
-            self._outside.post(events.ArmDropped(effect.generation, error.code))
+            self._outside.post(events.ArmDropped(effect.generation, error.code, effect.local))
             return
         python = boot_record(self._outside.state).current.python
         reference = SlotRef(slot.path.name, effect.version, effect.sha256, python, slot.interpreter_abi)
-        asked = (effect.soak_seconds, effect.lease_seconds, effect.retry_bad)
-        self._outside.launcher(pipe.arm(_attempt(effect.generation), reference, Authority.SERVER, *asked))
+        asked = (effect.soak_seconds, max(effect.soak_seconds, effect.lease_seconds), effect.retry_bad)
+        authority = Authority.LOCAL if effect.by_host else Authority.SERVER
+        self._outside.launcher(pipe.arm(_attempt(effect.generation, effect.local), reference, authority, *asked))
 
     def promote(self, effect: effects.PassPromote) -> None:
         """Pass the Promote on."""
-        self._outside.launcher(pipe.promote(_attempt(effect.generation), effect.sha256))
+        self._outside.launcher(pipe.promote(_attempt(effect.generation, effect.local), effect.sha256))
 
     def recall(self, effect: effects.PassRecall) -> None:
         """Ask for the way back."""
@@ -161,8 +162,8 @@ def staging_ends(job: int) -> Ends:
     )
 
 
-def _attempt(generation: int) -> Attempt:
-    return Attempt(Origin.SERVER, generation)
+def _attempt(generation: int, local: int = 0) -> Attempt:
+    return Attempt(Origin.LOCAL, local) if local else Attempt(Origin.SERVER, generation)
 
 
 _DO: dict[type, Callable[[Hands, Any], None]] = {

@@ -84,7 +84,7 @@ class OwnCourse:
     def time_left(self, state: State, moment: Moment) -> float | None:
         """Return what the launcher's trial has left, and the way back."""
         trial, attempt = boot_record(state).trial, running_attempt(state)
-        if trial is None or trial.attempt.generation != attempt.generation:
+        if trial is None or trial.attempt.generation != (attempt.local or attempt.generation):
             return None
         return max(0.0, trial.trial_end - moment.monotonic_seconds) + state.rules.way_back
 

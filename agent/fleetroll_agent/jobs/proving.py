@@ -22,13 +22,13 @@ from fleetroll_agent.jobs.state import (
     with_attempt,
 )
 from fleetroll_agent.jobs.values import Attempt, Moment, Outcome, Said, Stage, Step, Stop
+from fleetroll_agent.launcher.values import Attempt as LauncherAttempt
 from fleetroll_agent.launcher.values import Ended, Origin, Reason
 from fleetroll_agent.launcher.values import Outcome as Word
 from fleetroll_common.values.codes import Code
 
 if TYPE_CHECKING:
     from fleetroll_agent.jobs.events import LauncherTold, Promoted
-    from fleetroll_agent.launcher.values import Attempt as LauncherAttempt
 
 MAX_SETTLED = 16
 """More than the outcomes that a launcher keeps (five)."""
@@ -65,9 +65,9 @@ def on_promoted(state: State, event: Promoted, _moment: Moment) -> Result:
     attempt = state.record.attempt
     if attempt is None or attempt.stage is not Stage.TRIAL:
         return state, ()
-    if (attempt.generation, attempt.sha256) != (event.generation, event.sha256):
+    if (attempt.generation, attempt.local, attempt.sha256) != (event.generation, event.local, event.sha256):
         return state, ()
-    return with_attempt(state, promoted=True), (PassPromote(event.generation, event.sha256),)
+    return with_attempt(state, promoted=True), (PassPromote(event.generation, event.sha256, event.local),)
 
 
 def _adopt(state: State) -> State:
@@ -76,17 +76,23 @@ def _adopt(state: State) -> State:
     Also: what the launcher armed is never below the highest generation that was taken.
     """
     record, launcher = state.record, boot_record(state)
-    record = replace(record, highest=max(record.highest, launcher.highest(Origin.SERVER)))
+    record = replace(
+        record,
+        highest=max(record.highest, launcher.highest(Origin.SERVER)),
+        locals=max(record.locals, launcher.highest(Origin.LOCAL)),
+    )
     trial, known = launcher.trial, record.attempt
-    if trial is None or trial.attempt.origin is not Origin.SERVER or (known and _is_mine(trial.attempt, known)):
+    if trial is None or (known and _is_mine(trial.attempt, known)):
         return replace(state, record=record)
+    is_local = trial.attempt.origin is Origin.LOCAL
     adopted = Attempt(
-        trial.attempt.generation,
+        0 if is_local else trial.attempt.generation,
         trial.slot.version,
         trial.soak_seconds,
         trial.lease_seconds,
         stage=Stage.APPLYING,
         sha256=trial.slot.digest,
+        local=trial.attempt.generation if is_local else 0,
     )
     waits = known is not None and known.generation > adopted.generation
     return replace(state, record=replace(record, attempt=adopted, waiting=known if waits else record.waiting))
@@ -115,7 +121,7 @@ def _in_trial(state: State, attempt: Attempt, moment: Moment, *, launcher_has_it
     if attempt.stop is Stop.RECALL:
         effects = (PassRecall(attempt.generation),)
     elif attempt.promoted and not launcher_has_it:
-        effects = (PassPromote(attempt.generation, attempt.sha256),)
+        effects = (PassPromote(attempt.generation, attempt.sha256, attempt.local),)
     return state, effects
 
 
@@ -131,14 +137,17 @@ def _take_over(state: State, word: Word, moment: Moment) -> Result:
     """Turn one outcome of the launcher into one of the attempt that it names."""
     settled = (*state.record.settled, _key(word))[-MAX_SETTLED:]
     state = replace(state, record=replace(state.record, settled=settled))
-    if word.attempt is None or word.attempt.origin is not Origin.SERVER:
+    if word.attempt is None:
         return state, ()
     said, facts = _meaning(state, word)
     attempt = state.record.attempt
-    if attempt is not None and attempt.generation == word.attempt.generation:
+    if attempt is not None and _is_mine(word.attempt, attempt):
         state = with_attempt(state, sha256=word.digest)
         return end_attempt(state, moment, said, output_tail=word.tail, **facts)
-    outcome = Outcome(0, word.attempt.generation, word.version, said, word.digest, **facts)
+    is_local = word.attempt.origin is Origin.LOCAL
+    number = word.attempt.generation
+    outcome = Outcome(0, 0 if is_local else number, word.version, said, word.digest, **facts)
+    outcome = replace(outcome, local=number if is_local else 0)
     return add_outcome(state, moment, outcome, word.tail), (Tidy(),)
 
 
@@ -163,12 +172,20 @@ def _rolled_back(state: State, moment: Moment, **facts: Any) -> Result:  # noqa:
 
 def _was_armed(state: State, attempt: Attempt) -> bool:
     """Tell whether the launcher armed the attempt; a record that was rebuilt forgot it, so then the asking counts."""
-    armed = boot_record(state).highest(Origin.SERVER) >= attempt.generation or past_switch(attempt)
+    mine = _own_id(attempt)
+    armed = boot_record(state).highest(mine.origin) >= mine.generation or past_switch(attempt)
     return armed or (boot_record(state).recovered and attempt.step is Step.ARM)
 
 
 def _is_mine(named: LauncherAttempt | None, attempt: Attempt) -> bool:
-    return named is not None and named.origin is Origin.SERVER and named.generation == attempt.generation
+    return named == _own_id(attempt)
+
+
+def _own_id(attempt: Attempt) -> LauncherAttempt:
+    """Return the attempt's id as the launcher knows it."""
+    if attempt.local:
+        return LauncherAttempt(Origin.LOCAL, attempt.local)
+    return LauncherAttempt(Origin.SERVER, attempt.generation)
 
 
 def _key(word: Word) -> str:

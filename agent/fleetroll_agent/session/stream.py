@@ -224,7 +224,9 @@ _ABOUT_PRODUCTS: dict[str, Callable[[int, stream_pb2.ConnectResponse], events.Ev
     "go": lambda session, said: events.GoGiven(session, said.go.generation, said.go.ask),
     "no_go": lambda session, said: convert.refused_go(session, said.no_go),
     "ask_again": lambda session, said: events.AskAgain(session, said.ask_again.generation),
-    "promote": lambda _session, said: events.Promoted(said.promote.generation, said.promote.sha256.hex()),
+    "promote": lambda _session, said: events.Promoted(
+        said.promote.generation, said.promote.sha256.hex(), said.promote.local_number
+    ),
 }
 
 

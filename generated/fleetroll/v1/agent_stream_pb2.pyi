@@ -1028,22 +1028,26 @@ class Promote(_message.Message):
     PRODUCT_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
+    LOCAL_NUMBER_FIELD_NUMBER: _builtins.int
     product: _builtins.str
     """The product."""
     generation: _builtins.int
     """The attempt's generation."""
     sha256: _builtins.bytes
     """SHA-256 of the artefact that may be kept, 32 bytes."""
+    local_number: _builtins.int
+    """Number of an attempt that was started on the host, whose generation is 0; 0 for one of the server."""
     def __init__(
         self,
         *,
         product: _builtins.str = ...,
         generation: _builtins.int = ...,
         sha256: _builtins.bytes = ...,
+        local_number: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "product", b"product", "sha256", b"sha256"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "local_number", b"local_number", "product", b"product", "sha256", b"sha256"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,6 +29,7 @@ class Said:
         sha256: of the target artefact, hex; empty until known.
         unproven: a way back, or a failure before the switch, that nobody proved to be the version's fault.
         retry_at: not before this time, by the host's own rules.
+        local: number of an attempt that was started on the host; 0 for one of the server.
     """
 
     product: str
@@ -43,6 +44,7 @@ class Said:
     sha256: str = ""
     unproven: bool = False
     retry_at: datetime | None = None
+    local: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from fleetroll_common.values.codes import Code
 from fleetroll_server.domain.assignments import Step, judge_hello, judge_unheard
 from fleetroll_server.domain.deadlines import deadline
 from fleetroll_server.domain.states import BEFORE_GO, FINAL, AttemptState, RolloutState, Trigger
-from fleetroll_server.engine import late, silence
+from fleetroll_server.engine import late, local, silence
 from fleetroll_server.engine.actor import HOST as HOST_ACTOR
 from fleetroll_server.engine.advance import go_on
 from fleetroll_server.engine.book import Book, open_book
@@ -72,6 +72,9 @@ async def greet(tx: Tx, services: Services, hello: Greeted) -> list[Message]:
     for product in said_by_host.products:
         if product.healthy and not product.on_trial:
             await release_broken(tx, key.agent_id, key.fleet_id, product.product)
+    for said in said_by_host.attempts:
+        kept = await local.promotion(tx, key, said)
+        answers.extend([kept] if kept is not None else [])
     answers.extend(await _desired(tx, key, highest, quarantined=hello.quarantined))
     return answers
 

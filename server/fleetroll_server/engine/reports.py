@@ -10,7 +10,7 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_server.domain.assignments import Rejected, Step, judge_report
 from fleetroll_server.domain.states import FINAL, AttemptState
-from fleetroll_server.engine import late
+from fleetroll_server.engine import late, local
 from fleetroll_server.engine.advance import go_on
 from fleetroll_server.engine.book import open_book
 from fleetroll_server.engine.effects import is_over, take_step
@@ -89,6 +89,9 @@ async def _take_one(tx: Tx, services: Services, key: SessionKey, journal_id: str
 
 async def _effect(tx: Tx, services: Services, key: SessionKey, said: Said) -> tuple[str, str]:
     """Let a report take effect; return how it is stored."""
+    if said.local:
+        await local.reported(tx, services, key, said)
+        return "accepted", ""
     host = await host_of(tx, key.agent_id, key.fleet_id, said.product, said.generation)
     if host is None:
         return "history", ""

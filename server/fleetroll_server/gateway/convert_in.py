@@ -108,6 +108,7 @@ def _reported(report: stream_pb2.Report) -> Said | None:
         sha256=report.sha256.hex(),
         unproven=report.unproven,
         retry_at=_when(report.retry_at) if report.HasField("retry_at") else None,
+        local=max(0, report.local_number),
     )
 
 
@@ -125,6 +126,7 @@ def _shown(attempt: stream_pb2.AttemptReport) -> Said | None:
         time_limit=_wait(attempt.time_left) if attempt.HasField("time_left") else None,
         sha256=attempt.sha256.hex(),
         unproven=attempt.unproven,
+        local=max(0, attempt.local_number),
     )
 
 

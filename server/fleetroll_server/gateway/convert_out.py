@@ -64,9 +64,10 @@ def ask_again(product: str, generation: int) -> Message:
     return Message(ask_again=stream_pb2.AskAgain(product=product, generation=generation))
 
 
-def promote(product: str, generation: int, sha256: str) -> Message:
-    """Return the permit to keep the version with the digest ``sha256`` (hex)."""
-    return Message(promote=stream_pb2.Promote(product=product, generation=generation, sha256=bytes.fromhex(sha256)))
+def promote(product: str, generation: int, sha256: str, local: int = 0) -> Message:
+    """Return the permit to keep the version with the digest ``sha256`` (hex); ``local`` as in the contract."""
+    wire = stream_pb2.Promote(product=product, generation=generation, sha256=bytes.fromhex(sha256), local_number=local)
+    return Message(promote=wire)
 
 
 def ack(journal_id: str, sequence: int) -> Message:

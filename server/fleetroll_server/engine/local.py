@@ -1,0 +1,80 @@
+"""Attempts that were started on a host: told to watchers, shown as local, and a new agent kept, but steered by nobody.
+
+Root on the host is the authority. The server learns what came of it: which version runs, and an alert when it is bad. A
+new version of the agent itself is promoted by the same rules as any other: a session of what runs, its digest listed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from fleetroll_server.domain.states import BAD, FINAL, AttemptState
+from fleetroll_server.gateway.convert_out import promote
+from fleetroll_server.store import EventFact
+from fleetroll_server.store.tables import ArtifactRow, HostProductRow, ReleaseRow, table_of
+
+if TYPE_CHECKING:
+    from fleetroll_server.domain.heard import Said
+    from fleetroll_server.gateway.convert_out import Message
+    from fleetroll_server.gateway.session import SessionKey
+    from fleetroll_server.services import Services
+    from fleetroll_server.store.tx import Tx
+
+ARTIFACT = table_of(ArtifactRow)
+PRODUCT = table_of(HostProductRow)
+RELEASE = table_of(ReleaseRow)
+KIND = "agent-local"
+
+
+async def reported(tx: Tx, services: Services, key: SessionKey, said: Said) -> None:
+    """Take in a report of an attempt that was started on the host."""
+    if said.state in FINAL or said.state is AttemptState.APPLYING:
+        tx.emit(_event(key, said))
+    if said.running_version:
+        values: dict[str, object] = {"version": said.running_version}
+        if said.state is AttemptState.SUCCEEDED:
+            values.update(on_trial=False, healthy=True, last_success_at=tx.now)
+        elif said.state is AttemptState.ROLLBACK_FAILED:
+            values.update(healthy=False)
+        await tx.execute(sa.update(PRODUCT).where(*_which(key, said.product)).values(**values))
+    message = await promotion(tx, key, said)
+    if message is not None:
+        tx.after_commit(lambda: services.sessions.send(key.agent_id, message))
+
+
+async def promotion(tx: Tx, key: SessionKey, said: Said) -> Message | None:
+    """Return the permit to keep what a local attempt has on trial; None where it is not due."""
+    if said.state is not AttemptState.TRIAL or not said.local:
+        return None
+    row = (await tx.execute(sa.select(PRODUCT).where(*_which(key, said.product)))).mappings().one_or_none()
+    if row is None or not row["on_trial"] or row["sha256"] != said.sha256 or not said.sha256:
+        return None
+    listed = sa.select(RELEASE.c.id).where(
+        RELEASE.c.id == ARTIFACT.c.release_id, ARTIFACT.c.sha256 == said.sha256, RELEASE.c.listed.is_(True)
+    )
+    if (await tx.execute(listed.limit(1))).first() is None:
+        return None
+    return promote(said.product, 0, said.sha256, said.local)
+
+
+def _which(key: SessionKey, product: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return (PRODUCT.c.agent_id == key.agent_id, PRODUCT.c.product == product, PRODUCT.c.fleet_id == key.fleet_id)
+
+
+def _event(key: SessionKey, said: Said) -> EventFact:
+    """Return the fact for watchers."""
+    bad = said.state in BAD
+    step = f" {said.step}" if said.step else ""
+    return EventFact(
+        fleet_id=key.fleet_id,
+        kind="alert.local_attempt_failed" if bad else "attempt.local",
+        actor_kind=KIND,
+        actor_id=f"local:{said.local}",
+        code=str(said.code or ""),
+        agent_id=key.agent_id,
+        attempt_id=f"{key.agent_id}/{said.product}/local:{said.local}",
+        attempt_state=said.state.value,
+        message=f"{said.product}: {said.state.value}{step} {said.message}".rstrip()[:2000],
+    )
