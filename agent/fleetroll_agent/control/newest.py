@@ -9,7 +9,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from fleetroll_common.values.errors import FleetrollError
-from fleetroll_common.values.release import ReleaseCustom
+from fleetroll_common.values.manifest_custom import ManifestCustom, describe
 from fleetroll_common.values.version import Version
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fleetroll_agent.jobs.policy import Policy
     from fleetroll_common.trust.listing import ListedTarget
     from fleetroll_common.values.platform import Platform
+    from fleetroll_common.values.release import ReleaseCustom
 
 STABLE = ("stable",)
 
@@ -35,18 +36,18 @@ def newest(listed: Iterable[ListedTarget], policy: Policy, here: Platform, runni
     return max(allowed, default=None)
 
 
-def _described(listed: Iterable[ListedTarget]) -> Iterable[ReleaseCustom]:
+def _described(listed: Iterable[ListedTarget]) -> Iterable[ReleaseCustom | ManifestCustom]:
     """Yield what can be read; another kind, or a newer publisher's, is judged when it is asked for by name."""
     for target in listed:
         with contextlib.suppress(FleetrollError):
-            yield ReleaseCustom.from_json(target.custom)
+            yield describe(target.custom)
 
 
-def _is_allowed(custom: ReleaseCustom, policy: Policy, here: Platform, running: str) -> bool:
+def _is_allowed(custom: ReleaseCustom | ManifestCustom, policy: Policy, here: Platform, running: str) -> bool:
     channels = STABLE if policy.allowed_channels is None else policy.allowed_channels
     since = custom.supported_from
     return (
-        custom.platform.covers(here)
+        (isinstance(custom, ManifestCustom) or custom.platform.covers(here))
         and not custom.version.pre
         and bool(set(channels) & set(custom.channels))
         and (since is None or not running or Version.parse(running) >= since)

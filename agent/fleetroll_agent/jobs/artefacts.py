@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from fleetroll_agent.slots import Slot, SlotStore
     from fleetroll_common.trust import ListedTarget, TrustClient
     from fleetroll_common.values.clock import Clock
+    from fleetroll_common.values.manifest_custom import ManifestCustom
 
     class Line(Protocol):
         """The connection that bytes come over."""
@@ -151,9 +152,8 @@ class Artefacts:
         )
 
 
-def about(found: Found, *, fresh: bool = False) -> About:
+def about(custom: ReleaseCustom | ManifestCustom, *, fresh: bool = False) -> About:
     """Return what the signed metadata says of the release, as the rules need it; ``fresh`` as in :class:`About`."""
-    custom = found.custom
     return About(
         channels=custom.channels,
         git_sha=custom.git_sha,

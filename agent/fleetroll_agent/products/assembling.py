@@ -11,10 +11,12 @@ from fleetroll_agent.jobs.policy import policy_of
 from fleetroll_agent.jobs.state import Rules
 from fleetroll_agent.products.doing import Doer
 from fleetroll_agent.products.hands import ProductHands
+from fleetroll_agent.products.manifests import ManifestStaging
 from fleetroll_agent.products.pipeline import Pipeline
 from fleetroll_agent.products.places import Places
 from fleetroll_agent.products.recipes import recipe_of
 from fleetroll_agent.products.staging import Staging
+from fleetroll_agent.settings.product import Kind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from fleetroll_agent.jobs.artefacts import Line, Ways
     from fleetroll_agent.jobs.journal import Journal
     from fleetroll_agent.jobs.lock import JobLock
-    from fleetroll_agent.products.hands import ProductOutside
+    from fleetroll_agent.products.hands import ProductOutside, ProductStaging
     from fleetroll_agent.settings.product import Product
     from fleetroll_common.trust import TrustClient
     from fleetroll_common.values.clock import Clock
@@ -50,5 +52,10 @@ def seat_of(product: Product, shared: Shared, outside: ProductOutside, line: Lin
     file = ProductFile(shared.folder, product.name)
     keeper = Keeper(file, shared.journal, shared.clock, Part(rules, course=Pipeline(recipe), policy=policy_of(product)))
     doer = Doer(shared.folder, product, recipe, places, shared.agent_id, shared.clock)
-    staging = Staging(shared.folder, product.name, shared.trust, places, shared.ways)
+    named = (shared.folder, product.name, shared.trust)
+    staging: ProductStaging = (
+        ManifestStaging(*named, places.slots, shared.ways)
+        if product.kind is Kind.COMMAND
+        else Staging(*named, places, shared.ways)
+    )
     return Seat(keeper, ProductHands(outside, line, product, staging, doer, shared.lock))

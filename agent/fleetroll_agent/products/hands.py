@@ -25,11 +25,22 @@ if TYPE_CHECKING:
     from fleetroll_agent.jobs.artefacts import Line
     from fleetroll_agent.jobs.lock import JobLock
     from fleetroll_agent.jobs.state import State
-    from fleetroll_agent.jobs.values import Attempt
+    from fleetroll_agent.jobs.values import Attempt, ProductRecord
     from fleetroll_agent.jobs.work import Child
     from fleetroll_agent.products.doing import Doer
-    from fleetroll_agent.products.staging import Staging
     from fleetroll_agent.settings.product import Product
+
+    class ProductStaging(Protocol):
+        """The way from a version's name to what can be applied."""
+
+        async def find(self, effect: effects.FindTarget, line: Line, record: ProductRecord) -> events.Event:
+            """Look the version up; TargetFound or StagingFailed."""
+
+        async def fill(self, effect: effects.FillSlot, line: Line) -> events.Event:
+            """Fetch and verify; SlotReady or StagingFailed."""
+
+        def tidy(self, record: ProductRecord) -> None:
+            """Remove what nobody needs. Blocks."""
 
     class ProductOutside(Protocol):
         """What a product's effects reach beyond this host's disk."""
@@ -58,7 +69,7 @@ class ProductHands:
     """One managed product."""
 
     def __init__(
-        self, outside: ProductOutside, line: Line, product: Product, staging: Staging, doer: Doer, lock: JobLock
+        self, outside: ProductOutside, line: Line, product: Product, staging: ProductStaging, doer: Doer, lock: JobLock
     ) -> None:
         """Keep the parts."""
         self._outside = outside

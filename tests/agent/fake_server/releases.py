@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from fleetroll_common.values.manifest_custom import ManifestCustom
 from fleetroll_common.values.platform import Platform
 from fleetroll_common.values.release import ReleaseCustom
+from fleetroll_common.values.release_manifest import ReleaseManifest
 from fleetroll_common.values.version import Version
 from fleetroll_publishing import repository
 from tests.faults.repositories import role_signers
@@ -16,7 +19,7 @@ from tests.faults.repositories import role_signers
 if TYPE_CHECKING:
     from fleetroll_publishing.artefact import BuiltArtefact
 
-PRODUCTS = ("agent", "shop", "tool")
+PRODUCTS = ("agent", "shop", "till", "tool")
 RELEASED_AT = datetime(2026, 1, 2, tzinfo=UTC)
 
 
@@ -73,4 +76,16 @@ class Releases:
         self.artefacts[path] = built.path.read_bytes()
         if product == "agent":
             self.channels[version] = channels
+        return path
+
+    def import_manifest(self, product: str, version: str, **facts: Any) -> str:
+        """List a release manifest of a product of commands; return its path."""
+        said = {"channel": "stable", "migrations_required": False, "breaking_changes": None} | facts
+        unsigned = {"version": version, "sha": "abc1234", "released_at": "2026-01-02T00:00:00Z", **said}
+        data = json.dumps({**unsigned, "signature": "0" * 64}).encode()
+        custom = ManifestCustom.of(product, ReleaseManifest.parse(data), 1, None)
+        listed = repository.TargetFile(len(data), hashlib.sha256(data).hexdigest(), custom.to_json())
+        path = custom.target_path
+        self.files |= repository.publish_targets(self.files, product, {path: listed}, self.signers, datetime.now(UTC))
+        self.artefacts[path] = data
         return path
