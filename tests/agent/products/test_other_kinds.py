@@ -153,11 +153,7 @@ def till_settings(home: Path, **more: str) -> str:
     lines = [line.replace("exec >> story; echo backup", "echo backed up >> story; echo backup") for line in lines]
     table = '[products.till]\nkind = "command"\nmin_update_interval_seconds = 0\n'
     check = f"command = ['/bin/sh', '-c', 'test -f {home}/live']"
-    health = f"[products.till.health]
-{check}
-interval_seconds = 0.1
-start_seconds = 1
-"
+    health = f"[products.till.health]\n{check}\ninterval_seconds = 0.1\nstart_seconds = 1\n"
     return "\n" + table + health + "[products.till.hooks]\n" + "\n".join(lines) + "\n"
 
 
