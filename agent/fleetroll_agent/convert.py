@@ -164,6 +164,8 @@ def hello_payload(facts: HostFacts) -> bytes:
         agent_version=facts.agent_version,
         timestamp_version=facts.timestamp_version,
     )
+    if facts.check_in_seconds is not None:
+        message.check_in_interval.FromTimedelta(timedelta(seconds=facts.check_in_seconds))
     if facts.receipt is not None:
         receipt = facts.receipt
         message.receipt.CopyFrom(

@@ -30,6 +30,7 @@ from fleetroll_agent.presenting import managed_facts, own_facts
 from fleetroll_agent.products.assembling import seat_of
 from fleetroll_agent.session.facts import HostFacts
 from fleetroll_agent.session.link import Link
+from fleetroll_agent.session.polling import is_busy, polled_seconds
 from fleetroll_agent.session.rotation import Rotation
 from fleetroll_agent.waiting import within
 from fleetroll_common.values.codes import Code
@@ -118,6 +119,11 @@ class Daemon:
         busy = any(record.attempt is not None or record.waiting is not None for record in records)
         return not busy and boot_record(self.state).trial is None
 
+    @property
+    def busy(self) -> bool:
+        """Tell whether something is going on for which a host that polls holds its stream."""
+        return is_busy(self._desk.states(), on_trial=self.on_trial)
+
     async def before_hello(self, receipt: WelcomeReceipt | None) -> HostFacts:
         """Void every permit of an older session, then return the state of the host."""
         await self._desk.told(None, events.HelloBuilt())
@@ -137,6 +143,7 @@ class Daemon:
             receipt=receipt,
             timestamp_version=parts.trust.timestamp_version,
             container_marker=parts.container_marker,
+            check_in_seconds=polled_seconds(parts.settings.host),
         )
 
     def keeps(self, product: str) -> bool:

@@ -91,6 +91,12 @@ class Settings(BaseSettings):
         description="How long after its last sign of life a server process still counts as live, in seconds: its "
         "agents are not called offline before. It is renewed three times as often.",
     )
+    check_in_seconds: float = Field(
+        default=3600.0,
+        ge=60,
+        le=86400,
+        description="How often a host that does not hold its stream checks in, in seconds; give or take a tenth.",
+    )
     upload_stall_seconds: float = Field(
         default=60.0,
         ge=1,

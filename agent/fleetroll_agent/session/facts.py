@@ -47,6 +47,8 @@ class HostFacts:
     receipt: WelcomeReceipt | None
     timestamp_version: int
     container_marker: str = ""
+    check_in_seconds: float | None = None
+    """How often this host checks in; None = it holds its stream."""
 
 
 class End(str, Enum):
@@ -62,6 +64,8 @@ class End(str, Enum):
     """The server asked this host to come back later."""
     RENEWED = "renewed"
     """This host ends the stream to speak with its new key on the next one."""
+    VISITED = "visited"
+    """A host that does not hold its stream had nothing left to say or to do."""
     LEFT = "left"
     """This host said goodbye."""
 

@@ -16,6 +16,7 @@ from fleetroll_agent.jobs import events
 from fleetroll_agent.session.channel import connected
 from fleetroll_agent.session.facts import End, Ended
 from fleetroll_agent.session.hello import EndedError, open_session
+from fleetroll_agent.session.polling import polled_seconds
 from fleetroll_agent.session.repository import Repository
 from fleetroll_agent.session.stream import DRAIN_EXTENSION_SECONDS, Stream
 from fleetroll_agent.session.waits import next_wait_seconds
@@ -67,6 +68,7 @@ class Link:
         self._stream: Stream | None = None
         self._repository: Repository | None = None
         self._closed = asyncio.Event()
+        self._something = asyncio.Event()
 
     @property
     def _identity(self) -> Identity:
@@ -86,7 +88,7 @@ class Link:
             chance = random.random()  # noqa: S311 (spreads the fleet)
             seconds = next_wait_seconds(ended, self._failures, self._settings, chance, on_trial=self._host.on_trial)
             log.info("stream_ended", how=ended.kind.value, code=ended.code, reason=ended.message, wait_seconds=seconds)
-            await asyncio.sleep(seconds)
+            await self._rest(ended, seconds)
 
     def send(self, session: int, message: stream_pb2.ConnectRequest) -> bool:
         """Queue ``message`` in ``session``; False when that one is over."""
@@ -97,6 +99,8 @@ class Link:
         """Take note that the journal holds something new."""
         if self._stream is not None:
             self._stream.reports_ready()
+        elif self._host.busy or self._journal.acked < self._journal.last_sequence:
+            self._something.set()
 
     def live_line(self, product: str, generation: int, line: str) -> None:
         """Pass a line of output on, if a session is open."""
@@ -137,6 +141,15 @@ class Link:
             await stream.leave(reason)
             await self.over(stream.session, 1.0)
 
+    async def _rest(self, ended: Ended, seconds: float) -> None:
+        """Wait before the next stream. A visitor comes at once when it has something to say; a back-off stands."""
+        if ended.kind is not End.VISITED:
+            await asyncio.sleep(seconds)
+            return
+        self._something.clear()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await within(seconds, self._something.wait())
+
     async def _round(self) -> Ended:
         """Try every address in order; return how the last stream ended."""
         ended = Ended(End.UNREACHABLE, message="no address is known")
@@ -174,7 +187,7 @@ class Link:
             quarantined = opened.welcome.quarantined
             log.info("session_open", session=stream.session, address=address, quarantined=quarantined)
             self._host.welcomed()
-            return await stream.run(opened)
+            return await stream.run(opened, polled_seconds(self._settings.host))
         finally:
             self._stream = self._repository = None
             self._closed.set()

@@ -35,6 +35,10 @@ class SessionHost(Greeter, Protocol):
     def keeps(self, product: str) -> bool:
         """Tell whether this host keeps ``product``."""
 
+    @property
+    def busy(self) -> bool:
+        """Tell whether something is going on for which a host that polls holds its stream."""
+
     async def tell(self, event: Event, product: str | None = None) -> None:
         """Bring an event to the rules of ``product`` (None: of every one), in order; returns when it has happened."""
 

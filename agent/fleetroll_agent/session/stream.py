@@ -20,6 +20,7 @@ from fleetroll_agent.session.facts import End, Ended
 from fleetroll_agent.session.hello import Call, EndedError, Opened, lost, read, write
 from fleetroll_agent.session.lines import LiveLines
 from fleetroll_agent.session.meaning import BROKEN_CALL, understood
+from fleetroll_agent.session.polling import next_check_in_seconds
 from fleetroll_agent.session.waits import named_wait_seconds
 from fleetroll_agent.waiting import within
 
@@ -39,6 +40,9 @@ BATCH_REPORTS = 100
 """The contract's bound of one batch."""
 UNACKED_REPORTS = 1000
 """On their way at most; the journal holds the rest."""
+LINGER_SECONDS = 5.0
+"""How long a visit lasts at least: what the server has for this host comes with the Welcome, or right behind it."""
+VISIT_LOOK_SECONDS = 1.0
 LEAVE_SECONDS = 2.0
 """How long a goodbye waits for the server to hold the last reports; they are journaled in any case."""
 DRAIN_EXTENSION_SECONDS = 60.0
@@ -64,11 +68,18 @@ class Stream:
         self._lines = LiveLines()
         self._ack_heard = asyncio.Event()
         self._leaving = False
+        self._goodbye_said = asyncio.Event()
+        self._named_check_in = convert.seconds_of(opened.welcome.next_check_in)
         self.session = int(opened.welcome.epoch)
         self.token = bytes(opened.welcome.session_token.token)
 
-    async def run(self, opened: Opened) -> Ended:
-        """Exchange messages until the session is over; say how it ended."""
+    async def run(self, opened: Opened, poll_seconds: float | None = None) -> Ended:
+        """Exchange messages until the session is over; say how it ended.
+
+        Args:
+            opened: the handshake's end.
+            poll_seconds: how often this host checks in; None = it holds its stream.
+        """
         welcome = opened.welcome
         if welcome.ack.journal_id == self._journal.journal_id:
             await self._ack(welcome.ack)
@@ -76,7 +87,9 @@ class Stream:
         suspended = self._scopes & {known.scope for known in welcome.suspensions if known.active}
         await self._host.tell(events.SessionOpened(self.session, suspended, opened.skewed))
         self.reports_ready()
-        tasks = [asyncio.create_task(work) for work in (self._read_all(), self._write_all(), self._beat())]
+        works = [self._read_all(), self._write_all(), self._beat()]
+        works += [] if poll_seconds is None else [self._visit(poll_seconds)]
+        tasks = [asyncio.create_task(work) for work in works]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             return Ended(End.LEFT, opened=True) if self._leaving else _end_of(done)
@@ -184,7 +197,8 @@ class Stream:
                 await write(self._call, message)
                 if message.WhichOneof("message") == "goodbye":
                     await self._done_writing()
-                    return
+                    self._goodbye_said.set()
+                    await asyncio.Event().wait()  # nothing follows; the other side ends it
             lines = self._lines.take()
             if lines is not None:
                 await write(self._call, lines)
@@ -200,6 +214,22 @@ class Stream:
             await self._call.done_writing()
         except BROKEN_CALL as error:
             raise EndedError(lost(error)) from error
+
+    async def _visit(self, poll_seconds: float) -> None:
+        """Stay until nothing is left to say or to do, then leave until the next check-in."""
+        await asyncio.sleep(LINGER_SECONDS)
+        while self._host.busy or self._journal.acked < self._journal.last_sequence:  # noqa: ASYNC110 (many things end it)
+            await asyncio.sleep(VISIT_LOOK_SECONDS)
+        chance = random.random()  # noqa: S311 (spreads the fleet)
+        seconds = next_check_in_seconds(self._named_check_in, poll_seconds, chance)
+        self.send(
+            stream_pb2.ConnectRequest(goodbye=stream_pb2.Goodbye(reason=f"until the check-in in {seconds:.0f} s"))
+        )
+        with contextlib.suppress(asyncio.TimeoutError):
+            await within(LEAVE_SECONDS, self._goodbye_said.wait())
+        raise EndedError(
+            Ended(End.VISITED, message="until the next check-in", retry_after_seconds=seconds, opened=True)
+        )
 
     async def _write_reports(self) -> None:
         """Send what the journal holds and was not sent in this session."""

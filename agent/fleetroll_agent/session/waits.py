@@ -57,6 +57,8 @@ def next_wait_seconds(ended: Ended, failures: int, settings: Settings, random01:
         return 0.0
     if ended.code in _FOR_GOOD:
         return SLOW_SECONDS * (0.5 + random01)
+    if ended.kind is End.VISITED:
+        return ended.retry_after_seconds or SLOW_SECONDS
     if ended.kind is End.RENEWED:
         return full_jitter(0, base, base, random01)
     if on_trial:

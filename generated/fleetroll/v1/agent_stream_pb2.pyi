@@ -349,6 +349,7 @@ class HelloPayload(_message.Message):
     LAUNCHER_VERSION_FIELD_NUMBER: _builtins.int
     OVERRIDES_FIELD_NUMBER: _builtins.int
     TIMESTAMP_VERSION_FIELD_NUMBER: _builtins.int
+    CHECK_IN_INTERVAL_FIELD_NUMBER: _builtins.int
     host_name: _builtins.str
     """The host's name, 1-253 characters."""
     time_zone: _builtins.str
@@ -391,6 +392,10 @@ class HelloPayload(_message.Message):
     def overrides(self) -> _containers.RepeatedCompositeFieldContainer[Global___Override]:
         """Overrides and holds that stand on the host."""
 
+    @_builtins.property
+    def check_in_interval(self) -> _duration_pb2.Duration:
+        """How often this host checks in when it does not hold its stream; absent for one that holds it."""
+
     def __init__(
         self,
         *,
@@ -409,10 +414,11 @@ class HelloPayload(_message.Message):
         launcher_version: _builtins.str = ...,
         overrides: _abc.Iterable[Global___Override] | None = ...,
         timestamp_version: _builtins.int = ...,
+        check_in_interval: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["platform", b"platform", "receipt", b"receipt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check_in_interval", b"check_in_interval", "platform", b"platform", "receipt", b"receipt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_version", b"agent_version", "attempts", b"attempts", "boot_id", b"boot_id", "container_marker", b"container_marker", "disk_free_bytes", b"disk_free_bytes", "host_name", b"host_name", "journal_id", b"journal_id", "labels", b"labels", "launcher_version", b"launcher_version", "overrides", b"overrides", "platform", b"platform", "products", b"products", "receipt", b"receipt", "time_zone", b"time_zone", "timestamp_version", b"timestamp_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_version", b"agent_version", "attempts", b"attempts", "boot_id", b"boot_id", "check_in_interval", b"check_in_interval", "container_marker", b"container_marker", "disk_free_bytes", b"disk_free_bytes", "host_name", b"host_name", "journal_id", b"journal_id", "labels", b"labels", "launcher_version", b"launcher_version", "overrides", b"overrides", "platform", b"platform", "products", b"products", "receipt", b"receipt", "time_zone", b"time_zone", "timestamp_version", b"timestamp_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -619,6 +625,7 @@ class Welcome(_message.Message):
     ACK_FIELD_NUMBER: _builtins.int
     QUARANTINED_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
+    NEXT_CHECK_IN_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     """The session's epoch: higher than every earlier one of this agent."""
     acknowledged_next: _builtins.bytes
@@ -653,6 +660,12 @@ class Welcome(_message.Message):
     def time(self) -> _timestamp_pb2.Timestamp:
         """The server's clock."""
 
+    @_builtins.property
+    def next_check_in(self) -> _duration_pb2.Duration:
+        """When a host that does not hold its stream shall check in again, 60 s to a day from now; sooner when something waits
+        for it. Absent for others.
+        """
+
     def __init__(
         self,
         *,
@@ -666,10 +679,11 @@ class Welcome(_message.Message):
         ack: Global___Ack | None = ...,
         quarantined: _builtins.bool = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
+        next_check_in: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "heartbeat_interval", b"heartbeat_interval", "metadata", b"metadata", "receipt", b"receipt", "session_token", b"session_token", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "heartbeat_interval", b"heartbeat_interval", "metadata", b"metadata", "next_check_in", b"next_check_in", "receipt", b"receipt", "session_token", b"session_token", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "acknowledged_next", b"acknowledged_next", "epoch", b"epoch", "heartbeat_interval", b"heartbeat_interval", "metadata", b"metadata", "quarantined", b"quarantined", "receipt", b"receipt", "session_token", b"session_token", "suspensions", b"suspensions", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "acknowledged_next", b"acknowledged_next", "epoch", b"epoch", "heartbeat_interval", b"heartbeat_interval", "metadata", b"metadata", "next_check_in", b"next_check_in", "quarantined", b"quarantined", "receipt", b"receipt", "session_token", b"session_token", "suspensions", b"suspensions", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

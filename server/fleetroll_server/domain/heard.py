@@ -116,6 +116,8 @@ class HostSaid:
     journal_id: str
     products: tuple[ProductSaid, ...]
     attempts: tuple[Said, ...]
+    check_in: timedelta | None = None
+    """How often the host comes that does not hold its stream; None = it holds it."""
 
     @property
     def is_visit(self) -> bool:

@@ -69,6 +69,7 @@ def read_host(payload: stream_pb2.HelloPayload) -> HostSaid:
         journal_id=_text(payload.journal_id, MAX_TEXT),
         products=tuple(_product(one) for one in payload.products[:MAX_PRODUCTS] if is_product(one.product)),
         attempts=tuple(said for said in shown if said is not None),
+        check_in=_wait(payload.check_in_interval) if payload.HasField("check_in_interval") else None,
     )
 
 

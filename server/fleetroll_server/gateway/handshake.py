@@ -21,6 +21,7 @@ from fleetroll_common.values.errors import RequestError
 from fleetroll_common.wire import handshake as sizes
 from fleetroll_common.wire.macs import receipt_mac, session_token
 from fleetroll_common.wire.signing import hello_bytes, verify
+from fleetroll_server.gateway.checkins import next_check_in
 from fleetroll_server.gateway.convert_in import read_host, require_count
 from fleetroll_server.gateway.journals import held_sequence
 from fleetroll_server.gateway.rules import Greeted
@@ -188,6 +189,8 @@ class Handshake:
         )
         answer.heartbeat_interval.FromTimedelta(timedelta(seconds=sizes.HEARTBEAT_SECONDS))
         answer.time.FromDatetime(services.clock.now())
+        if hello.host.check_in is not None:
+            answer.next_check_in.FromTimedelta(await next_check_in(tx, services, key))
         return stream_pb2.ConnectResponse(welcome=answer)
 
 

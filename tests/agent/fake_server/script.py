@@ -31,6 +31,7 @@ class Script:
         clock_seconds: what the server's clock shows, in Unix seconds; None = the time, and ``clock_skew``.
         cut_after: end every artefact after so many bytes; None = never.
         garbage: what goes out as bytes that no message has (fake_server/garbage.py).
+        check_in: seconds that every welcome names for the next check-in; 0 = none.
         before_welcome: is waited for after every hello that was accepted; the agent does nothing meanwhile.
     """
 
@@ -47,4 +48,5 @@ class Script:
     clock_seconds: int | None = None
     cut_after: int | None = None
     garbage: list[str] = field(default_factory=list)
+    check_in: float = 0.0
     before_welcome: Callable[[Session], Awaitable[None]] | None = None

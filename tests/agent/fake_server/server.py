@@ -314,6 +314,8 @@ class FakeServer(
             ack=stream_pb2.Ack(journal_id=agent.journal_id, sequence=agent.held),
         )
         welcome.heartbeat_interval.FromTimedelta(timedelta(seconds=self.script.heartbeat))
+        if self.script.check_in:
+            welcome.next_check_in.FromTimedelta(timedelta(seconds=self.script.check_in))
         session.send(welcome=welcome)
         for assignment in agent.assignments.values():
             session.send(assignment=assignment)

@@ -118,6 +118,10 @@ class RealAgent:
     async def tell(self, _event: object, _product: str | None = None) -> None:
         await asyncio.sleep(0)
 
+    @property
+    def busy(self) -> bool:
+        return False
+
     def keeps(self, product: str) -> bool:
         return product == "agent"
 
