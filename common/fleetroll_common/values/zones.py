@@ -45,23 +45,27 @@ def first_instant(local: datetime, zone: zoneinfo.ZoneInfo) -> datetime:
     So a time that is left out when clocks are put forward is the instant of that change, one that comes twice is its
     first occurrence, and later times never come before earlier ones.
     """
-    found = local.replace(tzinfo=zone, fold=0).astimezone(timezone.utc)
-    if _shown(found, zone) == local:
-        return found
-    before = local.replace(tzinfo=zone, fold=1).astimezone(timezone.utc)
-    return _change(before, found, local, zone)
+    before, after = (_offset(local.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
+    if before >= after:
+        return (local - before).replace(tzinfo=timezone.utc)
+    return _change((local - after).replace(tzinfo=timezone.utc), after - before, local, zone)
 
 
-def _change(before: datetime, after: datetime, local: datetime, zone: zoneinfo.ZoneInfo) -> datetime:
-    """Return the second at which the clocks jump over ``local``; they show less at ``before``, more at ``after``."""
-    low, high = 0, int((after - before).total_seconds())
+def _offset(local: datetime) -> timedelta:
+    """Return how far the clocks are ahead of UTC: those before a change where ``fold`` is 0, those after it else."""
+    return local.utcoffset() or timedelta()
+
+
+def _change(since: datetime, within: timedelta, local: datetime, zone: zoneinfo.ZoneInfo) -> datetime:
+    """Return the second at which the clocks jump over ``local``: they show less at ``since``, more ``within`` that."""
+    low, high = 0, int(within.total_seconds())
     while high - low > 1:
         middle = (low + high) // 2
-        if _shown(before + timedelta(seconds=middle), zone) < local:
+        if _shown(since + timedelta(seconds=middle), zone) < local:
             low = middle
         else:
             high = middle
-    return before + timedelta(seconds=high)
+    return since + timedelta(seconds=high)
 
 
 def _shown(instant: datetime, zone: zoneinfo.ZoneInfo) -> datetime:
