@@ -29,8 +29,8 @@ LOCAL_ZONE = "local"
 """The zone of a window that goes by the host's own clock."""
 SEARCH_DAYS = 400
 """How far ahead an opening is looked for: a year with both changes of the clock."""
-_SOON_DAYS = 9
-"""Where nearly every search ends: a week, and the change of a clock. Looking at all 400 days takes long."""
+_HORIZONS_DAYS = (1, 9, SEARCH_DAYS)
+"""Most searches end in a day, nearly all others in a week and a change of the clock; all 400 days take long."""
 _MARGIN_DAYS = 2
 """Between what two zones call the same day; one that went over the date line left a whole day out."""
 _FIRST, _LAST = datetime(1900, 1, 1, tzinfo=timezone.utc), datetime(9990, 1, 1, tzinfo=timezone.utc)
@@ -114,8 +114,8 @@ def find_opening(windows: Sequence[Window], now: datetime, local_zone: str, need
     Raises:
         RequestError: INVALID_ARGUMENT: the zone of a window is unknown, whichever window would be next.
     """
-    soon = _find(windows, now, local_zone, needed_seconds, _SOON_DAYS)
-    return soon or _find(windows, now, local_zone, needed_seconds, SEARCH_DAYS)
+    found = (_find(windows, now, local_zone, needed_seconds, days) for days in _HORIZONS_DAYS)
+    return next((opening for opening in found if opening is not None), None)
 
 
 def longest_seconds(windows: Sequence[Window], now: datetime, local_zone: str) -> float:

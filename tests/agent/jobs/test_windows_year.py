@@ -44,14 +44,14 @@ def asks(zone: str) -> list[int]:
     """Let a server refuse a host its permit through the year; return the Unix seconds at which the host asked."""
     host = Host.start(at=BEGIN - WALL)
     policy = Policy(windows=WINDOWS, time_zone=zone, expected_seconds=NEEDED)
-    host.state = replace(host.state, policy=policy, rules=Rules(ask_interval=6 * 3600))
+    host.state = replace(host.state, policy=policy, rules=Rules(ask_interval=12 * 3600))
     host.stage(7)
     found = []
     while (due := machine.next_deadline(host.state)) < END - WALL:
         for effect in host.wait(due - host.at):
             if isinstance(effect, AskGo):
                 found.append(round(WALL + host.at))
-                host.tell(GoRefused(1, 7, effect.ask, Code.BUDGET, retry_after_seconds=600))
+                host.tell(GoRefused(1, 7, effect.ask, Code.BUDGET, retry_after_seconds=1200))
     return found
 
 
