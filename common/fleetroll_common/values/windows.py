@@ -31,8 +31,8 @@ SEARCH_DAYS = 400
 """How far ahead an opening is looked for: a year with both changes of the clock."""
 _HORIZONS_DAYS = (1, 9, SEARCH_DAYS)
 """Most searches end in a day, nearly all others in a week and a change of the clock; all 400 days take long."""
-_MARGIN_DAYS = 2
-"""Between what two zones call the same day; one that went over the date line left a whole day out."""
+_MARGIN_DAYS = 1
+"""What opened yesterday may still be open; a zone that goes over the date line leaves a day out."""
 _FIRST, _LAST = datetime(1900, 1, 1, tzinfo=timezone.utc), datetime(9990, 1, 1, tzinfo=timezone.utc)
 """A clock that shows another time is wrong, and near the ends of the calendar nothing can be calculated."""
 _DAY_SECONDS = 86400

@@ -47,7 +47,7 @@ def asks(zone: str) -> list[int]:
     host.state = replace(host.state, policy=policy, rules=Rules(ask_interval=12 * 3600))
     host.stage(7)
     found = []
-    while (due := machine.next_deadline(host.state)) < END - WALL:
+    while (due := machine.next_deadline(host.state) or 0.0) < END - WALL:
         for effect in host.wait(due - host.at):
             if isinstance(effect, AskGo):
                 found.append(round(WALL + host.at))
