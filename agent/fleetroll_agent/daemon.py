@@ -134,7 +134,7 @@ class Daemon:
             host_name=parts.host_name,
             platform=Platform.current(),
             labels=parts.identity.enrolment.labels,
-            time_zone=host.time_zone(),
+            time_zone=parts.time_zone,
             disk_free_bytes=host.disk_free_bytes(parts.folder),
             boot_id=parts.boot_id,
             agent_version=own.version,

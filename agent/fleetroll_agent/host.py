@@ -9,6 +9,8 @@ from pathlib import Path
 
 _MAX_NAME = 253
 _ZONES = "/zoneinfo/"
+_VARIANTS = ("posix/", "right/")
+"""Copies of the whole database in it, under the same names."""
 
 
 def host_name() -> str:
@@ -21,7 +23,8 @@ def time_zone(localtime: Path = Path("/etc/localtime"), text: Path = Path("/etc/
     try:
         target = os.path.realpath(localtime)
         if _ZONES in target:
-            return target.partition(_ZONES)[2]
+            name = target.partition(_ZONES)[2]
+            return name.partition("/")[2] if name.startswith(_VARIANTS) else name
         return text.read_text(encoding="ascii").strip() or "UTC"
     except (OSError, UnicodeDecodeError):
         return "UTC"

@@ -36,6 +36,7 @@ from fleetroll_common.values.ids import SystemIds
 
 if TYPE_CHECKING:
     from fleetroll_agent.identity.facts import Identity
+    from fleetroll_agent.jobs.policy import Policy
     from fleetroll_agent.session.link import Link
 
 
@@ -58,7 +59,7 @@ class LinkedMetadata:
 
 @dataclass(frozen=True)
 class Parts:
-    """What a daemon is made of."""
+    """What a daemon is made of. ``time_zone`` is the host's, read once: rules and server have to go by the same one."""
 
     folder: Path
     slot: Slot
@@ -74,6 +75,7 @@ class Parts:
     clock: Clock
     line: LinkedMetadata
     container_marker: str = ""
+    time_zone: str = "UTC"
     host_name: str = field(default_factory=host.host_name)
     boot_id: str = field(default_factory=read_boot_id)
 
@@ -99,6 +101,7 @@ class Parts:
             self.clock,
             self.ways,
             self.settings.go_ask_interval_seconds,
+            self.time_zone,
         )
 
 
@@ -123,18 +126,20 @@ def assemble(folder: Path, slot: Slot | None = None) -> Parts:
     with typed_disk_errors("opening the journal"):
         journal = Journal(folder / "journal", ids)
     _prune(journal, clock)
-    ways, marker = _ways(settings, clock), container_marker()
+    ways, marker, time_zone = _ways(settings, clock), container_marker(), host.time_zone()
     products = ProductFile(folder)
     # Read again when the work begins; what can't be read is the host's refusal, and known before anything starts.
     products.read()
+    own = Running(str(slot.version), slot.sha256)
     return Parts(
         folder=folder,
         slot=slot,
         store=store,
         identity=identity,
         journal=journal,
-        keeper=Keeper(products, journal, clock, _own_part(settings, rules, slot, marker)),
+        keeper=Keeper(products, journal, clock, Part(rules, own, policy=_own_policy(settings, marker, time_zone))),
         container_marker=marker,
+        time_zone=time_zone,
         update=AgentUpdate(folder, trust, slots, ways),
         ways=ways,
         trust=trust,
@@ -157,11 +162,10 @@ def _ways(settings: Settings, clock: Clock) -> Ways:
     )
 
 
-def _own_part(settings: Settings, rules: Rules, slot: Slot, marker: str) -> Part:
+def _own_policy(settings: Settings, marker: str, time_zone: str) -> Policy:
     """Return what the agent's own rules go by: agent.toml may have a table for it, and has defaults without one."""
     product = settings.product(PRODUCT) or Product(PRODUCT, Kind.AGENT)
-    policy = policy_of(product, "" if settings.host.containers else marker)
-    return Part(rules, Running(str(slot.version), slot.sha256), policy=policy)
+    return policy_of(product, time_zone, "" if settings.host.containers else marker)
 
 
 def _prune(journal: Journal, clock: Clock) -> None:

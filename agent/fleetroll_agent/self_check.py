@@ -18,6 +18,7 @@ from fleetroll_agent.settings import read_settings
 from fleetroll_common.buildinfo import build_info
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError
+from fleetroll_common.values.zones import find_zone
 from fleetroll_common.wire import signing
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def launcher_level(folder: Path) -> int:
 
 
 def _check_libraries() -> None:
-    """Let the compiled libraries do what they are for."""
+    """Let the libraries do what they are for: compiled ones, and the zones, which are data."""
+    find_zone("Europe/Berlin")
     seed = hashlib.sha256(b"self-test").digest()
     signing.verify(signing.public_key(seed), b"self-test", signing.sign(seed, b"self-test"))
     packed = zstandard.ZstdCompressor().compress(seed)

@@ -256,3 +256,13 @@ def test_a_time_zone_that_is_named_nowhere_is_utc(tmp_path: Path) -> None:
     (tmp_path / "zoneinfo" / "Asia" / "Tokyo").write_text("")
     (tmp_path / "localtime").symlink_to(tmp_path / "zoneinfo" / "Asia" / "Tokyo")
     assert host.time_zone(tmp_path / "localtime", tmp_path / "timezone") == "Asia/Tokyo"
+
+
+@pytest.mark.parametrize("variant", ["posix", "right"])
+def test_a_copy_of_the_zones_has_the_names_of_the_original(tmp_path: Path, variant: str) -> None:
+    """Windows and server know a zone by one name."""
+    place = tmp_path / "zoneinfo" / variant / "Asia" / "Tokyo"
+    place.parent.mkdir(parents=True)
+    place.write_text("")
+    (tmp_path / "localtime").symlink_to(place)
+    assert host.time_zone(tmp_path / "localtime", tmp_path / "timezone") == "Asia/Tokyo"

@@ -141,6 +141,17 @@ def test_an_impure_call_is_noticed(source: str) -> None:
     assert impure_calls(source)
 
 
+def test_one_place_knows_where_time_zones_come_from() -> None:
+    """Anything else could read those of the operating system."""
+    folders = ("common", "publishing", "client", "server", "agent", "cli", "tui")
+    found = [
+        name(path)
+        for path in files(*(ROOT / folder for folder in folders))
+        if "zoneinfo" in {module for module, _ in imports(ast.parse(path.read_text("utf-8")))}
+    ]
+    assert found == ["common/fleetroll_common/values/zones.py"]
+
+
 def test_only_convert_knows_both_the_contract_and_the_domain() -> None:
     """One `convert` module per program stands between protobuf types and domain types."""
     both = []

@@ -6,17 +6,25 @@ A person on the host is not bound by them: root there is the authority. Its own 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.plain import plain
+from fleetroll_common.values.windows import SEARCH_DAYS, find_opening
+from fleetroll_common.values.zones import find_zone
 
 if TYPE_CHECKING:
+    from fleetroll_agent.jobs.policy import Policy
     from fleetroll_agent.jobs.state import State
     from fleetroll_agent.jobs.values import Moment
+    from fleetroll_common.values.windows import Opening
 
 MAX_SECONDS = 366 * 86400.0
 """An instant that is further away is a clock's fault, and looked at again then."""
+OBSTACLES = frozenset({Code.HELD_LOCALLY, Code.TOO_SOON, Code.WINDOW})
+"""What is known to be over when the attempt asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +38,7 @@ class Obstacle:
 
 def obstacle(state: State, moment: Moment) -> Obstacle | None:
     """Return what keeps the staged attempt waiting now; None when it may ask."""
-    return _held(state, moment) or _too_soon(state, moment)
+    return _held(state, moment) or _too_soon(state, moment) or _outside(state, moment)
 
 
 def _held(state: State, moment: Moment) -> Obstacle | None:
@@ -48,3 +56,31 @@ def _too_soon(state: State, moment: Moment) -> Obstacle | None:
         return None
     text = f"the last update began {moment.wall_seconds - started:.0f} s ago, two are {interval:g} s apart"
     return Obstacle(Code.TOO_SOON, text, started + interval)
+
+
+def _outside(state: State, moment: Moment) -> Obstacle | None:
+    """No window is open, or too little of it is left. A zone that is not known keeps the host closed, and says so."""
+    policy = state.policy
+    if not policy.windows:
+        return None
+    now = datetime.fromtimestamp(moment.wall_seconds, timezone.utc)
+    try:
+        found = find_opening(policy.windows, now, policy.time_zone, policy.expected_seconds)
+    except RequestError as error:
+        text = f"the windows count as closed: {error}"
+        return Obstacle(Code.WINDOW, text, moment.wall_seconds + state.rules.ask_interval)
+    if found is None:
+        text = f"no window of the next {SEARCH_DAYS} days has the {policy.expected_seconds:g} s that the work takes"
+        return Obstacle(Code.WINDOW, text, moment.wall_seconds + MAX_SECONDS)
+    if found.begins <= now:
+        return None
+    return Obstacle(Code.WINDOW, _when(found, policy), found.begins.timestamp())
+
+
+def _when(opening: Opening, policy: Policy) -> str:
+    """Say when it opens and closes, by the clocks of the window with which it opens."""
+    name = opening.window.zone_name(policy.time_zone)
+    zone = find_zone(name)
+    begins, ends = (f"{at.astimezone(zone):%Y-%m-%d %H:%M}" for at in (opening.begins, opening.ends))
+    text = f"the next opening with the {policy.expected_seconds:g} s that the work takes is from {begins} to {ends}"
+    return f"{text} {name} ({opening.window})"

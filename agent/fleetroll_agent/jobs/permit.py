@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from fleetroll_agent.jobs.assigning import suspend
 from fleetroll_agent.jobs.effects import AskGo, ExtendLease, ReleaseLock
-from fleetroll_agent.jobs.obstacles import obstacle
+from fleetroll_agent.jobs.obstacles import OBSTACLES, obstacle
 from fleetroll_agent.jobs.state import (
     Ask,
     Result,
@@ -77,7 +77,9 @@ def ask_if_due(state: State, moment: Moment) -> Result:
     if wait is not None:
         return _wait(state, moment, wait), ()
     ask = Ask(state.asks + 1, moment.boot_seconds)
-    state = replace(state, asks=ask.number, ask=ask, ask_at=_next_ask(state, moment))
+    # What is over is told again when it comes back: a window closes each night until another one.
+    note = None if state.note in OBSTACLES else state.note
+    state = replace(state, asks=ask.number, ask=ask, ask_at=_next_ask(state, moment), note=note)
     return state, (AskGo(state.session, attempt.generation, ask.number, attempt.sha256),)
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from fleetroll_agent.settings.product import AutoUpdate
 
 if TYPE_CHECKING:
-    from fleetroll_agent.settings.product import Pin, Product, Window
+    from fleetroll_agent.settings.product import Pin, Product
+    from fleetroll_common.values.windows import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Policy:
         retry_bad: a digest that failed here may be taken again when a person asks.
         override_local: the server may end a hold that was set here.
         windows: in which work may begin; empty = always.
+        time_zone: the host's own, by an IANA name: that of windows which name ``local``.
         expected_seconds: how long the work takes.
         container: the marker of a container that was hit, where updates are not for containers; empty = none.
     """
@@ -34,12 +36,13 @@ class Policy:
     retry_bad: bool = True
     override_local: bool = True
     windows: tuple[Window, ...] = ()
+    time_zone: str = "UTC"
     expected_seconds: float = 120.0
     container: str = ""
 
 
-def policy_of(product: Product, container: str = "") -> Policy:
-    """Return what agent.toml says of ``product``; ``container`` as in :class:`Policy`."""
+def policy_of(product: Product, time_zone: str, container: str = "") -> Policy:
+    """Return what agent.toml says of ``product``; ``time_zone`` and ``container`` as in :class:`Policy`."""
     return Policy(
         auto_update=product.auto_update,
         allowed_channels=product.allowed_channels,
@@ -48,6 +51,7 @@ def policy_of(product: Product, container: str = "") -> Policy:
         retry_bad=product.retry_bad,
         override_local=product.override_local,
         windows=product.windows,
+        time_zone=time_zone,
         expected_seconds=float(product.expected_seconds),
         container=container,
     )

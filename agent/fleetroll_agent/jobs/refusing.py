@@ -5,6 +5,7 @@ SKIPPED is no failure: the host was not meant for this. FAILED says that somethi
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from fleetroll_agent.jobs.course import Refusal
@@ -13,13 +14,15 @@ from fleetroll_agent.jobs.values import Said
 from fleetroll_agent.jobs.work import About
 from fleetroll_agent.settings.product import AutoUpdate
 from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.version import Version
+from fleetroll_common.values.windows import longest_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fleetroll_agent.jobs.policy import Policy
-    from fleetroll_agent.jobs.values import Attempt
+    from fleetroll_agent.jobs.values import Attempt, Moment
 
 
 def refuse_by_policy(state: State, about: About | None) -> Refusal | None:
@@ -38,6 +41,25 @@ def refuse_bad(state: State, known: str) -> Refusal | None:
     if not state.policy.retry_bad:
         return Refusal(Said.FAILED, Code.BAD_DIGEST, f"{known}, and agent.toml forbids taking it again")
     return None
+
+
+def refuse_by_windows(state: State, moment: Moment) -> Refusal | None:
+    """Return why the work can't be done in any window: it would wait for ever. None when it can.
+
+    A person on the host is not bound by windows. A zone that is not known refuses nothing: the host waits until that
+    is mended, and says so.
+    """
+    policy, now = state.policy, datetime.fromtimestamp(moment.wall_seconds, timezone.utc)
+    if running_attempt(state).local:
+        return None
+    try:
+        longest = longest_seconds(policy.windows, now, policy.time_zone)
+    except RequestError:
+        return None
+    if policy.expected_seconds <= longest:
+        return None
+    text = f"the work takes {policy.expected_seconds:g} s, the longest window has {longest:g} s"
+    return _skipped(Code.WINDOW_TOO_SHORT, text)
 
 
 def _opted_out(policy: Policy, attempt: Attempt, _about: About, _version: str) -> Refusal | None:

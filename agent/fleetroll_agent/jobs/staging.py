@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fleetroll_agent.jobs.effects import FillSlot, FindTarget
+from fleetroll_agent.jobs.refusing import refuse_by_windows
 from fleetroll_agent.jobs.state import (
     Result,
     State,
@@ -57,7 +58,7 @@ def on_target_found(state: State, event: TargetFound, moment: Moment) -> Result:
     if event.sha256 == state.running.sha256:
         text = f"{attempt.version} runs here already"
         return end_attempt(state, moment, Said.CANCELLED, code=Code.ALREADY_AT_TARGET, message=text)
-    refusal = state.course.refusal(state, event)
+    refusal = state.course.refusal(state, event) or refuse_by_windows(state, moment)
     if refusal is not None:
         facts = {"code": refusal.code, "message": refusal.message}
         return join(excuses, end_attempt(state, moment, refusal.said, **facts))

@@ -42,6 +42,7 @@ class Shared:
     clock: Clock
     ways: Ways
     ask_interval_seconds: float
+    time_zone: str
 
 
 def seat_of(product: Product, shared: Shared, outside: ProductOutside, line: Line) -> Seat:
@@ -50,7 +51,8 @@ def seat_of(product: Product, shared: Shared, outside: ProductOutside, line: Lin
     places = Places(shared.folder, product)
     rules = Rules(ask_interval=shared.ask_interval_seconds, lock_deferrals=product.lock_deferrals)
     file = ProductFile(shared.folder, product.name)
-    keeper = Keeper(file, shared.journal, shared.clock, Part(rules, course=Pipeline(recipe), policy=policy_of(product)))
+    policy = policy_of(product, shared.time_zone)
+    keeper = Keeper(file, shared.journal, shared.clock, Part(rules, course=Pipeline(recipe), policy=policy))
     doer = Doer(shared.folder, product, recipe, places, shared.agent_id, shared.clock)
     named = (shared.folder, product.name, shared.trust)
     staging: ProductStaging = (

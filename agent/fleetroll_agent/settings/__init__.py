@@ -10,7 +10,6 @@ from __future__ import annotations
 from fleetroll_agent.settings.advice import warnings
 from fleetroll_agent.settings.faults import SETTINGS_NAME
 from fleetroll_agent.settings.product import (
-    LOCAL_ZONE,
     AutoUpdate,
     CommandCheck,
     Health,
@@ -23,10 +22,10 @@ from fleetroll_agent.settings.product import (
     Product,
     TcpCheck,
     UnitCheck,
-    Window,
 )
 from fleetroll_agent.settings.reading import parse_settings, read_settings
 from fleetroll_agent.settings.values import DownloadSettings, HostSettings, Offline, Session, Settings
+from fleetroll_common.values.windows import LOCAL_ZONE, Window
 
 __all__ = [
     "LOCAL_ZONE",

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fleetroll_agent import host
 from fleetroll_agent.settings.product import CommandCheck, Hook, Kind
+from fleetroll_common.values.errors import RequestError
+from fleetroll_common.values.windows import longest_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,17 +24,21 @@ def is_program(path: str) -> bool:
     return Path(path).is_file() and os.access(path, os.X_OK)
 
 
-def warnings(settings: Settings, is_executable: Callable[[str], bool] = is_program) -> tuple[str, ...]:
+def warnings(
+    settings: Settings, is_executable: Callable[[str], bool] = is_program, time_zone: str = ""
+) -> tuple[str, ...]:
     """Return one sentence per doubt, product by product in the file's order.
 
     Args:
         settings: of the host.
         is_executable: tells whether there is a program at an absolute path; MUST NOT raise.
+        time_zone: the host's, by an IANA name; empty = this machine's.
     """
-    return tuple(said for product in settings.products for said in _of_product(product, is_executable))
+    zone = time_zone or host.time_zone()
+    return tuple(said for product in settings.products for said in _of_product(product, is_executable, zone))
 
 
-def _of_product(product: Product, is_executable: Callable[[str], bool]) -> Iterator[str]:
+def _of_product(product: Product, is_executable: Callable[[str], bool], time_zone: str) -> Iterator[str]:
     where = f"products.{product.name}"
     if product.kind is Kind.COMMAND and product.hooks.rollback is None:
         yield f"{where}.hooks.rollback is missing: a failure from pull on is rollback_failed: a person must act"
@@ -38,12 +46,21 @@ def _of_product(product: Product, is_executable: Callable[[str], bool]) -> Itera
         yield f"{where}.health is missing: the smoke command is repeated for the soak"
     elif product.health is None and product.kind is not Kind.AGENT:
         yield f"{where}.health is missing: nothing is asked whether the new version works"
-    longest = max((window.minutes for window in product.windows), default=0)
-    if product.windows and product.expected_seconds > longest * 60:
-        yield f"{where}.expected_seconds = {product.expected_seconds} is longer than every window: it is never updated"
+    yield from _of_windows(product, time_zone)
     for key, argv in _commands(product):
         if not is_executable(argv[0]):
             yield f"{where}.{key}: there is no program {argv[0]} that can be run"
+
+
+def _of_windows(product: Product, time_zone: str) -> Iterator[str]:
+    where, now = f"products.{product.name}", datetime.now(timezone.utc)
+    try:
+        longest = longest_seconds(product.windows, now, time_zone)
+    except RequestError as error:
+        yield f"{where}.windows: {error.message}: it is never updated"
+        return
+    if product.expected_seconds > longest:
+        yield f"{where}.expected_seconds = {product.expected_seconds} is longer than every window: it is never updated"
 
 
 def _commands(product: Product) -> Iterator[tuple[str, Argv]]:

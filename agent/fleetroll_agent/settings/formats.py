@@ -6,17 +6,16 @@ import re
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
-from fleetroll_agent.settings.product import LOCAL_ZONE, Pin, PinKind, Window
+from fleetroll_agent.settings.product import Pin, PinKind
 from fleetroll_common.values.release import is_product
+from fleetroll_common.values.windows import DAY_MINUTES, DAYS, LOCAL_ZONE, Window
+from fleetroll_common.values.zones import MAX_ZONE_CHARS
 
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 PLACE = "{path}"
 """Stands in a mirror's pattern for the path of a target."""
 
 _MINUTES_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00", re.ASCII)
 _ZONE = re.compile(r"[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}", re.ASCII)
-MAX_ZONE_CHARS = 64
-"""The longest name of the time zone database has 32; three parts at most."""
 
 _NUMBER = r"(?:0|[1-9][0-9]{0,8})"
 _PIN = {
@@ -43,7 +42,7 @@ def window(value: str) -> Window:
     if not dash:
         raise ValueError(f"has no times such as 22:00-05:00, but {times[:40]!r}")
     from_minutes, to_minutes = _minutes(begin), _minutes(end)
-    if from_minutes == 24 * 60:
+    if from_minutes == DAY_MINUTES:
         raise ValueError("begins at 24:00, which is 00:00 of the next day")
     if from_minutes == to_minutes:
         raise ValueError("ends when it begins; a whole day is 00:00-24:00")
@@ -56,7 +55,7 @@ def _minutes(value: str) -> int:
     match = _MINUTES_OF_DAY.fullmatch(value)
     if match is None:
         raise ValueError(f"has no time such as 22:00, but {value[:40]!r}")
-    return 24 * 60 if match.group(1) is None else int(match.group(1)) * 60 + int(match.group(2))
+    return DAY_MINUTES if match.group(1) is None else int(match.group(1)) * 60 + int(match.group(2))
 
 
 def _days(value: str) -> tuple[int, ...]:

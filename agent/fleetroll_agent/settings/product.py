@@ -10,10 +10,7 @@ if TYPE_CHECKING:
     import re
 
     from fleetroll_common.values.version import Version
-
-DAY_MINUTES = 24 * 60
-LOCAL_ZONE = "local"
-"""The zone of a window that goes by the host's own clock."""
+    from fleetroll_common.values.windows import Window
 
 Argv = tuple[str, ...]
 """A command: program by its absolute path, then its arguments. No shell comes near it."""
@@ -75,29 +72,6 @@ class Pin:
     def __str__(self) -> str:
         """Return the pin as the file has it."""
         return f"{self.kind.value} {'.'.join(map(str, self.numbers))}"
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Times of a week in which work may begin.
-
-    Attributes:
-        days: on which it opens, 0 = Monday, ascending, each once.
-        from_minutes: of the day, 0 to 1439.
-        to_minutes: of the day, 0 to 1440; not above ``from_minutes`` = on the next day. Never equal to it.
-        zone: an IANA name, or ``local``. Whether this machine knows it is judged where windows are evaluated.
-    """
-
-    days: tuple[int, ...]
-    from_minutes: int
-    to_minutes: int
-    zone: str
-
-    @property
-    def minutes(self) -> int:
-        """Return the length on a day without a change of the clock, 1 to 1440."""
-        length = self.to_minutes - self.from_minutes
-        return length if length > 0 else length + DAY_MINUTES
 
 
 @dataclass(frozen=True, slots=True)

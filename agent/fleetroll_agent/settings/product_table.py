@@ -156,7 +156,8 @@ PRODUCT = Section(
                 MAX_WINDOWS,
                 "windows such as `mon-fri 22:00-05:00 Europe/Berlin`",
             ),
-            "When work may begin; what has begun is never cut. The zone is an IANA name, or `local`. None: always.",
+            "When work may begin; what has begun is never cut. The zone is an IANA name, or `local`, the host's own. "
+            "None: always. [More](../operating/README.md#windows-of-maintenance).",
         ),
         Key(
             "redact", patterns(), "What fits is made unreadable in the output of commands, line by line.", kinds=MANAGED
@@ -172,7 +173,7 @@ PRODUCT = Section(
         Key(
             "expected_seconds",
             whole(1, DAY_SECONDS),
-            "How long the work takes: a window must have as much left.",
+            "How long the work takes, from the permit on: a window must have as much left.",
             "seconds",
         ),
         Key(

@@ -84,6 +84,8 @@ AGENT_DISTRIBUTIONS = (
     Allowed("structlog", without=("structlog/twisted.py",)),
     Allowed("tomli", until=(3, 11)),
     Allowed("typing_extensions"),
+    # The zones alone: what tables and sources of them lie beside is read by no program.
+    Allowed("tzdata", without=("tzdata/zones", "tzdata/zoneinfo/*.tab", "tzdata/zoneinfo/tzdata.zi", "*/leapseconds")),
 )
 
 

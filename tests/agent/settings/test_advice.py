@@ -63,6 +63,23 @@ def test_work_that_fits_into_no_window_is_told() -> None:
     )
 
 
+def test_windows_that_adjoin_are_as_long_as_both() -> None:
+    """Nobody is warned of what fits."""
+    text = f'{SLOTS}unit = "a"\nwindows = ["mon 22:00-24:00 local", "tue 00:00-01:00 local"]\nexpected_seconds = '
+    assert said(f"{text}10800") == ()
+    assert len(said(f"{text}10801")) == 1
+
+
+def test_a_zone_that_is_not_known_is_told() -> None:
+    """The file may name what only a newer version knows: the agent starts, and its windows stay closed."""
+    text = f'{SLOTS}unit = "a"\nwindows = ["mon 22:00-24:00 local", "tue 00:00-01:00 Europe/Brelin"]'
+    assert said(text) == (
+        "products.shop.windows: zone: 'Europe/Brelin' is no time zone that this version knows: it is never updated",
+    )
+    local = f'{SLOTS}unit = "a"\nwindows = ["mon 22:00-24:00 local"]'
+    assert "'Mars/Base'" in warnings(parse_settings(local), lambda path: True, "Mars/Base")[0]
+
+
 def test_a_program_is_a_file_that_may_be_run(tmp_path: Path) -> None:
     """Neither a folder nor a file without the right is one."""
     program = tmp_path / "program"

@@ -29,6 +29,20 @@ def test_a_window_is_read(text: str, window: Window | None, minutes: int) -> Non
     read = formats.window(text)
     assert window is None or read == window
     assert read.minutes == minutes
+    assert formats.window(str(read)) == read, "what is shown can be written again"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("mon,tue,wed 22:00-05:00 local", "mon-wed 22:00-05:00 local"),
+        ("sun-mon,thu 01:00-24:00 UTC", "mon,thu,sun 01:00-24:00 UTC"),
+        ("mon-sun 00:00-09:05 UTC", "mon-sun 00:00-09:05 UTC"),
+    ],
+)
+def test_a_window_is_shown_in_short(text: str, shown: str) -> None:
+    """As people write it, from Monday on."""
+    assert str(formats.window(text)) == shown
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,8 @@ from fleetroll_agent.settings import (
     UnitCheck,
     Window,
 )
-from fleetroll_agent.settings.formats import DAYS
 from fleetroll_agent.settings.product_table import HOOKS
+from fleetroll_common.values.windows import DAYS
 
 words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20)
 argvs = st.builds(

@@ -177,6 +177,15 @@ def test_keys_and_archives_work_without_what_was_left_out(slot: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_time_zones_come_from_the_slot(slot: Path) -> None:
+    """A host needs none of its own, and what it has is not read."""
+    code = (
+        "from fleetroll_common.values.zones import find_zone\nimport tzdata, datetime\n"
+        "print(find_zone('America/Argentina/Buenos_Aires').utcoffset(datetime.datetime(2024, 1, 1)), tzdata.__file__)"
+    )
+    assert run(slot, code).stdout == f"-1 day, 21:00:00 {slot}/tzdata/__init__.py\n"
+
+
 def test_the_stamp_is_what_the_running_agent_reports(slot: Path) -> None:
     code = "from fleetroll_common.buildinfo import build_info as b\nprint(b().version, b().git_sha, b().built_at.year)"
     assert run(slot, code).stdout == f"1.1.0 {SHA} 2026\n"
