@@ -67,7 +67,7 @@ class Stream:
         self._interval = min(max(1.0, named), MAX_HEARTBEAT_SECONDS)
         self._lines = LiveLines()
         self._ack_heard = asyncio.Event()
-        self._leaving = False
+        self._left: Ended | None = None
         self._goodbye_said = asyncio.Event()
         self._named_check_in = convert.seconds_of(opened.welcome.next_check_in)
         self.session = int(opened.welcome.epoch)
@@ -92,7 +92,7 @@ class Stream:
         tasks = [asyncio.create_task(work) for work in works]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            return Ended(End.LEFT, opened=True) if self._leaving else _end_of(done)
+            return self._left or _end_of(done)
         finally:
             for task in tasks:
                 task.cancel()
@@ -124,7 +124,7 @@ class Stream:
         self.reports_ready()
         with contextlib.suppress(asyncio.TimeoutError):
             await within(LEAVE_SECONDS, self._all_acked())
-        self._leaving = True
+        self._left = Ended(End.LEFT, opened=True)
         self.send(stream_pb2.ConnectRequest(goodbye=stream_pb2.Goodbye(reason=reason[:200])))
 
     async def _all_acked(self) -> None:
@@ -222,14 +222,12 @@ class Stream:
             await asyncio.sleep(VISIT_LOOK_SECONDS)
         chance = random.random()  # noqa: S311 (spreads the fleet)
         seconds = next_check_in_seconds(self._named_check_in, poll_seconds, chance)
-        self.send(
-            stream_pb2.ConnectRequest(goodbye=stream_pb2.Goodbye(reason=f"until the check-in in {seconds:.0f} s"))
-        )
+        # The server ends the stream at the goodbye: whichever task sees that first, it was this host that left.
+        self._left = Ended(End.VISITED, message="until the next check-in", retry_after_seconds=seconds, opened=True)
+        reason = f"until the check-in in {seconds:.0f} s"
+        self.send(stream_pb2.ConnectRequest(goodbye=stream_pb2.Goodbye(reason=reason)))
         with contextlib.suppress(asyncio.TimeoutError):
             await within(LEAVE_SECONDS, self._goodbye_said.wait())
-        raise EndedError(
-            Ended(End.VISITED, message="until the next check-in", retry_after_seconds=seconds, opened=True)
-        )
 
     async def _write_reports(self) -> None:
         """Send what the journal holds and was not sent in this session."""
