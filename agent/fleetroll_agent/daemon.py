@@ -22,7 +22,7 @@ from fleetroll_agent.launcher.fields import Fields
 from fleetroll_agent.launcher.record import attempt_from_json, record_from_json
 from fleetroll_agent.launcher.values import Origin, Record
 from fleetroll_agent.outside import Outside
-from fleetroll_agent.parts import assemble
+from fleetroll_agent.parts import assemble, check_name
 from fleetroll_agent.presenting import managed_facts, own_facts
 from fleetroll_agent.products.assembling import seat_of
 from fleetroll_agent.session.facts import HostFacts
@@ -125,7 +125,7 @@ class Daemon:
             time_zone=host.time_zone(),
             disk_free_bytes=host.disk_free_bytes(parts.folder),
             boot_id=parts.boot_id,
-            agent_version=own.version,
+            agent_version=parts.calls_itself,
             products=(own, *(managed_facts(state, moment) for state in states[1:])),
             journal_id=parts.journal.journal_id,
             receipt=receipt,
@@ -201,6 +201,7 @@ class Daemon:
         except asyncio.TimeoutError as error:
             text = f"the launcher said nothing for {RECORD_SECONDS:g} s"
             raise AgentError(text, code=Code.INTERNAL, remedy="it starts the agent again") from error
+        check_name(self._parts, boot)
         await self._desk.begin(boot)
         together = [asyncio.create_task(self._desk.run()), asyncio.create_task(self._link.run())]
         try:
