@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fleetroll.v1 import reasons_pb2
+from fleetroll.v1 import reasons_pb2, types_pb2
 from tests.agent.fake_server.hosts import RealHost
 from tests.agent.fake_server.server import FakeServer
 from tests.attacks.zoo.breeding import OLD
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 LIMITS = {"grace": 2.0, "backoff_base": 0.05, "backoff_cap": 0.1}
 """Seconds; the limits of starts and beats stay what they are: a busy machine starts an agent within them."""
 PATIENCE_SECONDS = 60.0
+_STATE = types_pb2.AttemptState
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,12 @@ class Met:
 
     Attributes:
         states: what the host reported of it, in order, each once.
-        report: the last of them.
+        report: the first of the last state.
         spoken: name of the slot and of the program in every hello of a trial.
         before: the launcher's record before the meeting.
         boot: the launcher's record after it.
         hello: of the session that is open now.
+        log: what the agents wrote meanwhile.
     """
 
     states: tuple[str, ...]
@@ -42,6 +44,7 @@ class Met:
     before: dict[str, Any]
     boot: dict[str, Any]
     hello: stream_pb2.HelloPayload
+    log: str
 
     @property
     def code(self) -> str:
@@ -68,16 +71,21 @@ class Enclosure:
         """
         self._generation += 1
         generation, server, before = self._generation, self.server, self.host.boot()
-        known = len(server.sessions)
+        known, written = len(server.sessions), len(self._log())
         server.assign(version, generation, soak=soak, lease=lease)
         ended = (lambda: end in server.states(generation)) if end else (lambda: server.result(generation) is not None)
         await server.until(ended, PATIENCE_SECONDS)
         await server.until(lambda: not server.session.hello.products[0].on_trial or end == "SUCCEEDED")
-        report = [told for told in server.agent.reports if told.generation == generation][-1]
         states = tuple(dict.fromkeys(server.states(generation)))
+        # An assignment that comes again is answered by its result again, in short: what happened stands in the first.
+        told = [report for report in server.agent.reports if report.generation == generation]
+        report = next(report for report in told if _STATE.Name(report.state).endswith(f"_{states[-1]}"))
         hellos = [session.hello for session in server.sessions[known:]]
         spoken = tuple((said.products[0].version, said.agent_version) for said in hellos if said.products[0].on_trial)
-        return Met(states, report, spoken, before, self.host.boot(), server.session.hello)
+        return Met(states, report, spoken, before, self.host.boot(), server.session.hello, self._log()[written:])
+
+    def _log(self) -> str:
+        return (self.host.state / "agent.log").read_text("utf-8", "replace")
 
     def said(self) -> str:
         """Return what the launcher wrote to its own log."""
@@ -122,7 +130,7 @@ def taken_back(met: Met, code: str, words: str, *, heard: bool, unproven: bool =
     ``heard``: it reached its server on trial. ``unproven``: nothing showed that the release itself is to blame.
     """
     assert (met.states[-1], met.code) == ("ROLLED_BACK", code)
-    assert words in met.words, met.words
+    assert words in met.words, f"{met.words}\n{met.boot['last']}\n{met.log}"
     assert bool(met.spoken) is heard
     assert met.report.unproven is unproven
     assert met.report.running_version == OLD
