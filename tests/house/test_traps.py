@@ -19,7 +19,8 @@ NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 def rows() -> list[tuple[str, str, str]]:
     """Return trap, behaviour and tests of each line of the table."""
-    return [match.groups() for line in PAGE.read_text("utf-8").splitlines() if (match := ROW.fullmatch(line))]
+    found = (ROW.fullmatch(line) for line in PAGE.read_text("utf-8").splitlines())
+    return [(match[1], match[2], match[3]) for match in found if match]
 
 
 def missing(text: str) -> list[str]:
