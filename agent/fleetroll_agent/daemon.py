@@ -25,7 +25,7 @@ from fleetroll_agent.launcher.fields import Fields
 from fleetroll_agent.launcher.record import attempt_from_json, record_from_json
 from fleetroll_agent.launcher.values import Origin, Record
 from fleetroll_agent.outside import Outside
-from fleetroll_agent.parts import assemble
+from fleetroll_agent.parts import assemble, check_name
 from fleetroll_agent.presenting import managed_facts, own_facts
 from fleetroll_agent.products.assembling import seat_of
 from fleetroll_agent.session.facts import HostFacts
@@ -137,7 +137,7 @@ class Daemon:
             time_zone=parts.time_zone,
             disk_free_bytes=host.disk_free_bytes(parts.folder),
             boot_id=parts.boot_id,
-            agent_version=own.version,
+            agent_version=parts.calls_itself,
             products=(own, *(managed_facts(state, moment) for state in states[1:])),
             journal_id=parts.journal.journal_id,
             receipt=receipt,
@@ -218,6 +218,7 @@ class Daemon:
         except asyncio.TimeoutError as error:
             text = f"the launcher said nothing for {RECORD_SECONDS:g} s"
             raise AgentError(text, code=Code.INTERNAL, remedy="it starts the agent again") from error
+        check_name(self._parts, boot)
         await self._desk.begin(boot)
         endless = (self._desk.run(), self._link.run(), interpreter.watch(lambda: boot_record(self.state).current))
         together = [asyncio.create_task(one) for one in endless]

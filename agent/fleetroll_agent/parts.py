@@ -37,6 +37,7 @@ from fleetroll_common.values.ids import SystemIds
 if TYPE_CHECKING:
     from fleetroll_agent.identity.facts import Identity
     from fleetroll_agent.jobs.policy import Policy
+    from fleetroll_agent.launcher.values import Record
     from fleetroll_agent.session.link import Link
 
 
@@ -74,6 +75,8 @@ class Parts:
     settings: Settings
     clock: Clock
     line: LinkedMetadata
+    calls_itself: str
+    """The version that this program is stamped with; the slot says what was signed."""
     container_marker: str = ""
     time_zone: str = "UTC"
     host_name: str = field(default_factory=host.host_name)
@@ -110,12 +113,13 @@ def assemble(folder: Path, slot: Slot | None = None) -> Parts:
 
     Args:
         folder: the state folder.
-        slot: what runs; None = the slot that this program stands in.
+        slot: what runs, under its own name; None = the slot that this program stands in.
 
     Raises:
         FleetrollError: the host is not enrolled, a file is damaged, or this program runs from elsewhere than a slot.
     """
     slots = SlotStore(folder)
+    calls_itself = str(slot.version if slot is not None else build_info().version)
     slot = slot or own_slot(slots, folder)
     settings = read_settings(folder)
     rules = Rules(ask_interval=settings.go_ask_interval_seconds)
@@ -147,7 +151,24 @@ def assemble(folder: Path, slot: Slot | None = None) -> Parts:
         settings=settings,
         clock=clock,
         line=line,
+        calls_itself=calls_itself,
     )
+
+
+def check_name(parts: Parts, record: Record) -> None:
+    """Refuse to be tried by ``record`` as another version than this program calls itself.
+
+    A self-test is part of what it tests, and one that says what is wanted passes. Outside of a trial nothing is
+    refused: a host whose agent has the wrong name is better off than one without an agent.
+
+    Raises:
+        AgentError: VERSION_MISMATCH (the publisher's fault).
+    """
+    trial, signed = record.trial, parts.running.version
+    if trial is None or trial.slot.digest != parts.slot.sha256 or parts.calls_itself == signed:
+        return
+    message = f"this program calls itself {parts.calls_itself}, its release is {signed}"
+    raise AgentError(message, code=Code.VERSION_MISMATCH, remedy="publish a release that was built as its own version")
 
 
 def _ways(settings: Settings, clock: Clock) -> Ways:

@@ -329,6 +329,7 @@ class Server(Recorded):
             wanted_version=VERSION,
             wanted_sha256=SHA,
             running_version=self.running[host.name],
+            calls_itself=self.running[host.name],
             running_sha256=SHA if self.running[host.name] == VERSION else "",
             on_trial=host.name in self.on_trial,
         )

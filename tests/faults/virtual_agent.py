@@ -133,7 +133,7 @@ class VirtualAgent:
             attempts=shown,
             journal_id=disk.journal_id,
             receipt=disk.receipt,
-            agent_version=disk.version,
+            agent_version=disk.calls_itself or disk.version,
         )
 
     async def greet(self, session: Session, **changes: Any) -> stream_pb2.Welcome:

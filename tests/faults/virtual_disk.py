@@ -51,6 +51,8 @@ class Disk:
     name: str = ""
     version: str = "1.0.0"
     sha256: str = ""
+    calls_itself: str = ""
+    """Of the program that speaks; empty = as its slot is called."""
     previous: str = ""
     on_trial: bool = False
     healthy: bool = True

@@ -189,6 +189,7 @@ def promotion(row: Row, *, on_trial: bool) -> Sent:
         wanted_version=VERSION,
         wanted_sha256=SHA,
         running_version=VERSION if on_trial else "1.0.0",
+        calls_itself=VERSION if on_trial else "1.0.0",
         running_sha256=SHA if on_trial else "a" * 64,
         on_trial=on_trial,
     )

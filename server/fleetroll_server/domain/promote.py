@@ -16,7 +16,8 @@ class TrialFacts:
         recalled: a newer generation asked for the way back.
         wanted_version: the rollout's.
         wanted_sha256: of its artefact for the host's platform.
-        running_version: what the program that speaks calls itself.
+        running_version: of the slot that the host says it runs.
+        calls_itself: what the program that speaks says it is.
         running_sha256: the digest that the host says it runs.
         on_trial: the host says that it is on trial.
     """
@@ -26,6 +27,7 @@ class TrialFacts:
     wanted_version: str
     wanted_sha256: str
     running_version: str
+    calls_itself: str
     running_sha256: str
     on_trial: bool
 
@@ -40,7 +42,14 @@ def may_promote(facts: TrialFacts) -> bool:
         facts.state in {AttemptState.TRIAL, AttemptState.PROMOTED}
         and facts.on_trial
         and not facts.recalled
-        and facts.running_version == facts.wanted_version
+        and facts.running_version == facts.calls_itself == facts.wanted_version
         and facts.running_sha256 == facts.wanted_sha256
         and bool(facts.wanted_sha256)
     )
+
+
+def is_another(facts: TrialFacts) -> bool:
+    """Tell whether the release's own bytes are on trial under another name: never kept, and somebody has to know."""
+    on_trial = facts.state in {AttemptState.TRIAL, AttemptState.PROMOTED} and facts.on_trial
+    ours = facts.running_sha256 == facts.wanted_sha256
+    return on_trial and ours and {facts.running_version, facts.calls_itself} != {facts.wanted_version}

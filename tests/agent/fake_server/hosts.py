@@ -10,8 +10,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from fleetroll_agent.jobs.journal import read_journal
+from tests.faults import run_launcher
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from fleetroll_agent.jobs.values import Report
@@ -40,11 +42,13 @@ class RealHost:
     async def enroll(self, join: JoinString, *more: str) -> tuple[int, str, str]:
         return await self.call("enroll", join.encode(), "--state", str(self.state), *more)
 
-    async def start(self, *more: str) -> None:
-        """Start the launcher."""
+    async def start(self, *more: str, limits: Mapping[str, float] | None = None) -> None:
+        """Start the launcher; ``limits`` are other waiting times than its own (fields of its ``Limits``)."""
         (self.state / "agent.toml").write_text(f"{ALLOWED}[reconnect]\nbase_seconds = 0.2\ncap_seconds = 1.0\n")
         with (self.state.parent / f"{self.state.name}.log").open("ab") as log:
             command = (*PROGRAM, "run", "--state", str(self.state), *more)
+            if limits is not None:
+                command = (sys.executable, run_launcher.__file__, str(self.state), json.dumps(dict(limits)))
             self._launcher = await asyncio.create_subprocess_exec(*command, stderr=log)
 
     async def stop(self) -> int:

@@ -18,7 +18,7 @@ class Script:
 
     Attributes:
         grant: answer every ask with Go.
-        promote: answer every trial with Promote.
+        promote: answer every trial with Promote that the real rule would keep.
         ack: acknowledge reports.
         lose_welcomes: commit so many hellos, then end the stream without a Welcome.
         lose_enrolments: commit so many enrolments, then fail the call.

@@ -34,6 +34,7 @@ from fleetroll_server.identity.ratchet import Accept, Fork, HelloFacts, Identity
 from tests.agent.fake_server.addressing import refuse_others
 from tests.agent.fake_server.garbage import Garbler
 from tests.agent.fake_server.naming import name_first
+from tests.agent.fake_server.promoting import is_due
 from tests.agent.fake_server.script import Script
 
 if TYPE_CHECKING:
@@ -349,7 +350,8 @@ class FakeServer(
             session.send(ack=stream_pb2.Ack(journal_id=batch.journal_id, sequence=agent.held))
 
     def _promote(self, session: Session, generation: int, sha256: bytes) -> None:
-        session.send(promote=stream_pb2.Promote(product="agent", generation=generation, sha256=sha256))
+        if is_due(session.hello, session.agent.assignments, generation, sha256):
+            session.send(promote=stream_pb2.Promote(product="agent", generation=generation, sha256=sha256))
 
     async def _notify(self) -> None:
         async with self._changed:

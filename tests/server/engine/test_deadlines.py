@@ -12,6 +12,7 @@ from google.protobuf.duration_pb2 import Duration
 from fleetroll_server.engine import engine
 from fleetroll_server.store.tables import SpellRow
 from tests.faults.stocks import NEW, OLD
+from tests.faults.virtual_disk import code
 
 if TYPE_CHECKING:
     from tests.faults.worlds import World
@@ -163,6 +164,27 @@ async def test_promote_is_sent_again_on_every_hello_of_the_trial_and_for_nothing
     await agent.commit()
     await agent.connect()
     assert await agent.waiting("promote") == []
+
+
+async def test_a_release_that_runs_under_another_name_is_an_alarm_and_never_kept(world: World) -> None:
+    await world.online("host-1")
+    rollout = await world.roll("host-1")
+    agent = await world.staged("host-1")
+    await agent.granted()
+    await agent.report("applying")
+    agent.disk.calls_itself = "1.0.5"
+    await agent.try_out(NEW, world.stock.digests[NEW])
+    await agent.connect()
+    assert await agent.waiting("promote") == []
+    (alarm,) = await world.events("alert.came_back_other")
+    assert (alarm["code"], alarm["agent_id"]) == ("CAME_BACK_OTHER", agent.disk.agent_id)
+    assert f"calls itself 1.0.5, the release is {NEW}" in alarm["message"]
+    row = await world.host("host-1")
+    assert (row["state"], row["code"]) == ("trial", "CAME_BACK_OTHER")
+    agent.disk.calls_itself = ""
+    await agent.back(code=code("LOST_CONTACT"), unproven=True)
+    assert (await world.states("host-1"), await world.state(rollout)) == (["rolled_back"], "HALTED")
+    await world.cancel(rollout)
 
 
 async def test_a_wave_in_which_nothing_moves_for_a_day_is_halted(world: World) -> None:
