@@ -8,7 +8,8 @@ A mirror is a folder, a bundle one uncompressed tar, and both have the same name
     targets/shop/1.4.0/any-any-any.tar.zst
 
 A bundle holds regular files alone, metadata before targets, each with the one header that its name and size lead to,
-and the two empty blocks at its end. So the same content gives the same bytes, and a reader obeys no header: it compares.
+and the two empty blocks at its end. So the same content gives the same bytes, and a reader obeys no header but
+compares it.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import re
 from fleetroll_common.trust.limits import bytes_max
 from fleetroll_common.trust.listing import PATH_PARTS
 from fleetroll_common.values import ustar
-from fleetroll_common.values.release import MAX_ARTEFACT_TAR_BYTES
 from fleetroll_common.values.relpath import path_fault
+from fleetroll_common.values.signed_fields import MAX_ARTEFACT_TAR_BYTES
 
 METADATA = "metadata/"
 TARGETS = "targets/"
