@@ -47,6 +47,17 @@ def test_lists_that_are_left_at_an_older_state_are_refused(carrier: Carrier, war
     carrier.refuses(bend(new, {"metadata/4.snapshot.json": old["metadata/3.snapshot.json"]}), Code.METADATA_MIXED)
 
 
+def test_the_snapshot_that_a_host_has_is_not_taken_for_the_one_that_is_left_out(
+    carrier: Carrier, warehouse: Warehouse
+) -> None:
+    """Under a newer timestamp it is an older state: its expiry is waived, its version is not."""
+    carrier.find(carrier.honest())
+    warehouse.release("1.1.0")
+    new = bend(carrier.honest("shop", "1.1.0"), {"metadata/4.snapshot.json": None})
+    error = carrier.refuses(new, Code.DOWNLOAD_FAILED)
+    assert "4.snapshot.json" in error.message
+
+
 def test_a_bundle_of_another_repository_is_refused(carrier: Carrier) -> None:
     """It is whole and signed, by others than the host has pinned."""
     other = Carrier(carrier.folder / "other", Warehouse(prefix="other "))

@@ -153,6 +153,21 @@ def test_what_was_waived_for_a_bundle_is_not_waived_for_what_comes_next(carrier:
         carrier.host.restart()
 
 
+def test_nothing_is_answered_from_a_listing_that_a_bundle_has_superseded(
+    carrier: Carrier, warehouse: Warehouse
+) -> None:
+    """The host asks its server again; when that is away, there is no answer rather than the older one."""
+    carrier.host.update("shop")
+    warehouse.release("1.1.0")
+    carrier.install(carrier.honest("shop", "1.1.0"), version="1.1.0")
+    warehouse.shown = {}
+    with pytest.raises(AgentError) as caught:
+        carrier.host.versions("shop")
+    assert caught.value.code is Code.DOWNLOAD_FAILED
+    warehouse.shown = None
+    assert carrier.host.versions("shop") == ("1.1.0", "1.0.0")
+
+
 def test_a_bundle_newer_than_the_server_stops_nothing_for_good(carrier: Carrier, warehouse: Warehouse) -> None:
     """A server from a backup is refused until it has signed as far as the bundle; bundles go on all the time."""
     old = warehouse.frozen()
