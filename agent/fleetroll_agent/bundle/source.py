@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -61,6 +61,17 @@ class Source:
         """
         wish = Wish(product, None if version is None else Version.parse(version), channels, Platform.current())
         return await in_thread(partial(self._find, trust, wish))
+
+    def listed(self, trust: TrustClient, product: str) -> Offered:
+        """Return what is listed of ``product`` and there, as far as that is known, newest first; and what was waived.
+
+        For whoever chooses by rules of its own. Blocks; what the source brings is kept as by :meth:`find`.
+
+        Raises:
+            RequestError, TrustError, AgentError: as for :meth:`find`, but for what can't be chosen.
+        """
+        offered = self._offered(trust, product)
+        return replace(offered, targets=tuple(target for target in offered.targets if self.holds(target.path)))
 
     def _find(self, trust: TrustClient, wish: Wish) -> tuple[Found, tuple[str, ...]]:
         offered = self._offered(trust, wish.product)

@@ -119,6 +119,19 @@ async def test_without_a_version_the_newest_is_taken_that_the_bundle_holds(
     assert await versions_found(bundle("1.9.0", "1.10.0"), trust) == "1.10.0"
 
 
+def test_what_is_listed_and_held_is_told_to_whoever_chooses_by_other_rules(
+    bundle: Callable[..., str], host: Host, warehouse: Warehouse
+) -> None:
+    """Of a bundle what is in it, newest first, with what was waived."""
+    for version in ("1.9.0", "1.10.0", "2.0.0"):
+        warehouse.release(version)
+    name = bundle("1.9.0", "1.10.0")
+    host.clock.advance(2 * 86_400)
+    listed = open_source(name).listed(host.client, "shop")
+    assert [target.path.split("/")[1] for target in listed.targets] == ["1.10.0", "1.9.0"]
+    assert listed.waived == ("timestamp",)
+
+
 async def test_the_newest_is_looked_for_in_the_channels_of_the_host(
     bundle: Callable[..., str], trust: TrustClient, warehouse: Warehouse
 ) -> None:
