@@ -1,4 +1,4 @@
-"""``fleetroll release``: build the artefact of a product, publish it, list what is published."""
+"""``fleetroll release``: build the artefact of a product, publish it, list what is published, take it elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fleetroll.v1 import releases_pb2, types_pb2
-from fleetroll_cli import products
+from fleetroll_cli import carrying, products
 from fleetroll_cli.building import Wish, build_release, read_description
 from fleetroll_cli.context import JsonOption, connected
 from fleetroll_cli.names import local_time
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(products.app, name="product", help="The products that releases can be published of.")
+app.command()(carrying.mirror)
+app.command()(carrying.bundle)
 PUBLISH_SECONDS = 600.0
 """How long an upload may take in all."""
 

@@ -30,6 +30,8 @@ WITHOUT_OTHERS: dict[tuple[str, ...], str] = {
     ("release", "build"): "makes an artefact; it asks nobody",
     ("manifest", "create"): "makes a file; it asks nobody",
     ("manifest", "verify"): "prints of a file what has a strict form",
+    ("release", "mirror"): "prints numbers, and paths of targets that were signed and checked letter by letter",
+    ("release", "bundle"): "the same",
     ("console",): "hands the terminal over; tests of the console look at it",
     **{("context", name): "shows a file of one's own" for name in ("add", "list", "remove", "show", "use")},
 }

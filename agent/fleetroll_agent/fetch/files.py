@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from fleetroll_agent.fetch.values import SourceFailed
+from fleetroll_agent.fetch.values import Absent, SourceFailed
 
 PIECE_BYTES = 64 * 1024
 
@@ -28,6 +28,8 @@ class FileReader:
             # Not blocking: a pipe in place of the file would wait for its other end.
             self._handle = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             facts = os.fstat(self._handle)
+        except FileNotFoundError as error:
+            raise Absent(f"{error.strerror}: {self._path}") from error
         except OSError as error:
             raise SourceFailed(f"{error.strerror or 'no file'}: {self._path}") from error
         if not stat.S_ISREG(facts.st_mode):

@@ -12,7 +12,7 @@ from fleetroll_agent.fetch.web import WebReader
 from fleetroll_agent.fetch.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 
 class Reader(Protocol):
@@ -53,26 +53,36 @@ class MirrorSource:
         """Return the pattern."""
         return self._pattern.text
 
-    async def open(self, path: str, offset: int) -> AsyncIterator[bytes]:
+    def open(self, path: str, offset: int) -> AsyncIterator[bytes]:
         """Yield the bytes of the target ``path`` from ``offset`` on; what comes before them as :class:`Skipped`.
 
         Raises:
             SourceFailed: the mirror can't, or can't go on.
         """
-        reader = self._reader(path)
-        worker = Worker("fleetroll-mirror")
-        try:
-            skip = await worker.do(partial(reader.begin, offset))
-            while piece := await worker.do(reader.read):
-                if skip:
-                    yield Skipped(piece[:skip])
-                if len(piece) > skip:
-                    yield piece[skip:]
-                skip = max(0, skip - len(piece))
-        finally:
-            reader.leave()
-            worker.end(reader.close)
+        return pieces(lambda: reader_of(self._pattern.url(path), self._cap), offset)
 
-    def _reader(self, path: str) -> Reader:
-        url = self._pattern.url(path)
-        return FileReader(file_path(url)) if url.startswith("file:") else WebReader(url, self._cap)
+
+def reader_of(url: str, cap: int | None = None) -> Reader:
+    """Return what reads the file at an address of a mirror, under a cap in bytes per second; None = no cap."""
+    return FileReader(file_path(url)) if url.startswith("file:") else WebReader(url, cap)
+
+
+async def pieces(make: Callable[[], Reader], offset: int) -> AsyncIterator[bytes]:
+    """Yield the bytes of a reader from ``offset`` on, read in a thread; what comes before them as :class:`Skipped`.
+
+    Raises:
+        SourceFailed: it can't be made, can't begin, or can't go on.
+    """
+    reader = make()
+    worker = Worker("fleetroll-mirror")
+    try:
+        skip = await worker.do(partial(reader.begin, offset))
+        while piece := await worker.do(reader.read):
+            if skip:
+                yield Skipped(piece[:skip])
+            if len(piece) > skip:
+                yield piece[skip:]
+            skip = max(0, skip - len(piece))
+    finally:
+        reader.leave()
+        worker.end(reader.close)

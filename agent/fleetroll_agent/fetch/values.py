@@ -36,6 +36,10 @@ class SourceFailed(Exception):  # noqa: N818 (what happened, to whom; it becomes
     """The source can't go on: connection lost, server busy, target not there yet. The message says which."""
 
 
+class Absent(SourceFailed):
+    """The source has no such file, by its own plain word; silence, refusals and faults are something else."""
+
+
 class Skipped(bytes):
     """Bytes before the offset, from a source that can only begin at the start.
 

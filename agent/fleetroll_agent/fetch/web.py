@@ -18,7 +18,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from fleetroll_agent.fetch.patterns import led_to
-from fleetroll_agent.fetch.values import SourceFailed
+from fleetroll_agent.fetch.values import Absent, SourceFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +37,7 @@ LEAST_BUFFER_BYTES, MOST_BUFFER_BYTES = 16 * 1024, 4 * 1024 * 1024
 """Less would slow down more than the cap does; more is what the system chooses by itself."""
 
 _OK, _PARTIAL, _NO_SUCH_RANGE = 200, 206, 416
+_ABSENT = frozenset({404, 410})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]*/[0-9*]+", re.ASCII)
 
@@ -141,7 +142,7 @@ def _skip_bytes(response: BaseHTTPResponse, offset: int) -> int:
     if response.status == _NO_SUCH_RANGE:
         raise SourceFailed(f"has no byte {offset} of it (HTTP 416)")
     phrase = http.client.responses.get(response.status, "no known status")
-    raise SourceFailed(f"answers HTTP {response.status} ({phrase})")
+    raise (Absent if response.status in _ABSENT else SourceFailed)(f"answers HTTP {response.status} ({phrase})")
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """What must survive a power cut: files replaced in one step, and records that show their own damage."""
 
-from fleetroll_common.durable.files import create_durably, free_name, sync_dir, sync_tree, write_durably
+from fleetroll_common.durable.files import create_durably, free_name, stream_durably, sync_dir, sync_tree, write_durably
 from fleetroll_common.durable.records import DamagedRecord, dump_record, load_record
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "dump_record",
     "free_name",
     "load_record",
+    "stream_durably",
     "sync_dir",
     "sync_tree",
     "write_durably",

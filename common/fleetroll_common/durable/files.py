@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from fleetroll_common.durable import effects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 ASIDE_NAMES = 9
@@ -38,7 +38,16 @@ def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
     Raises:
         OSError: the disk refused (the fault of the machine); no temporary file is left where that could be helped.
     """
-    with _staged(path, data, mode) as staged:
+    stream_durably(path, (data,), mode)
+
+
+def stream_durably(path: Path, pieces: Iterable[bytes], mode: int = 0o600) -> None:
+    """Do the same with a content that comes in pieces; what their source raises leaves the old file untouched.
+
+    Raises:
+        OSError: as for :func:`write_durably`.
+    """
+    with _staged(path, pieces, mode) as staged:
         effects.rename(staged, path)
     effects.fsync_dir(path.parent)
 
@@ -50,7 +59,7 @@ def create_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
         FileExistsError: the name is taken, by a link too; what stands there is unchanged.
         OSError: the disk refused (the fault of the machine).
     """
-    with _staged(path, data, mode) as staged:
+    with _staged(path, (data,), mode) as staged:
         effects.link(staged, path)
         effects.unlink(staged)
     effects.fsync_dir(path.parent)
@@ -101,7 +110,7 @@ def temporary_name(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _staged(path: Path, data: bytes, mode: int) -> Iterator[Path]:
+def _staged(path: Path, pieces: Iterable[bytes], mode: int) -> Iterator[Path]:
     """Give a synced temporary file beside ``path``; take it away when the block fails.
 
     A stray one of an earlier crash is removed, never reused: it may be a second name of a file that is in use.
@@ -110,7 +119,8 @@ def _staged(path: Path, data: bytes, mode: int) -> Iterator[Path]:
     effects.unlink(staged)
     try:
         with effects.create(staged, mode) as handle:
-            effects.write(handle, data)
+            for piece in pieces:
+                effects.write(handle, piece)
             effects.fsync_file(handle)
         yield staged
     except BaseException:

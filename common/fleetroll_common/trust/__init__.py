@@ -2,7 +2,7 @@
 
 from fleetroll_common.trust.client import TrustClient
 from fleetroll_common.trust.keys import NaClKey
-from fleetroll_common.trust.listing import ListedTarget
+from fleetroll_common.trust.listing import ListedTarget, Offered
 from fleetroll_common.trust.source import MetadataAbsent, MetadataSource
 
-__all__ = ["ListedTarget", "MetadataAbsent", "MetadataSource", "NaClKey", "TrustClient"]
+__all__ = ["ListedTarget", "MetadataAbsent", "MetadataSource", "NaClKey", "Offered", "TrustClient"]

@@ -18,10 +18,14 @@ The rules, in the order in which they are applied to every refresh (in brackets:
     targets, as long as that has not expired. The role of a product is verified when it is asked for: a refused one
     blocks that product and no other. Genuine files that came before the refused one are kept, as TUF wants it.
 11. Expired metadata blocks new installs only: this module is not asked about what runs.
+12. A mirror or a bundle that a person names is one refresh more, on the same files and floor: what it brings is kept,
+    and the source's own metadata goes on from there. From a bundle alone the *expiry* of timestamp and snapshot is
+    waived (:mod:`.offline`), and such a refresh is not remembered as a time: the clock that it was held against proved
+    nothing, and one that is ahead would outlast its repair.
 
 Not done here: downloading target files and checking them against ``length`` and ``sha256``; choosing a release, floors
-of versions, channels, revocation (policy); a bundle's waiver of expiry; two processes on one folder (the launcher lets
-one run); keys other than ed25519; one key listed under two ids (publishing refuses to write that).
+of versions, channels, revocation (policy); two processes on one folder (the launcher lets one run); keys other than
+ed25519; one key listed under two ids (publishing refuses to write that).
 
 An unchanged refresh of a repository with one product of 20 releases took 1.1 ms (two cores, 1.9 ms with its listing).
 """
@@ -35,7 +39,8 @@ from typing import TYPE_CHECKING
 
 from fleetroll_common.trust import faults
 from fleetroll_common.trust.floor import FloorBook
-from fleetroll_common.trust.listing import not_listed, product_of, read_listing, role_name
+from fleetroll_common.trust.listing import Offered, not_listed, product_of, read_listing, role_name
+from fleetroll_common.trust.offline import OfflineUpdater
 from fleetroll_common.trust.updater import DurableUpdater, Sight
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError, TrustError
@@ -126,6 +131,31 @@ class TrustClient:
                 return target
         raise not_listed(path)
 
+    def offered(self, source: MetadataSource, product: str, *, bundle: bool) -> Offered:
+        """Refresh once from ``source``, not the client's own, and return what the role of ``product`` lists there.
+
+        What is newer than what this host has is kept as after any refresh; what is older is refused. Later questions
+        to this client begin with a refresh from its own source: nothing is answered from what was superseded here, nor
+        from what was waived.
+
+        Args:
+            source: a mirror or a bundle that a person named.
+            product: whose releases are wanted.
+            bundle: whether the expiry of timestamp and snapshot is waived. MUST be False for whatever others can put
+                into its place on the way.
+
+        Raises:
+            RequestError, TrustError, AgentError: as for :meth:`targets`.
+        """
+        role = role_name(check_product(product))
+        with self._locked():
+            updater = self._bring(source, OfflineUpdater if bundle else DurableUpdater)
+            self._verified = None
+            delegation = _delegation(updater, role)
+            with _explained(updater.sight):
+                listed = updater.product_role(role)
+            return Offered(read_listing(product, listed, delegation), updater.waived)
+
     @property
     def timestamp_version(self) -> int:
         """Return the version of the timestamp of the last refresh that succeeded in this process; 0 = none did."""
@@ -146,16 +176,20 @@ class TrustClient:
 
     def _refresh(self) -> DurableUpdater:
         """Do one refresh with the lock held; what was verified before stays in force when it fails."""
+        self._verified = self._bring(self._source, DurableUpdater)
+        return self._verified
+
+    def _bring(self, source: MetadataSource, kind: type[DurableUpdater]) -> DurableUpdater:
+        """Bring the files up to date with ``source``, by the rules of ``kind``."""
         sight = Sight("root", data=self._root)
         with _explained(sight):
             book = FloorBook(self._directory, self._root)
             reference_time = self._reference_time(book.floor)
-            updater = DurableUpdater(book, self._root, self._source, reference_time, sight)
+            updater = kind(book, self._root, source, reference_time, sight)
             updater.refresh()
             checked_at = int(reference_time.timestamp())
-            if checked_at >= book.floor.checked_at + REMEMBER_SECONDS:
+            if not updater.waived and checked_at >= book.floor.checked_at + REMEMBER_SECONDS:
                 book.put(replace(book.floor, checked_at=checked_at))
-        self._verified = updater
         return updater
 
     def _reference_time(self, floor: Floor) -> datetime:

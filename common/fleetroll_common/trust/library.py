@@ -16,6 +16,7 @@ from securesystemslib.signer import (  # type: ignore[attr-defined]
     Signer,
 )
 from tuf.api.exceptions import (
+    BadVersionNumberError,
     DownloadError,
     DownloadHTTPError,
     DownloadLengthMismatchError,
@@ -38,15 +39,19 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]
 )
 from tuf.api.serialization import DeserializationError
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig  # type: ignore[attr-defined]
+from tuf.ngclient._internal.trusted_metadata_set import TrustedMetadataSet
+from tuf.ngclient.config import EnvelopeType
 
 __all__ = [
     "KEY_FOR_TYPE_AND_SCHEME",
+    "BadVersionNumberError",
     "DelegatedRole",
     "Delegations",
     "DeserializationError",
     "DownloadError",
     "DownloadHTTPError",
     "DownloadLengthMismatchError",
+    "EnvelopeType",
     "ExpiredMetadataError",
     "FetcherInterface",
     "FormatError",
@@ -65,6 +70,7 @@ __all__ = [
     "TargetFile",
     "Targets",
     "Timestamp",
+    "TrustedMetadataSet",
     "UnverifiedSignatureError",
     "Updater",
     "UpdaterConfig",

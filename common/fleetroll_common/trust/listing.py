@@ -37,6 +37,20 @@ class ListedTarget:
     custom: dict[str, Any] = field(default_factory=dict, hash=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What a mirror or a bundle lists of one product.
+
+    Attributes:
+        targets: newest version first.
+        waived: roles that have expired and were taken all the same, ``timestamp`` and ``snapshot`` at most; whoever
+            acts on ``targets`` MUST say so in its output and its journal.
+    """
+
+    targets: tuple[ListedTarget, ...]
+    waived: tuple[str, ...] = ()
+
+
 def role_name(product: str) -> str:
     """Return the name of the role that lists ``product``."""
     return f"products/{product}"

@@ -112,6 +112,11 @@ class DurableUpdater(Updater):
         config.max_root_rotations += max(0, book.floor.root - self.root.version)
 
     @property
+    def waived(self) -> tuple[str, ...]:
+        """Return the roles that have expired and were taken all the same: none, where the source is a live one."""
+        return ()
+
+    @property
     def floor(self) -> Floor:
         """Return the floor as this refresh left it."""
         return self._book.floor

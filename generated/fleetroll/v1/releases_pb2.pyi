@@ -556,3 +556,49 @@ class ImportManifestResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ImportManifestResponse: _TypeAlias = ImportManifestResponse  # noqa: Y015
+
+@_typing.final
+class GetRepositoryFileRequest(_message.Message):
+    """GetRepositoryFileRequest names one file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"metadata/" and the name of a file of metadata, such as "metadata/3.products%2Fagent.json"; or "targets/" and a
+    target's path, such as "targets/agent/1.1.0/linux-x86_64-cp311.tar.zst". 1-320 characters.
+    """
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRepositoryFileRequest: _TypeAlias = GetRepositoryFileRequest  # noqa: Y015
+
+@_typing.final
+class GetRepositoryFileResponse(_message.Message):
+    """GetRepositoryFileResponse is one chunk."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHUNK_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
+    """The next bytes, 1 byte to 256 KiB."""
+    def __init__(
+        self,
+        *,
+        chunk: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRepositoryFileResponse: _TypeAlias = GetRepositoryFileResponse  # noqa: Y015

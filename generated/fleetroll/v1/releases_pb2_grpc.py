@@ -65,6 +65,11 @@ class ReleasesServiceStub(object):
                 request_serializer=fleetroll_dot_v1_dot_releases__pb2.ImportManifestRequest.SerializeToString,
                 response_deserializer=fleetroll_dot_v1_dot_releases__pb2.ImportManifestResponse.FromString,
                 _registered_method=True)
+        self.GetRepositoryFile = channel.unary_stream(
+                '/fleetroll.v1.ReleasesService/GetRepositoryFile',
+                request_serializer=fleetroll_dot_v1_dot_releases__pb2.GetRepositoryFileRequest.SerializeToString,
+                response_deserializer=fleetroll_dot_v1_dot_releases__pb2.GetRepositoryFileResponse.FromString,
+                _registered_method=True)
 
 
 class ReleasesServiceServicer(object):
@@ -116,6 +121,14 @@ class ReleasesServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRepositoryFile(self, request, context):
+        """GetRepositoryFile streams one file of the signed repository, as mirrors and bundles carry it; NOT_FOUND where there is
+        none. Trust comes from signatures alone: whoever reads verifies.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReleasesServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -148,6 +161,11 @@ def add_ReleasesServiceServicer_to_server(servicer, server):
                     servicer.ImportManifest,
                     request_deserializer=fleetroll_dot_v1_dot_releases__pb2.ImportManifestRequest.FromString,
                     response_serializer=fleetroll_dot_v1_dot_releases__pb2.ImportManifestResponse.SerializeToString,
+            ),
+            'GetRepositoryFile': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetRepositoryFile,
+                    request_deserializer=fleetroll_dot_v1_dot_releases__pb2.GetRepositoryFileRequest.FromString,
+                    response_serializer=fleetroll_dot_v1_dot_releases__pb2.GetRepositoryFileResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -313,6 +331,33 @@ class ReleasesService(object):
             '/fleetroll.v1.ReleasesService/ImportManifest',
             fleetroll_dot_v1_dot_releases__pb2.ImportManifestRequest.SerializeToString,
             fleetroll_dot_v1_dot_releases__pb2.ImportManifestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRepositoryFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/fleetroll.v1.ReleasesService/GetRepositoryFile',
+            fleetroll_dot_v1_dot_releases__pb2.GetRepositoryFileRequest.SerializeToString,
+            fleetroll_dot_v1_dot_releases__pb2.GetRepositoryFileResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,6 +51,10 @@ class ReleasesServiceStub:
     """ImportManifest makes a release of a product whose hosts run local commands: the signed target is the manifest itself.
     Its HMAC is verified with the server's own secret before anything is stored.
     """
+    GetRepositoryFile: _grpc.UnaryStreamMultiCallable[_releases_pb2.GetRepositoryFileRequest, _releases_pb2.GetRepositoryFileResponse]
+    """GetRepositoryFile streams one file of the signed repository, as mirrors and bundles carry it; NOT_FOUND where there is
+    none. Trust comes from signatures alone: whoever reads verifies.
+    """
 
 @_typing.type_check_only
 class ReleasesServiceAsyncStub(ReleasesServiceStub):
@@ -74,6 +78,10 @@ class ReleasesServiceAsyncStub(ReleasesServiceStub):
     ImportManifest: _aio.UnaryUnaryMultiCallable[_releases_pb2.ImportManifestRequest, _releases_pb2.ImportManifestResponse]  # type: ignore[assignment]
     """ImportManifest makes a release of a product whose hosts run local commands: the signed target is the manifest itself.
     Its HMAC is verified with the server's own secret before anything is stored.
+    """
+    GetRepositoryFile: _aio.UnaryStreamMultiCallable[_releases_pb2.GetRepositoryFileRequest, _releases_pb2.GetRepositoryFileResponse]  # type: ignore[assignment]
+    """GetRepositoryFile streams one file of the signed repository, as mirrors and bundles carry it; NOT_FOUND where there is
+    none. Trust comes from signatures alone: whoever reads verifies.
     """
 
 class ReleasesServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -131,6 +139,16 @@ class ReleasesServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_releases_pb2.ImportManifestResponse, _abc.Awaitable[_releases_pb2.ImportManifestResponse]]:
         """ImportManifest makes a release of a product whose hosts run local commands: the signed target is the manifest itself.
         Its HMAC is verified with the server's own secret before anything is stored.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRepositoryFile(
+        self,
+        request: _releases_pb2.GetRepositoryFileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_releases_pb2.GetRepositoryFileResponse], _abc.AsyncIterator[_releases_pb2.GetRepositoryFileResponse]]:
+        """GetRepositoryFile streams one file of the signed repository, as mirrors and bundles carry it; NOT_FOUND where there is
+        none. Trust comes from signatures alone: whoever reads verifies.
         """
 
 def add_ReleasesServiceServicer_to_server(servicer: ReleasesServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import mmap
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -11,9 +12,11 @@ import structlog
 from fleetroll_common.durable import sync_dir
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import StoreError
+from fleetroll_common.wire.channel import CHUNK_BYTES
 from fleetroll_server.store.tables import ArtifactRow, table_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from fleetroll_common.values.ids import IdSource
@@ -81,3 +84,26 @@ async def drop_unlisted(folder: DataFolder, store: Store, sha256: str) -> None:
         listed = await connection.scalar(sa.select(_ARTIFACT.c.sha256).where(_ARTIFACT.c.sha256 == sha256).limit(1))
     if listed is None:
         await asyncio.to_thread((folder.artefacts / sha256).unlink, missing_ok=True)
+
+
+def chunks(path: Path, offset: int, length: int) -> Iterator[bytes]:
+    """Return an artefact's bytes from ``offset`` on, mapped: one copy a chunk, the fastest way that was measured.
+
+    Raises:
+        StoreError: the file is not what was published (our fault).
+    """
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            if len(mapped) != length:
+                raise _lost(path)
+            while offset < length:
+                yield mapped[offset : offset + CHUNK_BYTES]
+                offset += CHUNK_BYTES
+    except (OSError, ValueError) as error:
+        raise _lost(path) from error
+
+
+def _lost(path: Path) -> StoreError:
+    """Return the error about a file that is missing or of another length."""
+    message = f"the artefact {path.name[:16]} is missing or damaged on the server"
+    return StoreError(message, code=Code.STORE_FAILED, remedy="publish the release again under a new version")

@@ -9,11 +9,13 @@ from fleetroll.v1 import releases_pb2 as pb
 from fleetroll.v1 import releases_pb2_grpc
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError, StoreError
+from fleetroll_common.wire.channel import CHUNK_BYTES
 from fleetroll_server.access.caller import current_caller
 from fleetroll_server.access.fleets import require_all_fleets
 from fleetroll_server.catalogue import products, reads
-from fleetroll_server.catalogue.files import upload_name
+from fleetroll_server.catalogue.files import chunks, upload_name
 from fleetroll_server.catalogue.importing import import_manifest
+from fleetroll_server.catalogue.metadata import one_file
 from fleetroll_server.catalogue.publish import Publisher
 from fleetroll_server.catalogue.upload import Upload
 from fleetroll_server.rpc import requests
@@ -26,7 +28,7 @@ from fleetroll_server.rpc.releases_convert import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     import grpc
 
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
 
 _CURSOR = "releases"
+MAX_NAME_CHARS = 320
+"""A target's path, and what stands before it."""
 
 
 class ReleasesServicer(releases_pb2_grpc.ReleasesServiceServicer):
@@ -119,6 +123,25 @@ class ReleasesServicer(releases_pb2_grpc.ReleasesServiceServicer):
             release=release_to_wire(published.release), role_version=published.role_version
         )
 
+    async def GetRepositoryFile(
+        self,
+        request: pb.GetRepositoryFileRequest,
+        context: Context,  # noqa: ARG002
+    ) -> AsyncIterator[pb.GetRepositoryFileResponse]:
+        """Stream one file of the signed repository."""
+        name = requests.text("name", request.name, at_least=1, at_most=MAX_NAME_CHARS)
+        kind, _, rest = name.partition("/")
+        if kind not in {"metadata", "targets"} or not rest:
+            raise requests.invalid("name", "it begins with neither metadata/ nor targets/")
+        async with self._services.store.read() as connection:
+            if kind == "metadata":
+                pieces = _pieces(await one_file(connection, rest))
+            else:
+                artifact = await reads.artifact_at(connection, rest)
+                pieces = chunks(self._services.folder.artefacts / artifact.sha256, 0, artifact.length)
+        for piece in pieces:
+            yield pb.GetRepositoryFileResponse(chunk=piece)
+
     async def _next(self, messages: AsyncIterator[pb.PublishReleaseRequest]) -> pb.PublishReleaseRequest | None:
         """Return the next message; None at the end.
 
@@ -132,3 +155,8 @@ class ReleasesServicer(releases_pb2_grpc.ReleasesServiceServicer):
         except TimeoutError as error:
             message = f"the upload stood still for {seconds:g} seconds; nothing was stored"
             raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="upload it again", field="chunk") from error
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    """Yield bytes in chunks."""
+    return (data[at : at + CHUNK_BYTES] for at in range(0, len(data), CHUNK_BYTES))

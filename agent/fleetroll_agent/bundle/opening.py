@@ -1,0 +1,75 @@
+"""From what a person typed to a source: a bundle's file, a mirror's folder, or a mirror's address."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleetroll_agent.bundle.files import BundleMetadata, BundleTargets, MirrorMetadata
+from fleetroll_agent.bundle.index import read_index
+from fleetroll_agent.bundle.source import Source
+from fleetroll_agent.fetch.mirrors import MirrorSource
+from fleetroll_agent.fetch.patterns import PLACE, parse_pattern
+from fleetroll_common.trust.bundle import TARGETS
+from fleetroll_common.values.clock import SystemClock
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
+
+if TYPE_CHECKING:
+    from fleetroll_common.values.clock import Clock
+
+MAX_CHARS = 4096
+"""The longest path that a system takes."""
+
+
+def open_source(text: str, clock: Clock | None = None) -> Source:
+    """Return the repository that ``text`` names. Blocks: a bundle's headers are read. Nothing has to be closed.
+
+    A mirror is a network path even where it is a folder: it may be a share that others write to. So expiry is waived
+    for a bundle's file alone.
+
+    Args:
+        text: the absolute path of a bundle's file or of a mirror's folder; or a mirror's address, below which
+            ``metadata/`` and ``targets/`` are found, by the rules for mirrors in the settings. Where it holds
+            ``{path}``, that is the place for these names.
+        clock: bounds how long a mirror may take for a file of metadata; None = the system's.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT: it is none of these, or not there (whoever typed it).
+        TrustError: HOSTILE_ARCHIVE: the file is no bundle, or one that nobody honest makes.
+    """
+    if not text.isprintable() or not 0 < len(text) <= MAX_CHARS:
+        raise _invalid(text, f"is no path and no address of at most {MAX_CHARS} printable characters")
+    if "://" in text or text.startswith("file:"):
+        return _mirror(text, text, clock)
+    path = Path(text)
+    if not path.is_absolute():
+        raise _invalid(text, "is no absolute path, and no address")
+    if path.is_dir():
+        return _mirror(text, path.as_uri(), clock)
+    index = read_index(text)
+    targets = BundleTargets(text, index)
+    return Source(text, BundleMetadata(text, index), targets, targets.holds, is_bundle=True)
+
+
+def _mirror(name: str, address: str, clock: Clock | None) -> Source:
+    """Return a mirror, by its address or the pattern of its addresses."""
+    pattern = address if PLACE in address else f"{address.rstrip('/')}/{PLACE}"
+    metadata = MirrorMetadata(parse_pattern(pattern), clock or SystemClock())
+    targets = MirrorSource(pattern.replace(PLACE, TARGETS + PLACE))
+    return Source(name, metadata, targets, _perhaps, is_bundle=False)
+
+
+def _perhaps(_path: str) -> bool:
+    """A mirror is asked for what is listed: it is complete, or says so when the bytes are wanted."""
+    return True
+
+
+def _invalid(text: str, fault: str) -> RequestError:
+    """Return the error of whoever typed it."""
+    return RequestError(
+        f"source: {text[:200]!r} {fault}",
+        code=Code.INVALID_ARGUMENT,
+        remedy="name a bundle's file or a mirror's folder by its absolute path, or a mirror by its https address",
+        field="source",
+    )
