@@ -71,6 +71,8 @@ def run(options: argparse.Namespace, show: Callable[[str], None] = print) -> int
     quiet = options.json
     names = ("product", "version", "source", "backup_id", "soak_seconds", "hold_seconds", "retry_bad", "reason", "wait")
     given = {name: getattr(options, name) for name in names if hasattr(options, name)}
+    if given.get("source") and "://" not in given["source"]:
+        given["source"] = str(Path(given["source"]).absolute())  # the agent's own folder is another one
     ask = Ask(options.command, person=os.environ.get("SUDO_USER", "")[:64], **given)
     done = ask_agent(options.state.absolute(), ask, lambda line: None if quiet else show(plain(line, _TEXT_CHARS)))
     _print(done, show, as_json=quiet)

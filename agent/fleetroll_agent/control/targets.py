@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fleetroll_agent.bundle import open_source
 from fleetroll_agent.jobs.state import boot_record
 from fleetroll_agent.jobs.values import PRODUCT
 from fleetroll_agent.products.by_hand import why_not
@@ -35,8 +36,7 @@ class Targets:
             TrustError, AgentError: the metadata can't be had, or not be trusted.
         """
         if source:
-            text = f"source: {source!r:.200} can't be read by this agent"
-            raise RequestError(text, code=Code.UNIMPLEMENTED, remedy="update the agent", field="source")
+            return open_source(source).listed(self._trust, product).targets
         self._trust.refresh()
         return self._trust.targets(product)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from fleetroll_common.values.codes import Code
 
@@ -62,6 +62,7 @@ class TargetSource(Protocol):
         """
 
 
+@runtime_checkable
 class NamedSource(TargetSource, Protocol):
     """One of several sources, with the name by which messages blame it."""
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from fleetroll_agent.fetch.values import SourceFailed
-from fleetroll_agent.jobs.artefacts import Artefacts, Found, Ways, about, look_up, staging_failed
+from fleetroll_agent.jobs.artefacts import Artefacts, Found, Ways, about, staging_failed
 from fleetroll_agent.jobs.events import SelfTested, SlotReady, TargetFound
+from fleetroll_agent.jobs.finding import find_release, source_of
 from fleetroll_agent.jobs.self_test import run_self_test
 from fleetroll_agent.jobs.threads import in_thread
 from fleetroll_agent.jobs.values import PRODUCT
@@ -49,16 +50,16 @@ class AgentUpdate:
     async def find(self, effect: FindTarget, line: Line) -> TargetFound | StagingFailed:
         """Refresh the signed metadata and look the version up."""
         try:
-            found = await in_thread(partial(look_up, self._trust, effect.version))
+            found, note = await find_release(self._trust, effect, PRODUCT)
         except FleetrollError as error:
             return await staging_failed(effect, line, error)
         self._found = {effect.job: found}
-        return TargetFound(effect.job, found.target.sha256, about(found.custom))
+        return TargetFound(effect.job, found.target.sha256, about(found.custom), note)
 
     async def fill(self, effect: FillSlot, line: Line) -> SlotReady | StagingFailed:
         """Make the slot of what was found, unless it stands there as signed."""
         try:
-            await self._artefacts.stage(self._found[effect.job], line.repository(effect.session))
+            await self._artefacts.stage(self._found[effect.job], await source_of(effect, line))
         except (FleetrollError, SourceFailed) as error:
             return await staging_failed(effect, line, error)
         return SlotReady(effect.job)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from fleetroll_agent.fetch import Liars, SourcesInTurn, fetch_target
+from fleetroll_agent.fetch import Liars, NamedSource, SourcesInTurn, fetch_target
 from fleetroll_agent.fetch.values import SourceFailed, is_transient
 from fleetroll_agent.jobs.events import StagingFailed
 from fleetroll_agent.jobs.threads import in_thread
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Protocol
 
-    from fleetroll_agent.fetch import DownloadLimits, NamedSource, Pacer, TargetSource
+    from fleetroll_agent.fetch import DownloadLimits, Pacer, TargetSource
     from fleetroll_agent.jobs.effects import FillSlot, FindTarget
     from fleetroll_agent.slots import Slot, SlotStore
     from fleetroll_common.trust import ListedTarget, TrustClient
@@ -110,7 +110,9 @@ class Artefacts:
             for folder in (self._cache.parent, self._cache):
                 folder.mkdir(mode=0o700, exist_ok=True)
         file, ways = self._cache / f"{target.sha256}.tar.zst", self._ways
-        sources = SourcesInTurn(ways.mirrors, source, ways.liars)
+        named = isinstance(source, NamedSource)
+        # What a person named is asked alone, and blamed by its own name.
+        sources = SourcesInTurn((source,)) if named else SourcesInTurn(ways.mirrors, source, ways.liars)
         return await fetch_target(sources, target, file, ways.clock, ways.limits, pacer=ways.pacer)
 
     def checked(self, version: str, sha256: str) -> Slot:

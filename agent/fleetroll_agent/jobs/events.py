@@ -182,11 +182,12 @@ class LockBusy:
 
 @dataclass(frozen=True, slots=True)
 class TargetFound:
-    """The signed metadata lists the version, with this digest; ``about`` is for managed products."""
+    """The signed metadata lists the version, with this digest, and says ``about`` it; ``note`` is for the journal."""
 
     job: int
     sha256: str
     about: About | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

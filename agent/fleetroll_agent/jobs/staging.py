@@ -63,7 +63,7 @@ def on_target_found(state: State, event: TargetFound, moment: Moment) -> Result:
         facts = {"code": refusal.code, "message": refusal.message}
         return join(excuses, end_attempt(state, moment, refusal.said, **facts))
     if first or attempt.stage is Stage.ACCEPTED:
-        state = say_stage(with_attempt(state, stage=Stage.DOWNLOADING), moment)
+        state = say_stage(with_attempt(state, stage=Stage.DOWNLOADING), moment, message=event.note)
     return state, (
         *excuses,
         FillSlot(event.job, state.session, attempt.generation, attempt.version, event.sha256, attempt.source),

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from fleetroll_agent.bundle import open_source
 from fleetroll_agent.fetch.values import SourceFailed
 from fleetroll_agent.jobs.artefacts import Artefacts, Ways, about, staging_failed
 from fleetroll_agent.jobs.events import SlotReady, TargetFound
+from fleetroll_agent.jobs.finding import source_of, waived_words
 from fleetroll_agent.jobs.threads import in_thread
 from fleetroll_agent.slots.disk import typed_disk_errors
+from fleetroll_common.trust.listing import not_listed
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import FleetrollError, RequestError, TrustError
 from fleetroll_common.values.manifest_custom import ManifestCustom
@@ -53,17 +56,17 @@ class ManifestStaging:
     async def find(self, effect: FindTarget, line: Line, record: ProductRecord) -> TargetFound | StagingFailed:  # noqa: ARG002 (what is installed is the commands' affair)
         """Refresh the signed metadata and look the version up."""
         try:
-            found = await in_thread(partial(look_up, self._trust, effect.version, self._product))
+            found, note = await in_thread(partial(find_manifest, self._trust, effect, self._product))
         except FleetrollError as error:
             return await staging_failed(effect, line, error)
         self._found = {effect.job: found}
-        return TargetFound(effect.job, found.target.sha256, about(found.custom))
+        return TargetFound(effect.job, found.target.sha256, about(found.custom), note)
 
     async def fill(self, effect: FillSlot, line: Line) -> SlotReady | StagingFailed:
         """Fetch the manifest and compare its words with the signed ones."""
         found = self._found[effect.job]
         try:
-            file = await self._artefacts.fetch(found.target, line.repository(effect.session))
+            file = await self._artefacts.fetch(found.target, await source_of(effect, line))
             await in_thread(partial(check_manifest, file, found.custom))
         except (FleetrollError, SourceFailed) as error:
             return await staging_failed(effect, line, error)
@@ -79,14 +82,24 @@ class ManifestStaging:
         self._artefacts.forget_downloads("" if attempt is None else attempt.sha256)
 
 
-def look_up(trust: TrustClient, version: str, product: str) -> FoundManifest:
-    """Return the manifest of ``version`` as the refreshed signed metadata lists it. Blocks.
+def find_manifest(trust: TrustClient, effect: FindTarget, product: str) -> tuple[FoundManifest, str]:
+    """Return the manifest of a version as the signed metadata lists it, and a sentence for the journal. Blocks.
 
     Raises:
         TrustError, AgentError, RequestError: it is not listed, is larger than any manifest, or describes another one.
     """
-    trust.refresh()
-    target = trust.target(manifest_path(product, Version.parse(version)))
+    path = manifest_path(product, Version.parse(effect.version))
+    if not effect.source:
+        trust.refresh()
+        return _described(trust.target(path)), ""
+    offered = open_source(effect.source).listed(trust, product)
+    target = next((one for one in offered.targets if one.path == path), None)
+    if target is None:
+        raise not_listed(path)
+    return _described(target), waived_words(effect.source, offered.waived)
+
+
+def _described(target: ListedTarget) -> FoundManifest:
     custom = ManifestCustom.from_json(target.custom)
     if custom.target_path != target.path or target.length > MAX_RELEASE_MANIFEST_BYTES:
         text = f"the target {target.path!r} is no manifest of {custom.target_path!r}"

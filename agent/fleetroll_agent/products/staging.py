@@ -6,8 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fleetroll_agent.fetch.values import SourceFailed
-from fleetroll_agent.jobs.artefacts import Artefacts, Found, Ways, about, look_up, staging_failed
+from fleetroll_agent.jobs.artefacts import Artefacts, Found, Ways, about, staging_failed
 from fleetroll_agent.jobs.events import SlotReady, TargetFound
+from fleetroll_agent.jobs.finding import find_release, source_of
 from fleetroll_agent.jobs.threads import in_thread
 from fleetroll_agent.products.space import check_space
 from fleetroll_common.values.errors import FleetrollError
@@ -38,19 +39,19 @@ class Staging:
     async def find(self, effect: FindTarget, line: Line, record: ProductRecord) -> TargetFound | StagingFailed:
         """Refresh the signed metadata, look the version up, and see whether there is room for it."""
         try:
-            found = await in_thread(partial(look_up, self._trust, effect.version, self._product))
+            found, note = await find_release(self._trust, effect, self._product)
             fresh = await in_thread(partial(self._places.is_fresh, record))
         except FleetrollError as error:
             return await staging_failed(effect, line, error)
         self._found = {effect.job: found}
-        return TargetFound(effect.job, found.target.sha256, about(found.custom, fresh=fresh))
+        return TargetFound(effect.job, found.target.sha256, about(found.custom, fresh=fresh), note)
 
     async def fill(self, effect: FillSlot, line: Line) -> SlotReady | StagingFailed:
         """Make the slot of what was found, unless it stands there as signed."""
         found = self._found[effect.job]
         try:
             await in_thread(partial(check_space, self._state, found))
-            await self._artefacts.stage(found, line.repository(effect.session))
+            await self._artefacts.stage(found, await source_of(effect, line))
         except (FleetrollError, SourceFailed) as error:
             return await staging_failed(effect, line, error)
         return SlotReady(effect.job)

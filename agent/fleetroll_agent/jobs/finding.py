@@ -1,0 +1,61 @@
+"""Where a release is looked up and fetched: at the server, or in what a person on this host has named."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from fleetroll_agent.bundle import open_source
+from fleetroll_agent.fetch.values import is_transient
+from fleetroll_agent.jobs.artefacts import Found, look_up
+from fleetroll_agent.jobs.threads import in_thread
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import AgentError, FleetrollError
+
+if TYPE_CHECKING:
+    from fleetroll_agent.fetch import TargetSource
+    from fleetroll_agent.jobs.artefacts import Line
+    from fleetroll_agent.jobs.effects import FillSlot, FindTarget
+    from fleetroll_common.trust import TrustClient
+
+
+async def find_release(trust: TrustClient, effect: FindTarget, product: str) -> tuple[Found, str]:
+    """Return what the signed metadata lists, and a sentence for the journal where something was waived for it.
+
+    Raises:
+        TrustError, AgentError, RequestError: it is not listed, or the metadata can't be trusted or had.
+    """
+    if not effect.source:
+        return await in_thread(partial(look_up, trust, effect.version, product)), ""
+    source = await in_thread(partial(open_source, effect.source))
+    try:
+        found, waived = await source.find(trust, product, effect.version)
+    except FleetrollError as error:
+        raise _once(error) from error
+    return found, waived_words(effect.source, waived)
+
+
+async def source_of(effect: FillSlot, line: Line) -> TargetSource:
+    """Return where the bytes come from.
+
+    Raises:
+        SourceFailed: the session is over.
+        RequestError, TrustError: what a person named is gone, or can't be read any more.
+    """
+    if not effect.source:
+        return line.repository(effect.session)
+    return (await in_thread(partial(open_source, effect.source))).targets
+
+
+def waived_words(source: str, waived: tuple[str, ...]) -> str:
+    """Return what is said about roles whose expiry was waived; empty for none."""
+    if not waived:
+        return ""
+    return f"taken from {source}: its {' and '.join(waived)} had expired, which is waived for a bundle alone"
+
+
+def _once(error: FleetrollError) -> FleetrollError:
+    """Return the error as one that no later try mends by itself: who named the place is there to try again."""
+    if not is_transient(error) or error.code is Code.DISK_FULL:
+        return error
+    return AgentError(error.message, code=Code.UNAVAILABLE, remedy=error.remedy, **error.details)
