@@ -110,9 +110,10 @@ class Artefacts:
             for folder in (self._cache.parent, self._cache):
                 folder.mkdir(mode=0o700, exist_ok=True)
         file, ways = self._cache / f"{target.sha256}.tar.zst", self._ways
-        named = isinstance(source, NamedSource)
-        # What a person named is asked alone, and blamed by its own name.
-        sources = SourcesInTurn((source,)) if named else SourcesInTurn(ways.mirrors, source, ways.liars)
+        if isinstance(source, NamedSource):  # what a person named is asked alone, and blamed by its own name
+            sources = SourcesInTurn((source,))
+        else:
+            sources = SourcesInTurn(ways.mirrors, source, ways.liars)
         return await fetch_target(sources, target, file, ways.clock, ways.limits, pacer=ways.pacer)
 
     def checked(self, version: str, sha256: str) -> Slot:

@@ -90,3 +90,35 @@ async def test_a_release_that_dies_after_its_hello_goes_back(releases: Releases,
         await server.until(lambda: "FAILED" in server.states(8))
         assert server.states(8)[-1] == "FAILED"
         assert "APPLYING self_test" not in server.states(8)
+
+
+async def test_root_updates_by_a_bundle_without_a_server_and_the_host_keeps_it(
+    releases: Releases, tmp_path: Path
+) -> None:
+    """Nobody can promote it: the self-test and the soak decide, and the server learns of it later."""
+    bundle = releases.bundle(tmp_path / "bundle.tar", ("agent", "1.1.0"))
+    async with running(releases, tmp_path) as (server, host):
+        await server.stop()
+        code, out, err = await host.call(
+            *("update", "agent", "--version", "1.1.0", "--from", str(bundle), "--soak", "0.5s"),
+            *("--state", str(host.state)),
+        )
+        assert code == 0, out + err
+        assert "agent succeeded" in out
+        assert host.boot()["current"]["version"] == "1.1.0"
+        assert host.boot()["last"]["ended"] == "committed_locally"
+        await server.start()
+        await server.until(lambda: any(told.committed_locally for told in server.agent.reports))
+        code, out, err = await host.call("rollback", "agent", "--soak", "0.5s", "--state", str(host.state))
+        assert code == 0, out + err
+        assert host.boot()["current"]["version"] == "1.0.0"
+
+
+async def test_a_bad_one_by_a_bundle_comes_back_too(releases: Releases, tmp_path: Path) -> None:
+    bundle = releases.bundle(tmp_path / "bundle.tar", ("agent", "1.2.0"))
+    async with running(releases, tmp_path) as (server, host):
+        await server.stop()
+        words = ("update", "agent", "--version", "1.2.0", "--from", str(bundle), "--soak", "0.5s")
+        code, out, err = await host.call(*words, "--state", str(host.state))
+        assert code == 22, out + err
+        assert host.boot()["current"]["version"] == "1.0.0"

@@ -8,15 +8,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from fleetroll_common.trust import MetadataAbsent
+from fleetroll_common.values.clock import SystemClock
 from fleetroll_common.values.manifest_custom import ManifestCustom
 from fleetroll_common.values.platform import Platform
 from fleetroll_common.values.release import ReleaseCustom
 from fleetroll_common.values.release_manifest import ReleaseManifest
 from fleetroll_common.values.version import Version
 from fleetroll_publishing import repository
+from fleetroll_publishing.carrying import BundleWish, write_bundle
 from tests.faults.repositories import role_signers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from fleetroll_publishing.artefact import BuiltArtefact
 
 PRODUCTS = ("agent", "shop", "till", "tool")
@@ -89,3 +95,18 @@ class Releases:
         self.files |= repository.publish_targets(self.files, product, {path: listed}, self.signers, datetime.now(UTC))
         self.artefacts[path] = data
         return path
+
+    def fetch(self, name: str, _max_bytes: int) -> bytes:
+        """Return a file of metadata; see ``MetadataSource``."""
+        if name not in self.files:
+            raise MetadataAbsent(name)
+        return self.files[name]
+
+    def target(self, path: str) -> Iterator[bytes]:
+        """Yield the bytes of a target."""
+        yield self.artefacts[path]
+
+    def bundle(self, out: Path, *releases: tuple[str, str]) -> Path:
+        """Write a bundle of releases, by product and version."""
+        wish = BundleWish(tuple((product, Version.parse(version)) for product, version in releases))
+        return write_bundle(out, self, wish, SystemClock()).path

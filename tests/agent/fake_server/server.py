@@ -322,7 +322,7 @@ class FakeServer(
             session.send(assignment=assignment)
         for shown in session.hello.attempts:
             if shown.state == types_pb2.ATTEMPT_STATE_TRIAL and self.script.promote:
-                self._promote(session, shown.generation, shown.sha256)
+                self._promote(session, shown)
 
     async def _read(self, session: Session, requests: AsyncIterator[stream_pb2.ConnectRequest]) -> None:
         async for request in requests:
@@ -345,13 +345,15 @@ class FakeServer(
                 agent.reports.append(report)
                 agent.held = report.sequence
             if report.state == types_pb2.ATTEMPT_STATE_TRIAL and self.script.promote:
-                self._promote(session, report.generation, report.sha256)
+                self._promote(session, report)
         if self.script.ack:
             session.send(ack=stream_pb2.Ack(journal_id=batch.journal_id, sequence=agent.held))
 
-    def _promote(self, session: Session, generation: int, sha256: bytes) -> None:
-        if is_due(session.hello, session.agent.assignments, generation, sha256):
-            session.send(promote=stream_pb2.Promote(product="agent", generation=generation, sha256=sha256))
+    def _promote(self, session: Session, told: stream_pb2.AttemptReport | stream_pb2.Report) -> None:
+        """Allow to keep what is on trial; what root on the host tries out is the host's to choose."""
+        if told.local_number or is_due(session.hello, session.agent.assignments, told.generation, told.sha256):
+            facts = {"generation": told.generation, "sha256": told.sha256, "local_number": told.local_number}
+            session.send(promote=stream_pb2.Promote(product="agent", **facts))
 
     async def _notify(self) -> None:
         async with self._changed:
