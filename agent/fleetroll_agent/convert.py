@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from fleetroll.v1 import enrolment_pb2
     from fleetroll_agent.jobs.journal import Entry
+    from fleetroll_agent.jobs.overrides import Override
     from fleetroll_agent.jobs.summary import AttemptFact
     from fleetroll_agent.jobs.values import Report
     from fleetroll_agent.session.facts import HostFacts, ProductFacts
@@ -29,6 +30,8 @@ DEFAULT_LEASE_SECONDS = 300.0
 MOST_ATTEMPTS = 100
 """The contract's bound: no server makes a host try for ever."""
 
+MAX_ACTOR_CHARS = 128
+MAX_OVERRIDE_REASON_CHARS = 500
 MAX_REASON_CHARS = 2000
 """Of what a server says in words: it is logged and kept."""
 
@@ -164,6 +167,9 @@ def hello_payload(facts: HostFacts) -> bytes:
         agent_version=facts.agent_version,
         timestamp_version=facts.timestamp_version,
     )
+    for product in facts.products:
+        if product.override is not None:
+            message.overrides.append(_override(product.product, product.override))
     if facts.check_in_seconds is not None:
         message.check_in_interval.FromTimedelta(timedelta(seconds=facts.check_in_seconds))
     if facts.receipt is not None:
@@ -192,6 +198,18 @@ def enrolment_of(message: enrolment_pb2.EnrollResponse) -> Enrolment:
         ca_pem=message.ca_pem,
         root=message.root,
     )
+
+
+def _override(product: str, override: Override) -> stream_pb2.Override:
+    message = stream_pb2.Override(
+        product=product,
+        kind=override.kind.value,
+        actor=types_pb2.Actor(kind=types_pb2.ACTOR_KIND_AGENT_LOCAL, id=override.actor[:MAX_ACTOR_CHARS]),
+        since_generation=override.since_generation,
+        reason=override.reason[:MAX_OVERRIDE_REASON_CHARS],
+    )
+    message.until.FromDatetime(_instant(override.until))
+    return message
 
 
 def _product(facts: ProductFacts) -> stream_pb2.ProductState:

@@ -70,7 +70,7 @@ class Daemon:
         parts.line.link = self._link
         self._desk = Desk(parts.clock, self._happened)
         managed = {product.name: product for product in parts.managed}
-        self._office = Office(self._desk, Targets(parts.trust, managed), parts.clock)
+        self._office = Office(self._desk, Targets(parts.trust, managed), parts.clock, self._link.renew)
         self._control = ControlServer(parts.folder, self._office.handle)
         hands = Hands(self._outside(PRODUCT), self._link, parts.update, parts.lock, parts.slot.path.name)
         self._desk.seat(PRODUCT, Seat(parts.keeper, hands))

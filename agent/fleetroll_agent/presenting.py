@@ -10,6 +10,7 @@ from fleetroll_agent.jobs.values import Said
 from fleetroll_agent.session.facts import ProductFacts
 
 if TYPE_CHECKING:
+    from fleetroll_agent.jobs.overrides import Override
     from fleetroll_agent.jobs.state import State
     from fleetroll_agent.jobs.values import Moment
 
@@ -28,6 +29,7 @@ def own_facts(state: State, running_sha256: str, moment: Moment, *, healthy: boo
         on_trial=on_trial,
         healthy=healthy,
         attempts=attempt_facts(state, moment),
+        override=standing(state, moment),
     )
 
 
@@ -48,4 +50,11 @@ def managed_facts(state: State, moment: Moment) -> ProductFacts:
         on_trial=False,
         healthy=not busy and (last is None or last.said is not Said.ROLLBACK_FAILED),
         attempts=attempt_facts(state, moment),
+        override=standing(state, moment),
     )
+
+
+def standing(state: State, moment: Moment) -> Override | None:
+    """Return a person's own decision that stands; None when there is none, or its time is over."""
+    override = state.record.override
+    return override if override is not None and override.stands(moment.wall_seconds) else None

@@ -137,7 +137,7 @@ def _product(product: agents_pb2.ProductStatus) -> str:
     text = f"{product.product} {product.current_version or unknown}"
     if product.target_version and product.target_version != product.current_version:
         text += f" → {product.target_version} {attempt_state(product.update_state)}"
-    return text
+    return f"{text} ({plain(product.note)})" if product.note else text
 
 
 def _attempt(attempt: types_pb2.Attempt) -> tuple[str, ...]:

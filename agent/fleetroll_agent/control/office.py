@@ -17,7 +17,7 @@ from fleetroll_agent.control.newest import newest
 from fleetroll_agent.jobs import local
 from fleetroll_agent.jobs.events import HoldEnded, HoldSet, StartedLocally
 from fleetroll_agent.jobs.threads import in_thread
-from fleetroll_agent.jobs.values import ByHand
+from fleetroll_agent.jobs.values import PRODUCT, ByHand
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError, RequestError
 from fleetroll_common.values.platform import Platform
@@ -35,14 +35,20 @@ if TYPE_CHECKING:
     from fleetroll_common.values.clock import Clock
 
 
+SESSION_SECONDS = 5.0
+"""How long a question waits for the server to be there."""
+LOOK_SECONDS = 0.1
+
+
 class Office:
     """Serves requests. Implements the handler of :class:`~fleetroll_agent.control.server.ControlServer`."""
 
-    def __init__(self, desk: Desk, targets: Targets, clock: Clock) -> None:
-        """Speak for the products at ``desk``."""
+    def __init__(self, desk: Desk, targets: Targets, clock: Clock, renew: Callable[[str], None]) -> None:
+        """Speak for the products at ``desk``; ``renew`` lets the next hello say what a person has decided."""
         self._desk = desk
         self._targets = targets
         self._clock = clock
+        self._renew = renew
         self._followers = Followers()
 
     def happened(self) -> None:
@@ -112,6 +118,7 @@ class Office:
         name = self._one(ask)
         until = self._clock.now().timestamp() + ask.hold_seconds
         await self._desk.told(name, HoldSet(actor, until, ask.reason))
+        self._renew(f"{name} is held on this host")
         return Done(exits.GOOD, f"{name} is held for {ask.hold_seconds / 3600:g} h", {"until": until})
 
     async def unhold(self, ask: Ask, _actor: str, _talk: Talk) -> Done:
@@ -119,6 +126,7 @@ class Office:
         name = self._one(ask)
         was = self._desk.state(name).record.override
         await self._desk.told(name, HoldEnded())
+        self._renew(f"{name} is held no longer on this host")
         return Done(exits.GOOD, f"{name} is held no longer" if was is not None else f"{name} was not held")
 
     async def follow(self, ask: Ask, _actor: str, talk: Talk) -> Done:
@@ -160,13 +168,23 @@ class Office:
                 talk.line(follower.lines.get_nowait())
         finally:
             self._followers.end(follower)
+        if self._desk.state(name).record.override is not None:
+            self._renew(f"{name} is held on this host")
         return _done(name, outcome)
 
     async def _newest(self, ask: Ask, name: str) -> Version | None:
         """Return the newest release of a product that this host may take."""
+        if not ask.source:
+            await self._online()
         state = self._desk.state(name)
         listed = await in_thread(partial(self._targets.listed, name, ask.source))
         return newest(listed, state.policy, Platform.current(), state.running.version)
+
+    async def _online(self) -> None:
+        """Wait a little for a session: one may just be renewed. Without one the question itself fails, with words."""
+        until = self._clock.monotonic() + SESSION_SECONDS
+        while not self._desk.state(PRODUCT).session and self._clock.monotonic() < until:
+            await asyncio.sleep(LOOK_SECONDS)
 
     def _named(self, ask: Ask) -> tuple[str, ...]:
         return (self._one(ask),) if ask.product else self._desk.products

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fleetroll_agent.identity.facts import WelcomeReceipt
+    from fleetroll_agent.jobs.overrides import Override
     from fleetroll_agent.jobs.summary import AttemptFact
     from fleetroll_common.values.codes import Code
     from fleetroll_common.values.platform import Platform
@@ -26,6 +27,7 @@ class ProductFacts:
     healthy: bool = True
     note: str = ""
     attempts: tuple[AttemptFact, ...] = ()
+    override: Override | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,11 @@ class Link:
         elif self._host.busy or self._journal.acked < self._journal.last_sequence:
             self._something.set()
 
+    def renew(self, reason: str) -> None:
+        """Let the next hello say what has changed on this host, if a session is open."""
+        if self._stream is not None:
+            self._stream.renew(reason)
+
     def live_line(self, product: str, generation: int, line: str) -> None:
         """Pass a line of output on, if a session is open."""
         if self._stream is not None:

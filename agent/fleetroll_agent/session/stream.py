@@ -119,6 +119,11 @@ class Stream:
         self._lines.add(product, generation, line)
         self._wake.set()
 
+    def renew(self, reason: str) -> None:
+        """End the stream so that the next hello says what has changed on this host."""
+        self._left = Ended(End.RENEWED, message=reason, opened=True)
+        self.send(stream_pb2.ConnectRequest(goodbye=stream_pb2.Goodbye(reason=reason[:200])))
+
     async def leave(self, reason: str) -> None:
         """Let the last reports arrive, if that is quick, and say goodbye."""
         self.reports_ready()

@@ -488,12 +488,15 @@ class Override(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     SINCE_GENERATION_FIELD_NUMBER: _builtins.int
     UNTIL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     product: _builtins.str
     """The product."""
     kind: _builtins.str
     """"update", "rollback" or "hold"."""
     since_generation: _builtins.int
     """Assignments above this generation wait too, until it ends."""
+    reason: _builtins.str
+    """In that person's words, at most 500 characters; may be empty."""
     @_builtins.property
     def actor(self) -> _types_pb2.Actor:
         """Who set it."""
@@ -510,10 +513,11 @@ class Override(_message.Message):
         actor: _types_pb2.Actor | None = ...,
         since_generation: _builtins.int = ...,
         until: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "until", b"until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "kind", b"kind", "product", b"product", "since_generation", b"since_generation", "until", b"until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "kind", b"kind", "product", b"product", "reason", b"reason", "since_generation", b"since_generation", "until", b"until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

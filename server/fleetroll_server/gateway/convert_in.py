@@ -56,6 +56,7 @@ def read_ask(ask: stream_pb2.RequestGo) -> Ask:
 def read_host(payload: stream_pb2.HelloPayload) -> HostSaid:
     """Read what a hello says of the host; attempts in unknown states are left out."""
     shown = (_shown(attempt) for attempt in payload.attempts[:MAX_ATTEMPTS])
+    holds = {one.product: _hold(one) for one in payload.overrides[:MAX_PRODUCTS]}
     return HostSaid(
         os=_part(payload.platform.os),
         arch=_part(payload.platform.arch),
@@ -67,7 +68,11 @@ def read_host(payload: stream_pb2.HelloPayload) -> HostSaid:
         agent_version=_text(payload.agent_version, MAX_TEXT),
         launcher_version=_text(payload.launcher_version, MAX_TEXT),
         journal_id=_text(payload.journal_id, MAX_TEXT),
-        products=tuple(_product(one) for one in payload.products[:MAX_PRODUCTS] if is_product(one.product)),
+        products=tuple(
+            _product(one, holds.get(one.product, ""))
+            for one in payload.products[:MAX_PRODUCTS]
+            if is_product(one.product)
+        ),
         attempts=tuple(said for said in shown if said is not None),
         check_in=_wait(payload.check_in_interval) if payload.HasField("check_in_interval") else None,
     )
@@ -131,8 +136,16 @@ def _shown(attempt: stream_pb2.AttemptReport) -> Said | None:
     )
 
 
-def _product(product: stream_pb2.ProductState) -> ProductSaid:
-    """Read one product."""
+def _hold(said: stream_pb2.Override) -> str:
+    """Read a person's own decision on the host as words."""
+    until = _when(said.until) if said.HasField("until") else None
+    limit = "" if until is None else f" until {until:%Y-%m-%d %H:%M}Z"
+    why = f": {said.reason}" if said.reason else ""
+    return f"held: {said.kind} by {said.actor.id}{limit}{why}"
+
+
+def _product(product: stream_pb2.ProductState, hold: str = "") -> ProductSaid:
+    """Read one product; what a person holds on the host is noted beside it."""
     return ProductSaid(
         product=_text(product.product, MAX_TEXT),
         version=_text(product.version, MAX_TEXT),
@@ -140,7 +153,7 @@ def _product(product: stream_pb2.ProductState) -> ProductSaid:
         previous_version=_text(product.previous_version, MAX_TEXT),
         on_trial=product.on_trial,
         healthy=product.healthy,
-        note=_text(product.note, MAX_TEXT),
+        note=_text(hold or product.note, MAX_TEXT),
         highest_generation=product.highest_generation,
     )
 

@@ -43,6 +43,7 @@ def product_to_wire(product: Product) -> agents_pb2.ProductStatus:
         current_sha256=bytes.fromhex(row.get("sha256", "")),
         target_version=product.target_version,
         healthy=row.get("healthy", False),
+        note=row.get("note", ""),
     )
     if product.attempts:
         wire.update_state = convert.attempt_state(product.attempts[0].state)

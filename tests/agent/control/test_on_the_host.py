@@ -176,6 +176,9 @@ async def test_a_hold_keeps_its_reason_and_its_time(server: FakeServer, host: In
         await server.until(lambda: server.sessions)
         await person.is_heard()
         assert await person.runs("hold", "shop", "--for", "12h", "--reason", "inventory") == 0
+        await server.until(lambda: len(server.sessions) == 2)
+        (held,) = server.session.hello.overrides
+        assert (held.product, held.kind, held.actor.id, held.reason) == ("shop", "hold", "root", "inventory")
         server.assign("1.0.0", 1, product="shop")
         await server.until(lambda: server.states(1, "shop")[-1:] == ["STAGED"])
         assert "inventory" in [told for told in server.agent.reports if told.generation == 1][-1].message

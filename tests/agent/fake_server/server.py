@@ -352,8 +352,9 @@ class FakeServer(
     def _promote(self, session: Session, told: stream_pb2.AttemptReport | stream_pb2.Report) -> None:
         """Allow to keep what is on trial; what root on the host tries out is the host's to choose."""
         if told.local_number or is_due(session.hello, session.agent.assignments, told.generation, told.sha256):
-            facts = {"generation": told.generation, "sha256": told.sha256, "local_number": told.local_number}
-            session.send(promote=stream_pb2.Promote(product="agent", **facts))
+            promote = stream_pb2.Promote(product="agent", generation=told.generation, sha256=told.sha256)
+            promote.local_number = told.local_number
+            session.send(promote=promote)
 
     async def _notify(self) -> None:
         async with self._changed:
