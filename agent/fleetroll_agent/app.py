@@ -13,6 +13,7 @@ from fleetroll_agent.control.cli import add_commands as add_control
 from fleetroll_agent.launcher.errors import LauncherError
 from fleetroll_agent.launcher.main import add_options, run_with
 from fleetroll_agent.launcher.pipe import HOST_REFUSES_EXIT
+from fleetroll_agent.reading.cli import add_commands as add_reading
 from fleetroll_agent.service.cli import add_commands as add_service
 from fleetroll_common.buildinfo import build_info
 from fleetroll_common.values.codes import Code
@@ -83,10 +84,7 @@ def parser() -> argparse.ArgumentParser:
     test = commands.add_parser("self-test", help="check that this program works here, and say its version")
     _add_state(test)
     test.set_defaults(run=_self_test)
-    status = commands.add_parser("status", help="show versions, the attempt that runs, and how the last one ended")
-    _add_state(status)
-    status.add_argument("--json", action="store_true", help="print one JSON object")
-    status.set_defaults(run=_status)
+    add_reading(commands)
     add_control(commands)
     add_service(commands)
     return top
@@ -171,15 +169,6 @@ def _self_test(options: argparse.Namespace) -> int:
         if error.code is not Code.VERSION_MISMATCH:
             raise
         return _complain(str(error), HOST_REFUSES_EXIT)
-    return 0
-
-
-def _status(options: argparse.Namespace) -> int:
-    from fleetroll_agent.status import read_status, sentences  # noqa: PLC0415 (see the module)
-
-    _log_to_stderr()
-    status = read_status(options.state.absolute())
-    print(json.dumps(status, sort_keys=True) if options.json else "\n".join(sentences(status)))
     return 0
 
 

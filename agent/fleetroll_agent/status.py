@@ -2,46 +2,56 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
+import time
 from dataclasses import asdict
+from datetime import datetime, timezone
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fleetroll_agent import interpreter
+from fleetroll_agent import host, interpreter
+from fleetroll_agent.containers import container_marker
 from fleetroll_agent.identity.store import IdentityStore
-from fleetroll_agent.jobs.keeper import ProductFile
+from fleetroll_agent.jobs.values import PRODUCT
 from fleetroll_agent.launcher import files
-from fleetroll_agent.launcher.errors import RecordDamagedError
-from fleetroll_agent.launcher.record import decode
+from fleetroll_agent.reading import agent_log
+from fleetroll_agent.reading.files import launcher_runs, read_boot, read_product, read_told
+from fleetroll_agent.reading.openings import next_opening
+from fleetroll_agent.reading.policy import settings_text, with_agent
+from fleetroll_agent.reading.product_status import Sources, agent_lines, product_lines, product_status
+from fleetroll_agent.service.install import Wish, read_service
+from fleetroll_agent.service.record import read_installed
+from fleetroll_agent.settings import Settings, parse_settings
+from fleetroll_common.values.errors import FleetrollError, RequestError
 from fleetroll_common.values.ids import SystemIds
 from fleetroll_common.values.plain import plain
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from fleetroll_agent.jobs.values import ProductRecord
     from fleetroll_agent.launcher.values import Record
 
-_TAIL_BYTES = 128 * 1024
-"""Of the log: a host that is refused writes a line or two in minutes."""
 _LINE_CHARS = 1000
 """What a line for people shows at most."""
-_CALM = frozenset({"running", "starting", "stopped", "ending", None})
+CALM = frozenset({"running", "starting", "stopped", "ending", None})
 """What a launcher says that has no trouble."""
 
 
-def read_status(folder: Path) -> dict[str, Any]:
+def read_status(folder: Path, root: Path = Path("/")) -> dict[str, Any]:
     """Return the status of the state folder ``folder`` as plain JSON values.
 
+    Args:
+        folder: the state folder.
+        root: of the file system in which the service's files are looked for.
+
     Raises:
-        FleetrollError: the host is not enrolled, or a file is damaged.
+        FleetrollError: the host is not enrolled, or a file of its identity is damaged.
     """
-    enrolment = IdentityStore(folder / "identity", SystemIds()).load().enrolment
-    record = ProductFile(folder).read()
-    boot = _boot(folder)
-    last = record.outcomes[-1] if record.outcomes else None
-    told = _told(folder)
+    enrolment = IdentityStore(folder / "identity", SystemIds()).peek().enrolment
+    record, _ = read_product(folder, PRODUCT)
+    boot, _ = read_boot(folder)
+    settings, fault = _settings(folder)
+    told = read_told(folder)
+    known = agent_log.events(agent_log.tail(folder / files.LOG_NAME).splitlines())
     return {
         "agent_id": enrolment.agent_id,
         "fleet_id": enrolment.fleet_id,
@@ -49,31 +59,30 @@ def read_status(folder: Path) -> dict[str, Any]:
         "version": None if boot is None else boot.current.version,
         "previous_version": None if boot is None or boot.previous is None else boot.previous.version,
         "trial_version": None if boot is None or boot.trial is None else boot.trial.slot.version,
-        "highest_generation": record.highest,
-        "attempt": None if record.attempt is None else _plain(asdict(record.attempt)),
-        "waiting": None if record.waiting is None else _plain(asdict(record.waiting)),
-        "last_outcome": None if last is None else _plain(asdict(last)),
+        **_attempts(record),
+        "products": _products(folder, settings, boot),
+        "agent_runs": launcher_runs(folder),
         "launcher": None if told is None else {"status": told.get("status"), "detail": told.get("detail")},
-        "connection": last_word(folder / files.LOG_NAME),
+        "service": service_status(folder, root),
+        "connection": agent_log.last_word(known),
         "interpreter": None if boot is None else _interpreter(boot),
+        "container": container_marker(root=root) or None,
+        "policy": _policy(settings),
+        # A host that visits its server now and then says here when it does so next.
+        "next_check_in": None,
+        "settings_fault": fault or None,
     }
 
 
-def last_word(log: Path) -> dict[str, Any] | None:
-    """Return how the agent's last session ended: ``how``, ``code``, ``reason``, ``at``; None when one is open since.
-
-    It stands in the agent's own log and nowhere else; a log that is gone, or was begun anew since, says nothing.
-    """
-    found = None
-    for line in _tail(log).splitlines():
-        with contextlib.suppress(ValueError):
-            said = json.loads(line)
-            event = said.get("event") if isinstance(said, dict) else None
-            if event == "stream_ended":
-                found = {name: said.get(name) for name in ("how", "code", "reason")} | {"at": said.get("timestamp")}
-            elif event == "session_open":
-                found = None
-    return found
+def service_status(folder: Path, root: Path = Path("/")) -> dict[str, Any] | None:
+    """Return the service that was installed for this state folder; None when none was, or it can't be told."""
+    if read_installed(folder) is None:
+        return None
+    state = Path("/") / folder.relative_to(root) if folder.is_relative_to(root) else folder
+    try:
+        return read_service(Wish(state=state, name="", root=root))
+    except (FleetrollError, OSError):
+        return None
 
 
 def sentences(status: dict[str, Any]) -> list[str]:
@@ -82,18 +91,38 @@ def sentences(status: dict[str, Any]) -> list[str]:
     attempt, last = status["attempt"], status["last_outcome"]
     if attempt is not None:
         step = f" ({attempt['step']})" if attempt["step"] else ""
-        lines.append(f"attempt   {attempt['generation']} to {attempt['version']}: {attempt['stage']}{step}")
+        lines.append(f"attempt   {_id(attempt)} to {attempt['version']}: {attempt['stage']}{step}")
     if last is not None:
         why = f": {last['code']} {last['message']}".rstrip() if last["code"] else ""
-        lines.append(f"last      {last['generation']} to {last['version']} {last['said'].lower()}{why}")
-    return [plain(line, _LINE_CHARS) for line in (*lines, *_troubles(status))]
+        lines.append(f"last      {_id(last)} to {last['version']} {last['said'].lower()}{why}")
+    for said in status.get("products", ()):
+        lines += agent_lines(said) if said["product"] == PRODUCT else product_lines(said)
+    return [plain(line, _LINE_CHARS) for line in (*lines, *_host(status), *_troubles(status))]
+
+
+def _host(status: dict[str, Any]) -> list[str]:
+    """Return how the host keeps in touch, and what runs there."""
+    policy, service = status.get("policy"), status.get("service")
+    lines = []
+    if policy is not None:
+        visits = f"a visit every {policy['check_in_seconds']} s" if policy["session"] == "poll" else "a stream"
+        lines.append(f"policy    {visits}; without a server: {policy['offline']}")
+    if service is not None:
+        lines.append(f"service   {service['name']} ({service['init']})")
+    if status.get("container"):
+        lines.append(f"container {status['container']}")
+    return lines
 
 
 def _troubles(status: dict[str, Any]) -> list[str]:
     """Return what keeps the agent from running, and from its server, where its files say that."""
     launcher, connection, python = status["launcher"], status["connection"], status["interpreter"]
     lines = []
-    if launcher is not None and launcher["status"] not in _CALM:
+    if status.get("agent_runs") is False:
+        lines.append("stopped   no agent runs here")
+    if status.get("settings_fault"):
+        lines.append(f"settings  {status['settings_fault']}")
+    if launcher is not None and launcher["status"] not in CALM:
         lines.append(f"launcher  {launcher['status']}: {launcher['detail']}".rstrip(": "))
     if python is not None and python["trouble"]:
         lines.append(f"python    {python['trouble']}")
@@ -101,6 +130,43 @@ def _troubles(status: dict[str, Any]) -> list[str]:
         code = f" {connection['code']}" if connection["code"] else ""
         lines.append(f"server    {connection['how']}{code}: {connection['reason']} ({connection['at']})")
     return lines
+
+
+def _settings(folder: Path) -> tuple[Settings, str]:
+    """Return the settings, or the defaults and what is wrong with agent.toml."""
+    try:
+        return parse_settings(settings_text(folder)), ""
+    except RequestError as error:
+        return Settings(), str(error)
+
+
+def _attempts(record: ProductRecord) -> dict[str, Any]:
+    """Return what the agent's own record says of its attempts."""
+    last = record.outcomes[-1] if record.outcomes else None
+    return {
+        "highest_generation": record.highest,
+        "attempt": None if record.attempt is None else _plain(asdict(record.attempt)),
+        "waiting": None if record.waiting is None else _plain(asdict(record.waiting)),
+        "last_outcome": None if last is None else _plain(asdict(last)),
+    }
+
+
+def _products(folder: Path, settings: Settings, boot: Record | None) -> list[dict[str, Any]]:
+    seconds, zone = time.time(), host.time_zone()
+    now = datetime.fromtimestamp(seconds, timezone.utc)
+    found = []
+    for product in with_agent(settings):
+        record, fault = read_product(folder, product.name)
+        opening = next_opening(product, now, zone)
+        found.append(product_status(Sources(product, record, fault, boot, opening, seconds)))
+    return found
+
+
+def _policy(settings: Settings) -> dict[str, Any]:
+    """Return how the host keeps in touch; the rest is said by ``policy``."""
+    said = settings.host
+    seconds = {"check_in_seconds": said.check_in_seconds}
+    return {"session": said.session.value, "offline": said.offline.value, "containers": said.containers, **seconds}
 
 
 def _interpreter(boot: Record) -> dict[str, str]:
@@ -117,31 +183,8 @@ def _versions(status: dict[str, Any]) -> str:
     return f"{status['version']}{previous}{trial}"
 
 
-def _boot(folder: Path) -> Record | None:
-    """Return the boot record; None when there is none that can be read: the launcher says why when it starts."""
-    try:
-        data = files.read_small(files.record_path(str(folder)))
-        return None if data is None else decode(data)
-    except (OSError, RecordDamagedError):
-        return None
-
-
-def _told(folder: Path) -> dict[str, Any] | None:
-    """Return what the launcher wrote about itself last; None when there is nothing that can be read."""
-    try:
-        told = json.loads(files.read_small(str(folder / files.STATUS_NAME)) or b"null")
-    except (OSError, ValueError):
-        return None
-    return told if isinstance(told, dict) else None
-
-
-def _tail(log: Path) -> bytes:
-    try:
-        with log.open("rb") as stream:
-            stream.seek(max(0, stream.seek(0, os.SEEK_END) - _TAIL_BYTES))
-            return stream.read(_TAIL_BYTES)
-    except OSError:
-        return b""
+def _id(attempt: dict[str, Any]) -> str:
+    return f"local:{attempt['local']}" if attempt.get("local") else str(attempt["generation"])
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 (plain JSON)

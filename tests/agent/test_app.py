@@ -106,7 +106,7 @@ def test_status_shows_a_servers_words_on_one_line_and_nothing_that_a_terminal_ob
     assert main(["status", "--state", str(state)]) == 0
     said = capsys.readouterr().out
     assert "all is well" in said
-    assert harmless(said, 5)
+    assert harmless(said, 7)
 
 
 def test_a_refusal_is_shown_on_one_line_and_holds_nothing_that_a_terminal_obeys(

@@ -24,7 +24,7 @@ MAX_FILES = 20
 
 _GAP = b"\n[lines left out]\n"
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
-_SUFFIX = ".log"
+SUFFIX = ".log"
 
 
 class AttemptLog:
@@ -44,7 +44,7 @@ class AttemptLog:
             attempt: what tells this attempt from others of the product, such as its generation.
             clock: its wall clock dates the lines.
         """
-        self.path = state / "log" / _file_name(product) / f"{_file_name(attempt)}{_SUFFIX}"
+        self.path = log_folder(state, product) / f"{_file_name(attempt)}{SUFFIX}"
         self.lost_bytes = 0
         self._clock = clock
         with contextlib.suppress(OSError):
@@ -73,13 +73,18 @@ class AttemptLog:
             os.close(handle)
 
 
+def log_folder(state: Path, product: str) -> Path:
+    """Return where the logs of a product's attempts are kept; each is named after its attempt, with ``SUFFIX``."""
+    return state / "log" / _file_name(product)
+
+
 def remove_oldest(path: Path) -> None:
     """Make room for ``path`` among its product's logs.
 
     Raises:
         OSError: the folder can't be read.
     """
-    others = [one for one in path.parent.iterdir() if one.suffix == _SUFFIX and one != path]
+    others = [one for one in path.parent.iterdir() if one.suffix == SUFFIX and one != path]
     others.sort(key=lambda one: (one.lstat().st_mtime, one.name))
     for old in others[: max(0, len(others) + 1 - MAX_FILES)]:
         with contextlib.suppress(OSError):

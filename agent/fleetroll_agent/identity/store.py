@@ -155,9 +155,16 @@ class IdentityStore:
         if self._has_answer():
             with typed_disk_errors("writing this host's identity"):
                 self._spread(self._read(CANDIDATE))
-        if not (self._folder / AGENT).exists():
-            remedy = "run: fleetroll-agent enroll <join string>"
-            raise AgentError("this host is not enrolled", code=Code.IDENTITY_UNKNOWN, remedy=remedy)
+        self._require_enrolled()
+        return self._loaded()
+
+    def peek(self) -> Identity:
+        """Return what :meth:`load` would, and change nothing: for whoever only looks. Errors as there."""
+        if self._has_answer():
+            asked = self._read(CANDIDATE)
+            candidate, answer = records.read_candidate(asked), records.read_enrolment(asked["answer"])
+            return Identity(answer, Keys(candidate.private_key), candidate.ratchet)
+        self._require_enrolled()
         return self._loaded()
 
     def welcomed(self, identity: Identity, acknowledged_next: bytes, receipt: WelcomeReceipt) -> Kept:
@@ -194,6 +201,12 @@ class IdentityStore:
         with typed_disk_errors("writing this host's key"):
             self._update(KEY, records.keys_record(keys))
         return replace(identity, keys=keys)
+
+    def _require_enrolled(self) -> None:
+        """Raise IDENTITY_UNKNOWN when nothing says who this host is."""
+        if not (self._folder / AGENT).exists():
+            remedy = "run: fleetroll-agent enroll <join string>"
+            raise AgentError("this host is not enrolled", code=Code.IDENTITY_UNKNOWN, remedy=remedy)
 
     def _has_candidate(self) -> bool:
         """Tell whether a candidate may ask; one that is damaged is put aside.

@@ -228,6 +228,38 @@ def read_journal(folder: Path) -> list[Entry]:
     return [entry for path in sorted(folder.glob("*.log")) for entry in _read_segment(path)[0]]
 
 
+def find_damage(folder: Path) -> tuple[str, ...]:
+    """Return what would end the journal in ``folder`` at the next start, in words, changing nothing.
+
+    A last line that was torn is no damage: the next write takes it away.
+    """
+    if not folder.is_dir():
+        return (f"{folder.name} is no folder",) if folder.exists() else ()
+    found = _head_damage(folder)
+    segments = sorted(path for path in folder.glob("*.log") if path.stem.isdecimal())
+    due = _first(segments[0]) if segments else 1
+    for path in segments:
+        entries, good = _read_segment(path)
+        after = due + len(entries)
+        if _first(path) != due or [entry.sequence for entry in entries] != list(range(due, after)):
+            found.append(f"{path.name} does not go on with entry {due}")
+        elif good < path.stat().st_size and path != segments[-1]:
+            found.append(f"{path.name} is damaged from byte {good} on")
+        due = _first(path) + len(entries)
+    return tuple(found)
+
+
+def _head_damage(folder: Path) -> list[str]:
+    try:
+        head = load_record((folder / HEAD).read_bytes())
+        numbers = [int(number) for number in (head["acked"], *dict(head["numbers"]).values())]
+    except FileNotFoundError:
+        return [f"{HEAD} is lost"]
+    except (DamagedRecord, KeyError, ValueError, TypeError):
+        return [f"{HEAD} is damaged"]
+    return [] if head.get("journal_id") and min(numbers) >= 0 else [f"{HEAD} is damaged"]
+
+
 def _first(path: Path) -> int:
     """Return the sequence of a segment's first entry."""
     return int(path.stem)

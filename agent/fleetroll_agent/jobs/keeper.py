@@ -21,7 +21,7 @@ from fleetroll_agent.jobs.policy import Policy
 from fleetroll_agent.jobs.record import read_record, record_json
 from fleetroll_agent.jobs.state import Running
 from fleetroll_agent.jobs.values import PRODUCT, Moment, ProductRecord
-from fleetroll_agent.slots.disk import typed_disk_errors
+from fleetroll_agent.slots.disk import disk_remedy, typed_disk_errors
 from fleetroll_common.durable import DamagedRecord, dump_record, load_record, sync_dir, write_durably
 from fleetroll_common.values.errors import AgentError
 
@@ -193,5 +193,5 @@ class Keeper:
     def _complain(self, what: str, error: OSError) -> None:
         """Say, once, that nothing can be written."""
         if self.writable:
-            log.error("disk_refused", what=what, reason=error.strerror)
+            log.error("disk_refused", what=what, reason=error.strerror, remedy=disk_remedy(error))
         self.writable = False

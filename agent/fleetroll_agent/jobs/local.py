@@ -50,6 +50,7 @@ def on_started_locally(state: State, event: StartedLocally, moment: Moment) -> R
         source=event.source,
         sha256=event.sha256,
         backup_id=event.backup_id,
+        actor=event.actor,
     )
     record = replace(state.record, locals=number)
     if event.hold_seconds > 0 and event.by_hand in _KINDS and not event.automatic:
@@ -64,7 +65,7 @@ def on_started_locally(state: State, event: StartedLocally, moment: Moment) -> R
 
 def on_hold_set(state: State, event: HoldSet, moment: Moment) -> Result:
     """Let the server's assignments wait."""
-    override = Override(OverrideKind.HOLD, event.actor, state.record.highest, event.until, event.reason)
+    override = _decided(state, OverrideKind.HOLD, event, event.until, moment)
     state = replace(state, record=replace(state.record, override=override))
     return _look_again(state, moment), ()
 
@@ -95,8 +96,13 @@ def on_lock_given(state: State, event: LockGiven, moment: Moment) -> Result:
 
 
 def _override(state: State, kind: OverrideKind, event: StartedLocally, moment: Moment) -> Override:
-    until = moment.wall_seconds + event.hold_seconds
-    return Override(kind, event.actor, state.record.highest, until, event.reason)
+    return _decided(state, kind, event, moment.wall_seconds + event.hold_seconds, moment)
+
+
+def _decided(
+    state: State, kind: OverrideKind, event: StartedLocally | HoldSet, until: float, moment: Moment
+) -> Override:
+    return Override(kind, event.actor, state.record.highest, until, event.reason, moment.wall_seconds)
 
 
 def _look_again(state: State, moment: Moment) -> State:

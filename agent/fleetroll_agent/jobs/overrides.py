@@ -30,6 +30,7 @@ class Override:
         since_generation: the highest generation that was taken before it.
         until: when it ends by itself, in Unix seconds.
         reason: in that person's words; may be empty.
+        since: when it was decided, in Unix seconds; None = an earlier version did not write it down.
     """
 
     kind: OverrideKind
@@ -37,6 +38,7 @@ class Override:
     since_generation: int
     until: float
     reason: str = ""
+    since: float | None = None
 
     def stands(self, wall_seconds: float) -> bool:
         """Tell whether it still stands."""

@@ -33,6 +33,7 @@ _KINDS: dict[str, Callable[[Any], object]] = {
     "by_hand": ByHand,
     "kind": OverrideKind,
     "until": lambda seconds: _instant(seconds),  # noqa: PLW0108 (it stands below)
+    "since": lambda seconds: _instant(seconds),  # noqa: PLW0108 (the same)
     "channels": lambda names: tuple(str(name) for name in names),
     "about": lambda document: read_value(About, document),
     "work": lambda document: read_value(Work, document),

@@ -206,7 +206,8 @@ def end_attempt(state: State, moment: Moment, said: Said, **facts: Any) -> Resul
     """End the attempt with a result; the generation that waited begins, in the same write."""
     attempt = running_attempt(state)
     tail = facts.pop("output_tail", "")
-    outcome = Outcome(0, attempt.generation, attempt.version, said, attempt.sha256, local=attempt.local, **facts)
+    facts |= {"local": attempt.local, "actor": attempt.actor}
+    outcome = Outcome(0, attempt.generation, attempt.version, said, attempt.sha256, **facts)
     state, stop = stop_work(state)
     state = add_outcome(state, moment, outcome, tail)
     if said is not Said.SUCCEEDED:

@@ -141,6 +141,7 @@ class Attempt:
         source: where its metadata and bytes come from, as a person named it; empty = the server.
         backup_id: to restore by hand; empty elsewhere.
         automatic: no person asked for it, neither here nor at the server.
+        actor: who started it on this host; empty = the server, or an earlier version did not write it down.
         about: what the signed metadata said; None until it was read, and for the agent.
         work: how far it went past Go; None before, and for the agent.
     """
@@ -164,6 +165,7 @@ class Attempt:
     source: str = ""
     backup_id: str = ""
     automatic: bool = False
+    actor: str = ""
     about: About | None = None
     work: Work | None = None
 
@@ -230,6 +232,7 @@ class Outcome:
         ended_at: Unix seconds.
         acked_at: when the server acknowledged it; None = not yet.
         local: as in :class:`Report`.
+        actor: as in :class:`Attempt`.
     """
 
     number: int
@@ -245,6 +248,7 @@ class Outcome:
     ended_at: float = 0.0
     acked_at: float | None = None
     local: int = 0
+    actor: str = ""
 
 
 @dataclass(frozen=True, slots=True)

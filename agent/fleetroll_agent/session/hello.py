@@ -47,11 +47,13 @@ class Opened:
         welcome: the server's answer.
         kept: the identity as it is on disk now.
         skewed: the clocks differ too much.
+        ahead_seconds: how far this host's clock is ahead of the server's, the way of the message included.
     """
 
     welcome: stream_pb2.Welcome
     kept: Kept
     skewed: bool
+    ahead_seconds: float
 
 
 async def open_session(call: Call, identity: Identity, store: IdentityStore, host: Greeter, clock: Clock) -> Opened:
@@ -69,13 +71,13 @@ async def open_session(call: Call, identity: Identity, store: IdentityStore, hos
     await write(call, stream_pb2.ConnectRequest(identify=identify))
     challenge = (await _expect(call, "challenge")).challenge
     handshake.require_size("challenge.nonce", challenge.nonce, handshake.NONCE_BYTES)
-    skewed = abs(clock.now().timestamp() - challenge.time.seconds) > MAX_SKEW_SECONDS
+    ahead_seconds = clock.now().timestamp() - challenge.time.seconds
     facts = await host.before_hello(identity.receipt)
     await write(call, stream_pb2.ConnectRequest(hello=_hello(identity, challenge, hello_payload(facts))))
     welcome = (await _expect(call, "welcome")).welcome
     receipt = understood(welcome.receipt, receipt_of)
     kept = await asyncio.to_thread(store.welcomed, identity, welcome.acknowledged_next, receipt)
-    return Opened(welcome, kept, skewed)
+    return Opened(welcome, kept, abs(ahead_seconds) > MAX_SKEW_SECONDS, ahead_seconds)
 
 
 async def read(call: Call) -> stream_pb2.ConnectResponse:

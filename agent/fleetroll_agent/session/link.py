@@ -190,7 +190,8 @@ class Link:
             self._closed.clear()
             self._stream = stream
             quarantined = opened.welcome.quarantined
-            log.info("session_open", session=stream.session, address=address, quarantined=quarantined)
+            facts = {"session": stream.session, "address": address, "quarantined": quarantined}
+            log.info("session_open", **facts, clock_ahead_seconds=round(opened.ahead_seconds))
             self._host.welcomed()
             return await stream.run(opened, polled_seconds(self._settings.host))
         finally:

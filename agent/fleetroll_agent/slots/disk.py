@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_DENIED = "let the agent write there: ls -ld shows owner and mode, lsattr -d what chattr -i lifts"
+_REMEDIES = {
+    errno.EACCES: _DENIED,
+    errno.EPERM: _DENIED,
+    errno.EROFS: "find out why it is mounted read-only (dmesg), then: mount -o remount,rw on that file system",
+    errno.EBUSY: "something is mounted on that very name: mount the folder around it instead",
+    **dict.fromkeys(_FULL, "free space below the state folder; the update tries again by itself"),
+}
 
 
 class Kind(str, Enum):
@@ -168,13 +176,19 @@ def typed_disk_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        remedy = disk_remedy(error)
         if error.errno in _FULL:
             message = f"{doing}: the host has no space left"
-            remedy = "free space below the state folder; the update tries again by itself"
             raise AgentError(message, code=Code.DISK_FULL, remedy=remedy) from error
         name = errno.errorcode.get(error.errno or 0, "unknown error")
-        message = f"{doing}: the disk answered {name}"
-        raise AgentError(message, code=Code.INTERNAL, remedy="look at the host's kernel log", errno=name) from error
+        where = f" for {error.filename}" if isinstance(error.filename, (str, os.PathLike)) else ""
+        message = f"{doing}: the disk answered {name}{where}"
+        raise AgentError(message, code=Code.INTERNAL, remedy=remedy, errno=name) from error
+
+
+def disk_remedy(error: OSError) -> str:
+    """Return what a person can do about a disk that refused."""
+    return _REMEDIES.get(error.errno or 0, "look at the host's kernel log")
 
 
 def remove_tree(disk: Disk, path: Path) -> None:
