@@ -183,7 +183,7 @@ class Office:
     async def _online(self) -> None:
         """Wait a little for a session: one may just be renewed. Without one the question itself fails, with words."""
         until = self._clock.monotonic() + SESSION_SECONDS
-        while not self._desk.state(PRODUCT).session and self._clock.monotonic() < until:
+        while not self._desk.state(PRODUCT).session and self._clock.monotonic() < until:  # noqa: ASYNC110 (short)
             await asyncio.sleep(LOOK_SECONDS)
 
     def _named(self, ask: Ask) -> tuple[str, ...]:
