@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,8 @@ def seat_of(product: Product, shared: Shared, outside: ProductOutside, line: Lin
     """Return the seat of ``product`` at the desk."""
     recipe = recipe_of(product)
     places = Places(shared.folder, product)
+    with contextlib.suppress(OSError):  # a switch tries again, and says what is wrong
+        places.open_way()
     rules = Rules(ask_interval=shared.ask_interval_seconds, lock_deferrals=product.lock_deferrals)
     file = ProductFile(shared.folder, product.name)
     policy = policy_of(product, shared.time_zone)

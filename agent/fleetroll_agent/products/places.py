@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from fleetroll_agent.settings.product import Product
     from fleetroll_agent.slots import Slot
 
+_PASSAGE, _OPEN = 0o711, 0o755
 LINKS = "current"
 """Folder of the links of products that name none of their own."""
 
@@ -128,8 +131,28 @@ class Places:
             self.slots.mark_good(current)
         self.slots.prune(InUse(current, None, previous, trial))
 
+    def open_way(self) -> None:
+        """Let other accounts reach the versions of a product of slots, and nothing else, below the state folder.
+
+        Services seldom run as the agent's own account. What is secret there is closed by its own mode.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        if self._product.kind is not Kind.SLOTS:
+            return
+        slots = self._state / "slots"
+        ways = ((self._state, _PASSAGE), (slots, _PASSAGE), (slots / self._product.name, _OPEN))
+        own_link = ((self.link.parent, _OPEN),) if self._product.link is None else ()
+        for folder, mode in (*ways, *own_link):
+            with contextlib.suppress(FileNotFoundError):
+                if stat.S_IMODE(folder.stat().st_mode) != mode:
+                    folder.chmod(mode)
+
     def _lead_to(self, target: Path | None) -> None:
-        self.link.parent.mkdir(mode=0o755, exist_ok=True)
+        if self._product.link is None:
+            self.link.parent.mkdir(mode=_OPEN, exist_ok=True)
+        self.open_way()
         publish_link(self.link, target)
 
 

@@ -6,13 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from fleetroll_agent.reading.instants import shown
-from fleetroll_agent.settings.formats import DAYS
 from fleetroll_common.values.errors import FleetrollError
+from fleetroll_common.values.windows import DAYS
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from fleetroll_agent.settings.product import Product, Window
+    from fleetroll_agent.settings.product import Product
+    from fleetroll_common.values.windows import Window
 
 ALWAYS = "always open"
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -148,3 +150,22 @@ async def test_the_service_outlives_the_agent(server: FakeServer, host: InProces
         before = (shop.home / "pid").read_text()
     assert (await asyncio.to_thread(shop.page))["version"] == "1.0.0"
     assert (shop.home / "pid").read_text() == before
+
+
+async def test_another_account_reaches_the_active_version_and_no_secret(
+    server: FakeServer, host: InProcessHost, shop: Shop
+) -> None:
+    async with host.running():
+        await update(server, "1.0.0", 1)
+    program = (
+        "import os, sys; os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)\n"
+        "print(len(open(sys.argv[1] + '/shop.py').read()) > 0)\n"
+        "print([name for name in ('identity', 'journal', 'products', 'slots', '.')"
+        " if os.access(sys.argv[2] + '/' + name, os.R_OK)])\n"
+    )
+    # The way to the test's own folders is not open to others; the host's is what counts.
+    for folder in (host.folder.parent, host.folder.parent.parent, host.folder.parent.parent.parent):
+        folder.chmod(0o755)
+    command = (sys.executable, "-c", program, str(shop.link), str(host.folder))
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=20, check=False)
+    assert done.stdout.splitlines() == ["True", "[]"], done.stderr
