@@ -30,7 +30,7 @@ from fleetroll_agent.presenting import managed_facts, own_facts
 from fleetroll_agent.products.assembling import seat_of
 from fleetroll_agent.session.facts import HostFacts
 from fleetroll_agent.session.link import Link
-from fleetroll_agent.session.polling import is_busy, polled_seconds
+from fleetroll_agent.session.polling import has_work, is_busy, polled_seconds
 from fleetroll_agent.session.rotation import Rotation
 from fleetroll_agent.waiting import within
 from fleetroll_common.values.codes import Code
@@ -70,7 +70,7 @@ class Daemon:
         parts.line.link = self._link
         self._desk = Desk(parts.clock, self._happened)
         managed = {product.name: product for product in parts.managed}
-        self._office = Office(self._desk, Targets(parts.trust, managed), parts.clock, self._link.renew)
+        self._office = Office(self._desk, Targets(parts.trust, managed), parts.clock, self._link.renew, self._link.come)
         self._control = ControlServer(parts.folder, self._office.handle)
         hands = Hands(self._outside(PRODUCT), self._link, parts.update, parts.lock, parts.slot.path.name)
         self._desk.seat(PRODUCT, Seat(parts.keeper, hands))
@@ -184,7 +184,7 @@ class Daemon:
         order = self._parts.settings.host.order
         named = order[: order.index(product)] if product in order else ()
         for other in named:
-            if self._desk.state(other).record.attempt is not None:
+            if has_work(self._desk.state(other)):
                 return f"{other} is updated first"
         return ""
 

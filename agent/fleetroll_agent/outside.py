@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fleetroll_agent import convert
+from fleetroll_agent.jobs.values import PRODUCT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +72,10 @@ class Outside:
     def must_wait(self) -> str:
         """Say which other work of this host goes first; empty = none."""
         return self._before(self._product)
+
+    def trial(self) -> str:
+        """Say that the agent itself is on trial; empty = it is not."""
+        return self._before(PRODUCT)
 
     def launcher(self, message: Message) -> None:
         """Send a message to the launcher."""

@@ -33,6 +33,7 @@ from fleetroll_common.values.clock import Clock, SystemClock
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError
 from fleetroll_common.values.ids import SystemIds
+from fleetroll_common.values.release import is_product
 
 if TYPE_CHECKING:
     from fleetroll_agent.identity.facts import Identity
@@ -90,7 +91,17 @@ class Parts:
     @property
     def managed(self) -> tuple[Product, ...]:
         """The products beside the agent, in the order in which they are updated."""
-        return tuple(product for product in self.settings.in_order if product.kind is not Kind.AGENT)
+        return (*(one for one in self.settings.in_order if one.kind is not Kind.AGENT), *self.abandoned)
+
+    @property
+    def abandoned(self) -> tuple[Product, ...]:
+        """The products that agent.toml does not name any more, in the middle of an update.
+
+        What still runs of it is ended, and a person is told: nobody else here knows its way back.
+        """
+        known = {product.name for product in self.settings.products} | {PRODUCT}
+        names = [file.stem for file in (self.folder / "products").glob("*.json") if file.stem not in known]
+        return tuple(Product(name, Kind.COMMAND) for name in sorted(names) if _is_past_go(self.folder, name))
 
     @property
     def shared(self) -> Shared:
@@ -181,6 +192,14 @@ def _ways(settings: Settings, clock: Clock) -> Ways:
         pacer=Pacer(clock, cap) if cap else None,
         mirrors=tuple(MirrorSource(pattern, cap or None) for pattern in said.mirrors),
     )
+
+
+def _is_past_go(folder: Path, product: str) -> bool:
+    attempt = ProductFile(folder, product).read().attempt if is_product(product) else None
+    if attempt is None or not attempt.past_go:
+        return False
+    log.error("product_without_settings", product=product, remedy=f"put [products.{product}] back into agent.toml")
+    return True
 
 
 def _own_policy(settings: Settings, marker: str, time_zone: str) -> Policy:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from fleetroll_agent.jobs.state import boot_record
 from fleetroll_agent.jobs.summary import attempt_facts
-from fleetroll_agent.jobs.values import Said
 from fleetroll_agent.session.facts import ProductFacts
 
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ def managed_facts(state: State, moment: Moment) -> ProductFacts:
     It counts as healthy until an attempt ended without its way back: nobody looks at it between two updates.
     """
     record = state.record
-    last = record.outcomes[-1] if record.outcomes else None
     busy = record.attempt is not None and record.attempt.past_go
     return ProductFacts(
         product=record.product,
@@ -48,7 +46,7 @@ def managed_facts(state: State, moment: Moment) -> ProductFacts:
         highest_generation=record.highest,
         previous_version="" if record.previous is None else record.previous.version,
         on_trial=False,
-        healthy=not busy and (last is None or last.said is not Said.ROLLBACK_FAILED),
+        healthy=not busy and not record.broken,
         attempts=attempt_facts(state, moment),
         override=standing(state, moment),
     )

@@ -44,6 +44,7 @@ def add_commands(commands: Commands) -> None:
     hold = _add(commands, "hold", "let the server's assignments of a product wait")
     hold.add_argument("--for", type=span, default=_UNITS["d"] * 7, dest="hold_seconds", metavar="TIME", help="7d")
     hold.add_argument("--reason", default="", help="shown at the server")
+    _add(commands, "cancel", "end what was started on this host, while nothing is changed yet")
     _add(commands, "unhold", "let the server's assignments come again")
 
 

@@ -6,6 +6,7 @@ Each command ends in an answer or in a typed refusal; nothing here decides what 
 from __future__ import annotations
 
 import asyncio
+import uuid
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from fleetroll_agent.control.following import Followers, outcome_of
 from fleetroll_agent.control.messages import Done
 from fleetroll_agent.control.newest import newest
 from fleetroll_agent.jobs import local
-from fleetroll_agent.jobs.events import HoldEnded, HoldSet, StartedLocally
+from fleetroll_agent.jobs.events import CancelledLocally, HoldEnded, HoldSet, StartedLocally
 from fleetroll_agent.jobs.threads import in_thread
 from fleetroll_agent.jobs.values import PRODUCT, ByHand
 from fleetroll_common.values.codes import Code
@@ -43,12 +44,28 @@ LOOK_SECONDS = 0.1
 class Office:
     """Serves requests. Implements the handler of :class:`~fleetroll_agent.control.server.ControlServer`."""
 
-    def __init__(self, desk: Desk, targets: Targets, clock: Clock, renew: Callable[[str], None]) -> None:
-        """Speak for the products at ``desk``; ``renew`` lets the next hello say what a person has decided."""
+    def __init__(
+        self,
+        desk: Desk,
+        targets: Targets,
+        clock: Clock,
+        renew: Callable[[str], None],
+        come: Callable[[], None],
+    ) -> None:
+        """Speak for the products at ``desk``.
+
+        Args:
+            desk: of the host.
+            targets: what is listed, and on this disk.
+            clock: of the host.
+            renew: lets the next hello say what a person has decided.
+            come: opens a stream now, where this host does not hold one.
+        """
         self._desk = desk
         self._targets = targets
         self._clock = clock
         self._renew = renew
+        self._come = come
         self._followers = Followers()
 
     def happened(self) -> None:
@@ -89,7 +106,9 @@ class Office:
         name = self._one(ask)
         state = self._free(name)
         version = Version.parse(ask.version) if ask.version else await self._newest(ask, name)
-        if version is None or (not ask.version and str(version) == state.running.version):
+        running = state.running.version
+        is_newer = version is not None and (not running or Version.parse(running) < version)
+        if version is None or not (ask.version or is_newer):
             return Done(exits.GOOD, f"{name} is current: {state.running.version or 'none is listed'}")
         return await self._start(ask, name, actor, talk, StartedLocally(str(version), actor, source=ask.source))
 
@@ -129,6 +148,16 @@ class Office:
         self._renew(f"{name} is held no longer on this host")
         return Done(exits.GOOD, f"{name} is held no longer" if was is not None else f"{name} was not held")
 
+    async def cancel(self, ask: Ask, _actor: str, _talk: Talk) -> Done:
+        """End what a person has started here, while that is free."""
+        name = self._one(ask)
+        await self._desk.told(name, CancelledLocally())
+        attempt = self._desk.state(name).record.attempt
+        if attempt is not None and attempt.local:
+            text = f"{name}: local:{attempt.local} has begun to change this host"
+            raise AgentError(text, code=Code.UPDATE_IN_PROGRESS, remedy="wait for its end; then roll back")
+        return Done(exits.GOOD, f"{name}: nothing that was started here is going on")
+
     async def follow(self, ask: Ask, _actor: str, talk: Talk) -> Done:
         """Wait for the end of an attempt that was started here."""
         return await self._followed(self._one(ask), ask.local, talk)
@@ -142,10 +171,11 @@ class Office:
             retry_bad=ask.retry_bad,
             hold_seconds=ask.hold_seconds,
             reason=ask.reason,
+            ticket=uuid.uuid4().hex,
         )
-        number = self._desk.state(name).record.locals + 1
         await self._desk.told(name, wish)
-        if self._desk.state(name).record.locals != number:
+        number = _taken(self._desk.state(name), wish.ticket)
+        if not number:
             raise self._busy(name)
         talk.started(number)
         talk.line(f"{name}: attempt local:{number} to {wish.version}, by {actor}")
@@ -182,6 +212,7 @@ class Office:
 
     async def _online(self) -> None:
         """Wait a little for a session: one may just be renewed. Without one the question itself fails, with words."""
+        self._come()
         until = self._clock.monotonic() + SESSION_SECONDS
         while not self._desk.state(PRODUCT).session and self._clock.monotonic() < until:  # noqa: ASYNC110 (short)
             await asyncio.sleep(LOOK_SECONDS)
@@ -207,6 +238,14 @@ class Office:
     def _busy(self, name: str) -> AgentError:
         text = local.why_not(self._desk.state(name)) or f"{name}: somebody else was faster"
         return AgentError(text, code=Code.UPDATE_IN_PROGRESS, remedy="wait for its end, then try again")
+
+
+def _taken(state: State, ticket: str) -> int:
+    """Return the number under which a request was taken; 0 = somebody else was faster."""
+    attempt = state.record.attempt
+    if attempt is not None and attempt.ticket == ticket:
+        return attempt.local
+    return next((known.local for known in reversed(state.record.outcomes) if known.ticket == ticket), 0)
 
 
 async def _next(lines: asyncio.Queue[str], ended: asyncio.Future[Outcome], talk: Talk) -> Outcome | None:
@@ -246,5 +285,6 @@ _COMMANDS: dict[str, Callable[[Office, Ask, str, Talk], Awaitable[Done]]] = {
     "restore": Office.restore,
     "hold": Office.hold,
     "unhold": Office.unhold,
+    "cancel": Office.cancel,
     "follow": Office.follow,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from fleetroll_agent.jobs.local import BEHIND_SECONDS
 from fleetroll_agent.jobs.state import (
     Result,
     State,
@@ -55,25 +56,11 @@ def on_assigned(state: State, event: Assigned, moment: Moment) -> Result:
     if fresh is None:
         return state, effects
     state, more = accept(state, moment, fresh)
-    if event.override_local:
-        state, ended = _end_override(state, moment)
-        more = (*more, *ended)
     if state.record.attempt is None:
         return state, (*effects, *more)
     if state.suspended:
         return join((*effects, *more), _killed(state, moment))
     return state, (*effects, *more)
-
-
-def _end_override(state: State, moment: Moment) -> Result:
-    """End a person's decision on this host because somebody at the server may; agent.toml can forbid that."""
-    override = state.record.override
-    if override is None or not override.stands(moment.wall_seconds):
-        return state, ()
-    if state.policy.override_local:
-        return replace(state, record=replace(state.record, override=None)), ()
-    text = f"{override.kind.value} by {override.actor}: agent.toml lets only this host end it"
-    return end_attempt(state, moment, Said.FAILED, code=Code.OVERRIDE_NOT_ALLOWED, message=text, unproven=True)
 
 
 def why_refused(record: ProductRecord, event: Assigned) -> str:
@@ -182,6 +169,8 @@ def _say_waiting(state: State, moment: Moment, waiting: Attempt) -> State:
     """Report that a generation was taken and waits for the end of the one before: so long, and then its own time."""
     before = time_left_seconds(state, moment)
     limit = (state.rules.applying if before is None else before) + state.rules.staging
+    if running_attempt(state).local:
+        limit = BEHIND_SECONDS
     return say(state, moment, waiting.generation, Said.OFFERED, time_limit_seconds=limit)
 
 
@@ -195,6 +184,7 @@ def _attempt(event: Assigned) -> Attempt:
         excused=event.excused,
         max_attempts=event.max_attempts,
         automatic=event.automatic,
+        override_local=event.override_local,
     )
 
 

@@ -42,6 +42,11 @@ class Seat:
     hands: Doer
 
 
+def _is_past_go(seat: Seat) -> bool:
+    attempt = seat.keeper.state.record.attempt
+    return attempt is not None and attempt.past_go
+
+
 _Waiting = tuple["str | None", "Event", "asyncio.Future[None] | None"]
 
 
@@ -79,9 +84,10 @@ class Desk:
         return (seat.keeper.state for seat in self._seats.values())
 
     async def begin(self, boot: Record) -> None:
-        """Take up what an earlier process left of every product."""
-        for seat in self._seats.values():
-            seat.hands.do(await seat.keeper.begin(boot))
+        """Take up what an earlier process left of every product; who was past Go has the job lock first."""
+        wanted = [(seat, await seat.keeper.begin(boot)) for seat in self._seats.values()]
+        for seat, effects in sorted(wanted, key=lambda each: not _is_past_go(each[0])):
+            seat.hands.do(effects)
 
     async def run(self) -> None:
         """Let one event after the other happen; never returns."""

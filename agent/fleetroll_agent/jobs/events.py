@@ -47,6 +47,7 @@ class StartedLocally:
         hold_seconds: how long the server's assignments wait afterwards; 0 = not at all.
         reason: in that person's words.
         automatic: the host's own schedule: no person asked.
+        ticket: names this request, so that whoever made it knows whether it was taken.
     """
 
     version: str
@@ -61,6 +62,12 @@ class StartedLocally:
     hold_seconds: float = 0.0
     reason: str = ""
     automatic: bool = False
+    ticket: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelledLocally:
+    """A person on this host ends what a person has started, while it can be ended for free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +317,7 @@ class Timer:
 Event = (
     Assigned
     | StartedLocally
+    | CancelledLocally
     | HoldSet
     | HoldEnded
     | LockGiven

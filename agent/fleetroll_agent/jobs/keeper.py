@@ -22,10 +22,19 @@ from fleetroll_agent.jobs.record import read_record, record_json
 from fleetroll_agent.jobs.state import Running
 from fleetroll_agent.jobs.values import PRODUCT, Moment, ProductRecord
 from fleetroll_agent.slots.disk import disk_remedy, typed_disk_errors
-from fleetroll_common.durable import DamagedRecord, dump_record, load_record, sync_dir, write_durably
+from fleetroll_common.durable import (
+    DamagedRecord,
+    dump_record,
+    effects,
+    free_name,
+    load_record,
+    sync_dir,
+    write_durably,
+)
 from fleetroll_common.values.errors import AgentError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from fleetroll_agent.jobs.course import Course
@@ -51,6 +60,7 @@ class ProductFile:
         self._product = product
         self._unknown: dict[str, object] = {}
         self._made = False
+        self.damaged = False
 
     def read(self) -> ProductRecord:
         """Return what is there; an absent or damaged file is an empty record: the launcher's restores what counts.
@@ -67,9 +77,19 @@ class ProductFile:
             record = read_record(document)
         except (DamagedRecord, AgentError) as error:
             log.warning("product_record_damaged", product=self._product, reason=str(error))
+            self.damaged = True
             return ProductRecord(self._product)
         self._unknown = {name: value for name, value in document.items() if name not in record_json(record)}
         return record
+
+    def set_aside(self) -> None:
+        """Keep a damaged file as evidence, under another name.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        effects.rename(self._path, free_name(self._path.with_suffix(".damaged")))
+        sync_dir(self._path.parent)
 
     def write(self, record: ProductRecord) -> None:
         """Replace the file; fields of another version stay in it.
@@ -93,12 +113,14 @@ class Part:
         running: the slot of this process, for the agent; None for a managed product, whose record says what runs.
         course: what the product's kind does behind Go.
         policy: what agent.toml allows.
+        rebuild: makes a record from what is on the disk, where that can be done; None = the launcher's restores it.
     """
 
     rules: Rules
     running: Running | None = None
     course: Course = OWN
     policy: Policy = field(default_factory=Policy)
+    rebuild: Callable[[], ProductRecord] | None = None
 
     def begin(self, record: ProductRecord, boot: Record, moment: Moment) -> Result:
         """Return the first state of this process, with what a restart asks for."""
@@ -133,6 +155,8 @@ class Keeper:
     async def begin(self, boot: Record) -> Effects:
         """Take up what an earlier process left; return what is to be done. ``boot`` is the launcher's record."""
         record = await asyncio.to_thread(self._file.read)
+        if self._file.damaged and self._part.rebuild is not None:
+            record = await asyncio.to_thread(self._rebuilt, self._part.rebuild)
         if record.reports < self._journal.number(record.product):
             # The record is older than the journal (its file was lost): a number is never used twice.
             record = replace(record, reports=self._journal.number(record.product))
@@ -141,6 +165,14 @@ class Keeper:
             state, effects = self._part.begin(record, boot, self.moment())
             if await self._commit(record, state):
                 return effects
+
+    def _rebuilt(self, rebuild: Callable[[], ProductRecord]) -> ProductRecord:
+        """Return what the slots still tell; the damaged file stays, under another name, where the disk allows it."""
+        try:
+            self._file.set_aside()
+        except OSError as error:
+            log.warning("damaged_record_not_kept", reason=error.strerror)
+        return rebuild()
 
     async def step(self, event: Event) -> Effects:
         """Let ``event`` happen, when it can be written down; return what is to be done."""

@@ -13,30 +13,36 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fleetroll_agent.jobs.effects import AskLock
+from fleetroll_agent.jobs.effects import AskLock, ReleaseLock
 from fleetroll_agent.jobs.overrides import Override, OverrideKind
-from fleetroll_agent.jobs.state import Ask, Result, State, accept, is_staged, say_stage
-from fleetroll_agent.jobs.values import Attempt, ByHand, Moment, Stage
+from fleetroll_agent.jobs.state import Ask, Result, State, accept, end_attempt, is_staged, say, say_stage, stop_work
+from fleetroll_agent.jobs.values import Attempt, Moment, Said, Stage
+from fleetroll_common.values.codes import Code
 
 if TYPE_CHECKING:
-    from fleetroll_agent.jobs.events import HoldEnded, HoldSet, LockGiven, StartedLocally
+    from fleetroll_agent.jobs.events import CancelledLocally, HoldEnded, HoldSet, LockGiven, StartedLocally
 
-_KINDS = {ByHand.NOTHING: OverrideKind.UPDATE, ByHand.ROLLBACK: OverrideKind.ROLLBACK}
+BEHIND_SECONDS = 86400.0
+"""What a host allows itself for what waits behind a person's own attempt."""
 
 
 def why_not(state: State) -> str:
     """Return why nothing can be started here now, in words; empty when something can."""
     attempt = state.record.attempt
-    if attempt is None:
+    if attempt is None or not (attempt.local or attempt.past_go):
         return ""
     number = f"local {attempt.local}" if attempt.local else f"generation {attempt.generation}"
     return f"an update to {attempt.version} is going on here ({number}, {attempt.stage.value})"
 
 
 def on_started_locally(state: State, event: StartedLocally, moment: Moment) -> Result:
-    """Take what a person asks for as the running attempt; refused while another one runs."""
+    """Take what a person asks for as the running attempt; refused while another one runs.
+
+    What the server has assigned and nobody has begun gives way, and goes on behind it.
+    """
     if why_not(state):
         return state, ()
+    state, effects = _gives_way(state, moment)
     number = state.record.locals + 1
     attempt = Attempt(
         0,
@@ -51,23 +57,54 @@ def on_started_locally(state: State, event: StartedLocally, moment: Moment) -> R
         sha256=event.sha256,
         backup_id=event.backup_id,
         actor=event.actor,
+        reason=event.reason,
+        hold_seconds=0.0 if event.automatic else event.hold_seconds,
+        ticket=event.ticket,
     )
-    record = replace(state.record, locals=number)
-    if event.hold_seconds > 0 and event.by_hand in _KINDS and not event.automatic:
-        record = replace(record, override=_override(state, _KINDS[event.by_hand], event, moment))
-    state = replace(state, record=record)
+    state = replace(state, record=replace(state.record, locals=number))
     if not event.sha256:
-        return accept(state, moment, attempt)
+        state, more = accept(state, moment, attempt)
+        return replace(state, alone_until=moment.boot_seconds + state.rules.alone), (*effects, *more)
     # What it needs is on this disk: nothing is to be found or fetched.
-    state, effects = accept(state, moment, replace(attempt, stage=Stage.STAGED))
-    return replace(state, retry_at=None, ask_at=moment.boot_seconds), effects
+    state, more = accept(state, moment, replace(attempt, stage=Stage.STAGED))
+    return replace(state, retry_at=None, ask_at=moment.boot_seconds), (*effects, *more)
+
+
+def on_cancelled_locally(state: State, _event: CancelledLocally, moment: Moment) -> Result:
+    """End what a person has started, while that is free."""
+    attempt = state.record.attempt
+    if attempt is None or not attempt.local or attempt.past_go:
+        return state, ()
+    return end_attempt(state, moment, Said.CANCELLED, code=Code.CANCELLED_BY, message="cancelled on this host")
+
+
+def give_up_if_alone(state: State, moment: Moment) -> Result:
+    """End a person's attempt that needs a server, when none comes: a person waits for an answer."""
+    if not is_alone(state) or state.alone_until is None or moment.boot_seconds < state.alone_until:
+        return state, ()
+    text = "no server could be reached; nothing was changed"
+    return end_attempt(state, moment, Said.FAILED, code=Code.UNAVAILABLE, message=text, unproven=True)
+
+
+def is_alone(state: State) -> bool:
+    """Tell whether a person's attempt waits for a server."""
+    attempt = state.record.attempt
+    if attempt is None or not attempt.local or attempt.past_go or attempt.source or is_staged(attempt):
+        return False
+    return not state.session and state.job is None
 
 
 def on_hold_set(state: State, event: HoldSet, moment: Moment) -> Result:
     """Let the server's assignments wait."""
-    override = _decided(state, OverrideKind.HOLD, event, event.until, moment)
+    override = Override(
+        OverrideKind.HOLD, event.actor, state.record.highest, event.until, event.reason, moment.wall_seconds
+    )
     state = replace(state, record=replace(state.record, override=override))
-    return _look_again(state, moment), ()
+    attempt = state.record.attempt
+    if attempt is None or not is_staged(attempt) or attempt.local:
+        return state, ()
+    # A Go that is on its way answers an ask that does not stand any more.
+    return replace(state, note=None, ask=None, ask_at=moment.boot_seconds), (ReleaseLock(),)
 
 
 def on_hold_ended(state: State, _event: HoldEnded, moment: Moment) -> Result:
@@ -95,14 +132,15 @@ def on_lock_given(state: State, event: LockGiven, moment: Moment) -> Result:
     return state.course.use_go(replace(state, ask=None, ask_at=None, note=None), moment)
 
 
-def _override(state: State, kind: OverrideKind, event: StartedLocally, moment: Moment) -> Override:
-    return _decided(state, kind, event, moment.wall_seconds + event.hold_seconds, moment)
-
-
-def _decided(
-    state: State, kind: OverrideKind, event: StartedLocally | HoldSet, until: float, moment: Moment
-) -> Override:
-    return Override(kind, event.actor, state.record.highest, until, event.reason, moment.wall_seconds)
+def _gives_way(state: State, moment: Moment) -> Result:
+    """Put what the server has assigned, and nobody has begun, behind what a person wants."""
+    attempt = state.record.attempt
+    if attempt is None:
+        return state, ()
+    state, effects = stop_work(state)
+    again = replace(attempt, stage=Stage.ACCEPTED, sha256="", about=None, tries=0)
+    state = replace(state, record=replace(state.record, attempt=None, waiting=again))
+    return say(state, moment, again.generation, Said.OFFERED, time_limit_seconds=BEHIND_SECONDS), effects
 
 
 def _look_again(state: State, moment: Moment) -> State:

@@ -25,6 +25,7 @@ from fleetroll_agent.jobs.events import (
     Acked,
     AskAgain,
     Assigned,
+    CancelledLocally,
     Event,
     GoGiven,
     GoRefused,
@@ -97,6 +98,8 @@ def next_deadline(state: State) -> float | None:
     due: list[float | None] = [state.course.next_due(state)]
     if is_before_go(attempt) and not is_staged(attempt) and state.job is None and staging.can_begin(state):
         due.append(state.retry_at)
+    if local.is_alone(state):
+        due.append(state.alone_until)
     if is_staged(attempt) and permit.may_ask(state) and not state.leaving:
         due.append(state.ask_at)
     return min((instant for instant in due if instant is not None), default=None)
@@ -115,12 +118,19 @@ def _resume(state: State, effects: Effects, moment: Moment) -> Result:
     attempt = state.record.attempt
     if is_before_go(attempt) and not is_staged(attempt):
         state = replace(state, retry_at=moment.boot_seconds)
+    state = replace(state, alone_until=moment.boot_seconds + state.rules.alone if local.is_alone(state) else None)
     return _go_on(local.staged_again(state, moment), effects, moment)
 
 
 def _go_on(state: State, effects: Effects, moment: Moment) -> Result:
     """Do what is due: at most one of these has something to do."""
-    for due in (state.course.due, staging.start_if_due, permit.ask_if_due, local.ask_lock_if_due):
+    for due in (
+        state.course.due,
+        staging.start_if_due,
+        permit.ask_if_due,
+        local.ask_lock_if_due,
+        local.give_up_if_alone,
+    ):
         state, more = due(state, moment)
         effects = (*effects, *more)
     return state, effects
@@ -143,6 +153,7 @@ HANDLERS: Mapping[type, Callable[[State, Any, Moment], Result]] = MappingProxyTy
         GoGiven: permit.on_go,
         GoRefused: permit.on_no_go,
         HelloBuilt: permit.on_hello_built,
+        CancelledLocally: local.on_cancelled_locally,
         HoldEnded: local.on_hold_ended,
         HoldSet: local.on_hold_set,
         LockGiven: local.on_lock_given,

@@ -52,7 +52,7 @@ def _held(state: State, moment: Moment) -> Obstacle | None:
 def _too_soon(state: State, moment: Moment) -> Obstacle | None:
     """An instant ahead of the clock is a clock that was set back: it is no reason to wait for years."""
     started, interval = state.record.started_at, state.policy.min_interval_seconds
-    if started is None or not 0 <= moment.wall_seconds - started < interval:
+    if _goes_back(state) or started is None or not 0 <= moment.wall_seconds - started < interval:
         return None
     text = f"the last update began {moment.wall_seconds - started:.0f} s ago, two are {interval:g} s apart"
     return Obstacle(Code.TOO_SOON, text, started + interval)
@@ -84,3 +84,12 @@ def _when(opening: Opening, policy: Policy) -> str:
     begins, ends = (f"{at.astimezone(zone):%Y-%m-%d %H:%M}" for at in (opening.begins, opening.ends))
     text = f"the next opening with the {policy.expected_seconds:g} s that the work takes is from {begins} to {ends}"
     return f"{text} {name} ({opening.window})"
+
+
+def _goes_back(state: State) -> bool:
+    """Tell whether the attempt leads to the version before, which is on this disk: no way back has to wait."""
+    attempt, record = state.record.attempt, state.record
+    known = {record.previous.sha256} if record.previous is not None else set()
+    if state.launcher is not None and state.launcher.previous is not None:
+        known.add(state.launcher.previous.digest)
+    return attempt is not None and attempt.sha256 in known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,7 @@ class OwnCourse:
         state, job = new_job(state)
         state = with_attempt(state, stage=Stage.APPLYING, step=Step.SELF_TEST)
         attempt = running_attempt(state)
+        state = replace(state, record=replace(state.record, started_at=moment.wall_seconds))
         return say_stage(state, moment), (RunSelfTest(job, attempt.version, attempt.sha256),)
 
     def is_switched(self, attempt: Attempt) -> bool:

@@ -78,7 +78,8 @@ def ask_if_due(state: State, moment: Moment) -> Result:
         return _wait(state, moment, wait), ()
     ask = Ask(state.asks + 1, moment.boot_seconds)
     # What is over is told again when it comes back: a window closes each night until another one.
-    note = None if state.note in OBSTACLES else state.note
+    over = OBSTACLES | {Code.CLOCK_SKEW}
+    note = None if state.note in over else state.note
     state = replace(state, asks=ask.number, ask=ask, ask_at=_next_ask(state, moment), note=note)
     return state, (AskGo(state.session, attempt.generation, ask.number, attempt.sha256),)
 

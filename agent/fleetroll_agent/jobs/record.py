@@ -25,13 +25,13 @@ _T = TypeVar("_T", Attempt, Outcome, Report, Installed, About, Work, Child, Over
 
 _KINDS: dict[str, Callable[[Any], object]] = {
     "stage": Stage,
-    "step": Step,
+    "step": lambda name: _known(Step, name, None),
     "said": Said,
     "stop": Stop,
     "code": lambda name: Code(name) if name in Code.__members__ else None,
     "stop_code": lambda name: Code(name) if name in Code.__members__ else None,
-    "by_hand": ByHand,
-    "kind": OverrideKind,
+    "by_hand": lambda name: _known(ByHand, name, ByHand.NOTHING),
+    "kind": lambda name: _known(OverrideKind, name, OverrideKind.HOLD),
     "until": lambda seconds: _instant(seconds),  # noqa: PLW0108 (it stands below)
     "since": lambda seconds: _instant(seconds),  # noqa: PLW0108 (the same)
     "channels": lambda names: tuple(str(name) for name in names),
@@ -39,7 +39,7 @@ _KINDS: dict[str, Callable[[Any], object]] = {
     "work": lambda document: read_value(Work, document),
     "child": lambda document: read_value(Child, document),
 }
-"""A code of a newer version is no reason to forget what it was about."""
+"""A word of a newer version is no reason to forget what it was about."""
 
 _NUMBERS = frozenset(
     {
@@ -77,6 +77,7 @@ def record_json(record: ProductRecord) -> Json:
         "started_at": record.started_at,
         "locals": record.locals,
         "override": _plain(record.override),
+        "broken": record.broken,
     }
 
 
@@ -103,6 +104,7 @@ def read_record(document: Json) -> ProductRecord:
             started_at=_instant(document.get("started_at")),
             locals=_number(document.get("locals", 0)),
             override=_optional(Override, document.get("override")),
+            broken=document.get("broken", False) is True,
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         message = f"the record of a product can't be read: {error!r}"
@@ -123,6 +125,11 @@ def read_value(kind: type[_T], document: Json) -> _T:
     known = {field.name for field in fields(kind)} & document.keys()
     facts: dict[str, Any] = {name: _typed(kind, name, document[name]) for name in known}
     return kind(**facts)
+
+
+def _known(kind: type[Enum], name: str, otherwise: Enum | None) -> Enum | None:
+    """Return the member that is called so; ``otherwise`` for one of a newer version."""
+    return next((member for member in kind if member.value == name), otherwise)
 
 
 def _plain(value: object) -> object:

@@ -79,9 +79,8 @@ class Runner:
         ends: Ends,
         work: Callable[[], Awaitable[Event | None]],
     ) -> None:
-        if before is not None and not before.done():
-            await asyncio.wait({before})
         try:
+            await _after(before)
             event = await work()
         except asyncio.CancelledError:
             event = ends.cut
@@ -92,3 +91,15 @@ class Runner:
             event = ends.defect
         if event is not None:
             self._post(event)
+
+
+async def _after(before: asyncio.Task[None] | None) -> None:
+    """Wait until the job before has let go, also when this one is cancelled meanwhile: the next waits for this one."""
+    cancelled = False
+    while before is not None and not before.done():
+        try:
+            await asyncio.wait({before})
+        except asyncio.CancelledError:  # noqa: PERF203 (it waits in the loop)
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError

@@ -55,7 +55,7 @@ def on_target_found(state: State, event: TargetFound, moment: Moment) -> Result:
     first = attempt.sha256 != event.sha256
     state = with_attempt(state, sha256=event.sha256, about=event.about)
     excuses = state.course.excuses(state)
-    if event.sha256 == state.running.sha256:
+    if event.sha256 == state.running.sha256 and not state.record.broken:
         text = f"{attempt.version} runs here already"
         return end_attempt(state, moment, Said.CANCELLED, code=Code.ALREADY_AT_TARGET, message=text)
     refusal = state.course.refusal(state, event) or refuse_by_windows(state, moment)

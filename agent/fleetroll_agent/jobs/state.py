@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from fleetroll_agent.jobs.effects import CancelJob, Effects, ReleaseLock, Tidy
-from fleetroll_agent.jobs.overrides import OverrideKind
+from fleetroll_agent.jobs.overrides import Override, OverrideKind
 from fleetroll_agent.jobs.policy import Policy
 from fleetroll_agent.jobs.values import (
     KEEP_ACKED_SECONDS,
@@ -16,6 +16,7 @@ from fleetroll_agent.jobs.values import (
     MAX_TAIL_CHARS,
     SAID_OF_STAGE,
     Attempt,
+    ByHand,
     Moment,
     Outcome,
     ProductRecord,
@@ -23,11 +24,11 @@ from fleetroll_agent.jobs.values import (
     Said,
     Stage,
 )
+from fleetroll_common.values.codes import Code
 
 if TYPE_CHECKING:
     from fleetroll_agent.jobs.course import Course
     from fleetroll_agent.launcher.values import Record
-    from fleetroll_common.values.codes import Code
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class Rules:
         applying: what the steps between Go and the switch may take.
         max_attempts: tries of the staging, for an assignment that says nothing about them.
         way_back: from the end of a trial to the word of the version before.
+        alone: how long a person's attempt waits for a server.
         lock_deferrals: how often the host's own lock may put an attempt off, >= 0.
     """
 
@@ -73,6 +75,7 @@ class Rules:
     way_back: float = 60.0
     max_attempts: int = 3
     lock_deferrals: int = 1440
+    alone: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ class State:
         soak_from: since when the health holds, in monotonic seconds; None = it does not yet.
         held: looks in a row that found it healthy on the way back.
         deferrals: how often the host's own lock put the attempt off.
+        alone_until: so long a person's attempt waits for a server.
         leaving: this process ends as soon as it can.
     """
 
@@ -128,6 +132,7 @@ class State:
     soak_from: float | None = None
     held: int = 0
     deferrals: int = 0
+    alone_until: float | None = None
 
 
 Result = tuple[State, Effects]
@@ -206,12 +211,13 @@ def end_attempt(state: State, moment: Moment, said: Said, **facts: Any) -> Resul
     """End the attempt with a result; the generation that waited begins, in the same write."""
     attempt = running_attempt(state)
     tail = facts.pop("output_tail", "")
-    facts |= {"local": attempt.local, "actor": attempt.actor}
+    facts |= {"local": attempt.local, "actor": attempt.actor, "ticket": attempt.ticket}
     outcome = Outcome(0, attempt.generation, attempt.version, said, attempt.sha256, **facts)
     state, stop = stop_work(state)
     state = add_outcome(state, moment, outcome, tail)
-    if said is not Said.SUCCEEDED:
-        state = _without_hold_of(state, attempt)
+    if said in _DECIDES:
+        state = replace(state, record=replace(state.record, broken=said is Said.ROLLBACK_FAILED))
+    state = _held(state, attempt, said, moment)
     waiting = state.record.waiting
     state = replace(state, record=replace(state.record, attempt=None, waiting=None))
     tidy: Effects = () if said is Said.CANCELLED else (Tidy(),)
@@ -220,25 +226,48 @@ def end_attempt(state: State, moment: Moment, said: Said, **facts: Any) -> Resul
     return join((*stop, *tidy), accept(state, moment, waiting))
 
 
-def _without_hold_of(state: State, attempt: Attempt) -> State:
-    """Take the hold away that an update set which did not come about."""
-    override = state.record.override
-    if not attempt.local or override is None or override.kind is not OverrideKind.UPDATE:
+_DECIDES = frozenset({Said.SUCCEEDED, Said.ROLLED_BACK, Said.ROLLBACK_FAILED})
+"""After these it is known again whether the product is whole."""
+_KINDS = {ByHand.NOTHING: OverrideKind.UPDATE, ByHand.ROLLBACK: OverrideKind.ROLLBACK}
+
+
+def _held(state: State, attempt: Attempt, said: Said, moment: Moment) -> State:
+    """Let the server's assignments wait after what a person did; what stands longer already is left as it is."""
+    kind, until = _KINDS.get(attempt.by_hand), moment.wall_seconds + attempt.hold_seconds
+    if not attempt.local or kind is None or attempt.hold_seconds <= 0:
         return state
-    return replace(state, record=replace(state.record, override=None))
+    if said not in (Said.SUCCEEDED, Said.ROLLBACK_FAILED):
+        return state
+    standing = state.record.override
+    if standing is not None and standing.until >= until:
+        return state
+    override = Override(kind, attempt.actor, state.record.highest, until, attempt.reason, moment.wall_seconds)
+    return replace(state, record=replace(state.record, override=override))
+
+
+def end_override(state: State, moment: Moment) -> Result:
+    """End a person's decision on this host because somebody at the server may; agent.toml can forbid that."""
+    override = state.record.override
+    if override is None or not override.stands(moment.wall_seconds):
+        return state, ()
+    if state.policy.override_local:
+        return replace(state, record=replace(state.record, override=None)), ()
+    text = f"{override.kind.value} by {override.actor}: agent.toml lets only this host end it"
+    return end_attempt(state, moment, Said.FAILED, code=Code.OVERRIDE_NOT_ALLOWED, message=text, unproven=True)
 
 
 def accept(state: State, moment: Moment, attempt: Attempt) -> Result:
     """Take ``attempt`` as the running one; it starts at the next look at the clock, unless the switch is pressed."""
     state = replace(state, record=replace(state.record, attempt=attempt), retry_at=moment.boot_seconds)
-    return say_stage(state, moment), ()
+    state = say_stage(state, moment)
+    return end_override(state, moment) if attempt.override_local else (state, ())
 
 
 def stop_work(state: State) -> Result:
     """Void a Go that was not used, end the running job, forget the timers of the attempt."""
     cancel: Effects = () if state.job is None else (CancelJob(state.job),)
     state = replace(state, ask=None, ask_at=None, job=None, retry_at=None, arm_until=None, note=None)
-    state = replace(state, probe_at=None, until=None, soak_from=None, held=0, deferrals=0)
+    state = replace(state, probe_at=None, until=None, soak_from=None, held=0, deferrals=0, alone_until=None)
     return state, (*cancel, ReleaseLock())
 
 

@@ -30,7 +30,10 @@ class AttemptFact:
 
 
 def attempt_facts(state: State, moment: Moment) -> tuple[AttemptFact, ...]:
-    """Return every unfinished attempt, and every finished one that the server has not acknowledged."""
+    """Return every unfinished attempt, then every finished one that the server has not acknowledged.
+
+    A server reads so many and no more: what goes on must be among them.
+    """
     record = state.record
     facts = [
         AttemptFact(
@@ -63,4 +66,4 @@ def attempt_facts(state: State, moment: Moment) -> tuple[AttemptFact, ...]:
         )
     if record.waiting is not None:
         facts.append(AttemptFact(record.waiting.generation, Said.OFFERED, record.waiting.version))
-    return tuple(facts)
+    return tuple(sorted(facts, key=lambda fact: fact.said not in SAID_OF_STAGE.values()))

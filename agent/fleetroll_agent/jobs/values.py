@@ -140,6 +140,10 @@ class Attempt:
         by_hand: what a person on this host asked for, where that is no update.
         source: where its metadata and bytes come from, as a person named it; empty = the server.
         backup_id: to restore by hand; empty elsewhere.
+        reason: in that person's words.
+        hold_seconds: how long the server's assignments wait after it; 0 = not at all.
+        ticket: names the request that started it on this host.
+        override_local: the assignment ends a person's decision on this host.
         automatic: no person asked for it, neither here nor at the server.
         actor: who started it on this host; empty = the server, or an earlier version did not write it down.
         about: what the signed metadata said; None until it was read, and for the agent.
@@ -164,6 +168,10 @@ class Attempt:
     by_hand: ByHand = ByHand.NOTHING
     source: str = ""
     backup_id: str = ""
+    reason: str = ""
+    hold_seconds: float = 0.0
+    ticket: str = ""
+    override_local: bool = False
     automatic: bool = False
     actor: str = ""
     about: About | None = None
@@ -233,6 +241,7 @@ class Outcome:
         acked_at: when the server acknowledged it; None = not yet.
         local: as in :class:`Report`.
         actor: as in :class:`Attempt`.
+        ticket: as in :class:`Attempt`.
     """
 
     number: int
@@ -249,6 +258,7 @@ class Outcome:
     acked_at: float | None = None
     local: int = 0
     actor: str = ""
+    ticket: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +280,7 @@ class ProductRecord:
         started_at: when the last attempt used its Go, in Unix seconds; None = never.
         locals: attempts that were started on this host so far.
         override: a person's own decision on this host; None = none, or it has ended.
+        broken: a way back failed, and nothing has ended well since: a person is needed.
     """
 
     product: str = PRODUCT
@@ -286,6 +297,7 @@ class ProductRecord:
     started_at: float | None = None
     locals: int = 0
     override: Override | None = None
+    broken: bool = False
 
     def outcome(self, generation: int) -> Outcome | None:
         """Return the newest outcome of ``generation``."""

@@ -54,8 +54,8 @@ def seat_of(product: Product, shared: Shared, outside: ProductOutside, line: Lin
         places.open_way()
     rules = Rules(ask_interval=shared.ask_interval_seconds, lock_deferrals=product.lock_deferrals)
     file = ProductFile(shared.folder, product.name)
-    policy = policy_of(product, shared.time_zone)
-    keeper = Keeper(file, shared.journal, shared.clock, Part(rules, course=Pipeline(recipe), policy=policy))
+    part = Part(rules, course=Pipeline(recipe), policy=policy_of(product, shared.time_zone), rebuild=places.rebuilt)
+    keeper = Keeper(file, shared.journal, shared.clock, part)
     doer = Doer(shared.folder, product, recipe, places, shared.agent_id, shared.clock)
     named = (shared.folder, product.name, shared.trust)
     staging: ProductStaging = (

@@ -49,7 +49,7 @@ def stop(recipe: Recipe, state: State, moment: Moment) -> Result:
 def start(recipe: Recipe, state: State, moment: Moment) -> Result:
     """Turn round; why is in the work already."""
     state = with_work(replace(state, probe_at=None, until=None, soak_from=None), going_back=True)
-    if not knows_the_way(recipe):
+    if not knows_the_way(recipe) and running_attempt(state).by_hand is not ByHand.RESTORE:
         state = with_work(state, back_failed="agent.toml has no rollback for it")
         return _finish(state, moment)
     return _next(recipe, state, moment)
@@ -59,7 +59,9 @@ def on_step_ended(recipe: Recipe, state: State, event: StepEnded, moment: Moment
     """Go on with the next step of the way back, whatever became of this one."""
     attempt = running_attempt(state)
     step, work = attempt.step, work_of(attempt)
-    if event.code is None or step is None:
+    # After a first installation nothing has to start again: its restart is only to end what was begun.
+    unimportant = step is Step.RESTART_BACK and about_of(attempt).fresh
+    if event.code is None or step is None or unimportant:
         return _next(recipe, state, moment)
     if work.tries < TRIES:
         return begin(recipe, state, moment, step)
@@ -132,7 +134,8 @@ def _by_hand(state: State, moment: Moment) -> Result:
     attempt, record = running_attempt(state), state.record
     if attempt.by_hand is ByHand.ROLLBACK:
         kept = Installed(attempt.version, attempt.sha256)
-        left = record.current if record.current is None else replace(record.current, backup_id="", migrated=False)
+        # What migrated its data can't simply be switched to again: its data is not migrated any more.
+        left = None if work_of(attempt).migrated else record.current
         record = replace(record, current=kept, previous=left)
         state = replace(state, record=record, running=Running(kept.version, kept.sha256))
     return end_attempt(state, moment, Said.SUCCEEDED, running_version=state.running.version)

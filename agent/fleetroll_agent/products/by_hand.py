@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fleetroll_agent.jobs.state import Result, State, running_attempt, with_attempt
@@ -31,7 +30,6 @@ def begin(recipe: Recipe, state: State, moment: Moment) -> Result:
             left_version=current.version,
         )
     state = with_attempt(state, stage=Stage.APPLYING, work=work)
-    state = replace(state, record=replace(state.record, started_at=moment.wall_seconds))
     return back.start(recipe, state, moment)
 
 

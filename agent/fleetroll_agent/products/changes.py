@@ -25,6 +25,11 @@ def about_of(attempt: Attempt) -> About:
     return attempt.about or NO_ABOUT
 
 
+def number_of(attempt: Attempt) -> str:
+    """Return the attempt's number on this host, as names of files and scopes have it."""
+    return f"local-{attempt.local}" if attempt.local else str(attempt.generation)
+
+
 def with_work(state: State, **changes: Any) -> State:  # noqa: ANN401 (fields of Work)
     """Return the state with the running attempt's work changed."""
     return with_attempt(state, work=replace(work_of(running_attempt(state)), **changes))

@@ -21,7 +21,7 @@ from fleetroll_agent.hooks.variables import HookFacts, environment
 from fleetroll_agent.jobs.events import Probed, StepEnded
 from fleetroll_agent.jobs.threads import in_thread
 from fleetroll_agent.jobs.values import Attempt, Step
-from fleetroll_agent.products.changes import about_of, work_of
+from fleetroll_agent.products.changes import about_of, number_of, work_of
 from fleetroll_agent.products.places import Places, no_way
 from fleetroll_agent.products.recipes import command_of
 from fleetroll_agent.products.specs import spec_of
@@ -155,11 +155,11 @@ class Doer:
         """Run one command: behind its gate until it is written down, in its own scope, with its output kept."""
         self._runs += 1
         scope = Scope(
-            scope_name(self._product.name, _number(attempt), step.value, f"{os.getpid()}-{self._runs}"), self._scopes
+            scope_name(self._product.name, number_of(attempt), step.value, f"{os.getpid()}-{self._runs}"), self._scopes
         )
         environ = self._environment(attempt, backup_file)
         gated = await spawn(argv, environ, Path("/"), self._product.user or "", scope)
-        kept = await asyncio.to_thread(AttemptLog, self._folder, self._product.name, _number(attempt), self._clock)
+        kept = await asyncio.to_thread(AttemptLog, self._folder, self._product.name, number_of(attempt), self._clock)
 
         def line(text: str) -> None:
             kept.add(step.value, text)
@@ -195,7 +195,7 @@ class Doer:
             "channel": self._channel(about.channels),
             "migrations_required": about.migrations_required,
             "breaking_changes": about.breaking_changes or None,
-            "attempt": f"{self._agent_id}/{self._product.name}/{_number(attempt)}",
+            "attempt": f"{self._agent_id}/{self._product.name}/{number_of(attempt)}",
             "slot": slot if work.going_back else self._places.slot_path(version, sha256),
             "backup_id": work.backup_id,
             "step": "" if attempt.step is None else attempt.step.value,
@@ -206,8 +206,3 @@ class Doer:
         """Return the channel that the version came by: the first that the host allows."""
         allowed = self._product.allowed_channels
         return next((name for name in channels if allowed is None or name in allowed), "")
-
-
-def _number(attempt: Attempt) -> str:
-    """Return the attempt's number on this host, as names of files and scopes have it."""
-    return f"local-{attempt.local}" if attempt.local else str(attempt.generation)

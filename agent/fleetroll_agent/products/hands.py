@@ -58,6 +58,9 @@ if TYPE_CHECKING:
         def must_wait(self) -> str:
             """Say which other work of this host goes first; empty = none."""
 
+        def trial(self) -> str:
+            """Say that the agent itself is on trial; empty = it is not."""
+
         def live_line(self, attempt: Attempt, line: str) -> None:
             """Pass a line of output on to whoever watches; may be lost."""
 
@@ -119,9 +122,9 @@ class ProductHands:
 
     def ask_lock(self, effect: effects.AskLock) -> None:
         """Take the lock for a person's attempt; a person is not put off by the host's own lock."""
-        first = self._outside.must_wait()
-        if first or not self._lock.take(self._product.name):
-            self._outside.post(events.LockBusy(effect.ask, first))
+        trial = self._outside.trial()
+        if trial or not self._lock.take(self._product.name):
+            self._outside.post(events.LockBusy(effect.ask, trial))
         else:
             self._outside.post(events.LockGiven(effect.ask))
 

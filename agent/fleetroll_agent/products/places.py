@@ -7,8 +7,10 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleetroll_agent.jobs.values import ByHand
-from fleetroll_agent.products.switching import leads_to, publish_link, same_bytes, swap_back, swap_in
+from fleetroll_agent.jobs.values import ByHand, ProductRecord
+from fleetroll_agent.jobs.work import Installed
+from fleetroll_agent.products.changes import number_of
+from fleetroll_agent.products.switching import keep_old, leads_to, publish_link, same_bytes, swap_back, swap_in
 from fleetroll_agent.settings.product import Kind
 from fleetroll_agent.slots import InUse, SlotStore
 from fleetroll_agent.slots.disk import typed_disk_errors
@@ -17,7 +19,7 @@ from fleetroll_common.values.errors import AgentError, TrustError
 from fleetroll_common.values.version import Version
 
 if TYPE_CHECKING:
-    from fleetroll_agent.jobs.values import Attempt, ProductRecord
+    from fleetroll_agent.jobs.values import Attempt
     from fleetroll_agent.settings.product import Product
     from fleetroll_agent.slots import Slot
 
@@ -70,7 +72,7 @@ class Places:
         slot = self.checked(attempt.version, attempt.sha256)
         with typed_disk_errors(f"switching {self._product.name}"):
             if self._product.kind is Kind.FILE:
-                swap_in(self.file, slot.path / slot.entry)
+                swap_in(self.file, slot.path / slot.entry, number_of(attempt))
             else:
                 self._lead_to(slot.path)
 
@@ -84,7 +86,7 @@ class Places:
             if self._product.kind is Kind.FILE:
                 slot = self.slots.get(self.slots.path(Version.parse(attempt.version), attempt.sha256))
                 swap = swap_back if attempt.by_hand is ByHand.NOTHING else swap_in
-                swap(self.file, slot.path / slot.entry)
+                swap(self.file, slot.path / slot.entry, number_of(attempt))
             else:
                 self._lead_to(self.slots.path(Version.parse(version), sha256) if version else None)
 
@@ -112,13 +114,22 @@ class Places:
             raise TrustError(text, code=Code.WRONG_HASH, remedy="find out who changed it", slot=slot.path.name)
         return slot
 
+    def rebuilt(self) -> ProductRecord:
+        """Return a record of what lies here, after the product's own was damaged: its newest version that was kept.
+
+        What went on is not known any more, so it counts as broken until something ends well: nothing is removed.
+        """
+        good = [slot for slot in self.slots.list() if slot.good]
+        current = Installed(str(good[-1].version), good[-1].sha256) if good else None
+        return ProductRecord(self._product.name, current=current, broken=True)
+
     def tidy(self, record: ProductRecord) -> None:
         """Mark what was kept, and remove the versions and downloads that nobody needs.
 
         Raises:
             AgentError: the disk.
         """
-        if self._product.kind is Kind.COMMAND:
+        if self._product.kind is Kind.COMMAND or record.broken:
             return
         current, previous = (
             None if one is None else self.slots.path(Version.parse(one.version), one.sha256)
@@ -130,6 +141,9 @@ class Places:
         if current is not None and self.slots.is_complete(current):
             self.slots.mark_good(current)
         self.slots.prune(InUse(current, None, previous, trial))
+        if self._product.kind is Kind.FILE:
+            with typed_disk_errors(f"keeping the old {self.file.name}"):
+                keep_old(self.file, "" if attempt is None else number_of(attempt))
 
     def open_way(self) -> None:
         """Let other accounts reach the versions of a product of slots, and nothing else, below the state folder.

@@ -66,7 +66,7 @@ class Recipe:
             Step.SWITCH_BACK: by_us and work.switched,
             Step.ROLLBACK: Step.ROLLBACK in has and (work.pulled or work.switched),
             Step.RESTORE: Step.RESTORE in has and work.migrated,
-            Step.RESTART_BACK: Step.RESTART in has and not about.fresh,
+            Step.RESTART_BACK: Step.RESTART in has,
             Step.HEALTH_BACK: not about.fresh,
         }
         return tuple(step for step, is_wanted in wanted.items() if is_wanted)

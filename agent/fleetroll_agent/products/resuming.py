@@ -10,11 +10,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fleetroll_agent.jobs.effects import EndChild, HoldLock
-from fleetroll_agent.jobs.state import Result, State, join, new_job, running_attempt
+from fleetroll_agent.jobs.state import Result, State, join, new_job, running_attempt, say_stage
 from fleetroll_agent.jobs.values import Moment, Step
 from fleetroll_agent.products import back, forward
 from fleetroll_agent.products.changes import with_work, work_of
 from fleetroll_agent.products.stepping import begin
+from fleetroll_common.values.codes import Code
 
 if TYPE_CHECKING:
     from fleetroll_agent.jobs.events import ChildGone
@@ -42,8 +43,12 @@ def on_child_gone(recipe: Recipe, state: State, event: ChildGone, moment: Moment
         return state, ()
     state = replace(state, job=None)
     if not event.gone:
+        child = work_of(running_attempt(state)).child
+        if state.note is None and child is not None:
+            text = f"process {child.pid} of an earlier try can't be ended: free what it waits for, or restart the host"
+            state = replace(say_stage(state, moment, code=Code.LOCKED, message=text), note=Code.LOCKED)
         return replace(state, until=moment.boot_seconds + AGAIN_SECONDS), ()
-    return go_on(recipe, with_work(replace(state, until=None), child=None), moment)
+    return go_on(recipe, with_work(replace(state, until=None, note=None), child=None), moment)
 
 
 def end_child_if_due(state: State, moment: Moment) -> Result:

@@ -3,7 +3,8 @@
 ``slots``: the product's record says which version is active; a symlink for the rest of the world is made from it, by a
 new link that is renamed over the old one. Nothing here ever reads that link to decide anything.
 
-``file``: the new file is staged beside the old one, synced, and renamed over it; the old one is kept under
+``file``: the new file is staged beside the old one, synced, and renamed over it. What was there is kept under a name
+that belongs to the attempt, so that its way back undoes this switch and no other; once the new one is kept it is
 ``<name>.old``. Mode, owner and labels are those of the old file. Whoever opens the name at any instant finds one whole
 file; a program that runs goes on with the file that it has open.
 """
@@ -56,8 +57,10 @@ def leads_to(link: Path, target: Path) -> bool:
     return link.is_symlink() and link.readlink() == target
 
 
-def swap_in(path: Path, source: Path) -> None:
-    """Put a copy of ``source`` under the name ``path`` and keep what stood there under ``<name>.old``.
+def swap_in(path: Path, source: Path, attempt: str = "") -> None:
+    """Put a copy of ``source`` under the name ``path``; what stood there is kept for the way back of ``attempt``.
+
+    A file that has these bytes already stays, and its way back leaves it too.
 
     Raises:
         AgentError: INTERNAL: something that is no plain file stands there, and stays.
@@ -69,28 +72,62 @@ def swap_in(path: Path, source: Path) -> None:
     staged = path.with_name(f".{path.name}.fleetroll-new")
     with _removed_on_failure(staged):
         _copy(source, staged, old, path)
-        if old is not None:
-            _keep(path, old_of(path))
+        if old is None:
+            _note_absence(absent_of(path, attempt))
+        else:
+            _keep(path, undo_of(path, attempt))
         effects.rename(staged, path)
         effects.fsync_dir(path.parent)
 
 
-def swap_back(path: Path, source: Path) -> None:
-    """Take :func:`swap_in` back, if it was done: what was kept comes back, and a file that was not there goes.
+def swap_back(path: Path, source: Path, attempt: str = "") -> None:
+    """Take what :func:`swap_in` did for ``attempt`` back: what was kept comes back, a file that was not there goes.
 
-    Whether it was done is seen by the bytes: what was kept may be of an earlier update.
+    What was not done is not undone: without a trace of this attempt ``path`` stays.
 
     Raises:
         OSError: the disk refused; ``path`` is the old file or the new one.
     """
     effects.unlink(path.with_name(f".{path.name}.fleetroll-new"))
-    if _plain_file(path) is not None and same_bytes(path, source):
-        old = old_of(path)
-        if _plain_file(old) is None:
-            effects.unlink(path)
+    undo, absent = undo_of(path, attempt), absent_of(path, attempt)
+    if _plain_file(undo) is not None:
+        if path.exists() and undo.samefile(path):
+            effects.unlink(undo)  # two names of one file: a rename would leave both
         else:
-            effects.rename(old, path)
+            effects.rename(undo, path)
+    elif _plain_file(absent) is not None:
+        if _plain_file(path) is not None and same_bytes(path, source):
+            effects.unlink(path)
+        effects.unlink(absent)
     effects.fsync_dir(path.parent)
+
+
+def keep_old(path: Path, but: str = "") -> None:
+    """Make what ended attempts have kept the one old file, and forget their notes; ``but`` is the attempt that runs.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    prefix = f".{path.name}.fleetroll-"
+    mine = {undo_of(path, but), absent_of(path, but)} if but else set()
+    left = [one for one in path.parent.glob(f"{prefix}*") if one not in mine]
+    for one in sorted(left, key=lambda found: found.lstat().st_ctime):
+        if one.name.startswith(f"{prefix}undo-"):
+            effects.rename(one, old_of(path))
+        elif one.name.startswith(f"{prefix}absent-"):
+            effects.unlink(one)
+    if left:
+        effects.fsync_dir(path.parent)
+
+
+def undo_of(path: Path, attempt: str) -> Path:
+    """Return where an attempt keeps what was there before it."""
+    return path.with_name(f".{path.name}.fleetroll-undo-{attempt}")
+
+
+def absent_of(path: Path, attempt: str) -> Path:
+    """Return where an attempt notes that nothing was there before it."""
+    return path.with_name(f".{path.name}.fleetroll-absent-{attempt}")
 
 
 def old_of(path: Path) -> Path:
@@ -145,12 +182,19 @@ def _copy_labels(path: Path, handle: int) -> None:
                 os.setxattr(handle, name, os.getxattr(path, name, follow_symlinks=False))
 
 
-def _keep(path: Path, old: Path) -> None:
-    """Give what stands under ``path`` the second name ``old``, replacing what was kept before."""
-    second = path.with_name(f".{path.name}.fleetroll-old")
-    effects.unlink(second)
-    effects.link(path, second)
-    effects.rename(second, old)
+def _keep(path: Path, undo: Path) -> None:
+    """Give what stands under ``path`` the second name ``undo``; one that is there already is of the same attempt."""
+    if _plain_file(undo) is None:
+        effects.link(path, undo)
+        effects.fsync_dir(path.parent)
+
+
+def _note_absence(absent: Path) -> None:
+    """Note durably that nothing stood there."""
+    if _plain_file(absent) is None:
+        with effects.create(absent, 0o600) as handle:
+            effects.fsync_file(handle)
+        effects.fsync_dir(absent.parent)
 
 
 def _digest(path: Path) -> bytes:

@@ -102,6 +102,10 @@ class Link:
         elif self._host.busy or self._journal.acked < self._journal.last_sequence:
             self._something.set()
 
+    def come(self) -> None:
+        """Open a stream now, where this host rests between two check-ins."""
+        self._something.set()
+
     def renew(self, reason: str) -> None:
         """Let the next hello say what has changed on this host, if a session is open."""
         if self._stream is not None:
@@ -152,6 +156,8 @@ class Link:
             await asyncio.sleep(seconds)
             return
         self._something.clear()
+        if self._host.busy or self._journal.acked < self._journal.last_sequence:
+            return
         with contextlib.suppress(asyncio.TimeoutError):
             await within(seconds, self._something.wait())
 

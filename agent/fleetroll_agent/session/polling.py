@@ -32,7 +32,7 @@ def polled_seconds(settings: HostSettings) -> float | None:
 
 def is_busy(states: Iterable[State], *, on_trial: bool) -> bool:
     """Tell whether the stream is held: a trial waits for its Promote, an attempt for its Go or its end."""
-    return on_trial or any(_has_work(state) for state in states)
+    return on_trial or any(has_work(state) for state in states)
 
 
 def next_check_in_seconds(named: float, own: float, random01: float) -> float:
@@ -47,6 +47,7 @@ def next_check_in_seconds(named: float, own: float, random01: float) -> float:
     return min(max(FLOOR_SECONDS, wanted), CEILING_SECONDS)
 
 
-def _has_work(state: State) -> bool:
+def has_work(state: State) -> bool:
+    """Tell whether an attempt goes on that does not merely wait by the host's own rules."""
     attempt = state.record.attempt
     return attempt is not None and not (state.note in _RESTING and not attempt.past_go)

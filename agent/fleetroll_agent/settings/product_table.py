@@ -162,7 +162,7 @@ PRODUCT = Section(
         Key(
             "redact", patterns(), "What fits is made unreadable in the output of commands, line by line.", kinds=MANAGED
         ),
-        Key("lock_command", command(), "Run before an update: 0 is free, everything else locked."),
+        Key("lock_command", command(), "Run before an update: 0 is free, everything else locked.", kinds=MANAGED),
         Key(
             "lock_deferrals",
             whole(0, 100_000),

@@ -35,7 +35,7 @@ async def reported(tx: Tx, services: Services, key: SessionKey, said: Said) -> N
     if said.running_version:
         values: dict[str, object] = {"version": said.running_version}
         if said.state is AttemptState.SUCCEEDED:
-            values.update(on_trial=False, healthy=True, last_success_at=tx.now)
+            values.update(on_trial=False, healthy=True, last_success_at=tx.now, sha256=said.sha256)
         elif said.state is AttemptState.ROLLBACK_FAILED:
             values.update(healthy=False)
         await tx.execute(sa.update(PRODUCT).where(*_which(key, said.product)).values(**values))

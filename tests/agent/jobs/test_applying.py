@@ -294,7 +294,7 @@ def test_a_hello_lists_what_runs_what_waits_and_what_was_not_acknowledged(host: 
     host.tell(Assigned(8, "1.2.0"))
     facts = attempt_facts(host.state, Moment(host.at, host.at - 4000))
     assert [(fact.generation, fact.said.value) for fact in facts] == [
-        (6, "CANCELLED"),
         (7, "APPLYING"),
         (8, "OFFERED"),
+        (6, "CANCELLED"),
     ]

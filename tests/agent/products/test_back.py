@@ -107,8 +107,9 @@ def test_commands_without_a_way_back_say_so_at_once() -> None:
 def test_a_first_installation_has_nothing_to_become_healthy_again() -> None:
     host = ManagedHost.begin(SLOTS)
     failing_at(Step.RESTART, host, about=About(("stable",), "abc1234", fresh=True))
-    host.up_to(Step.HEALTH_BACK)
-    assert host.steps == ["switch_back"]
+    host.up_to(Step.RESTART_BACK)
+    host.ends(Code.STEP_FAILED)
+    assert host.steps == ["switch_back", "restart_back"], "what was started of the new version is not left running"
     assert host.said[-1] == "7 ROLLED_BACK STEP_FAILED"
 
 

@@ -26,7 +26,7 @@ from fleetroll_agent.jobs.values import ByHand, Stage, Step
 from fleetroll_agent.jobs.work import Installed
 from fleetroll_common.values.codes import Code
 from tests.faults.jobs import NEW, NEWER, OLD
-from tests.faults.managed_host import MIGRATING, ManagedHost
+from tests.faults.managed_host import MIGRATING, PLAIN, ManagedHost
 
 WEEK = 7 * 86400.0
 
@@ -41,10 +41,10 @@ def started(host: ManagedHost, **more: Any) -> ManagedHost:
     return host
 
 
-def updated() -> ManagedHost:
+def updated(*, migrations: bool = True) -> ManagedHost:
     """Return a host that the server brought to 1.1.0."""
     host = ManagedHost.begin()
-    host.to_go()
+    host.to_go(about=MIGRATING if migrations else PLAIN)
     host.up_to(Step.HEALTH)
     host.soak()
     return host
@@ -148,7 +148,6 @@ def test_a_recall_of_the_servers_is_not_for_a_persons_attempt() -> None:
 
 def test_an_update_that_did_not_come_about_leaves_no_hold() -> None:
     host = started(ManagedHost.begin())
-    assert host.disk.override.kind is OverrideKind.UPDATE
     host.ends(Code.STEP_FAILED)
     assert host.said[-1] == "FAILED STEP_FAILED"
     assert host.disk.override is None
@@ -164,7 +163,15 @@ def test_a_way_back_by_hand_restores_the_data_and_swaps_the_versions() -> None:
     assert host.said[-1] == "SUCCEEDED"
     assert host.journal[-1].running_version == "1.0.0"
     assert host.disk.current == Installed("1.0.0", OLD)
-    assert host.disk.previous == Installed("1.1.0", NEW)
+    assert host.disk.previous is None, "the data of 1.1.0 are gone: it is no version to swap with"
+
+
+def test_a_way_back_by_hand_without_a_migration_swaps_the_versions() -> None:
+    host = updated(migrations=False)
+    before = host.disk.current
+    host = rolled_back(host)
+    assert host.said[-1] == "SUCCEEDED"
+    assert (host.disk.current.version, host.disk.previous.version) == ("1.0.0", before.version)
 
 
 def test_the_servers_standing_assignment_does_not_bring_it_back() -> None:

@@ -100,9 +100,10 @@ async def test_a_file_is_swapped_with_its_mode_and_owner_and_the_old_one_is_kept
         facts = path.stat()
         assert (stat.S_IMODE(facts.st_mode), facts.st_uid, facts.st_gid) == (0o750, 65534, 65534)
         assert "1.0.0" in path.read_text()
+        await server.until(path.with_name("tool.old").exists)
         assert "1.0.0" not in path.with_name("tool.old").read_text()
         assert ended(await update(server, "tool", "1.1.0", 2)) == "SUCCEEDED"
-        assert "1.0.0" in path.with_name("tool.old").read_text()
+        await server.until(lambda: "1.0.0" in path.with_name("tool.old").read_text())
         assert sorted(file.name for file in path.parent.iterdir()) == ["tool", "tool.old"]
 
 

@@ -100,12 +100,12 @@ def _product(kind: Kind) -> st.SearchStrategy[Product]:
         "retry_bad": st.booleans(),
         "override_local": st.booleans(),
         "windows": st.lists(windows, max_size=3, unique=True).map(tuple),
-        "lock_command": st.none() | argvs,
         "lock_deferrals": st.integers(0, 100_000),
         "expected_seconds": seconds,
     }
     managed: dict[str, st.SearchStrategy[Any]] = {
         "stop_revoked": st.booleans(),
+        "lock_command": st.none() | argvs,
         "redact": st.lists(words.map(re.escape), max_size=3, unique=True).map(
             lambda all_: tuple(map(re.compile, all_))
         ),
