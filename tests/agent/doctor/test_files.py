@@ -72,6 +72,17 @@ def test_a_disk_without_room_is_told(host: WholeHost) -> None:
     assert "16 MiB are the least" in full["message"]
 
 
+def test_a_file_that_has_no_room_for_the_next_one_beside_it_is_told(host: WholeHost) -> None:
+    """It may be on another disk than the state folder."""
+    folder = host.tool.parent
+    mounts = f"""
+    cp {host.tool} {host.root}/kept; mount -t tmpfs -o size=16k none {folder}; cp {host.root}/kept {host.tool}
+    head -c 8192 /dev/zero >{folder}/ballast; head -c 8192 /dev/zero >{folder}/more 2>/dev/null || true
+    """
+    findings = doctor_apart(mounts, host.state, host.root)
+    assert [(finding["code"], finding["subject"]) for finding in findings] == [("DISK_FULL", "tool")]
+
+
 def test_a_disk_without_inodes_is_told(host: WholeHost) -> None:
     """It has bytes enough."""
     state = host.root / "few"

@@ -80,12 +80,8 @@ def test_the_host_itself_is_told(host: WholeHost) -> None:
     """Its service, how it keeps in touch, whether an agent runs, and the marker of a container."""
     found = read(host)
     assert (found["agent_runs"], found["service"]["init"], found["container"]) == (True, "systemd", None)
-    assert found["policy"] == {
-        "session": "stream",
-        "offline": "postpone",
-        "containers": False,
-        "check_in_seconds": 3600,
-    }
+    assert found["policy"]["host"]["session"] == {"value": "stream", "origin": "default"}
+    assert found["policy"]["products"]["tool"]["auto_update"] == {"value": "false", "origin": "default"}
     assert "next_check_in" in found
     assert stopped(host, lambda: read(host))["agent_runs"] is False
     host.settings(
