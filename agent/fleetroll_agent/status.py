@@ -16,6 +16,7 @@ from fleetroll_agent.jobs.values import PRODUCT
 from fleetroll_agent.launcher import files
 from fleetroll_agent.reading import agent_log
 from fleetroll_agent.reading.files import launcher_runs, read_boot, read_product, read_told
+from fleetroll_agent.reading.instants import instant
 from fleetroll_agent.reading.openings import next_opening
 from fleetroll_agent.reading.policy import document, effective, settings_text, with_agent
 from fleetroll_agent.reading.product_status import Sources, agent_lines, product_lines, product_status
@@ -68,8 +69,7 @@ def read_status(folder: Path, root: Path = Path("/")) -> dict[str, Any]:
         "interpreter": None if boot is None else _interpreter(boot),
         "container": container_marker(root=root) or None,
         "policy": document(effective(text, datetime.now(timezone.utc), host.time_zone())),
-        # A host that visits its server now and then says here when it does so next.
-        "next_check_in": None,
+        "next_check_in": instant(agent_log.next_check_in(known)),
         "settings_fault": fault or None,
     }
 
@@ -107,7 +107,8 @@ def _host(status: dict[str, Any]) -> list[str]:
     if policy is not None:
         said = {key: row["value"] for key, row in policy["host"].items()}
         visits = f"a visit every {said['check_in_seconds']} s" if said["session"] == "poll" else "a stream"
-        lines.append(f"policy    {visits}; without a server: {said['offline']}")
+        comes = f", next at {status['next_check_in']}" if status.get("next_check_in") else ""
+        lines.append(f"policy    {visits}{comes}; without a server: {said['offline']}")
     if service is not None:
         lines.append(f"service   {service['name']} ({service['init']})")
     if status.get("container"):
@@ -127,7 +128,7 @@ def _troubles(status: dict[str, Any]) -> list[str]:
         lines.append(f"launcher  {launcher['status']}: {launcher['detail']}".rstrip(": "))
     if python is not None and python["trouble"]:
         lines.append(f"python    {python['trouble']}")
-    if connection is not None:
+    if connection is not None and connection["how"] != agent_log.VISITED:
         code = f" {connection['code']}" if connection["code"] else ""
         lines.append(f"server    {connection['how']}{code}: {connection['reason']} ({connection['at']})")
     return lines

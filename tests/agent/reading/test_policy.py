@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from fleetroll_agent.app import main
-from fleetroll_agent.reading import openings
 from fleetroll_agent.reading.policy import document, effective, sentences
+from fleetroll_common.values import windows
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 
@@ -60,7 +59,7 @@ def said(text: str, product: str, key: str) -> tuple[Any, str]:
         ("shop", "auto_update", "true", "agent.toml line 6"),
         ("shop", "pin", "minor 0.9", "agent.toml line 7"),
         ("shop", "allowed_channels", ["beta", "stable"], "agent.toml line 8"),
-        ("shop", "windows", ["sat,sun 22:00-05:00 Europe/Berlin"], "agent.toml line 9"),
+        ("shop", "windows", ["sat-sun 22:00-05:00 Europe/Berlin"], "agent.toml line 9"),
         ("shop", "lock_command", ["/opt/busy", "--quiet"], "agent.toml line 12"),
         ("shop", "min_update_interval_seconds", 600, "default"),
         ("agent", "auto_update", "false", "default"),
@@ -86,11 +85,10 @@ def test_the_lines_for_people_say_the_same() -> None:
     assert "  allowed_channels             any  (default)" in lines
 
 
-def test_a_product_without_windows_is_always_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And one with windows says when they open, where this build can tell."""
+def test_a_product_without_windows_is_always_open() -> None:
+    """And one with windows says when they open next: the first of March is a Sunday, Berlin an hour ahead."""
     assert said(TEXT, "agent", "next_window") == ("always open", "")
-    monkeypatch.setattr(openings, "_rules", lambda: None)
-    assert "next_window" not in document(effective(TEXT, NOW, "UTC"))["products"]["shop"]
+    assert said(TEXT, "shop", "next_window") == ("2026-03-01T21:00:00Z", "")
 
 
 @pytest.mark.parametrize(
@@ -110,13 +108,13 @@ def test_the_next_opening_is_told_in_words(
 ) -> None:
     """By the rules that the agent itself goes by."""
 
-    def next_opening(windows: Any, now: datetime, zone: str, needed: float) -> datetime | None:
-        assert (len(windows), now, zone, needed) == (1, NOW, "UTC", 120.0)
+    def next_opening(listed: Any, now: datetime, zone: str, needed: float) -> datetime | None:
+        assert (len(listed), now, zone, needed) == (1, NOW, "UTC", 120.0)
         if isinstance(opens, RequestError):
             raise opens
         return opens
 
-    monkeypatch.setattr(openings, "_rules", lambda: SimpleNamespace(next_opening=next_opening))
+    monkeypatch.setattr(windows, "next_opening", next_opening)
     assert said(TEXT, "shop", "next_window") == (words, "")
 
 

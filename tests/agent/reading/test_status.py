@@ -12,6 +12,7 @@ from fleetroll_agent import status
 from fleetroll_agent.app import main
 from fleetroll_agent.jobs.overrides import Override, OverrideKind
 from fleetroll_agent.jobs.values import Attempt, Said, Stage, Step
+from fleetroll_agent.session.facts import End
 from fleetroll_common.values.codes import Code
 from tests.faults.whole_host import WholeHost, stopped, whole_host
 
@@ -82,7 +83,7 @@ def test_the_host_itself_is_told(host: WholeHost) -> None:
     assert (found["agent_runs"], found["service"]["init"], found["container"]) == (True, "systemd", None)
     assert found["policy"]["host"]["session"] == {"value": "stream", "origin": "default"}
     assert found["policy"]["products"]["tool"]["auto_update"] == {"value": "false", "origin": "default"}
-    assert "next_check_in" in found
+    assert found["next_check_in"] is None
     assert stopped(host, lambda: read(host))["agent_runs"] is False
     host.settings(
         "[download]", '[host]\nsession = "poll"\ncheck_in_seconds = 600\noffline = "local_schedule"\n[download]'
@@ -92,6 +93,22 @@ def test_the_host_itself_is_told(host: WholeHost) -> None:
     assert "policy    a visit every 600 s; without a server: local_schedule" in lines
     assert "container /.dockerenv" in lines
     assert "service   fleetroll-agent (systemd)" in lines
+
+
+def test_a_visitor_says_when_it_comes_again(host: WholeHost) -> None:
+    """By the end of its last visit, which is no trouble; while it is there nothing is due."""
+    host.log("stream_ended", how=End.VISITED.value, wait_seconds=3600.4)
+    found = read(host)
+    assert found["next_check_in"] == "2026-03-01T11:00:00Z"
+    lines = status.sentences(found)
+    assert any(", next at 2026-03-01T11:00:00Z;" in line for line in lines)
+    assert not [line for line in lines if line.startswith("server")]
+    host.log("session_open")
+    assert read(host)["next_check_in"] is None
+    host.log("stream_ended", how=End.LOST.value, wait_seconds=5)
+    assert read(host)["next_check_in"] is None
+    host.log("stream_ended", how=End.VISITED.value, wait_seconds="soon")
+    assert read(host)["next_check_in"] is None
 
 
 def test_settings_that_are_wrong_and_records_that_are_damaged_are_told(host: WholeHost) -> None:
