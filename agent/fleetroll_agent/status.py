@@ -16,8 +16,9 @@ from fleetroll_agent.jobs.values import PRODUCT
 from fleetroll_agent.launcher import files
 from fleetroll_agent.reading import agent_log
 from fleetroll_agent.reading.files import launcher_runs, read_boot, read_product, read_told
+from fleetroll_agent.reading.instants import instant
 from fleetroll_agent.reading.openings import next_opening
-from fleetroll_agent.reading.policy import settings_text, with_agent
+from fleetroll_agent.reading.policy import document, effective, settings_text, with_agent
 from fleetroll_agent.reading.product_status import Sources, agent_lines, product_lines, product_status
 from fleetroll_agent.service.install import Wish, read_service
 from fleetroll_agent.service.record import read_installed
@@ -49,7 +50,7 @@ def read_status(folder: Path, root: Path = Path("/")) -> dict[str, Any]:
     enrolment = IdentityStore(folder / "identity", SystemIds()).peek().enrolment
     record, _ = read_product(folder, PRODUCT)
     boot, _ = read_boot(folder)
-    settings, fault = _settings(folder)
+    text, fault = _settings(folder)
     told = read_told(folder)
     known = agent_log.events(agent_log.tail(folder / files.LOG_NAME).splitlines())
     return {
@@ -60,16 +61,15 @@ def read_status(folder: Path, root: Path = Path("/")) -> dict[str, Any]:
         "previous_version": None if boot is None or boot.previous is None else boot.previous.version,
         "trial_version": None if boot is None or boot.trial is None else boot.trial.slot.version,
         **_attempts(record),
-        "products": _products(folder, settings, boot),
+        "products": _products(folder, parse_settings(text), boot),
         "agent_runs": launcher_runs(folder),
         "launcher": None if told is None else {"status": told.get("status"), "detail": told.get("detail")},
         "service": service_status(folder, root),
         "connection": agent_log.last_word(known),
         "interpreter": None if boot is None else _interpreter(boot),
         "container": container_marker(root=root) or None,
-        "policy": _policy(settings),
-        # A host that visits its server now and then says here when it does so next.
-        "next_check_in": None,
+        "policy": document(effective(text, datetime.now(timezone.utc), host.time_zone())),
+        "next_check_in": instant(agent_log.next_check_in(known)),
         "settings_fault": fault or None,
     }
 
@@ -105,8 +105,10 @@ def _host(status: dict[str, Any]) -> list[str]:
     policy, service = status.get("policy"), status.get("service")
     lines = []
     if policy is not None:
-        visits = f"a visit every {policy['check_in_seconds']} s" if policy["session"] == "poll" else "a stream"
-        lines.append(f"policy    {visits}; without a server: {policy['offline']}")
+        said = {key: row["value"] for key, row in policy["host"].items()}
+        visits = f"a visit every {said['check_in_seconds']} s" if said["session"] == "poll" else "a stream"
+        comes = f", next at {status['next_check_in']}" if status.get("next_check_in") else ""
+        lines.append(f"policy    {visits}{comes}; without a server: {said['offline']}")
     if service is not None:
         lines.append(f"service   {service['name']} ({service['init']})")
     if status.get("container"):
@@ -126,18 +128,20 @@ def _troubles(status: dict[str, Any]) -> list[str]:
         lines.append(f"launcher  {launcher['status']}: {launcher['detail']}".rstrip(": "))
     if python is not None and python["trouble"]:
         lines.append(f"python    {python['trouble']}")
-    if connection is not None:
+    if connection is not None and connection["how"] != agent_log.VISITED:
         code = f" {connection['code']}" if connection["code"] else ""
         lines.append(f"server    {connection['how']}{code}: {connection['reason']} ({connection['at']})")
     return lines
 
 
-def _settings(folder: Path) -> tuple[Settings, str]:
-    """Return the settings, or the defaults and what is wrong with agent.toml."""
+def _settings(folder: Path) -> tuple[str, str]:
+    """Return the text of agent.toml; an empty one, and what is wrong, where the agent would refuse it."""
     try:
-        return parse_settings(settings_text(folder)), ""
+        text = settings_text(folder)
+        parse_settings(text)
     except RequestError as error:
-        return Settings(), str(error)
+        return "", str(error)
+    return text, ""
 
 
 def _attempts(record: ProductRecord) -> dict[str, Any]:
@@ -160,13 +164,6 @@ def _products(folder: Path, settings: Settings, boot: Record | None) -> list[dic
         opening = next_opening(product, now, zone)
         found.append(product_status(Sources(product, record, fault, boot, opening, seconds)))
     return found
-
-
-def _policy(settings: Settings) -> dict[str, Any]:
-    """Return how the host keeps in touch; the rest is said by ``policy``."""
-    said = settings.host
-    seconds = {"check_in_seconds": said.check_in_seconds}
-    return {"session": said.session.value, "offline": said.offline.value, "containers": said.containers, **seconds}
 
 
 def _interpreter(boot: Record) -> dict[str, str]:

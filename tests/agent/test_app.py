@@ -94,8 +94,9 @@ def harmless(said: str, lines: int) -> bool:
 
 
 def test_status_shows_a_servers_words_on_one_line_and_nothing_that_a_terminal_obeys(
-    state: Path, capsys: pytest.CaptureFixture[str]
+    state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(status, "container_marker", lambda **_where: "")
     keeper = ProductFile(state)
     record = keeper.read()
     last = replace(record.outcomes[-1], version=EVIL, message=EVIL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetroll_agent.doctor.values import Finding, Sign
@@ -13,7 +14,6 @@ from fleetroll_agent.products.space import RESERVE_BYTES, RESERVE_INODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from fleetroll_agent.doctor.host import Host
 
@@ -53,7 +53,20 @@ def room(host: Host) -> Iterator[Finding]:
     if free < RESERVE_BYTES:
         text = f"{free // _MIB} MiB are free below {host.folder}, {RESERVE_BYTES // _MIB} MiB are the least"
         yield Finding(Sign.DISK_FULL, str(host.folder), text, f"free space there: df {host.folder}; du -xsh /var/*")
+    yield from _room_beside(host)
     if facts.f_files and facts.f_favail < RESERVE_INODES:
         text = f"{facts.f_favail} inodes are free below {host.folder}, {RESERVE_INODES} are the least"
         remedy = f"remove files there: df -i {host.folder}; du -x --inodes -d 3 / | sort -n | tail"
         yield Finding(Sign.INODES_FULL, str(host.folder), text, remedy)
+
+
+def _room_beside(host: Host) -> Iterator[Finding]:
+    """Tell where the next version of a file could not be staged beside it: it may be on another disk."""
+    for kept in host.managed:
+        path = None if kept.product.path is None else Path(kept.product.path)
+        if path is None or not path.is_file():
+            continue
+        facts, size = os.statvfs(path.parent), path.stat().st_size
+        if facts.f_bavail * facts.f_frsize < size:
+            text = f"there is no room in {path.parent} for a second {path.name} of {size} bytes"
+            yield Finding(Sign.DISK_FULL, kept.name, text, f"free space there: df {path.parent}")

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from fleetroll_agent.launcher import files
+from fleetroll_agent.reading.instants import unix
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 TAIL_BYTES = 128 * 1024
 """A host that is refused writes a line or two in minutes."""
+
+VISITED = "visited"
+"""How a visit ends that was made for a moment: no trouble."""
 
 Event = dict[str, Any]
 
@@ -63,6 +67,18 @@ def last_word(known: Iterable[Event]) -> Event | None:
         elif said["event"] == "session_open":
             found = None
     return found
+
+
+def next_check_in(known: Iterable[Event]) -> float | None:
+    """Return when a host that visits its server comes again, in Unix seconds; None = it is there, or holds a stream.
+
+    It comes earlier when it has something to say.
+    """
+    said = last(known, "stream_ended", "session_open")
+    if said is None or said.get("how") != VISITED:
+        return None
+    at, seconds = unix(said.get("timestamp")), said.get("wait_seconds")
+    return at + seconds if at is not None and isinstance(seconds, (int, float)) else None
 
 
 def last(known: Iterable[Event], *names: str) -> Event | None:

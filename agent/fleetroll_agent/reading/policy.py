@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from fleetroll_agent.reading.files import read_plain
-from fleetroll_agent.reading.openings import next_opening, shown_window
+from fleetroll_agent.reading.openings import next_opening
 from fleetroll_agent.settings import SETTINGS_NAME, Kind, Pin, Product, Settings, Window, parse_settings
 from fleetroll_agent.settings.lines import locate
 from fleetroll_agent.settings.product_table import PRODUCT as TABLE
@@ -161,7 +161,7 @@ def _product_rows(origins: Origins, product: Product, now: datetime, local_zone:
         if key is None or product.kind in key.kinds:
             rows.append(_row(origins, ("products", product.name, name), getattr(product, name)))
     opening = next_opening(product, now, local_zone)
-    return (*rows, Row(NEXT_WINDOW, opening, opening, "")) if opening else tuple(rows)
+    return (*rows, Row(NEXT_WINDOW, opening, opening, ""))
 
 
 def _row(origins: Origins, path: KeyPath, value: object) -> Row:
@@ -170,13 +170,11 @@ def _row(origins: Origins, path: KeyPath, value: object) -> Row:
 
 
 def _json(value: object) -> Any:  # noqa: ANN401 (plain JSON)
-    if isinstance(value, Window):
-        return shown_window(value)
     if isinstance(value, tuple):
         return [_json(item) for item in value]
     if isinstance(value, Enum):
         return value.value
-    return str(value) if isinstance(value, Pin) else value
+    return str(value) if isinstance(value, (Pin, Window)) else value
 
 
 def _shown(key: str, value: Any) -> str:  # noqa: ANN401 (plain JSON)

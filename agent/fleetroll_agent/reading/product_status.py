@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fleetroll_agent.jobs.values import PRODUCT
 from fleetroll_agent.reading.history import actor, attempt_id
 from fleetroll_agent.reading.instants import instant, span
+from fleetroll_agent.reading.openings import ALWAYS
 
 if TYPE_CHECKING:
     from fleetroll_agent.jobs.overrides import Override
@@ -25,7 +26,7 @@ class Sources:
         record: of its attempts.
         fault: why the record can't be believed; empty = it can.
         boot: the launcher's record, which says what the agent itself is; None = there is none.
-        next_window: in words; empty = it can't be told.
+        next_window: in words.
         now: Unix seconds.
     """
 
@@ -50,7 +51,7 @@ def product_status(known: Sources) -> dict[str, Any]:
         "override": None if override is None else _override(override, known.now),
         "last": None if last is None else _last(last),
         "auto_update": known.product.auto_update.value,
-        "next_window": known.next_window or None,
+        "next_window": known.next_window,
         "record_fault": known.fault or None,
     }
 
@@ -80,7 +81,7 @@ def _more_lines(said: dict[str, Any], name: str, *parts: str) -> list[str]:
     if last is not None and "last" in parts:
         why = f": {last['code']} {last['message']}".rstrip() if last["code"] else ""
         lines.append(f"  last    {last['id']} to {last['version']} {last['result'].lower()}{why} ({last['ended_at']})")
-    if said["next_window"] not in (None, "always open"):
+    if said["next_window"] != ALWAYS:
         lines.append(f"  {name} window: {said['next_window']}")
     if said["record_fault"]:
         lines.append(f"  {name} record: {said['record_fault']}")

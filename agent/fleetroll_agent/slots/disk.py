@@ -181,7 +181,9 @@ def typed_disk_errors(doing: str) -> Iterator[None]:
             message = f"{doing}: the host has no space left"
             raise AgentError(message, code=Code.DISK_FULL, remedy=remedy) from error
         name = errno.errorcode.get(error.errno or 0, "unknown error")
-        where = f" for {error.filename}" if isinstance(error.filename, (str, os.PathLike)) else ""
+        # Of two names the second is the place that something should be put in.
+        place = error.filename if error.filename2 is None else error.filename2
+        where = f" for {place}" if isinstance(place, (str, os.PathLike)) else ""
         message = f"{doing}: the disk answered {name}{where}"
         raise AgentError(message, code=Code.INTERNAL, remedy=remedy, errno=name) from error
 
