@@ -21,7 +21,6 @@ from fleetroll_agent.jobs.events import (
     Suspended,
     TargetFound,
 )
-from fleetroll_agent.jobs.overrides import OverrideKind
 from fleetroll_agent.jobs.values import ByHand, Stage, Step
 from fleetroll_agent.jobs.work import Installed
 from fleetroll_common.values.codes import Code
