@@ -13,7 +13,7 @@ from tools.demo.sources import Mistake, commit, make_mistakes
 
 SHOP, GATEWAY = "shop", "gateway"
 PRODUCTS = Path(__file__).parent / "products"
-_PRICE = "\"price\": f\"{order['cents'] / 100:.2f}\""
+_PRICE = '"price": f"{order[\'cents\'] / 100:.2f}"'
 _SECOND, _THIRD = "migrations/2.sql", "migrations/3.sql"
 
 
@@ -48,7 +48,9 @@ NEEDS_A_SETTING = Mistake("shop.py", _PRICE, _PRICE[:-1] + " {os.environ['SHOP_C
 KNOWS_NEW_ORDERS_ALONE = (
     Mistake("shop.py", _PRICE, _PRICE[:-1] + " {order['currency'].upper()}\""),
     Mistake(
-        "shop.py", "(item, cents) values (?, ?)\", (item, cents)", "(item, cents, currency) values (?, ?, 'eur')\", (item, cents)"
+        "shop.py",
+        '(item, cents) values (?, ?)", (item, cents)',
+        "(item, cents, currency) values (?, ?, 'eur')\", (item, cents)",
     ),
 )
 """Orders of before have no currency: it works on an empty database, so in the smoke test, and not on real data."""
@@ -81,6 +83,8 @@ def write(release: Release, into: Path) -> Path:
         (folder / name).unlink()
     for name, text in release.extra.items():
         (folder / name).write_text(text, encoding="utf-8")
-    make_mistakes(folder, (Mistake(release.entry, 'VERSION = "0.0.0"', f'VERSION = "{release.version}"'), *release.changes))
+    make_mistakes(
+        folder, (Mistake(release.entry, 'VERSION = "0.0.0"', f'VERSION = "{release.version}"'), *release.changes)
+    )
     commit(folder)
     return folder if release.product == SHOP else folder / release.entry

@@ -203,7 +203,9 @@ class AppStory:
     def _demand_page(self, host: WebHost, version: str, *, schema: int, orders: int) -> None:
         page = host.page()
         seen = (page["version"], page["schema"], len(page["orders"]))
-        _demand(seen == (version, schema, orders), f"{host.name} shows {version}, schema {schema}, {orders} orders: {page}")
+        _demand(
+            seen == (version, schema, orders), f"{host.name} shows {version}, schema {schema}, {orders} orders: {page}"
+        )
 
     def _wait(self, what: str, holds: Callable[[], bool]) -> None:
         self._fleet.wait(what, holds, SECONDS)
