@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from tools.demo.app.load import Load
 from tools.demo.app.releases import GATEWAY, RELEASES, SHOP, Release, write
-from tools.demo.fleet import Fleet
 from tools.demo.journals import last_word
 from tools.demo.processes import run
 from tools.demo.sources import DemoError, copy_source
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tools.demo.app.host import WebHost
+    from tools.demo.fleet import Fleet
 
 HOSTS = ("web-1", "web-2")
 CANARY = HOSTS[0]
@@ -25,6 +26,8 @@ WAVES = f"{CANARY},rest"
 SOAK = "1s"
 HALTED = 30
 SECONDS = 60.0
+SOME = 100
+"""Requests of visitors before and after a swap."""
 REASON = "orders look wrong"
 """What the person at the host says."""
 
@@ -52,8 +55,10 @@ class AppStory:
         self._fleet.publish(agent)
         for product in (SHOP, GATEWAY):
             run("fleetroll", "release", "product", "add", product)
-        for release in RELEASES:
-            self._publish(release)
+        with ThreadPoolExecutor(max_workers=3) as pool:
+            built = list(pool.map(self._build, RELEASES))
+        for release, artefact in zip(RELEASES, built, strict=True):
+            self._fleet.publish(artefact, *(["--migrations-required"] if release.migrates else []))
         self.say(f"enrolling {', '.join(HOSTS)}; the supervisors of their shops and gateways wait for something to run")
         self._fleet.enroll(HOSTS)
         self._fleet.wait_online(len(HOSTS))
@@ -72,13 +77,13 @@ class AppStory:
         self._swap_while_it_serves()
         self._go_back_by_hand()
 
-    def _publish(self, release: Release) -> None:
-        """Build a release as its owner would, and publish it."""
+    def _build(self, release: Release) -> Path:
+        """Build a release as its owner would; return its artefact."""
         source = write(release, self._fleet.folder / "sources")
         words = ["--product", release.product, "--version", release.version, "--platform", "any"]
         words += ["--entry", release.entry] if source.is_dir() else []
-        built = run("fleetroll", "release", "build", *words, "--out", str(self._fleet.artefacts), str(source)).strip()
-        self._fleet.publish(self._fleet.artefacts / built, *(["--migrations-required"] if release.migrates else []))
+        built = run("fleetroll", "release", "build", *words, "--out", str(self._fleet.artefacts), str(source))
+        return self._fleet.artefacts / built.strip()
 
     def _install(self) -> None:
         """Bring the first versions to hosts that have none, and take orders."""
@@ -120,10 +125,10 @@ class AppStory:
     def _swap_while_it_serves(self) -> None:
         """Replace the gateway's running file while visitors come, and count them."""
         with Load([host.port for host in self._hosts]) as load:
-            self._wait("the visitors come", lambda: load.counted.requests > 100)
+            self._wait("the visitors come", lambda: load.counted.requests > SOME)
             self._roll_out(GATEWAY, "2.0.0")
             now = load.counted.requests
-            self._wait("they still come", lambda: load.counted.requests > now + 100)
+            self._wait("they still come", lambda: load.counted.requests > now + SOME)
         counted = load.counted
         _demand(not counted.failures, f"{len(counted.failures)} of {counted.requests} failed: {counted.failures[:3]}")
         for host in self._hosts:
@@ -152,11 +157,13 @@ class AppStory:
 
     def _show(self) -> None:
         """Show what the host and the server say of it."""
-        for title, text in (
-            (f"fleetroll-agent status, on {CANARY}:", self._at_host("status")),
-            (f"fleetroll agents show {CANARY}:", run("fleetroll", "agents", "show", CANARY)),
-        ):
-            self.say(title)
+        said = {
+            f"fleetroll-agent status, on {CANARY}": self._at_host("status"),
+            f"fleetroll-agent history {SHOP}, on {CANARY}": self._at_host("history", SHOP),
+            f"fleetroll agents show {CANARY}": run("fleetroll", "agents", "show", CANARY),
+        }
+        for command, text in said.items():
+            self.say(f"{command}:")
             print("".join(f"    {line[:150]}\n" for line in text.splitlines() if line.strip()), end="", flush=True)
 
     def _at_host(self, *words: str) -> str:

@@ -5,8 +5,8 @@ Usage: shop.py serve | version | migrate | smoke | backup FILE | restore FILE
 The environment names the database, SHOP_DB, and the number of the socket that its supervisor listens on, LISTEN_FD. At
 SIGTERM it ends what it has begun and takes nothing new; who knocks meanwhile waits at that socket for the next one.
 
-Beside this file lie the migrations, 1.sql and so on: one statement each. What is there is never taken away by one, so that
-the version before goes on until it is replaced.
+Beside this file lie the migrations, 1.sql and so on, one statement each. None of them takes anything away, so that the
+version before goes on until it is replaced.
 """
 
 from __future__ import annotations
@@ -72,10 +72,10 @@ def shown(order: sqlite3.Row) -> dict[str, str]:
 
 
 def page(path: Path) -> dict[str, Any]:
-    """Return the page: version, schema, and all orders."""
+    """Return the page: version, process, schema, and all orders."""
     with closing(connect(path)) as database:
         orders = [shown(order) for order in database.execute("select * from orders order by id")]
-        return {"version": VERSION, "schema": schema(database), "orders": orders}
+        return {"version": VERSION, "process": os.getpid(), "schema": schema(database), "orders": orders}
 
 
 class Shop(BaseHTTPRequestHandler):
