@@ -127,6 +127,11 @@ def kept(folder: Path, database: Path, **environment: str) -> Iterator[tuple[sub
         assert keeper.wait(15) == 0
 
 
+def wait_for_more(load: Load) -> None:
+    reached = load.counted.requests + 50
+    wait(lambda: load.counted.requests > reached)
+
+
 def test_nobody_is_turned_away_while_the_program_is_started_anew_again_and_again(tmp_path: Path) -> None:
     database = tmp_path / "shop.db"
     shop, old, new = (
@@ -142,8 +147,7 @@ def test_nobody_is_turned_away_while_the_program_is_started_anew_again_and_again
         new.replace(old)
         for keeper in (gateways, shops, gateways):
             keeper.send_signal(signal.SIGHUP)
-            reached = load.counted.requests + 50
-            wait(lambda reached=reached: load.counted.requests > reached)
+            wait_for_more(load)
         wait(lambda: load.counted.versions(port) == {"1.0.0", "2.0.0"})
     assert load.counted.failures == []
     assert load.counted.requests == load.counted.answers.total()
