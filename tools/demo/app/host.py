@@ -18,7 +18,7 @@ FOLDER, SHOP_PORT, GATEWAY_PORT = "/srv/web", "127.0.0.1:8001", "127.0.0.1:8000"
 FASTER = {
     "min_update_interval_seconds = 600": "min_update_interval_seconds = 0",
     "\ninterval_seconds = 2": "\ninterval_seconds = 0.2",
-    "start_seconds = 30": "start_seconds = 4",
+    "start_seconds = 30": "start_seconds = 6",
 }
 """It shows in a minute what a fleet does in days."""
 

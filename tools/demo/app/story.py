@@ -145,6 +145,7 @@ class AppStory:
         self.say("  with the data of its backup, schema 1; the order that came after it went with 2.0.0")
         rollout = self._start(SHOP, "5.0.0", WAVES.replace(CANARY, HOSTS[1]))
         self._wait("the host waits", lambda: self._attempt(rollout, CANARY)["code"].endswith("HELD_LOCALLY"))
+        self._wait("the other has it", lambda: self._attempt(rollout, HOSTS[1])["state"].endswith("_SUCCEEDED"))
         attempt = self._attempt(rollout, CANARY)
         self._demand_page(host, "1.0.0", schema=1, orders=3)
         self._demand_page(self._hosts[1], "5.0.0", schema=2, orders=4)
