@@ -4,7 +4,7 @@
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help setup demo test check crash e2e bench-events bench-console bench-download gen lint format type imports contract contract-baseline roles docs lock shots agent-artifact clean
+.PHONY: help setup demo demo-app test check crash e2e bench-events bench-console bench-download gen lint format type imports contract contract-baseline roles docs lock shots agent-artifact clean
 
 VENV := .venv
 GEN := .venv-gen
@@ -57,6 +57,9 @@ $(GEN)/.synced: requirements/gen.txt $(VENV)/.uv
 
 demo: setup ## A server and 12 agents: a good release spreads, two bad ones are stopped (KEEP=1 leaves the fleet up)
 	@$(PY) -m tools.demo.main $(if $(KEEP),--keep)
+
+demo-app: setup ## A web shop and its gateway on 2 hosts: migrations, ways back, a swap under load (KEEP=1 leaves it up)
+	@$(PY) -m tools.demo.app.main $(if $(KEEP),--keep)
 
 shots: setup ## Pictures of every screen of the console in build/shots (needs libcairo)
 	@$(PY) -m tools.shots build/shots

@@ -17,11 +17,15 @@ from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.release import AGENT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from fleetroll_client import AdminClient
 
 app = typer.Typer(no_args_is_help=True)
 
 AgentArgument = Annotated[str, typer.Argument(help="Id or name of the host.")]
+OUTPUT_LINES = 10
+"""Of what a command printed, for people; --json has all that is known."""
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept with the decision.")]
 
 
@@ -68,6 +72,7 @@ def show(context: typer.Context, agent: AgentArgument, json: JsonOption = False)
         say(f"{field:10} {plain(value)}")
     say(f"{'labels':10} {plain(', '.join(f'{k}={v}' for k, v in sorted(answer.agent.labels.items())) or '-')}")
     print_table(("ATTEMPT", "FROM", "TO", "STATE", "CODE", "MESSAGE"), [_attempt(item) for item in answer.attempts])
+    _say_output(answer.attempts)
 
 
 @app.command()
@@ -138,6 +143,15 @@ def _product(product: agents_pb2.ProductStatus) -> str:
     if product.target_version and product.target_version != product.current_version:
         text += f" → {product.target_version} {attempt_state(product.update_state)}"
     return f"{text} ({plain(product.note)})" if product.note else text
+
+
+def _say_output(attempts: Iterable[types_pb2.Attempt]) -> None:
+    """Print the last output of the newest attempt that left any; the attempts are the newest first."""
+    spoke = next((attempt for attempt in attempts if attempt.output_tail), None)
+    if spoke is not None:
+        say(f"last output of {spoke.id}:")
+        for line in spoke.output_tail.splitlines()[-OUTPUT_LINES:]:
+            say(f"  {plain(line)}")
 
 
 def _attempt(attempt: types_pb2.Attempt) -> tuple[str, ...]:

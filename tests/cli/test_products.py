@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from fleetroll.v1 import agents_pb2, releases_pb2
+from fleetroll.v1 import agents_pb2, releases_pb2, types_pb2
 
 if TYPE_CHECKING:
     from tests.cli.commands import Commands
@@ -52,3 +52,15 @@ def test_a_host_that_has_no_version_of_a_product_yet_is_shown_with_none(commands
     commands.answers["GetAgent"] = agents_pb2.GetAgentResponse(agent=agents_pb2.Agent(name="h1", products=products))
     ended = commands.run("agents", "show", "h1")
     assert "agent ?, shop none \u2192 1.2.0" in ended.out
+
+
+def test_a_host_is_shown_with_the_last_output_of_its_newest_attempt_that_left_any(commands: Commands) -> None:
+    """What failed is found without --json; nothing in it steers a terminal, and only its end is shown."""
+    tails = ["", "\n".join(["first", *(f"line {n}" for n in range(9)), "KeyError: \x1b[2J"]), "older"]
+    attempts = [types_pb2.Attempt(id=f"h1/shop/{n}", output_tail=tail) for n, tail in enumerate(tails)]
+    commands.answers["GetAgent"] = agents_pb2.GetAgentResponse(agent=agents_pb2.Agent(name="h1"), attempts=attempts)
+    _, _, said = commands.run("agents", "show", "h1").out.partition("last output of h1/shop/1:\n")
+    assert said.splitlines()[0] == "  line 0"
+    assert said.splitlines()[-1].startswith("  KeyError: ")
+    assert "\x1b" not in said
+    assert "older" not in said

@@ -75,8 +75,8 @@ def test_every_folder_with_tests_is_a_suite() -> None:
     assert {f"tests/{folder}" for folder in folders} == {suite.name for suite in suites.tests()}
 
 
-def test_check_is_every_gate_every_suite_and_the_demonstration() -> None:
-    assert suites.choose(["check"]) == [*suites.gates(), *suites.tests(), suites.demo()]
+def test_check_is_every_gate_every_suite_and_the_demonstrations() -> None:
+    assert suites.choose(["check"]) == [*suites.gates(), *suites.tests(), *suites.demos()]
     assert {"lint", "format", "types", "imports", "proto-lint", "proto-breaking", "drift"} <= {
         gate.name for gate in suites.gates()
     }

@@ -34,15 +34,18 @@ ONLINE_SECONDS = 60.0
 class Fleet:
     """One server and its hosts below one folder."""
 
-    def __init__(self, folder: Path, processes: Processes) -> None:
-        """Name the places; nothing is made yet."""
+    def __init__(
+        self, folder: Path, processes: Processes, settings: Callable[[str], str] = lambda _name: SETTINGS
+    ) -> None:
+        """Name the places; nothing is made yet. ``settings`` returns a host's agent.toml."""
         self.folder = folder
         self.data = folder / "server"
         self.root_keys = folder / "root-keys-to-take-away"
         self.hosts = folder / "hosts"
         self.artefacts = folder / "artefacts"
         self._processes = processes
-        self._address = f"127.0.0.1:{_free_port()}"
+        self._settings = settings
+        self._address = f"127.0.0.1:{free_port()}"
 
     def start_server(self) -> Running:
         """Make the server's data folder and run it until it answers."""
@@ -77,9 +80,9 @@ class Fleet:
         words = ("--version", version, "--out", str(self.artefacts), "--source", str(source), "--level", "3")
         return self.artefacts / run("fleetroll", "release", "build", *words).strip()
 
-    def publish(self, artefact: Path) -> None:
-        """Upload an artefact and have it signed."""
-        run("fleetroll", "release", "publish", str(artefact))
+    def publish(self, artefact: Path, *words: str) -> None:
+        """Upload an artefact and have it signed; ``words`` are further options."""
+        run("fleetroll", "release", "publish", str(artefact), *words)
 
     def enroll(self, names: Sequence[str]) -> list[str]:
         """Enrol hosts with one join string and start their launchers; return what each enrolment said, in their order.
@@ -97,7 +100,7 @@ class Fleet:
         if (state / "slots").exists():
             raise DemoError(f"{name}: there is a slot before the host is enrolled")
         said = run("fleetroll-agent", "enroll", join, "--state", str(state), "--name", name, "--label", "site=demo")
-        (state / "agent.toml").write_text(SETTINGS, encoding="utf-8")
+        (state / "agent.toml").write_text(self._settings(name), encoding="utf-8")
         self._processes.start(name, "fleetroll-agent", "run", "--state", str(state))
         return said.strip()
 
@@ -144,7 +147,7 @@ class Fleet:
             time.sleep(0.3)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Return a port of loopback that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -10,10 +10,13 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from tools.demo import leftovers
 from tools.demo.sources import DemoError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MARK = "FLEETROLL_DEMO_FOLDER"
 """Stands in the environment of everything that is started here, and so of its children: it names the folder."""
@@ -39,8 +42,8 @@ class Processes:
         self.logs.mkdir(parents=True, exist_ok=True)
         self._running: list[Running] = []
 
-    def start(self, name: str, *command: str) -> Running:
-        """Start a program of this environment in the background."""
+    def start(self, name: str, *command: str, environment: Mapping[str, str] | None = None) -> Running:
+        """Start a program of this environment in the background, with more variables where they are given."""
         output = self.logs / f"{name}.log"
         with output.open("ab") as log:
             process = subprocess.Popen(
@@ -49,7 +52,7 @@ class Processes:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, MARK: str(self.folder)},
+                env={**os.environ, **(environment or {}), MARK: str(self.folder)},
             )
         running = Running(name, process, output)
         self._running.append(running)

@@ -37,16 +37,30 @@ def copy_source(root: Path, into: Path, mistakes: tuple[Mistake, ...] = ()) -> P
     """
     for name in ROOTS:
         shutil.copytree(root / name, into / name, ignore=shutil.ignore_patterns("__pycache__"))
+    make_mistakes(into, mistakes)
+    commit(into)
+    return into
+
+
+def make_mistakes(folder: Path, mistakes: tuple[Mistake, ...]) -> None:
+    """Change files below ``folder``.
+
+    Raises:
+        DemoError: the text that a mistake changes is not there any more.
+    """
     for mistake in mistakes:
-        file = into / mistake.path
+        file = folder / mistake.path
         text = file.read_text(encoding="utf-8")
         if text.count(mistake.old) != 1:
             raise DemoError(f"{mistake.path}: the line to change is not there exactly once")
         file.write_text(text.replace(mistake.old, mistake.new), encoding="utf-8")
-    git = ("git", "-c", "user.name=demo", "-c", "user.email=demo@localhost", "-C", str(into))
+
+
+def commit(folder: Path) -> None:
+    """Make a repository of ``folder``: a release names its commit."""
+    git = ("git", "-c", "user.name=demo", "-c", "user.email=demo@localhost", "-C", str(folder))
     for words in (("init", "-q"), ("add", "-A"), ("commit", "-q", "-m", "release")):
         subprocess.run([*git, *words], check=True, capture_output=True, timeout=60)
-    return into
 
 
 DAEMON = "agent/fleetroll_agent/daemon.py"

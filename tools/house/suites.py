@@ -4,7 +4,7 @@ Usage: suites.py check | test | NAME...
 
 Beside the time stands how many processors were at work: a suite that has them all is bound by them, another waits.
 
-`check` is every gate, every test suite and the demonstration; `test` every test suite. A suite is one folder below
+`check` is every gate, every test suite and the demonstrations; `test` every test suite. A suite is one folder below
 tests/ that holds tests, found by looking, so that no folder is forgotten; that nothing was collected is a failure. The
 output of a gate is shown only when it fails. The exit status is 0 when all passed, 1 when something failed, 2 for a
 name that does not exist.
@@ -73,9 +73,10 @@ def _of_folder(name: str) -> Suite:
     return Suite(f"tests/{name}", (*PYTEST, *spread, f"tests/{name}"), quiet=False)
 
 
-def demo() -> Suite:
-    """Return the demonstration: it demands what it shows, and nobody should be the first to see it fail."""
-    return Suite("demo", (sys.executable, "-m", "tools.demo.main"), quiet=False)
+def demos() -> list[Suite]:
+    """Return the demonstrations: each demands what it shows, and nobody should be the first to see one fail."""
+    programs = {"demo": "tools.demo.main", "demo-app": "tools.demo.app.main"}
+    return [Suite(name, (sys.executable, "-m", module), quiet=False) for name, module in programs.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +113,10 @@ def choose(names: list[str]) -> list[Suite]:
     """Return the suites that the command line asks for, or end with status 2."""
     match names:
         case ["check"]:
-            return [*gates(), *tests(), demo()]
+            return [*gates(), *tests(), *demos()]
         case ["test"]:
             return tests()
-    known = {suite.name: suite for suite in [*gates(), *tests(), demo()]}
+    known = {suite.name: suite for suite in [*gates(), *tests(), *demos()]}
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         print(
