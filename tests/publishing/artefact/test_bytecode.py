@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import CodeType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -126,7 +126,7 @@ def test_docstrings_and_columns_stay_behind_and_lines_asserts_and_docstrings_of_
     content = Content()
     content.add("pkg/one.py", DOCUMENTED)
     (data,) = compiled(content).values()
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     exec(code_of(data), names)  # noqa: S102 (its source stands above)
     plain, empty, cls = names["plain"], names["empty"], names["Documented"]
     assert (names.get("__doc__"), plain.__doc__, empty.__doc__, cls.__doc__) == (None, None, None, "Of a class.")
