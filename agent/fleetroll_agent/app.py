@@ -66,9 +66,7 @@ def parser(first: str = "") -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="fleetroll-agent", description="Keeps this host as its fleet wants it.")
     top.add_argument("--version", action="version", version=f"fleetroll-agent {build_info().shown}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    _add_run(commands)
-    if first != "run":
-        _add_others(commands)
+    (_add_run if first == "run" else _add_all)(commands)
     return top
 
 
@@ -79,7 +77,7 @@ def _add_run(commands: Commands) -> None:
     run.set_defaults(run=_run)
 
 
-def _add_others(commands: Commands) -> None:
+def _add_all(commands: Commands) -> None:
     from fleetroll_agent.control.cli import add_commands as add_control  # noqa: PLC0415 (see the module)
     from fleetroll_agent.reading.cli import add_commands as add_reading  # noqa: PLC0415 (see the module)
     from fleetroll_agent.service.cli import add_commands as add_service  # noqa: PLC0415 (see the module)
@@ -95,6 +93,7 @@ def _add_others(commands: Commands) -> None:
     damaged = "the agent that this host is; needed only where its damaged files don't say it"
     readmit.add_argument("--agent-id", default="", metavar="ID", help=damaged)
     readmit.set_defaults(run=_readmit, channel="stable")
+    _add_run(commands)
     test = commands.add_parser("self-test", help="check that this program works here, and say its version")
     _add_state(test)
     test.set_defaults(run=_self_test)
