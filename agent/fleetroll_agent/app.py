@@ -9,12 +9,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleetroll_agent.control.cli import add_commands as add_control
 from fleetroll_agent.launcher.errors import LauncherError
 from fleetroll_agent.launcher.main import add_options, run_with
 from fleetroll_agent.launcher.pipe import HOST_REFUSES_EXIT
-from fleetroll_agent.reading.cli import add_commands as add_reading
-from fleetroll_agent.service.cli import add_commands as add_service
 from fleetroll_common.buildinfo import build_info
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError, FleetrollError
@@ -24,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from fleetroll_agent.enrol import Wish
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 (it has no other name)
 
 EXIT_FAILED = 1
 EXIT_UNREACHABLE = 20
@@ -48,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     try:
-        options = parser().parse_args(argv)
+        words = list(sys.argv[1:] if argv is None else argv)
+        options = parser(words[0] if words else "").parse_args(words)
         run: Callable[[argparse.Namespace], int] = options.run
         return run(options)
     except FleetrollError as error:
@@ -61,11 +61,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain("interrupted; nothing is lost: run it again to go on where it stopped", EXIT_INTERRUPTED)
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands."""
+def parser(first: str = "") -> argparse.ArgumentParser:
+    """Return the parser of all commands; with ``run`` as the ``first`` word it knows that one alone, and is small."""
     top = argparse.ArgumentParser(prog="fleetroll-agent", description="Keeps this host as its fleet wants it.")
     top.add_argument("--version", action="version", version=f"fleetroll-agent {build_info().shown}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    (_add_run if first == "run" else _add_all)(commands)
+    return top
+
+
+def _add_run(commands: Commands) -> None:
+    run = commands.add_parser("run", help="run the launcher, which runs the agent, until SIGTERM")
+    add_options(run)
+    run.add_argument("--launcher-pipe", metavar="R,W", help=argparse.SUPPRESS)
+    run.set_defaults(run=_run)
+
+
+def _add_all(commands: Commands) -> None:
+    from fleetroll_agent.control.cli import add_commands as add_control  # noqa: PLC0415 (see the module)
+    from fleetroll_agent.reading.cli import add_commands as add_reading  # noqa: PLC0415 (see the module)
+    from fleetroll_agent.service.cli import add_commands as add_service  # noqa: PLC0415 (see the module)
+
     enroll = commands.add_parser("enroll", help="make this host an agent of the server that the join string names")
     _add_wish(enroll)
     enroll.add_argument("--channel", default="stable", help="begin with a release of this channel (stable)")
@@ -77,17 +93,13 @@ def parser() -> argparse.ArgumentParser:
     damaged = "the agent that this host is; needed only where its damaged files don't say it"
     readmit.add_argument("--agent-id", default="", metavar="ID", help=damaged)
     readmit.set_defaults(run=_readmit, channel="stable")
-    run = commands.add_parser("run", help="run the launcher, which runs the agent, until SIGTERM")
-    add_options(run)
-    run.add_argument("--launcher-pipe", metavar="R,W", help=argparse.SUPPRESS)
-    run.set_defaults(run=_run)
+    _add_run(commands)
     test = commands.add_parser("self-test", help="check that this program works here, and say its version")
     _add_state(test)
     test.set_defaults(run=_self_test)
     add_reading(commands)
     add_control(commands)
     add_service(commands)
-    return top
 
 
 def _add_state(command: argparse.ArgumentParser) -> None:

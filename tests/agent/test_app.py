@@ -242,6 +242,38 @@ def test_the_launchers_process_loads_no_library() -> None:
     assert done.stdout == "[]\n"
 
 
+def loaded(code: str, *names: str) -> list[str]:
+    """Return which of the modules a fresh process has loaded after ``code``."""
+    code = f"import json, sys\n{code}\nprint(json.dumps([n for n in {names!r} if n in sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found: list[str] = json.loads(done.stdout)
+    return found
+
+
+def test_to_run_no_command_of_people_is_loaded() -> None:
+    """A launcher that is started by hand holds the parser of ``run`` and of nothing else."""
+    code = "from fleetroll_agent.app import parser; parser('run').parse_args(['run', '--state', 'x'])"
+    assert loaded(code, "fleetroll_agent.control.cli", "fleetroll_agent.service.cli", "fleetroll_agent.jobs") == []
+
+
+def test_a_launcher_in_its_own_place_loads_no_openssl() -> None:
+    """It compares files by their hash, for which the interpreter's own is enough."""
+    assert loaded("import fleetroll_agent.launcher.main", "_hashlib", "_ssl") == []
+
+
+def test_an_agent_loads_no_http_client_before_it_needs_one() -> None:
+    """Most hosts have no mirror and ask for no page."""
+    assert loaded("import fleetroll_agent.daemon", "urllib3", "http.client", "email") == []
+
+
+def test_wrong_usage_of_run_says_how_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:
+    """The small parser of ``run`` refuses as that of all commands does."""
+    with pytest.raises(SystemExit) as caught:
+        main(["run", "--frobnicate"])
+    assert caught.value.code == 2
+    assert "usage: fleetroll-agent run" in capsys.readouterr().err
+
+
 def test_a_program_that_runs_from_elsewhere_than_a_slot_refuses(state: Path) -> None:
     with pytest.raises(AgentError) as caught:
         own_slot(SlotStore(state), state)

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import re
 import socket
 import ssl
@@ -141,6 +140,8 @@ def _skip_bytes(response: BaseHTTPResponse, offset: int) -> int:
         return 0
     if response.status == _NO_SUCH_RANGE:
         raise SourceFailed(f"has no byte {offset} of it (HTTP 416)")
+    import http.client  # noqa: PLC0415 (most hosts have no mirror)
+
     phrase = http.client.responses.get(response.status, "no known status")
     raise (Absent if response.status in _ABSENT else SourceFailed)(f"answers HTTP {response.status} ({phrase})")
 
@@ -148,6 +149,8 @@ def _skip_bytes(response: BaseHTTPResponse, offset: int) -> int:
 @contextlib.contextmanager
 def _in_words() -> Iterator[None]:
     """Turn every fault of a connection in the block into :class:`SourceFailed`."""
+    import http.client  # noqa: PLC0415 (see above)
+
     import urllib3.exceptions as faults  # noqa: PLC0415 (see above)
 
     try:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
 import io
 import ssl
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from http.client import HTTPMessage
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_HEAD_BYTES = 32 * 1024
@@ -53,7 +56,7 @@ async def get_page(url: str) -> Page:
         if status in _NO_BODY:
             return Page(status, b"")
         return await _body(reader, status, headers)
-    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, http.client.HTTPException, ValueError) as error:
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError) as error:
         raise PageError("the answer is not whole, or is no HTTP") from error
     finally:
         writer.transport.abort()
@@ -83,8 +86,10 @@ def _place(url: str) -> _Place:
     return _Place(secure, host, port or (443 if secure else 80), request)
 
 
-async def _head(reader: asyncio.StreamReader) -> tuple[int, http.client.HTTPMessage]:
+async def _head(reader: asyncio.StreamReader) -> tuple[int, HTTPMessage]:
     """Return status and headers of the answer; those that only announce it are passed over."""
+    from http.client import HTTPException, parse_headers  # noqa: PLC0415 (most hosts ask for no page)
+
     for _ in range(_MAX_INTERIM):
         head = await reader.readuntil(b"\r\n\r\n")
         line, _, rest = head.partition(b"\r\n")
@@ -93,11 +98,14 @@ async def _head(reader: asyncio.StreamReader) -> tuple[int, http.client.HTTPMess
             raise ValueError("not HTTP")
         status = int(words[1])
         if not 100 <= status < 200:  # noqa: PLR2004 (the interim ones)
-            return status, http.client.parse_headers(io.BytesIO(rest))
+            try:
+                return status, parse_headers(io.BytesIO(rest))
+            except HTTPException as error:
+                raise ValueError("no headers") from error
     raise ValueError("only interim answers")
 
 
-async def _body(reader: asyncio.StreamReader, status: int, headers: http.client.HTTPMessage) -> Page:
+async def _body(reader: asyncio.StreamReader, status: int, headers: HTTPMessage) -> Page:
     """Return the page: its body as the headers say, or to the end of the connection."""
     if headers.get("Transfer-Encoding", "").strip().lower() == "chunked":
         body = await _chunks(reader)

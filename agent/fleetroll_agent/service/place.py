@@ -3,7 +3,7 @@
 ```
 launcher/fleetroll_launcher.py   the starter: what the service starts; replaced by `service install` alone
 launcher/current                 one line with a CRC: the program, the one before it, and the trial's id
-launcher/programs/NAME/          fleetroll_agent/launcher/*.py, COMPLETE (hash of every file), KEPT
+launcher/programs/NAME/          fleetroll_agent/launcher/*.py, their byte code, COMPLETE (hash of every file), KEPT
 ```
 
 A folder can't be put in another one's place in one step, so none ever is: a copy is made beside the others, is complete
@@ -13,8 +13,11 @@ or a copy is damaged. No link decides anything.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import importlib.util
 import json
+import marshal
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from fleetroll_agent.launcher.starter import Choice
 
 _LOCK_SECONDS = 10.0
+_UNCHECKED_HASH = (1).to_bytes(4, "little")
+"""PEP 552: the header of byte code holds the source's hash, and nobody compares it."""
 _CONSTANTS = re.compile(r'^(LEVEL|AGENTS_FROM) = "?([0-9A-Za-z.+-]+)"?$', re.MULTILINE)
 
 
@@ -133,13 +138,15 @@ class Place:
         with typed_disk_errors(f"copying the launcher to {folder}"):
             number = self._next_number()
             remove_tree(RealDisk(), folder)
-            for inner in sorted({(folder / path).parent for path in source.files}):
+            files = {**source.files, **_byte_code(source)}
+            for inner in sorted({(folder / path).parent for path in files}):
                 inner.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for path, data in source.files.items():
+            for path, data in files.items():
                 write_durably(folder / path, data, 0o600)
+            sync_dir(folder / "fleetroll_agent" / "launcher")
             sync_dir(folder / "fleetroll_agent")
             sync_dir(folder)
-            write_durably(folder / starter.COMPLETE, _complete(source, number), 0o600)
+            write_durably(folder / starter.COMPLETE, _complete(source, files, number), 0o600)
             sync_dir(folder.parent)
         return name
 
@@ -169,12 +176,29 @@ class Place:
         return 1 + max((known["number"] for known in facts if known is not None), default=0)
 
 
-def _complete(source: Source, number: int) -> bytes:
+def _byte_code(source: Source) -> dict[str, bytes]:
+    """Return the byte code of the modules for this interpreter, by path: without it each start compiles them anew.
+
+    COMPLETE vouches for it as for the source, so Python does not compare the two; another version passes it over. A
+    module that is no Python of this version is the trial's finding, not ours.
+    """
+    found: dict[str, bytes] = {}
+    for path, data in source.files.items():
+        if not path.endswith(".py"):
+            continue
+        with contextlib.suppress(SyntaxError, ValueError):
+            code = compile(data, path, "exec", dont_inherit=True, optimize=0)
+            header = importlib.util.MAGIC_NUMBER + _UNCHECKED_HASH + importlib.util.source_hash(data)
+            found[importlib.util.cache_from_source(path, optimization="")] = header + marshal.dumps(code)
+    return found
+
+
+def _complete(source: Source, files: Mapping[str, bytes], number: int) -> bytes:
     facts: dict[str, Any] = {
         "version": source.version,
         "level": source.level,
         "agents_from": source.agents_from,
         "number": number,
-        "files": {path: hashlib.sha256(data).hexdigest() for path, data in sorted(source.files.items())},
+        "files": {path: hashlib.sha256(data).hexdigest() for path, data in sorted(files.items())},
     }
     return json.dumps(facts, sort_keys=True).encode() + b"\n"

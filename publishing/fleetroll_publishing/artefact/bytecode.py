@@ -1,6 +1,7 @@
 """Byte code for the modules of an artefact: a slot is read-only, so without it each start compiles all of them again.
 
-It halves the processor time of a start, for a tenth more bytes to fetch. It is built deterministically and signed like
+It halves the processor time of a start, for a tenth more bytes to fetch. Docstrings and columns are left out of it: a
+traceback names lines all the same, and an agent holds less in memory. It is built deterministically and signed like
 every other file; since the manifest vouches for both, a host does not compare it with its source again (PEP 552,
 *unchecked hash*). Interpreters of another version pass it over and compile.
 """
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from fleetroll_publishing.artefact.content import Content
 
 _COMPILER = Path(__file__).with_name("compiling.py")
-_FLAGS = ("-P", "-s", "-S", "-B")
-"""Nothing but the standard library is found, and nothing is written beside it."""
+_FLAGS = ("-P", "-s", "-S", "-B", "-X", "no_debug_ranges")
+"""Nothing but the standard library is found, and nothing is written beside it. Of places in the source the lines are
+kept, which is what a traceback needs; columns would be held in memory by every agent."""
 _ENVIRONMENT = {"PYTHONHASHSEED": "0"}
 """And nothing else: sets in constants would come in another order with another seed."""
 LIMIT_SECONDS = 300.0

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
 import shutil
+import subprocess
+import sys
+from importlib.util import cache_from_source
 from typing import TYPE_CHECKING
 
 import pytest
@@ -165,3 +171,59 @@ def test_the_starter_runs_without_the_sites_packages(tmp_path: Path) -> None:
     place = place_with(tmp_path, source)
     folder = (place.folder / starter.PROGRAMS / source.name).resolve()
     assert start(place, "run").stdout == f"{folder} 1 1\n"
+
+
+def test_byte_code_stands_beside_every_module_and_is_read_in_its_place(tmp_path: Path) -> None:
+    """A start compiles nothing: what COMPLETE vouches for is not compared with its source again."""
+    place = place_with(tmp_path, OLD)
+    folder = place.folder / starter.PROGRAMS / OLD.name
+    modules = [path for path in OLD.files if path.endswith(".py")]
+    caches = [folder / cache_from_source(path, optimization="") for path in modules]
+    assert modules
+    assert all(cache.is_file() for cache in caches)
+    later = 4_000_000_000
+    for path in modules:
+        os.utime(folder / path, (later, later))
+    assert loaded_from(place.folder, OLD.name) == [
+        str(cache) for cache in caches if "launcher/__pycache__/main" in str(cache)
+    ]
+
+
+def loaded_from(place: Path, name: str) -> list[str]:
+    """Return the byte code that Python itself opens for the launcher's entry."""
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import fleetroll_agent.launcher.main"
+    folder = str(place / starter.PROGRAMS / name)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-B", "-v", "-c", code, folder], capture_output=True, text=True, check=True
+    )
+    found = re.findall(r"code object from '([^']*launcher/__pycache__/main[^']*)'", done.stderr)
+    assert "code object from " + repr(f"{folder}/fleetroll_agent/launcher/main.py") not in done.stderr
+    return found
+
+
+def test_a_program_whose_byte_code_is_not_as_it_was_made_is_not_complete(tmp_path: Path) -> None:
+    """Byte code decides what runs, so it is vouched for like every other file."""
+    place = place_with(tmp_path, OLD)
+    folder = place.folder / starter.PROGRAMS / OLD.name
+    cache = folder / cache_from_source("fleetroll_agent/launcher/main.py", optimization="")
+    cache.write_bytes(cache.read_bytes() + b"\0")
+    assert not place.complete(OLD.name)
+
+
+def test_a_program_that_this_python_can_not_compile_is_copied_all_the_same(tmp_path: Path) -> None:
+    """Whether it works is found by its trial; a copy without byte code is whole."""
+    broken = program("1.2.0", "def :\n")
+    place = place_with(tmp_path, broken)
+    assert place.complete(broken.name)
+    folder = place.folder / starter.PROGRAMS / broken.name
+    assert not (folder / cache_from_source("fleetroll_agent/launcher/main.py", optimization="")).exists()
+
+
+@pytest.mark.parametrize("missing", [("_sha2", "_sha256"), ("_sha2",), ()])
+def test_the_hash_is_the_same_whichever_module_has_it(
+    monkeypatch: pytest.MonkeyPatch, missing: tuple[str, ...]
+) -> None:
+    """An interpreter built without hashes of its own takes those of its library."""
+    for name in missing:
+        monkeypatch.setitem(sys.modules, name, None)
+    assert starter._find_sha256()(b"x").hexdigest() == hashlib.sha256(b"x").hexdigest()

@@ -127,14 +127,14 @@ class Workshop:
         self._git("add", "-A")
         self._git("commit", "-q", "-m", "as it is")
 
-    def build(self, version: str) -> Path:
-        """Make the artefact of ``version``, with the mistake that it has, if any."""
+    def build(self, version: str, level: int = LEVEL) -> Path:
+        """Make the artefact of ``version``, with the mistake that it has, if any, compressed at ``level``."""
         mistake = MISTAKES.get(version)
         if mistake is not None:
             with (self._tree / mistake.path).open("a", encoding="utf-8") as file:
                 file.write(mistake.lines)
             self._git("commit", "-q", "-a", "-m", version)
-        wish = Wish("agent", version, "", "", "", LEVEL)
+        wish = Wish("agent", version, "", "", "", level)
         artefact = build_release(wish, self._out, path=None, source=self._tree)
         if mistake is not None:
             self._git("reset", "-q", "--hard", "HEAD~1")
