@@ -204,16 +204,13 @@ class Journal:
         path = self._folder / f"{first_sequence:0{_NAME_DIGITS}}.log" if fresh else self._segment
         assert path is not None  # noqa: S101 (one of the two, by the line above)
         size = 0 if fresh else self._size
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
+        with effects.open_or_create(path, 0o600) as handle:
             if fresh or self._torn:
-                os.ftruncate(handle, size)
+                effects.truncate(handle, size)
             os.lseek(handle, size, os.SEEK_SET)
             self._torn = True
             effects.write(handle, data)
             effects.fsync_file(handle)
-        finally:
-            os.close(handle)
         if fresh:
             sync_dir(self._folder)
         self._segment, self._size, self._torn = path, size + len(data), False

@@ -44,7 +44,7 @@ def publish_link(link: Path, target: Path | None) -> None:
     elif not link.is_symlink() or link.readlink() != target:
         fresh = link.with_name(f".{link.name}.new")
         effects.unlink(fresh)
-        fresh.symlink_to(target)
+        effects.symlink(fresh, target)
         effects.rename(fresh, link)
     else:
         return
@@ -167,5 +167,5 @@ def _removed_on_failure(staged: Path) -> Iterator[None]:
         yield
     except BaseException:
         with contextlib.suppress(OSError):
-            staged.unlink(missing_ok=True)
+            effects.unlink(staged)
         raise

@@ -115,5 +115,5 @@ def _staged(path: Path, data: bytes, mode: int) -> Iterator[Path]:
         yield staged
     except BaseException:
         with contextlib.suppress(OSError):
-            staged.unlink()
+            effects.unlink(staged)
         raise
