@@ -80,8 +80,10 @@ class Places:
         with typed_disk_errors(f"switching {self._product.name} back"):
             if self._product.kind is Kind.FILE:
                 slot = self.slots.get(self.slots.path(Version.parse(attempt.version), attempt.sha256))
-                swap = swap_back if attempt.by_hand is ByHand.NOTHING else swap_in
-                swap(self.file, slot.path / slot.entry)
+                if attempt.by_hand is ByHand.NOTHING:
+                    swap_back(self.file, slot.path / slot.entry, self._entry(version, sha256))
+                else:
+                    swap_in(self.file, slot.path / slot.entry)
             else:
                 self._lead_to(self.slots.path(Version.parse(version), sha256) if version else None)
 
@@ -127,6 +129,11 @@ class Places:
         if current is not None and self.slots.is_complete(current):
             self.slots.mark_good(current)
         self.slots.prune(InUse(current, None, previous, trial))
+
+    def _entry(self, version: str, sha256: str) -> Path | None:
+        """Return the program of a version in its slot; None where there is none."""
+        slot = self.slots.find(Version.parse(version), sha256) if version else None
+        return None if slot is None else slot.path / slot.entry
 
     def _lead_to(self, target: Path | None) -> None:
         self.link.parent.mkdir(mode=0o755, exist_ok=True)

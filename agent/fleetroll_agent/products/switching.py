@@ -46,8 +46,7 @@ def publish_link(link: Path, target: Path | None) -> None:
         effects.unlink(fresh)
         effects.symlink(fresh, target)
         effects.rename(fresh, link)
-    else:
-        return
+    # Also where the link is right: a process that was killed may have left it, and not its durability.
     effects.fsync_dir(link.parent)
 
 
@@ -65,8 +64,9 @@ def swap_in(path: Path, source: Path) -> None:
     """
     old = _plain_file(path)
     if old is not None and same_bytes(path, source):
+        effects.fsync_dir(path.parent)  # what is there may be the work of a process that was killed before this call
         return
-    staged = path.with_name(f".{path.name}.fleetroll-new")
+    staged = _staged_new(path)
     with _removed_on_failure(staged):
         _copy(source, staged, old, path)
         if old is not None:
@@ -75,16 +75,24 @@ def swap_in(path: Path, source: Path) -> None:
         effects.fsync_dir(path.parent)
 
 
-def swap_back(path: Path, source: Path) -> None:
+def swap_back(path: Path, source: Path, before: Path | None = None) -> None:
     """Take :func:`swap_in` back, if it was done: what was kept comes back, and a file that was not there goes.
 
     Whether it was done is seen by the bytes: what was kept may be of an earlier update.
 
+    Args:
+        path: of the product.
+        source: what was to come.
+        before: the file of the version before, where it is known: two versions may have the same bytes, and then
+            nothing was done, and what is kept is older than both.
+
     Raises:
         OSError: the disk refused; ``path`` is the old file or the new one.
     """
-    effects.unlink(path.with_name(f".{path.name}.fleetroll-new"))
-    if _plain_file(path) is not None and same_bytes(path, source):
+    for staged in (_staged_new(path), _staged_old(path)):
+        effects.unlink(staged)
+    is_back = before is not None and same_bytes(path, before)
+    if not is_back and _plain_file(path) is not None and same_bytes(path, source):
         old = old_of(path)
         if _plain_file(old) is None:
             effects.unlink(path)
@@ -147,10 +155,12 @@ def _copy_labels(path: Path, handle: int) -> None:
 
 def _keep(path: Path, old: Path) -> None:
     """Give what stands under ``path`` the second name ``old``, replacing what was kept before."""
-    second = path.with_name(f".{path.name}.fleetroll-old")
+    second = _staged_old(path)
     effects.unlink(second)
-    effects.link(path, second)
-    effects.rename(second, old)
+    with _removed_on_failure(second):
+        effects.link(path, second)
+        effects.rename(second, old)
+    effects.unlink(second)  # where both are names of one file, after a crash, the rename does nothing
 
 
 def _digest(path: Path) -> bytes:
@@ -169,3 +179,11 @@ def _removed_on_failure(staged: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):
             effects.unlink(staged)
         raise
+
+
+def _staged_new(path: Path) -> Path:
+    return path.with_name(f".{path.name}.fleetroll-new")
+
+
+def _staged_old(path: Path) -> Path:
+    return path.with_name(f".{path.name}.fleetroll-old")
