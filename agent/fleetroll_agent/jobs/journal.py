@@ -154,6 +154,7 @@ class Journal:
             self.journal_id, self.acked = str(head["journal_id"]), int(head["acked"])
             self._numbers = {str(product): int(number) for product, number in head["numbers"].items()}
             if self._read_all():
+                self._settle()
                 return
         except (FileNotFoundError, DamagedRecord, KeyError, ValueError, TypeError, AttributeError):
             pass
@@ -174,6 +175,19 @@ class Journal:
             self._torn = good < path.stat().st_size
             self._take(entries)
         return True
+
+    def _settle(self) -> None:
+        """Make durable what was found: a process that was killed may have left the newest entries without their sync.
+
+        A disk that has become read-only takes a sync all the same.
+        """
+        if self._segment is not None:
+            handle = os.open(self._segment, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                effects.fsync_file(handle)
+            finally:
+                os.close(handle)
+        sync_dir(self._folder)
 
     def _take(self, entries: list[Entry]) -> None:
         """Hold what is durable."""

@@ -10,6 +10,7 @@ from fleetroll_agent.products.switching import leads_to, publish_link, same_byte
 from fleetroll_agent.settings.product import Kind
 from fleetroll_agent.slots import InUse, SlotStore
 from fleetroll_agent.slots.disk import typed_disk_errors
+from fleetroll_common.durable import sync_dir
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError, TrustError
 from fleetroll_common.values.version import Version
@@ -136,7 +137,9 @@ class Places:
         return None if slot is None else slot.path / slot.entry
 
     def _lead_to(self, target: Path | None) -> None:
-        self.link.parent.mkdir(mode=0o755, exist_ok=True)
+        folder = self.link.parent
+        folder.mkdir(mode=0o755, exist_ok=True)
+        sync_dir(folder.parent)  # also where it stood: a process that was killed may have made it
         publish_link(self.link, target)
 
 

@@ -39,13 +39,14 @@ def publish_link(link: Path, target: Path | None) -> None:
     if os.path.lexists(link) and not link.is_symlink():
         text = f"{link} is no link, so it is left as it is"
         raise AgentError(text, code=Code.INTERNAL, remedy="move it away, or name another link in agent.toml")
+    fresh = link.with_name(f".{link.name}.new")
+    effects.unlink(fresh)
     if target is None:
         effects.unlink(link)
     elif not link.is_symlink() or link.readlink() != target:
-        fresh = link.with_name(f".{link.name}.new")
-        effects.unlink(fresh)
-        effects.symlink(fresh, target)
-        effects.rename(fresh, link)
+        with _removed_on_failure(fresh):
+            effects.symlink(fresh, target)
+            effects.rename(fresh, link)
     # Also where the link is right: a process that was killed may have left it, and not its durability.
     effects.fsync_dir(link.parent)
 
@@ -63,6 +64,7 @@ def swap_in(path: Path, source: Path) -> None:
         OSError: the disk refused; ``path`` is the old file or the new one, and nothing staged is left.
     """
     old = _plain_file(path)
+    _forget_staged(path)
     if old is not None and same_bytes(path, source):
         effects.fsync_dir(path.parent)  # what is there may be the work of a process that was killed before this call
         return
@@ -71,6 +73,7 @@ def swap_in(path: Path, source: Path) -> None:
         _copy(source, staged, old, path)
         if old is not None:
             _keep(path, old_of(path))
+            effects.fsync_dir(path.parent)  # the new file must not outlive a power cut that the kept one did not
         effects.rename(staged, path)
         effects.fsync_dir(path.parent)
 
@@ -78,7 +81,8 @@ def swap_in(path: Path, source: Path) -> None:
 def swap_back(path: Path, source: Path, before: Path | None = None) -> None:
     """Take :func:`swap_in` back, if it was done: what was kept comes back, and a file that was not there goes.
 
-    Whether it was done is seen by the bytes: what was kept may be of an earlier update.
+    Whether it was done is seen by the bytes: what was kept may be of an earlier update. Where nothing was kept although
+    there was a version before, its slot has the bytes.
 
     Args:
         path: of the product.
@@ -89,16 +93,26 @@ def swap_back(path: Path, source: Path, before: Path | None = None) -> None:
     Raises:
         OSError: the disk refused; ``path`` is the old file or the new one.
     """
-    for staged in (_staged_new(path), _staged_old(path)):
-        effects.unlink(staged)
+    _forget_staged(path)
     is_back = before is not None and same_bytes(path, before)
     if not is_back and _plain_file(path) is not None and same_bytes(path, source):
-        old = old_of(path)
-        if _plain_file(old) is None:
-            effects.unlink(path)
-        else:
-            effects.rename(old, path)
+        _bring_back(path, before)
     effects.fsync_dir(path.parent)
+
+
+def _bring_back(path: Path, before: Path | None) -> None:
+    """Put what was kept, or else a copy of ``before``, under the name; what was kept stays until that is durable."""
+    old, staged = old_of(path), _staged_new(path)
+    if _plain_file(old) is not None:
+        _keep(old, path)
+        effects.fsync_dir(path.parent)
+        effects.unlink(old)
+    elif before is not None:
+        with _removed_on_failure(staged):
+            _copy(before, staged, _plain_file(path), path)
+            effects.rename(staged, path)
+    else:
+        effects.unlink(path)
 
 
 def old_of(path: Path) -> Path:
@@ -132,7 +146,6 @@ def _plain_file(path: Path) -> os.stat_result | None:
 
 def _copy(source: Path, staged: Path, old: os.stat_result | None, path: Path) -> None:
     """Copy the bytes durably, with mode, owner and labels of what stood there."""
-    effects.unlink(staged)
     mode = NEW_MODE if old is None else stat.S_IMODE(old.st_mode)
     with effects.create(staged, 0o600) as handle:
         with source.open("rb", buffering=0) as stream:
@@ -153,13 +166,12 @@ def _copy_labels(path: Path, handle: int) -> None:
                 os.setxattr(handle, name, os.getxattr(path, name, follow_symlinks=False))
 
 
-def _keep(path: Path, old: Path) -> None:
-    """Give what stands under ``path`` the second name ``old``, replacing what was kept before."""
-    second = _staged_old(path)
-    effects.unlink(second)
+def _keep(path: Path, name: Path) -> None:
+    """Give what stands under ``path`` the second name ``name``, replacing in one step what stood there."""
+    second = _staged_second(path)
     with _removed_on_failure(second):
         effects.link(path, second)
-        effects.rename(second, old)
+        effects.rename(second, name)
     effects.unlink(second)  # where both are names of one file, after a crash, the rename does nothing
 
 
@@ -185,5 +197,11 @@ def _staged_new(path: Path) -> Path:
     return path.with_name(f".{path.name}.fleetroll-new")
 
 
-def _staged_old(path: Path) -> Path:
+def _staged_second(path: Path) -> Path:
     return path.with_name(f".{path.name}.fleetroll-old")
+
+
+def _forget_staged(path: Path) -> None:
+    """Remove what a process left that was killed, or a machine that went dark."""
+    for staged in (_staged_new(path), _staged_second(path), _staged_second(old_of(path))):
+        effects.unlink(staged)

@@ -215,7 +215,7 @@ class Life:
     async def live(self) -> None:
         """Do what the daemon does."""
         host = self.host
-        self.journal = Journal(host.state / "journal", SequentialIds(f"journal {host.lives}"))
+        self.journal = Journal(host.state / "journal", SequentialIds(f"{host.loop.at} {host.lives}"))
         self.wire = Wire(host.server, self.desk, self.journal, host.points, host.clock)
         trust: Any = Trust((Release(NEW, host.scenario.migrating), Release(NEXT, host.scenario.migrating)))
         ways = Ways(clock=host.clock)

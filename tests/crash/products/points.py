@@ -43,6 +43,8 @@ class Points:
         self.messages = 0
         self.dead = False
         self.refusal: Callable[[str], int] = lambda _kind: 0
+        self.done: Callable[..., None] = _nobody
+        """Told of every effect that the disk took, with its arguments, and of every message that is about to come."""
 
     def reach(self, kind: str, name: object = "") -> None:
         """Stand before an effect or a message."""
@@ -52,6 +54,7 @@ class Points:
         self.events.append(self.messages)
         if kind not in ON_DISK:
             self.messages += 1
+            self.done("message")
         self._look(kind)
         if len(self.names) == self._at:
             self._happen()
@@ -68,22 +71,27 @@ class PointDisk(RealDisk):
     def write_file(self, path: Path, data: bytes, mode: int = 0o600) -> None:
         self.points.reach("write_file", path.name)
         super().write_file(path, data, mode)
+        self.points.done("write_file", path, data)
 
     def make_dir(self, path: Path, mode: int = 0o700) -> None:
         self.points.reach("make_dir", path.name)
         super().make_dir(path, mode)
+        self.points.done("make_dir", path)
 
     def rename(self, source: Path, target: Path) -> None:
         self.points.reach("rename", target.name)
         super().rename(source, target)
+        self.points.done("rename", source, target)
 
     def unlink(self, path: Path) -> None:
         self.points.reach("unlink", path.name)
         super().unlink(path)
+        self.points.done("unlink", path)
 
     def remove_dir(self, path: Path) -> None:
         self.points.reach("remove_dir", path.name)
         super().remove_dir(path)
+        self.points.done("remove_dir", path)
 
     def chmod(self, path: Path, mode: int) -> None:
         self.points.reach("chmod", path.name)
@@ -91,9 +99,11 @@ class PointDisk(RealDisk):
 
     def fsync_file(self, path: Path) -> None:
         self.points.reach("fsync_file", path.name)
+        self.points.done("fsync_file", path)
 
     def fsync_dir(self, path: Path) -> None:
         self.points.reach("fsync_dir", path.name)
+        self.points.done("fsync_dir", path)
 
 
 @contextlib.contextmanager
@@ -106,18 +116,21 @@ def counted_effects(points: Callable[[], Points]) -> Iterator[None]:
 
 
 def _counted(points: Callable[[], Points], kind: str, real: Callable[..., Any]) -> Callable[..., Any]:
-    if kind.startswith("fsync"):
-        return lambda subject: points().reach(kind, _name(subject))
-
     def call(*args: Any) -> Any:
         points().reach(kind, _name(args[-1] if kind in ("rename", "link") else args[0]))
-        return real(*args)
+        made = None if kind.startswith("fsync") else real(*args)  # a sync costs time and changes nothing that is seen
+        points().done(kind, *args)
+        return made
 
     return call
 
 
 def _name(subject: Any) -> str:
     return subject.name if isinstance(subject, Path) else ""
+
+
+def _nobody(_kind: str, *_args: object) -> None:
+    pass
 
 
 def full(kind: str) -> int:

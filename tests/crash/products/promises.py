@@ -14,6 +14,10 @@ REPEATABLE = frozenset({Step.CHECK, Step.RESTART, Step.HEALTH}) | BACK
 """Steps that the next process goes on with; the switch of what the agent switches itself is one as well."""
 
 
+POWER = "power"
+"""A fault after which the host may be at any instant that the disk allows: what it says must be true all the same."""
+
+
 class BrokenPromiseError(AssertionError):
     """The host broke a promise."""
 
@@ -33,6 +37,8 @@ def may_become(kind: str, undisturbed: str, fault: str, struck: ProductRecord | 
         fault: that struck.
         struck: the record as it was then; None = it did not strike.
     """
+    if fault == POWER:
+        return frozenset({undisturbed, "FAILED", "ROLLED_BACK"})
     if struck is not None and fault.startswith("clock") and not _is_past_go(struck):
         return frozenset({undisturbed, "CANCELLED"})  # what is wanted later takes its place
     attempt = None if struck is None else struck.attempt

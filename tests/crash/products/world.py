@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tests.crash.products.scenarios import Scenario
 
 COMMAND_SECONDS = 1.0
-BOOT = "boot one"
 HALF = -1
 """A schema that nobody can use."""
 
@@ -42,6 +41,7 @@ class Process:
     pid: int
     hook: str
     env: Mapping[str, str]
+    boot: str
     ends_at: float = 0.0
     state: str = "held"
     exit_code: int = 0
@@ -52,7 +52,7 @@ class Process:
 
     @property
     def child(self) -> Child:
-        return Child(self.pid, self.pid * 10, BOOT)
+        return Child(self.pid, self.pid * 10, self.boot)
 
 
 @dataclass
@@ -70,13 +70,14 @@ class World:
     """The version that serves; empty = it is down."""
     since: float = 0.0
     """When it was started."""
+    boots: int = 1
     processes: dict[int, Process] = field(default_factory=dict)
     runs: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How often each attempt's step was let run."""
 
     def spawn(self, hook: str, env: Mapping[str, str]) -> Process:
         """Start a command behind its gate."""
-        process = Process(100 + len(self.processes), hook, env)
+        process = Process(self.boots * 1000 + len(self.processes), hook, env, f"boot {self.boots}")
         self.processes[process.pid] = process
         return process
 
@@ -104,15 +105,22 @@ class World:
                     getattr(self, f"_end_{process.hook}", lambda _process: None)(process)
 
     def kill(self, pid: int) -> None:
-        """End a command where it stands."""
+        """End a command where it stands; the number of an earlier boot is nobody's."""
         self.settle()
-        self.processes[pid].state = "over"
+        if pid in self.processes:
+            self.processes[pid].state = "over"
 
     def agent_died(self) -> None:
         """Let every command that waits for its word see that nobody will give it."""
         for process in self.processes.values():
             if process.state == "held":
                 process.state = "over"
+
+    def power_on(self) -> None:
+        """Start anew: no command runs any more, and the supervisor starts what it finds."""
+        self.boots += 1
+        self.processes = {}
+        self.service, self.since = self.in_use(), self.now()
 
     def healthy(self) -> tuple[bool, str]:
         """Tell whether the service works, and the version that it says."""
