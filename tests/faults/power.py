@@ -19,13 +19,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-Tree = frozenset[tuple[str, bytes | None]]
-"""Every path below the root with its content; None for a directory."""
+Tree = frozenset[tuple[str, "bytes | str | None"]]
+"""Every path below the root with its content; None for a directory, a text for a link: where it leads to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """One effect on the disk: create, write, mkdir, rename, unlink, sync, sync_dir; paths are relative to the root."""
+    """One effect on the disk; paths are relative to the root.
+
+    Kinds: create, write (at the end), truncate (to as many bytes as ``data`` has), mkdir, link (``target`` becomes a
+    second name of ``path``), symlink (``path`` leads to ``target``), rename, unlink, sync, sync_dir.
+    """
 
     kind: str
     path: str
@@ -42,12 +46,12 @@ class _File:
     synced: bytes
 
     def found(self) -> list[bytes]:
-        """Return the contents that may be found."""
-        return (
-            list(dict.fromkeys((self.synced, self.data[: len(self.data) // 2], self.data)))
-            if self.dirty
-            else [self.data]
-        )
+        """Return the contents that may be found: what was only added to is torn behind what was synced."""
+        if not self.dirty:
+            return [self.data]
+        kept = len(self.synced) if self.data.startswith(self.synced) else 0
+        torn = self.data[: (kept + len(self.data)) // 2]
+        return list(dict.fromkeys((self.synced, torn, self.data)))
 
     @property
     def dirty(self) -> bool:
@@ -69,7 +73,12 @@ class _Folder:
             self.names[name] = node
 
 
-_Node = _File | _Folder
+@dataclass(frozen=True, slots=True, eq=False)
+class _Link:
+    target: str
+
+
+_Node = _File | _Folder | _Link
 
 
 class PowerDisk:
@@ -79,16 +88,19 @@ class PowerDisk:
         """Start from ``tree``, all of it durable."""
         self._root = _Folder()
         for path, data in sorted(tree, key=lambda item: item[0]):
-            self._parent(path).names[_name(path)] = _Folder() if data is None else _File(data, data)
+            self._parent(path).names[_name(path)] = _node(data)
 
     def apply(self, op: Op) -> None:
         """Carry out one operation."""
-        if op.kind == "create":
-            self._parent(op.path).put(_name(op.path), _File(b"", b""))
-        elif op.kind == "mkdir":
-            self._parent(op.path).put(_name(op.path), _Folder())
+        made = {"create": b"", "mkdir": None, "symlink": op.target}
+        if op.kind in made:
+            self._parent(op.path).put(_name(op.path), _node(made[op.kind]))
         elif op.kind == "write":
             self._file(op.path).data += op.data
+        elif op.kind == "truncate":
+            self._file(op.path).data = self._file(op.path).data[: len(op.data)]
+        elif op.kind == "link":
+            self._parent(op.target).put(_name(op.target), self._file(op.path))
         elif op.kind == "rename":
             node = self._at(op.path)
             self._parent(op.path).put(_name(op.path), None)
@@ -136,7 +148,13 @@ def _name(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-_Entries = tuple[tuple[str, bytes | None], ...]
+def _node(data: bytes | str | None) -> _Node:
+    if data is None:
+        return _Folder()
+    return _Link(data) if isinstance(data, str) else _File(data, data)
+
+
+_Entries = tuple[tuple[str, "bytes | str | None"], ...]
 
 
 def _found(folder: _Folder, prefix: str) -> Iterator[_Entries]:
@@ -160,6 +178,8 @@ def _distinct(nodes: Iterable[_Node | None]) -> list[_Node | None]:
 def _node_found(node: _Node | None, path: str) -> Iterator[_Entries]:
     if node is None:
         yield ()
+    elif isinstance(node, _Link):
+        yield ((path, node.target),)
     elif isinstance(node, _File):
         for data in node.found():
             yield ((path, data),)
@@ -168,6 +188,6 @@ def _node_found(node: _Node | None, path: str) -> Iterator[_Entries]:
             yield ((path, None), *below)
 
 
-def as_tree(files: Mapping[str, bytes | None]) -> Tree:
+def as_tree(files: Mapping[str, bytes | str | None]) -> Tree:
     """Return ``files`` as a tree."""
     return frozenset(files.items())

@@ -226,9 +226,10 @@ class PowerHost:
 
 def read_tree(root: Path) -> Tree:
     """Return what lies below ``root``."""
-    found: dict[str, bytes | None] = {}
+    found: dict[str, bytes | str | None] = {}
     for path in root.rglob("*"):
-        found[str(path.relative_to(root))] = None if path.is_dir() else path.read_bytes()
+        link = str(path.readlink()) if path.is_symlink() else None
+        found[str(path.relative_to(root))] = link or (None if path.is_dir() else path.read_bytes())
     return frozenset(found.items())
 
 
@@ -239,5 +240,7 @@ def write_tree(tree: Tree, root: Path) -> None:
     for path, data in sorted(tree, key=lambda item: item[0]):
         if data is None:
             (root / path).mkdir()
+        elif isinstance(data, str):
+            (root / path).symlink_to(data)
         else:
             (root / path).write_bytes(data)

@@ -148,6 +148,7 @@ class Artefacts:
             return False
         drift = self._slots.check(slot.path)
         if drift.is_clean:
+            self._slots.settle(slot)
             return True
         text = f"the slot {slot.path.name} is not as it was signed: {drift.summary}"
         raise TrustError(

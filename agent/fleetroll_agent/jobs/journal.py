@@ -154,6 +154,7 @@ class Journal:
             self.journal_id, self.acked = str(head["journal_id"]), int(head["acked"])
             self._numbers = {str(product): int(number) for product, number in head["numbers"].items()}
             if self._read_all():
+                self._settle()
                 return
         except (FileNotFoundError, DamagedRecord, KeyError, ValueError, TypeError, AttributeError):
             pass
@@ -174,6 +175,19 @@ class Journal:
             self._torn = good < path.stat().st_size
             self._take(entries)
         return True
+
+    def _settle(self) -> None:
+        """Make durable what was found: a process that was killed may have left the newest entries without their sync.
+
+        A disk that has become read-only takes a sync all the same.
+        """
+        if self._segment is not None:
+            handle = os.open(self._segment, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                effects.fsync_file(handle)
+            finally:
+                os.close(handle)
+        sync_dir(self._folder)
 
     def _take(self, entries: list[Entry]) -> None:
         """Hold what is durable."""
@@ -204,16 +218,13 @@ class Journal:
         path = self._folder / f"{first_sequence:0{_NAME_DIGITS}}.log" if fresh else self._segment
         assert path is not None  # noqa: S101 (one of the two, by the line above)
         size = 0 if fresh else self._size
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
+        with effects.open_or_create(path, 0o600) as handle:
             if fresh or self._torn:
-                os.ftruncate(handle, size)
+                effects.truncate(handle, size)
             os.lseek(handle, size, os.SEEK_SET)
             self._torn = True
             effects.write(handle, data)
             effects.fsync_file(handle)
-        finally:
-            os.close(handle)
         if fresh:
             sync_dir(self._folder)
         self._segment, self._size, self._torn = path, size + len(data), False

@@ -65,12 +65,16 @@ class ProductFile:
     def read(self) -> ProductRecord:
         """Return what is there; an absent or damaged file is an empty record: the launcher's restores what counts.
 
+        A process that was killed may have put the file in place without its directory's sync: what is acted upon, and
+        told, is made durable first.
+
         Raises:
             AgentError: INTERNAL: the file can't be read.
         """
         if not self._path.exists():
             return ProductRecord(self._product)
         with typed_disk_errors(f"reading {self._path.name}"):
+            sync_dir(self._path.parent)
             data = self._path.read_bytes()
         try:
             document = load_record(data)

@@ -44,7 +44,7 @@ class Pipeline:
         return self._handlers
 
     def resume(self, state: State, moment: Moment) -> Result:
-        """Take up an attempt past Go."""
+        """Take up an attempt past Go, or put in order what an ended one left."""
         return resuming.resume(self.recipe, state, moment)
 
     def refusal(self, state: State, found: TargetFound) -> Refusal | None:

@@ -14,6 +14,7 @@ from fleetroll_agent.products.switching import keep_old, leads_to, publish_link,
 from fleetroll_agent.settings.product import Kind
 from fleetroll_agent.slots import InUse, SlotStore
 from fleetroll_agent.slots.disk import typed_disk_errors
+from fleetroll_common.durable import sync_dir
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError, TrustError
 from fleetroll_common.values.version import Version
@@ -166,6 +167,7 @@ class Places:
     def _lead_to(self, target: Path | None) -> None:
         if self._product.link is None:
             self.link.parent.mkdir(mode=_OPEN, exist_ok=True)
+            sync_dir(self.link.parent.parent)  # also where it stood: a process that was killed may have made it
         self.open_way()
         publish_link(self.link, target)
 

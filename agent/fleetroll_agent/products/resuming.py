@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fleetroll_agent.jobs.effects import EndChild, HoldLock
+from fleetroll_agent.jobs.effects import EndChild, HoldLock, Tidy
 from fleetroll_agent.jobs.state import Result, State, join, new_job, running_attempt, say_stage
 from fleetroll_agent.jobs.values import Moment, Step
 from fleetroll_agent.products import back, forward
@@ -26,9 +26,11 @@ AGAIN_SECONDS = 10.0
 
 
 def resume(recipe: Recipe, state: State, moment: Moment) -> Result:
-    """Take up an attempt past Go."""
+    """Take up an attempt past Go; without an attempt, what an ended one may have left is put in order."""
     attempt = state.record.attempt
-    if attempt is None or not attempt.past_go:
+    if attempt is None:
+        return state, (Tidy(),)
+    if not attempt.past_go:
         return state, ()
     child = work_of(attempt).child
     if child is None:

@@ -40,15 +40,15 @@ def publish_link(link: Path, target: Path | None) -> None:
     if os.path.lexists(link) and not link.is_symlink():
         text = f"{link} is no link, so it is left as it is"
         raise AgentError(text, code=Code.INTERNAL, remedy="move it away, or name another link in agent.toml")
+    fresh = link.with_name(f".{link.name}.new")
+    effects.unlink(fresh)
     if target is None:
         effects.unlink(link)
     elif not link.is_symlink() or link.readlink() != target:
-        fresh = link.with_name(f".{link.name}.new")
-        effects.unlink(fresh)
-        fresh.symlink_to(target)
-        effects.rename(fresh, link)
-    else:
-        return
+        with _removed_on_failure(fresh):
+            effects.symlink(fresh, target)
+            effects.rename(fresh, link)
+    # Also where the link is right: a process that was killed may have left it, and not its durability.
     effects.fsync_dir(link.parent)
 
 
@@ -68,8 +68,10 @@ def swap_in(path: Path, source: Path, attempt: str = "") -> None:
     """
     old = _plain_file(path)
     if old is not None and same_bytes(path, source):
+        effects.fsync_dir(path.parent)  # what is there may be the work of a process that was killed before this call
         return
-    staged = path.with_name(f".{path.name}.fleetroll-new")
+    staged = _staged(path)
+    effects.unlink(staged)  # a process that was killed left it
     with _removed_on_failure(staged):
         _copy(source, staged, old, path)
         if old is None:
@@ -88,7 +90,7 @@ def swap_back(path: Path, source: Path, attempt: str = "") -> None:
     Raises:
         OSError: the disk refused; ``path`` is the old file or the new one.
     """
-    effects.unlink(path.with_name(f".{path.name}.fleetroll-new"))
+    effects.unlink(_staged(path))
     undo, absent = undo_of(path, attempt), absent_of(path, attempt)
     if _plain_file(undo) is not None:
         if path.exists() and undo.samefile(path):
@@ -114,7 +116,8 @@ def keep_old(path: Path, but: str = "") -> None:
     for one in sorted(left, key=lambda found: found.lstat().st_ctime):
         if one.name.startswith(f"{prefix}undo-"):
             effects.rename(one, old_of(path))
-        elif one.name.startswith(f"{prefix}absent-"):
+            effects.unlink(one)  # where both were names of one file, the rename did nothing
+        elif one.name.startswith(f"{prefix}absent-") or (one == _staged(path) and not but):
             effects.unlink(one)
     if left:
         effects.fsync_dir(path.parent)
@@ -161,7 +164,6 @@ def _plain_file(path: Path) -> os.stat_result | None:
 
 def _copy(source: Path, staged: Path, old: os.stat_result | None, path: Path) -> None:
     """Copy the bytes durably, with mode, owner and labels of what stood there."""
-    effects.unlink(staged)
     mode = NEW_MODE if old is None else stat.S_IMODE(old.st_mode)
     with effects.create(staged, 0o600) as handle:
         with source.open("rb", buffering=0) as stream:
@@ -211,5 +213,9 @@ def _removed_on_failure(staged: Path) -> Iterator[None]:
         yield
     except BaseException:
         with contextlib.suppress(OSError):
-            staged.unlink(missing_ok=True)
+            effects.unlink(staged)
         raise
+
+
+def _staged(path: Path) -> Path:
+    return path.with_name(f".{path.name}.fleetroll-new")

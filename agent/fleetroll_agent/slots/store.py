@@ -112,6 +112,15 @@ class SlotStore:
             self._seal(final)
         return self.get(final)
 
+    def settle(self, slot: Slot) -> None:
+        """Make a slot durable that was found complete: a process that was killed may have left out the last sync.
+
+        Raises:
+            AgentError: a fault of the disk.
+        """
+        with typed_disk_errors(f"syncing {slot.path.name}"):
+            self._disk.fsync_dir(slot.path)
+
     def discard(self, draft: Path) -> None:
         """Remove a draft. What can't be removed now goes with the next :meth:`prune`.
 

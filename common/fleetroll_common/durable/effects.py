@@ -14,7 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-POINTS = ("create", "write", "fsync_file", "rename", "link", "unlink", "fsync_dir")
+POINTS = (
+    "create",
+    "open_or_create",
+    "truncate",
+    "write",
+    "fsync_file",
+    "rename",
+    "link",
+    "symlink",
+    "unlink",
+    "fsync_dir",
+)
 """Names of the functions here that change a disk, in the order in which a write can meet them."""
 
 
@@ -30,6 +41,21 @@ def create(path: Path, mode: int) -> Iterator[int]:
         yield handle
     finally:
         os.close(handle)
+
+
+@contextlib.contextmanager
+def open_or_create(path: Path, mode: int) -> Iterator[int]:
+    """Give a write handle of the file ``path``, which is made, empty, when there is none; a link is refused."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def truncate(handle: int, size: int) -> None:
+    """Cut what is behind ``handle`` to ``size`` bytes, >= 0."""
+    os.ftruncate(handle, size)
 
 
 def write(handle: int, data: bytes) -> None:
@@ -52,6 +78,11 @@ def rename(source: Path, target: Path) -> None:
 def link(source: Path, target: Path) -> None:
     """Give ``source`` the second name ``target``; ``FileExistsError`` when it is taken."""
     target.hardlink_to(source)
+
+
+def symlink(path: Path, target: Path) -> None:
+    """Make the new link ``path`` that leads to ``target``; ``FileExistsError`` when the name is taken."""
+    path.symlink_to(target)
 
 
 def unlink(path: Path) -> None:

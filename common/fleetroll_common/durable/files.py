@@ -125,5 +125,5 @@ def _staged(path: Path, pieces: Iterable[bytes], mode: int) -> Iterator[Path]:
         yield staged
     except BaseException:
         with contextlib.suppress(OSError):
-            staged.unlink()
+            effects.unlink(staged)
         raise

@@ -1,0 +1,19 @@
+"""An update of a product of kind ``file`` is struck at every point by every fault; no promise breaks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.crash.products.proofs import prove
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.crash
+@pytest.mark.timeout(14400)
+def test_no_fault_at_any_point_breaks_a_promise(tmp_path: Path, full: bool) -> None:
+    """Whatever strikes whenever, one whole version is active and the server learns the truth once."""
+    prove("file", tmp_path, full=full)
