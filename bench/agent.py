@@ -16,6 +16,7 @@ measurable" processor time is taken for less than a thousandth of a core, which 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -129,7 +130,8 @@ def _child_of(state: Path) -> int:
 
 def prepare(fleet: Fleet, level: int) -> tuple[Path, int]:
     """Start a server with one release and enrol a host; return its state folder and the artefact's size."""
-    initialise(InitRequest(fleet.data.path, fleet.folder / "root-keys"), SystemClock(), SystemIds())
+    with contextlib.redirect_stdout(sys.stderr):
+        initialise(InitRequest(fleet.data.path, fleet.folder / "root-keys"), SystemClock(), SystemIds())
     artefact = Workshop(fleet.folder).build(VERSION, level)
     fleet.start_server()
     header = _header(artefact, ["stable"])
