@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ import pytest
 
 from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 from fleetroll.v1 import types_pb2
+from fleetroll_agent.jobs.keeper import ProductFile
+from fleetroll_agent.jobs.values import Attempt, Stage, Step
+from fleetroll_agent.jobs.work import Work
 from tests.agent.fake_server.inprocess import InProcessHost
 from tests.agent.fake_server.releases import Releases
 from tests.agent.fake_server.server import FakeServer
@@ -172,3 +176,39 @@ async def test_another_account_reaches_the_active_version_and_no_secret(
     command = (sys.executable, "-c", program, str(shop.link), str(host.folder))
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=20, check=False)
     assert done.stdout.splitlines() == ["True", "[]"], done.stderr
+
+
+async def test_a_damaged_record_is_rebuilt_from_the_versions_that_are_there(
+    server: FakeServer, host: InProcessHost, shop: Shop
+) -> None:
+    async with host.running():
+        await update(server, "1.0.0", 1)
+        await update(server, "1.1.0", 2)
+    folder = host.folder / "products"
+    kept = sorted(path.name for path in (host.folder / "slots" / "shop").iterdir())
+    (folder / "shop.json").write_bytes(b"\0" * 300)
+    async with host.running():
+        await server.until(lambda: len(server.sessions) == 1)
+        assert sorted(path.name for path in (host.folder / "slots" / "shop").iterdir()) == kept
+        assert ended(await update(server, "1.1.0", 3)) == "SUCCEEDED", "nobody takes it for done unseen"
+        assert (await asyncio.to_thread(shop.page))["version"] == "1.1.0"
+    assert [path.read_bytes() for path in folder.glob("shop.damaged*")] == [b"\0" * 300]
+
+
+async def test_a_product_that_left_agent_toml_in_the_middle_of_an_update_is_told(
+    server: FakeServer, host: InProcessHost
+) -> None:
+    async with host.running():
+        await update(server, "1.0.0", 1)
+    record = ProductFile(host.folder, "shop").read()
+    attempt = Attempt(
+        2, "1.1.0", 1, 60, stage=Stage.APPLYING, step=Step.RESTART, work=Work("1.0.0", "", pulled=True, switched=True)
+    )
+    ProductFile(host.folder, "shop").write(replace(record, attempt=attempt))
+    text = (host.folder / "agent.toml").read_text()
+    (host.folder / "agent.toml").write_text(text[: text.index("[products.shop]")])
+    async with host.running():
+        await server.until(lambda: server.result(2, "shop"))
+    result = server.result(2, "shop")
+    assert result is not None
+    assert ended(result) == "ROLLBACK_FAILED"
