@@ -57,8 +57,10 @@ def prepare(user: str, folder: str) -> None:
     os.close(nothing)
     become(user)
     os.chdir(folder)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)  # Python ignores them, and what is ignored stays so
+    for number in signal.valid_signals():
+        # Python ignores some, and whoever started the agent may: what is ignored stays so in the program.
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 

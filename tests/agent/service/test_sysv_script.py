@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +18,6 @@ from tests.faults.launcher_places import place_with, program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 # Stands in for a launcher: notes each start, ends at SIGTERM.
 MAIN = """
@@ -74,6 +74,17 @@ def script(tmp_path: Path) -> Iterator[Script]:
     made = Script(tmp_path)
     yield made
     made("stop")
+
+
+def test_one_that_has_ended_and_that_nobody_collects_does_not_run(script: Script) -> None:
+    """Where process 1 is no init, nobody collects it."""
+    ended = subprocess.Popen(["/bin/true"])
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+    since = Path(f"/proc/{ended.pid}/stat").read_text().rpartition(") ")[2].split()[19]
+    (script.folder / "agent.pid").write_text(f"{ended.pid} {since}\n")
+    assert script("status").returncode == 3
+    assert script("stop").returncode == 0
+    ended.wait()
 
 
 def test_what_ends_is_started_again_until_it_is_stopped(script: Script) -> None:

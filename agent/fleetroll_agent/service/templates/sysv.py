@@ -43,8 +43,9 @@ fi
 umask 077
 
 started() {{
-    # The 22nd word of stat is the instant of the start; the command's name stands in brackets before the third.
-    sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20
+    # The 22nd word of stat is the instant of the start; the command's name stands in brackets before the third, which
+    # is Z for one that has ended and that nobody has collected: in containers nobody may ever.
+    sed -n -e 's/.*) //' -e '/^[ZX]/!p' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20
 }}
 
 running() {{
