@@ -20,7 +20,7 @@ from fleetroll_agent.jobs.events import CancelledLocally, HoldEnded, HoldSet, St
 from fleetroll_agent.jobs.threads import in_thread
 from fleetroll_agent.jobs.values import PRODUCT, ByHand
 from fleetroll_common.values.codes import Code
-from fleetroll_common.values.errors import AgentError, RequestError
+from fleetroll_common.values.errors import AgentError, FleetrollError, RequestError
 from fleetroll_common.values.platform import Platform
 from fleetroll_common.values.version import Version
 
@@ -33,12 +33,14 @@ if TYPE_CHECKING:
     from fleetroll_agent.jobs.desk import Desk
     from fleetroll_agent.jobs.state import State
     from fleetroll_agent.jobs.values import Attempt, Outcome
+    from fleetroll_common.trust.listing import ListedTarget
     from fleetroll_common.values.clock import Clock
 
 
 SESSION_SECONDS = 5.0
 """How long a question waits for the server to be there."""
 LOOK_SECONDS = 0.1
+AGAIN_SECONDS = 0.5
 
 
 class Office:
@@ -204,16 +206,26 @@ class Office:
 
     async def _newest(self, ask: Ask, name: str) -> Version | None:
         """Return the newest release of a product that this host may take."""
-        if not ask.source:
-            await self._online()
+        listed = await self._listed(name, ask.source)
         state = self._desk.state(name)
-        listed = await in_thread(partial(self._targets.listed, name, ask.source))
         return newest(listed, state.policy, Platform.current(), state.running.version)
 
-    async def _online(self) -> None:
+    async def _listed(self, name: str, source: str) -> tuple[ListedTarget, ...]:
+        """Return what is listed; a question that fell into the renewal of a session is asked again in the next one."""
+        until = self._clock.monotonic() + SESSION_SECONDS
+        while True:
+            if not source:
+                await self._online(until)
+            try:
+                return await in_thread(partial(self._targets.listed, name, source))
+            except FleetrollError as error:
+                if source or error.code not in exits.NO_SERVER or self._clock.monotonic() >= until:
+                    raise
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _online(self, until: float) -> None:
         """Wait a little for a session: one may just be renewed. Without one the question itself fails, with words."""
         self._come()
-        until = self._clock.monotonic() + SESSION_SECONDS
         while not self._desk.state(PRODUCT).session and self._clock.monotonic() < until:  # noqa: ASYNC110 (short)
             await asyncio.sleep(LOOK_SECONDS)
 
