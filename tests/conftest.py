@@ -55,6 +55,7 @@ if "TMPDIR" not in os.environ and (found := roomy_memory()):
 RUNTIME_DIR = tempfile.mkdtemp(prefix="fleetroll-run-")
 os.environ["XDG_RUNTIME_DIR"] = RUNTIME_DIR
 os.environ["FLEETROLL_CONFIG"] = f"{RUNTIME_DIR}/config.toml"
+os.environ.setdefault("FLEETROLL_TESTS_KEPT", f"{RUNTIME_DIR}/kept")
 
 
 class CurrentStderr(io.StringIO):

@@ -11,6 +11,7 @@ from fleetroll_common.values.version import Version
 from fleetroll_publishing.artefact.agent import ENTRY_POINT, agent_content
 from fleetroll_publishing.artefact.build import write_artefact
 from fleetroll_publishing.artefact.bytecode import add_byte_code
+from tests.faults.kept_byte_code import kept_byte_code
 
 if TYPE_CHECKING:
     from fleetroll_publishing.artefact import BuiltArtefact
@@ -47,5 +48,6 @@ def build(folder: Path, version: str, addition: str = "") -> BuiltArtefact:
         path = "fleetroll_agent/daemon.py"
         mode, data = content.files[path]
         content.files[path] = (mode, data + addition.encode())
-    add_byte_code(content, without=frozenset({ENTRY_POINT}))
+    with kept_byte_code():
+        add_byte_code(content, without=frozenset({ENTRY_POINT}))
     return write_artefact(content, folder / f"agent-{version}.tar.zst", entry_point=ENTRY_POINT, level=1)

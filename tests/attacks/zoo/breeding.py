@@ -14,6 +14,7 @@ from fleetroll_publishing.artefact.content import Content
 from tests.agent.fake_server.artefacts import BUILT_AT, SOURCE
 from tests.agent.fake_server.releases import Releases
 from tests.attacks.zoo.mistakes import MISTAKES, RISC_V
+from tests.faults.kept_byte_code import kept_byte_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,7 +32,8 @@ MACHINE_OFFSET = 18
 def breed(folder: Path, versions: Iterable[str]) -> Releases:
     """Return a repository with :data:`OLD` in the channel stable, and ``versions`` in another."""
     plain = agent_content(SOURCE, _info(OLD))
-    add_byte_code(plain, without=frozenset({ENTRY_POINT}))
+    with kept_byte_code():
+        add_byte_code(plain, without=frozenset({ENTRY_POINT}))
     releases = Releases()
     releases.publish(OLD, _write(plain, folder, OLD))
     for version in versions:

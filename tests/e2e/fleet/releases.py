@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fleetroll_cli.building import Wish, build_release
+from tests.faults.kept_byte_code import kept_byte_code
 
 ROOT = Path(__file__).resolve().parents[3]
 TREES = ("agent", "common", "generated")
@@ -135,7 +136,8 @@ class Workshop:
                 file.write(mistake.lines)
             self._git("commit", "-q", "-a", "-m", version)
         wish = Wish("agent", version, "", "", "", level)
-        artefact = build_release(wish, self._out, path=None, source=self._tree)
+        with kept_byte_code():
+            artefact = build_release(wish, self._out, path=None, source=self._tree)
         if mistake is not None:
             self._git("reset", "-q", "--hard", "HEAD~1")
         return artefact
