@@ -130,6 +130,28 @@ async def test_a_migrated_database_comes_back_with_its_data(
     assert "APPLYING restore" in server.states(2, "shop")
 
 
+async def test_a_host_that_is_cut_off_for_its_whole_update_keeps_a_healthy_product(
+    server: FakeServer, host: InProcessHost, shop: Shop
+) -> None:
+    async with host.running():
+        await update(server, "1.0.0", 1)
+        server.assign("2.0.0", 2, product="shop", soak=0.6)
+        await server.until(lambda: "APPLYING check" in server.states(2, "shop"))
+        await server.stop()
+        heard = len(server.states(2, "shop"))
+        kept = ProductFile(host.folder, "shop")
+        async with asyncio.timeout(40):
+            while kept.read().attempt is not None:
+                await asyncio.sleep(0.05)
+        assert kept.read().current.version == "2.0.0"
+        assert await asyncio.to_thread(shop.page) == {"version": "2.0.0", "schema": 2, "orders": 1}
+        assert len(server.states(2, "shop")) == heard
+        await server.start()
+        await server.until(lambda: server.result(2, "shop"))
+        assert server.states(2, "shop")[heard:][-1:] == ["SUCCEEDED"]
+        assert server.states(2, "shop").count("SUCCEEDED") == 1
+
+
 async def test_a_hello_lists_every_product(server: FakeServer, host: InProcessHost) -> None:
     async with host.running():
         await update(server, "1.0.0", 1)
