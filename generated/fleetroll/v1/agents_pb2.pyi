@@ -67,7 +67,9 @@ class Agent(_message.Message):
     name: _builtins.str
     """The host's name."""
     online: _builtins.bool
-    """True while it has a live session on a live server."""
+    """True while it has a live session on a live server, and for as long after it as the host may be on its way back: 60 s,
+    two of its intervals for one that checks in.
+    """
     quarantined: _builtins.bool
     """True while updates of this identity are quarantined."""
     revoked: _builtins.bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert  # SQLite compiles its ON CONF
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.platform import Platform
 from fleetroll_common.values.release import AGENT as AGENT_PRODUCT
-from fleetroll_server.domain.deadlines import deadline
+from fleetroll_server.domain.deadlines import OFFLINE_SECONDS, deadline
 from fleetroll_server.domain.limits import OfflinePolicy
 from fleetroll_server.domain.states import AttemptState, RolloutState, Trigger
 from fleetroll_server.engine import late
@@ -32,6 +33,8 @@ from fleetroll_server.store.tables import (
 )
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from fleetroll_server.engine.book import Book, Wave
     from fleetroll_server.services import Services
     from fleetroll_server.store.tx import Tx
@@ -70,6 +73,9 @@ _OFFLINE = {
     OfflinePolicy.WAIT: Fate(None, Code.HOST_OFFLINE),
 }
 """The offline policy alone judges a host that is not there; late ones wait, whatever it says."""
+_RETURNING = Fate(None, Code.HOST_OFFLINE)
+"""It may be on its way back: no policy judges it, and no wave passes without it, before it is offline."""
+_CHECKS_IN = Fate(None, Code.CHECK_IN)
 _MESSAGES = {Trigger.FAIL: "offline when its turn came", Trigger.CANCEL: late.NEWER}
 _SUPERSEDED = Fate(Trigger.CANCEL, Code.SUPERSEDED)
 
@@ -91,7 +97,9 @@ async def offer_next(tx: Tx, services: Services, book: Book, wave: Wave | None, 
     crowds: dict[Fate, list[dict[str, Any]]] = {}
     left = min(count, room.single)
     for row in rows:
-        fate = _SUPERSEDED if row["agent_id"] in elsewhere else _fate(book, row, artifacts, held)
+        fate = _SUPERSEDED if row["agent_id"] in elsewhere else _fate(book, row, artifacts, held, tx.now)
+        if fate is _RETURNING:
+            book.wave(row["wave"]).left(row["online_until"] - timedelta(seconds=OFFLINE_SECONDS))
         host = {column.name: row[column.name] for column in HOST.columns}
         if fate.is_for_all(host):
             crowds.setdefault(fate, []).append(host)
@@ -118,6 +126,8 @@ async def _pending(tx: Tx, book: Book, wave: Wave | None, count: int) -> list[di
         sa.select(
             HOST,
             AGENT.c.server_id,
+            AGENT.c.online_until,
+            AGENT.c.check_in_seconds,
             AGENT.c.quarantined,
             AGENT.c.revoked,
             AGENT.c.os,
@@ -150,7 +160,7 @@ async def _held(tx: Tx, book: Book, rows: list[dict[str, Any]]) -> frozenset[str
     return frozenset((await tx.execute(query)).scalars())
 
 
-def _fate(book: Book, row: dict[str, Any], artifacts: dict[Platform, str], held: frozenset[str]) -> Fate:
+def _fate(book: Book, row: dict[str, Any], artifacts: dict[Platform, str], held: frozenset[str], now: datetime) -> Fate:
     """Return what a host's turn brings: an offer, an end by name, or the reason to wait."""
     if row["revoked"]:
         return Fate(Trigger.SKIP, Code.HOST_REVOKED)
@@ -165,11 +175,18 @@ def _fate(book: Book, row: dict[str, Any], artifacts: dict[Platform, str], held:
     if row["quarantined"]:
         return Fate(None, Code.QUARANTINED)
     if not row["server_id"]:
-        late_one = book.state is RolloutState.COMPLETED
-        return _OFFLINE[OfflinePolicy.WAIT if late_one else book.limits.offline_policy]
+        return _away(book, row, now)
     if row["agent_id"] in held:
         return Fate(None, Code.UPDATE_IN_PROGRESS)
     return Fate(Trigger.OFFER, sha256=closest[0])
+
+
+def _away(book: Book, row: dict[str, Any], now: datetime) -> Fate:
+    """Return what the turn of a host without a session brings."""
+    if row["online_until"] is not None and row["online_until"] > now:
+        return _CHECKS_IN if row["check_in_seconds"] else _RETURNING
+    late_one = book.state is RolloutState.COMPLETED
+    return _OFFLINE[OfflinePolicy.WAIT if late_one else book.limits.offline_policy]
 
 
 async def _all(tx: Tx, book: Book, hosts: list[dict[str, Any]], fate: Fate) -> None:
