@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from fleetroll_server.domain.states import BAD, FINAL, AttemptState
+from fleetroll_common.values.ids import local_attempt_id
+from fleetroll_server.domain.states import BAD, AttemptState
+from fleetroll_server.engine import kept_locals
 from fleetroll_server.gateway.convert_out import promote
 from fleetroll_server.store import EventFact
 from fleetroll_server.store.tables import ArtifactRow, HostProductRow, ReleaseRow, table_of
@@ -30,8 +32,10 @@ KIND = "agent-local"
 
 async def reported(tx: Tx, services: Services, key: SessionKey, said: Said) -> None:
     """Take in a report of an attempt that was started on the host."""
-    if said.state in FINAL or said.state is AttemptState.APPLYING:
-        tx.emit(_event(key, said))
+    row = (await tx.execute(sa.select(PRODUCT).where(*_which(key, said.product)))).mappings().one_or_none()
+    if row is not None:  # nothing is kept of what the host does not say that it keeps
+        await kept_locals.keep(tx, key, said, row["version"])
+    tx.emit(_event(key, said))
     if said.running_version:
         values: dict[str, object] = {"version": said.running_version}
         if said.state is AttemptState.SUCCEEDED:
@@ -74,7 +78,7 @@ def _event(key: SessionKey, said: Said) -> EventFact:
         actor_id=f"local:{said.local}",
         code=str(said.code or ""),
         agent_id=key.agent_id,
-        attempt_id=f"{key.agent_id}/{said.product}/local:{said.local}",
+        attempt_id=local_attempt_id(key.agent_id, said.product, said.local),
         attempt_state=said.state.value,
         message=f"{said.product}: {said.state.value}{step} {said.message}".rstrip()[:2000],
     )

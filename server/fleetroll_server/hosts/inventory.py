@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
+from fleetroll_server.domain.states import AttemptState
 from fleetroll_server.engine.presence import is_online
 from fleetroll_server.hosts.attempts import Attempt, last_attempts, newest_attempts
 from fleetroll_server.store.tables import AgentRow, AssignmentRow, HostProductRow, table_of
@@ -35,6 +36,14 @@ class Product:
     row: Mapping[Any, Any]
     target_version: str
     attempts: tuple[Attempt, ...]
+
+    @property
+    def changed_on_host(self) -> bool:
+        """Tell whether another version runs than its last rollout left: somebody on the host has changed it since."""
+        running = self.row.get("version", "")
+        last = next((attempt for attempt in self.attempts if not attempt.local), None)
+        left = last is not None and last.state == AttemptState.SUCCEEDED.value and last.to_version != running
+        return bool(running and left and not self.row.get("on_trial"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,91 @@
+"""What is kept of attempts that were started on hosts: the newest of each product, as their last report left them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from fleetroll_server.domain.states import FINAL, AttemptState
+from fleetroll_server.store.tables import ArtifactRow, LocalAttemptRow, ReleaseRow, table_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fleetroll_server.domain.heard import Said
+    from fleetroll_server.gateway.session import SessionKey
+    from fleetroll_server.store.tx import Tx
+
+ARTIFACT = table_of(ArtifactRow)
+LOCAL = table_of(LocalAttemptRow)
+RELEASE = table_of(ReleaseRow)
+KEPT = 50
+"""Of each product of a host: as many as are shown."""
+
+
+async def keep(tx: Tx, key: SessionKey, said: Said, running: str) -> None:
+    """Write what a report says of an attempt.
+
+    Args:
+        tx: the report's transaction.
+        key: the host.
+        said: the report.
+        running: the version that ran before it.
+    """
+    known = await _known(tx, key, said)
+    values = {
+        "state": said.state.value,
+        "step": said.step,
+        "code": str(said.code or ""),
+        "message": said.message,
+        "output_tail": said.output_tail,
+        "unproven": said.unproven,
+        "changed_at": tx.now,
+        "ended_at": tx.now if said.state in FINAL else None,
+    }
+    target = await _target(tx, said)
+    if known is not None:
+        values |= {"to_version": target} if target else {}
+        await tx.execute(sa.update(LOCAL).where(*_which(key, said.product, said.local)).values(**values))
+        return
+    await tx.execute(sa.delete(LOCAL).where(*_which(key, said.product, said.local)))
+    keys = {"agent_id": key.agent_id, "fleet_id": key.fleet_id, "product": said.product, "number": said.local}
+    versions = {"from_version": running, "to_version": target}
+    await tx.execute(sa.insert(LOCAL).values(**keys, **versions, **values, started_at=tx.now))
+    await _forget_old(tx, key, said.product)
+
+
+async def _known(tx: Tx, key: SessionKey, said: Said) -> Mapping[Any, Any] | None:
+    """Return the attempt; nothing where its number is an older one's, as after the loss of a host's records."""
+    row = (await tx.execute(sa.select(LOCAL).where(*_which(key, said.product, said.local)))).mappings().one_or_none()
+    return None if row is None or (row["ended_at"] is not None and said.state not in FINAL) else row
+
+
+async def _target(tx: Tx, said: Said) -> str:
+    """Return the version that the attempt is to bring: of the artefact, or what runs by it."""
+    if said.state is AttemptState.SUCCEEDED and said.running_version:
+        return said.running_version
+    if not said.sha256:
+        return ""
+    query = (
+        sa.select(RELEASE.c.version)
+        .where(
+            RELEASE.c.id == ARTIFACT.c.release_id, ARTIFACT.c.sha256 == said.sha256, RELEASE.c.product == said.product
+        )
+        .limit(1)
+    )
+    return (await tx.execute(query)).scalar_one_or_none() or ""
+
+
+async def _forget_old(tx: Tx, key: SessionKey, product: str) -> None:
+    """Drop what is older than those that are kept."""
+    mine = (LOCAL.c.agent_id == key.agent_id, LOCAL.c.fleet_id == key.fleet_id, LOCAL.c.product == product)
+    oldest = sa.select(LOCAL.c.started_at).where(*mine).order_by(LOCAL.c.started_at.desc()).offset(KEPT - 1).limit(1)
+    limit = (await tx.execute(oldest)).scalar_one_or_none()
+    if limit is not None:
+        await tx.execute(sa.delete(LOCAL).where(*mine, LOCAL.c.started_at < limit))
+
+
+def _which(key: SessionKey, product: str, number: int) -> tuple[sa.ColumnElement[bool], ...]:
+    mine = (LOCAL.c.agent_id == key.agent_id, LOCAL.c.fleet_id == key.fleet_id)
+    return (*mine, LOCAL.c.product == product, LOCAL.c.number == number)
