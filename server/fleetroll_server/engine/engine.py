@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING
 import structlog
 
 from fleetroll_common.values.errors import StoreError
-from fleetroll_server.engine import asks, availability, away, hello, presence, recovery, reports, sweep
+from fleetroll_server.engine import (
+    asks,
+    availability,
+    away,
+    hello,
+    local,
+    local_charges,
+    presence,
+    recovery,
+    reports,
+    sweep,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -115,6 +126,8 @@ class Engine:
         for _ in range(CALLED_OFFLINE):
             if not await writer.report(self._overdue):
                 break
+        while await writer.report(self._due_locals) >= local_charges.AT_ONCE:
+            pass
         for rollout_id, fleet_id in await writer.report(self._due_rollouts):
             await self._apart(rollout_id, fleet_id, self._let_due_hosts_speak(rollout_id, fleet_id))
         for rollout_id, fleet_id in await writer.report(sweep.running_rollouts):
@@ -156,6 +169,10 @@ class Engine:
         if not self._services.door.is_watched(tx.now):
             return 0
         return await away.overdue(tx, self._services) + await away.missed(tx, self._services)
+
+    async def _due_locals(self, tx: Tx) -> int:
+        """Let passed deadlines of attempts speak that were started on hosts; none while the record lacks something."""
+        return await local_charges.let_speak(tx, local.tell) if self._services.door.is_watched(tx.now) else 0
 
     async def _due_rollouts(self, tx: Tx) -> list[tuple[str, str]]:
         """Find passed deadlines; none while the record lacks something that may have kept hosts from speaking."""

@@ -70,6 +70,7 @@ async def greet(tx: Tx, services: Services, hello: Greeted) -> list[Message]:
         promote = await promotion(tx, book, host)
         answers.extend([promote] if promote is not None else [])
         await go_on(tx, services, book)
+    changed = await local.shown(tx, key, said_by_host) or changed
     if changed and not news.came:
         presence.note_change(tx, key)
     for product in said_by_host.products:

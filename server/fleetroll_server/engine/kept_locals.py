@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from fleetroll_server.domain.states import FINAL, AttemptState
+from fleetroll_server.domain.deadlines import deadline
+from fleetroll_server.domain.states import FINAL, PAST_GO, AttemptState
 from fleetroll_server.store.tables import ArtifactRow, LocalAttemptRow, ReleaseRow, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from fleetroll_server.domain.heard import Said
     from fleetroll_server.gateway.session import SessionKey
@@ -23,16 +25,17 @@ KEPT = 50
 """Of each product of a host: as many as are shown."""
 
 
-async def keep(tx: Tx, key: SessionKey, said: Said, running: str) -> None:
-    """Write what a report says of an attempt.
+async def keep(tx: Tx, key: SessionKey, said: Said, running: str) -> dict[str, Any]:
+    """Write what a host says of an attempt; return its row.
 
     Args:
-        tx: the report's transaction.
+        tx: the transaction of the report, or of the hello.
         key: the host.
-        said: the report.
+        said: its word.
         running: the version that ran before it.
     """
     known = await _known(tx, key, said)
+    target = await _target(tx, said)
     values = {
         "state": said.state.value,
         "step": said.step,
@@ -42,17 +45,36 @@ async def keep(tx: Tx, key: SessionKey, said: Said, running: str) -> None:
         "unproven": said.unproven,
         "changed_at": tx.now,
         "ended_at": tx.now if said.state in FINAL else None,
+        "deadline": _deadline(said, tx.now),
+        **({"to_version": target} if target else {}),
     }
-    target = await _target(tx, said)
     if known is not None:
-        values |= {"to_version": target} if target else {}
         await tx.execute(sa.update(LOCAL).where(*_which(key, said.product, said.local)).values(**values))
-        return
+        return {**known, **values}
     await tx.execute(sa.delete(LOCAL).where(*_which(key, said.product, said.local)))
     keys = {"agent_id": key.agent_id, "fleet_id": key.fleet_id, "product": said.product, "number": said.local}
-    versions = {"from_version": running, "to_version": target}
-    await tx.execute(sa.insert(LOCAL).values(**keys, **versions, **values, started_at=tx.now))
+    row = {**keys, "from_version": running, "to_version": "", **values, "started_at": tx.now}
+    await tx.execute(sa.insert(LOCAL).values(**row))
     await _forget_old(tx, key, said.product)
+    return row
+
+
+async def keep_shown(tx: Tx, key: SessionKey, said: Said, running: str) -> tuple[dict[str, Any], bool]:
+    """Write what a hello shows of an attempt that goes on; return its row, and whether its state is another one.
+
+    A hello has fewer words than the reports of the same step: theirs stand. Arguments as of :func:`keep`.
+    """
+    known = await _known(tx, key, said)
+    if known is None or known["state"] != said.state.value:
+        return await keep(tx, key, said, running), True
+    values = {"deadline": _deadline(said, tx.now)}
+    await tx.execute(sa.update(LOCAL).where(*_which(key, said.product, said.local)).values(**values))
+    return {**known, **values}, False
+
+
+def _deadline(said: Said, now: datetime) -> datetime | None:
+    """Return until when the host has to speak again, as after any Go; before its first step it may take its time."""
+    return deadline(said.state, now, online=False, announced=said.time_limit) if said.state in PAST_GO else None
 
 
 async def _known(tx: Tx, key: SessionKey, said: Said) -> Mapping[Any, Any] | None:

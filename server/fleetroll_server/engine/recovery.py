@@ -12,7 +12,7 @@ from fleetroll_server.domain.deadlines import returning_until
 from fleetroll_server.domain.presence import online_until
 from fleetroll_server.domain.states import ENDED_ROLLOUT, FINAL, AttemptState, RolloutState
 from fleetroll_server.domain.summary import WaveCounters
-from fleetroll_server.engine import availability, presence
+from fleetroll_server.engine import availability, local_charges, presence
 from fleetroll_server.engine.book import ROLLOUT, WAVE
 from fleetroll_server.engine.hello import left
 from fleetroll_server.engine.moves import HOST
@@ -92,6 +92,7 @@ async def give_back(tx: Tx, closed: Span) -> None:
     await tx.execute(every_fleet(timed_anew, FOR_ALL))
     await _move_deadlines(tx, closed)
     await _move_waves(tx, closed, rollouts)
+    await local_charges.move_deadlines(tx, lambda due, since: stood_still(due, since, closed))
 
 
 async def _lock_rollouts(tx: Tx) -> dict[str, bool]:

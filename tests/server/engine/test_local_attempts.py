@@ -28,6 +28,11 @@ async def online(world: World) -> VirtualAgent:
     return agent
 
 
+def still_runs(world: World) -> None:
+    """Say that the test ends with the attempt: it is charged."""
+    world.left_over["global"] = world.left_over["fleet"] = (1, 0)
+
+
 async def says(agent: VirtualAgent, state: str, **facts: Any) -> None:
     await agent.report(state, generation=0, local_number=1, **facts)
 
@@ -46,6 +51,7 @@ async def test_a_new_agent_that_root_tries_is_promoted_when_its_digest_is_listed
     promote = await agent.expect("promote")
     assert (promote.generation, promote.local_number) == (0, 1)
     assert promote.sha256.hex() == world.stock.digests[NEW]
+    still_runs(world)
 
 
 async def test_what_nobody_lists_is_not_promoted(world: World) -> None:
@@ -57,6 +63,7 @@ async def test_what_nobody_lists_is_not_promoted(world: World) -> None:
     await agent.connect()
     await agent.fence()
     assert "promote" not in await agent.waiting()
+    still_runs(world)
 
 
 async def test_its_success_is_what_runs_and_is_told_to_watchers(world: World) -> None:
