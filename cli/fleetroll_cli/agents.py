@@ -137,10 +137,15 @@ def _row(agent: agents_pb2.Agent) -> tuple[str, ...]:
 
 
 def _product(product: agents_pb2.ProductStatus) -> str:
-    """Return "agent 1.0.0", "agent 1.0.0 → 1.1.0 staged", or "shop none" where the host keeps it and has none yet."""
+    """Return "agent 1.0.0", "agent 1.0.0 → 1.1.0 staged", or "shop none" where the host keeps it and has none yet.
+
+    Where somebody on the host has changed it since its last rollout: "shop 1.0.0, changed on the host from 1.1.0".
+    """
     unknown = "?" if product.product == AGENT else "none"
     text = f"{product.product} {product.current_version or unknown}"
-    if product.target_version and product.target_version != product.current_version:
+    if product.changed_on_host:
+        text += f", changed on the host from {product.target_version}"
+    elif product.target_version and product.target_version != product.current_version:
         text += f" → {product.target_version} {attempt_state(product.update_state)}"
     return f"{text} ({plain(product.note)})" if product.note else text
 

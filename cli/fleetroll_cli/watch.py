@@ -102,7 +102,7 @@ def _late(late: rollouts_pb2.LateHosts) -> str:
         why = _words(late.stopped)
         line = f"late hosts  {late.left} left, {_STOPPED[_stop_word(late)]}"
         return f"{line}  {why}" if why else line
-    return f"late hosts  {late.left} left, one by one: {late.waiting} offline or held, {late.under_way} under way"
+    return f"late hosts  {late.left} left, one by one: {late.waiting} away or held, {late.under_way} under way"
 
 
 def _wave(wave: rollouts_pb2.Wave) -> str:

@@ -54,6 +54,31 @@ def test_a_host_that_has_no_version_of_a_product_yet_is_shown_with_none(commands
     assert "agent ?, shop none \u2192 1.2.0" in ended.out
 
 
+def test_what_somebody_changed_on_a_host_is_said_instead_of_how_its_rollout_ended(commands: Commands) -> None:
+    held = "held: rollback by root until 2026-03-08 00:00Z"
+    status = agents_pb2.ProductStatus(
+        product="shop",
+        current_version="1.1.0",
+        target_version="1.2.0",
+        update_state=types_pb2.ATTEMPT_STATE_SUCCEEDED,
+        note=held,
+        changed_on_host=True,
+    )
+    local = types_pb2.Attempt(
+        id="ag-1/shop/local:3",
+        from_version="1.2.0",
+        to_version="1.1.0",
+        state=types_pb2.ATTEMPT_STATE_SUCCEEDED,
+    )
+    agent = agents_pb2.Agent(name="h1", products=[status])
+    commands.answers["ListAgents"] = agents_pb2.ListAgentsResponse(agents=[agent])
+    commands.answers["GetAgent"] = agents_pb2.GetAgentResponse(agent=agent, attempts=[local])
+    listed = commands.run("agents", "list").out
+    assert f"shop 1.1.0, changed on the host from 1.2.0 ({held})" in listed
+    assert "succeeded" not in listed
+    assert "ag-1/shop/local:3" in commands.run("agents", "show", "h1").out
+
+
 def test_a_host_is_shown_with_the_last_output_of_its_newest_attempt_that_left_any(commands: Commands) -> None:
     """What failed is found without --json; nothing in it steers a terminal, and only its end is shown."""
     tails = ["", "\n".join(["first", *(f"line {n}" for n in range(9)), "KeyError: \x1b[2J"]), "older"]

@@ -63,7 +63,7 @@ def test_late_hosts_are_counted_and_what_stopped_them_is_said() -> None:
     done.state = rollouts_pb2.ROLLOUT_STATE_COMPLETED
     assert not [line for line in lines_of(done) if line.startswith("late")]
     done.late.CopyFrom(rollouts_pb2.LateHosts(left=3, waiting=2, under_way=1))
-    assert lines_of(done)[1] == "late hosts  3 left, one by one: 2 offline or held, 1 under way"
+    assert lines_of(done)[1] == "late hosts  3 left, one by one: 2 away or held, 1 under way"
     done.late.stopped.code = reasons_pb2.REASON_CODE_WAVE_NOT_PASSED
     done.late.stopped.reason = "late hosts: 1 bad\x1b[2J of 2"
     stopped = lines_of(done)[1]

@@ -8,14 +8,14 @@ from fleetroll_server.domain.budget import scopes_of
 from fleetroll_server.domain.charges import Holding, holding
 from fleetroll_server.domain.states import BEFORE_GO, FINAL, AttemptState
 from fleetroll_server.domain.summary import HostView, WaveCounters, count
-from fleetroll_server.engine.moves import OUT_OF_COUNT
+from fleetroll_server.engine.moves import CHECK_IN, OUT_OF_COUNT
 from fleetroll_server.engine.silence import had_succeeded
 from fleetroll_server.store.tables import AgentRow, BudgetRow, ChargeRow, ClaimRow, RolloutHostRow, WaveRow
 
 if TYPE_CHECKING:
     from tests.faults.worlds import World
 
-COUNTED = ("planned", "attempted", "bad", "ended", "waiting", "succeeded", "pending", "downloading", "lost")
+COUNTED = ("planned", "attempted", "bad", "ended", "waiting", "succeeded", "pending", "downloading", "lost", "expected")
 """Counts of a wave that follow from its hosts' rows alone; what people forgave does not."""
 
 
@@ -69,4 +69,5 @@ def _view(row: dict[str, Any]) -> HostView:
     """Return a host as its wave counts it."""
     state = AttemptState(row["state"])
     waiting = row["waiting"] in OUT_OF_COUNT and state in BEFORE_GO
-    return HostView(state, waiting, row["attempted"], had_succeeded=had_succeeded(row))
+    facts = {"had_succeeded": had_succeeded(row), "expected": row["waiting"] == CHECK_IN}
+    return HostView(state, waiting, row["attempted"], **facts)

@@ -57,6 +57,8 @@ class Disk:
     on_trial: bool = False
     healthy: bool = True
     highest: int = 0
+    check_in_seconds: float = 0.0
+    """How often it comes where it does not hold its stream; 0 = it holds it."""
     journal_id: str = "journal-1"
     sequence: int = 0
     attempt: dict[str, Any] | None = None

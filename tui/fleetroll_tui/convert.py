@@ -182,6 +182,8 @@ def _product(said: agents_pb2.ProductStatus) -> Product:
         attempt(said.last_attempt),
         seconds(said.last_success_at),
         said.healthy,
+        said.note,
+        said.changed_on_host,
     )
 
 

@@ -69,6 +69,7 @@ class Code(str, Enum):
     SUSPENDED = "SUSPENDED"
     DISK_FULL = "DISK_FULL"
     PAUSED = "PAUSED"
+    CHECK_IN = "CHECK_IN"
     # Skipped
     HOST_DELETED = "HOST_DELETED"
     HOST_REVOKED = "HOST_REVOKED"

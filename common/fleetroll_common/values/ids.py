@@ -59,6 +59,11 @@ def attempt_id(agent_id: str, product: str, generation: int) -> str:
     return f"{agent_id}/{product}/{generation}"
 
 
+def local_attempt_id(agent_id: str, product: str, number: int) -> str:
+    """Return the one id of an attempt that was started on the host."""
+    return f"{agent_id}/{product}/local:{number}"
+
+
 def parse_attempt_id(text: str) -> tuple[str, str, int]:
     """Return (agent id, product, generation).
 

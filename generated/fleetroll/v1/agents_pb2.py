@@ -27,7 +27,7 @@ from fleetroll.v1 import types_pb2 as fleetroll_dot_v1_dot_types__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x66leetroll/v1/agents.proto\x12\x0c\x66leetroll.v1\x1a\x1a\x66leetroll/v1/options.proto\x1a\x18\x66leetroll/v1/types.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe6\x04\n\x05\x41gent\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n\x08\x66leet_id\x18\x02 \x01(\tR\x07\x66leetId\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x32\n\x08platform\x18\x04 \x01(\x0b\x32\x16.fleetroll.v1.PlatformR\x08platform\x12\x37\n\x06labels\x18\x05 \x03(\x0b\x32\x1f.fleetroll.v1.Agent.LabelsEntryR\x06labels\x12\x16\n\x06online\x18\x06 \x01(\x08R\x06online\x12<\n\x0clast_seen_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nlastSeenAt\x12\x37\n\x08products\x18\x08 \x03(\x0b\x32\x1b.fleetroll.v1.ProductStatusR\x08products\x12 \n\x0bquarantined\x18\t \x01(\x08R\x0bquarantined\x12\x18\n\x07revoked\x18\n \x01(\x08R\x07revoked\x12;\n\x0b\x65nrolled_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nenrolledAt\x12\x1b\n\ttime_zone\x18\x0c \x01(\tR\x08timeZone\x12&\n\x0f\x64isk_free_bytes\x18\r \x01(\x03R\rdiskFreeBytes\x12)\n\x10\x63ontainer_marker\x18\x0e \x01(\tR\x0f\x63ontainerMarker\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\x8b\x03\n\rProductStatus\x12\x18\n\x07product\x18\x01 \x01(\tR\x07product\x12\'\n\x0f\x63urrent_version\x18\x02 \x01(\tR\x0e\x63urrentVersion\x12%\n\x0e\x63urrent_sha256\x18\x03 \x01(\x0cR\rcurrentSha256\x12%\n\x0etarget_version\x18\x04 \x01(\tR\rtargetVersion\x12=\n\x0cupdate_state\x18\x05 \x01(\x0e\x32\x1a.fleetroll.v1.AttemptStateR\x0bupdateState\x12\x38\n\x0clast_attempt\x18\x06 \x01(\x0b\x32\x15.fleetroll.v1.AttemptR\x0blastAttempt\x12\x42\n\x0flast_success_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\rlastSuccessAt\x12\x18\n\x07healthy\x18\x08 \x01(\x08R\x07healthy\x12\x12\n\x04note\x18\t \x01(\tR\x04note\"\xa4\x01\n\x11ListAgentsRequest\x12\x19\n\x08\x66leet_id\x18\x01 \x01(\tR\x07\x66leetId\x12#\n\rname_contains\x18\x02 \x01(\tR\x0cnameContains\x12\'\n\x0finclude_revoked\x18\x03 \x01(\x08R\x0eincludeRevoked\x12&\n\x04page\x18\x04 \x01(\x0b\x32\x12.fleetroll.v1.PageR\x04page\"b\n\x12ListAgentsResponse\x12+\n\x06\x61gents\x18\x01 \x03(\x0b\x32\x13.fleetroll.v1.AgentR\x06\x61gents\x12\x1f\n\x0bnext_cursor\x18\x02 \x01(\x0cR\nnextCursor\"\'\n\x0fGetAgentRequest\x12\x14\n\x05\x61gent\x18\x01 \x01(\tR\x05\x61gent\"p\n\x10GetAgentResponse\x12)\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x13.fleetroll.v1.AgentR\x05\x61gent\x12\x31\n\x08\x61ttempts\x18\x02 \x03(\x0b\x32\x15.fleetroll.v1.AttemptR\x08\x61ttempts\"G\n\x12RevokeAgentRequest\x12\x19\n\x08\x61gent_id\x18\x01 \x01(\tR\x07\x61gentId\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\"@\n\x13RevokeAgentResponse\x12)\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x13.fleetroll.v1.AgentR\x05\x61gent\"H\n\x13ReadmitAgentRequest\x12\x19\n\x08\x61gent_id\x18\x01 \x01(\tR\x07\x61gentId\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\"r\n\x14ReadmitAgentResponse\x12\x1f\n\x0bjoin_string\x18\x01 \x01(\tR\njoinString\x12\x39\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt\"H\n\x13\x44ismissAgentRequest\x12\x19\n\x08\x61gent_id\x18\x01 \x01(\tR\x07\x61gentId\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\".\n\x14\x44ismissAgentResponse\x12\x16\n\x06scopes\x18\x01 \x03(\tR\x06scopes2\x99\x04\n\rAgentsService\x12\x64\n\nListAgents\x12\x1f.fleetroll.v1.ListAgentsRequest\x1a .fleetroll.v1.ListAgentsResponse\"\x13\xaa\xd4\x18\x0f\x08\x03\x12\x0b\x61gents.read\x12^\n\x08GetAgent\x12\x1d.fleetroll.v1.GetAgentRequest\x1a\x1e.fleetroll.v1.GetAgentResponse\"\x13\xaa\xd4\x18\x0f\x08\x03\x12\x0b\x61gents.read\x12h\n\x0bRevokeAgent\x12 .fleetroll.v1.RevokeAgentRequest\x1a!.fleetroll.v1.RevokeAgentResponse\"\x14\xaa\xd4\x18\x10\x08\x05\x12\x0c\x61gents.write\x12k\n\x0cReadmitAgent\x12!.fleetroll.v1.ReadmitAgentRequest\x1a\".fleetroll.v1.ReadmitAgentResponse\"\x14\xaa\xd4\x18\x10\x08\x05\x12\x0c\x61gents.write\x12k\n\x0c\x44ismissAgent\x12!.fleetroll.v1.DismissAgentRequest\x1a\".fleetroll.v1.DismissAgentResponse\"\x14\xaa\xd4\x18\x10\x08\x05\x12\x0c\x61gents.writeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x66leetroll/v1/agents.proto\x12\x0c\x66leetroll.v1\x1a\x1a\x66leetroll/v1/options.proto\x1a\x18\x66leetroll/v1/types.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe6\x04\n\x05\x41gent\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n\x08\x66leet_id\x18\x02 \x01(\tR\x07\x66leetId\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x32\n\x08platform\x18\x04 \x01(\x0b\x32\x16.fleetroll.v1.PlatformR\x08platform\x12\x37\n\x06labels\x18\x05 \x03(\x0b\x32\x1f.fleetroll.v1.Agent.LabelsEntryR\x06labels\x12\x16\n\x06online\x18\x06 \x01(\x08R\x06online\x12<\n\x0clast_seen_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nlastSeenAt\x12\x37\n\x08products\x18\x08 \x03(\x0b\x32\x1b.fleetroll.v1.ProductStatusR\x08products\x12 \n\x0bquarantined\x18\t \x01(\x08R\x0bquarantined\x12\x18\n\x07revoked\x18\n \x01(\x08R\x07revoked\x12;\n\x0b\x65nrolled_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nenrolledAt\x12\x1b\n\ttime_zone\x18\x0c \x01(\tR\x08timeZone\x12&\n\x0f\x64isk_free_bytes\x18\r \x01(\x03R\rdiskFreeBytes\x12)\n\x10\x63ontainer_marker\x18\x0e \x01(\tR\x0f\x63ontainerMarker\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xb3\x03\n\rProductStatus\x12\x18\n\x07product\x18\x01 \x01(\tR\x07product\x12\'\n\x0f\x63urrent_version\x18\x02 \x01(\tR\x0e\x63urrentVersion\x12%\n\x0e\x63urrent_sha256\x18\x03 \x01(\x0cR\rcurrentSha256\x12%\n\x0etarget_version\x18\x04 \x01(\tR\rtargetVersion\x12=\n\x0cupdate_state\x18\x05 \x01(\x0e\x32\x1a.fleetroll.v1.AttemptStateR\x0bupdateState\x12\x38\n\x0clast_attempt\x18\x06 \x01(\x0b\x32\x15.fleetroll.v1.AttemptR\x0blastAttempt\x12\x42\n\x0flast_success_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\rlastSuccessAt\x12\x18\n\x07healthy\x18\x08 \x01(\x08R\x07healthy\x12\x12\n\x04note\x18\t \x01(\tR\x04note\x12&\n\x0f\x63hanged_on_host\x18\n \x01(\x08R\rchangedOnHost\"\xa4\x01\n\x11ListAgentsRequest\x12\x19\n\x08\x66leet_id\x18\x01 \x01(\tR\x07\x66leetId\x12#\n\rname_contains\x18\x02 \x01(\tR\x0cnameContains\x12\'\n\x0finclude_revoked\x18\x03 \x01(\x08R\x0eincludeRevoked\x12&\n\x04page\x18\x04 \x01(\x0b\x32\x12.fleetroll.v1.PageR\x04page\"b\n\x12ListAgentsResponse\x12+\n\x06\x61gents\x18\x01 \x03(\x0b\x32\x13.fleetroll.v1.AgentR\x06\x61gents\x12\x1f\n\x0bnext_cursor\x18\x02 \x01(\x0cR\nnextCursor\"\'\n\x0fGetAgentRequest\x12\x14\n\x05\x61gent\x18\x01 \x01(\tR\x05\x61gent\"p\n\x10GetAgentResponse\x12)\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x13.fleetroll.v1.AgentR\x05\x61gent\x12\x31\n\x08\x61ttempts\x18\x02 \x03(\x0b\x32\x15.fleetroll.v1.AttemptR\x08\x61ttempts\"G\n\x12RevokeAgentRequest\x12\x19\n\x08\x61gent_id\x18\x01 \x01(\tR\x07\x61gentId\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\"@\n\x13RevokeAgentResponse\x12)\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x13.fleetroll.v1.AgentR\x05\x61gent\"H\n\x13ReadmitAgentRequest\x12\x19\n\x08\x61gent_id\x18\x01 \x01(\tR\x07\x61gentId\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\"r\n\x14ReadmitAgentResponse\x12\x1f\n\x0bjoin_string\x18\x01 \x01(\tR\njoinString\x12\x39\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt\"H\n\x13\x44ismissAgentRequest\x12\x19\n\x08\x61gent_id\x18\x01 \x01(\tR\x07\x61gentId\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\".\n\x14\x44ismissAgentResponse\x12\x16\n\x06scopes\x18\x01 \x03(\tR\x06scopes2\x99\x04\n\rAgentsService\x12\x64\n\nListAgents\x12\x1f.fleetroll.v1.ListAgentsRequest\x1a .fleetroll.v1.ListAgentsResponse\"\x13\xaa\xd4\x18\x0f\x08\x03\x12\x0b\x61gents.read\x12^\n\x08GetAgent\x12\x1d.fleetroll.v1.GetAgentRequest\x1a\x1e.fleetroll.v1.GetAgentResponse\"\x13\xaa\xd4\x18\x0f\x08\x03\x12\x0b\x61gents.read\x12h\n\x0bRevokeAgent\x12 .fleetroll.v1.RevokeAgentRequest\x1a!.fleetroll.v1.RevokeAgentResponse\"\x14\xaa\xd4\x18\x10\x08\x05\x12\x0c\x61gents.write\x12k\n\x0cReadmitAgent\x12!.fleetroll.v1.ReadmitAgentRequest\x1a\".fleetroll.v1.ReadmitAgentResponse\"\x14\xaa\xd4\x18\x10\x08\x05\x12\x0c\x61gents.write\x12k\n\x0c\x44ismissAgent\x12!.fleetroll.v1.DismissAgentRequest\x1a\".fleetroll.v1.DismissAgentResponse\"\x14\xaa\xd4\x18\x10\x08\x05\x12\x0c\x61gents.writeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,27 +51,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AGENT_LABELSENTRY']._serialized_start=688
   _globals['_AGENT_LABELSENTRY']._serialized_end=745
   _globals['_PRODUCTSTATUS']._serialized_start=748
-  _globals['_PRODUCTSTATUS']._serialized_end=1143
-  _globals['_LISTAGENTSREQUEST']._serialized_start=1146
-  _globals['_LISTAGENTSREQUEST']._serialized_end=1310
-  _globals['_LISTAGENTSRESPONSE']._serialized_start=1312
-  _globals['_LISTAGENTSRESPONSE']._serialized_end=1410
-  _globals['_GETAGENTREQUEST']._serialized_start=1412
-  _globals['_GETAGENTREQUEST']._serialized_end=1451
-  _globals['_GETAGENTRESPONSE']._serialized_start=1453
-  _globals['_GETAGENTRESPONSE']._serialized_end=1565
-  _globals['_REVOKEAGENTREQUEST']._serialized_start=1567
-  _globals['_REVOKEAGENTREQUEST']._serialized_end=1638
-  _globals['_REVOKEAGENTRESPONSE']._serialized_start=1640
-  _globals['_REVOKEAGENTRESPONSE']._serialized_end=1704
-  _globals['_READMITAGENTREQUEST']._serialized_start=1706
-  _globals['_READMITAGENTREQUEST']._serialized_end=1778
-  _globals['_READMITAGENTRESPONSE']._serialized_start=1780
-  _globals['_READMITAGENTRESPONSE']._serialized_end=1894
-  _globals['_DISMISSAGENTREQUEST']._serialized_start=1896
-  _globals['_DISMISSAGENTREQUEST']._serialized_end=1968
-  _globals['_DISMISSAGENTRESPONSE']._serialized_start=1970
-  _globals['_DISMISSAGENTRESPONSE']._serialized_end=2016
-  _globals['_AGENTSSERVICE']._serialized_start=2019
-  _globals['_AGENTSSERVICE']._serialized_end=2556
+  _globals['_PRODUCTSTATUS']._serialized_end=1183
+  _globals['_LISTAGENTSREQUEST']._serialized_start=1186
+  _globals['_LISTAGENTSREQUEST']._serialized_end=1350
+  _globals['_LISTAGENTSRESPONSE']._serialized_start=1352
+  _globals['_LISTAGENTSRESPONSE']._serialized_end=1450
+  _globals['_GETAGENTREQUEST']._serialized_start=1452
+  _globals['_GETAGENTREQUEST']._serialized_end=1491
+  _globals['_GETAGENTRESPONSE']._serialized_start=1493
+  _globals['_GETAGENTRESPONSE']._serialized_end=1605
+  _globals['_REVOKEAGENTREQUEST']._serialized_start=1607
+  _globals['_REVOKEAGENTREQUEST']._serialized_end=1678
+  _globals['_REVOKEAGENTRESPONSE']._serialized_start=1680
+  _globals['_REVOKEAGENTRESPONSE']._serialized_end=1744
+  _globals['_READMITAGENTREQUEST']._serialized_start=1746
+  _globals['_READMITAGENTREQUEST']._serialized_end=1818
+  _globals['_READMITAGENTRESPONSE']._serialized_start=1820
+  _globals['_READMITAGENTRESPONSE']._serialized_end=1934
+  _globals['_DISMISSAGENTREQUEST']._serialized_start=1936
+  _globals['_DISMISSAGENTREQUEST']._serialized_end=2008
+  _globals['_DISMISSAGENTRESPONSE']._serialized_start=2010
+  _globals['_DISMISSAGENTRESPONSE']._serialized_end=2056
+  _globals['_AGENTSSERVICE']._serialized_start=2059
+  _globals['_AGENTSSERVICE']._serialized_end=2596
 # @@protoc_insertion_point(module_scope)

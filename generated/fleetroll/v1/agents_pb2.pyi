@@ -67,7 +67,9 @@ class Agent(_message.Message):
     name: _builtins.str
     """The host's name."""
     online: _builtins.bool
-    """True while it has a live session on a live server."""
+    """True while it has a live session on a live server, and for as long after it as the host may be on its way back: 60 s,
+    two of its intervals for one that checks in.
+    """
     quarantined: _builtins.bool
     """True while updates of this identity are quarantined."""
     revoked: _builtins.bool
@@ -139,6 +141,7 @@ class ProductStatus(_message.Message):
     LAST_SUCCESS_AT_FIELD_NUMBER: _builtins.int
     HEALTHY_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
+    CHANGED_ON_HOST_FIELD_NUMBER: _builtins.int
     product: _builtins.str
     """The product."""
     current_version: _builtins.str
@@ -148,11 +151,13 @@ class ProductStatus(_message.Message):
     target_version: _builtins.str
     """The version that is desired; empty for none."""
     update_state: _types_pb2.AttemptState.ValueType
-    """Where the newest attempt stands."""
+    """Where the newest attempt stands, be it of a rollout or started on the host."""
     healthy: _builtins.bool
     """True when the host says that its health check holds."""
     note: _builtins.str
     """What the host says beside it, such as who holds it and until when; empty for nothing."""
+    changed_on_host: _builtins.bool
+    """True when another version runs than the last rollout left here: somebody on the host has changed it since."""
     @_builtins.property
     def last_attempt(self) -> _types_pb2.Attempt:
         """The newest attempt that ended; absent before the first."""
@@ -173,10 +178,11 @@ class ProductStatus(_message.Message):
         last_success_at: _timestamp_pb2.Timestamp | None = ...,
         healthy: _builtins.bool = ...,
         note: _builtins.str = ...,
+        changed_on_host: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_attempt", b"last_attempt", "last_success_at", b"last_success_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["current_sha256", b"current_sha256", "current_version", b"current_version", "healthy", b"healthy", "last_attempt", b"last_attempt", "last_success_at", b"last_success_at", "note", b"note", "product", b"product", "target_version", b"target_version", "update_state", b"update_state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_on_host", b"changed_on_host", "current_sha256", b"current_sha256", "current_version", b"current_version", "healthy", b"healthy", "last_attempt", b"last_attempt", "last_success_at", b"last_success_at", "note", b"note", "product", b"product", "target_version", b"target_version", "update_state", b"update_state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -128,6 +128,8 @@ class _ReasonCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReasonCode
     """No space on the host."""
     REASON_CODE_PAUSED: _ReasonCode.ValueType  # 409
     """The rollout is paused."""
+    REASON_CODE_CHECK_IN: _ReasonCode.ValueType  # 410
+    """The host checks in from time to time, and is due."""
     REASON_CODE_HOST_DELETED: _ReasonCode.ValueType  # 500
     """The host was deleted."""
     REASON_CODE_HOST_REVOKED: _ReasonCode.ValueType  # 501
@@ -348,6 +350,8 @@ REASON_CODE_DISK_FULL: ReasonCode.ValueType  # 408
 """No space on the host."""
 REASON_CODE_PAUSED: ReasonCode.ValueType  # 409
 """The rollout is paused."""
+REASON_CODE_CHECK_IN: ReasonCode.ValueType  # 410
+"""The host checks in from time to time, and is due."""
 REASON_CODE_HOST_DELETED: ReasonCode.ValueType  # 500
 """The host was deleted."""
 REASON_CODE_HOST_REVOKED: ReasonCode.ValueType  # 501

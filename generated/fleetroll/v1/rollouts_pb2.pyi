@@ -878,7 +878,7 @@ class RolloutHost(_message.Message):
     waiting: _reasons_pb2.ReasonCode.ValueType
     """Why it waits; unspecified when it does not."""
     online: _builtins.bool
-    """True while the host has a live session."""
+    """True while the host is online, as said by Agent.online."""
     @_builtins.property
     def attempt(self) -> _types_pb2.Attempt:
         """Its newest attempt."""

@@ -287,13 +287,15 @@ class Attempt(_message.Message):
     ENDED_AT_FIELD_NUMBER: _builtins.int
     UNPROVEN_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """"<agent id>/<product>/<generation>", the trace id from click to host journal."""
+    """"<agent id>/<product>/<generation>", the trace id from click to host journal; "<agent id>/<product>/local:<number>" for
+    one that was started on the host.
+    """
     rollout_id: _builtins.str
-    """The rollout that it belongs to."""
+    """The rollout that it belongs to; empty for one that was started on the host."""
     from_version: _builtins.str
     """The version that ran before."""
     to_version: _builtins.str
-    """The version to reach."""
+    """The version to reach; empty where a host has not said it."""
     state: Global___AttemptState.ValueType
     """Where it stands."""
     step: _builtins.str
@@ -308,7 +310,7 @@ class Attempt(_message.Message):
     """True for a way back that nobody proved to be the version's fault."""
     @_builtins.property
     def offered_at(self) -> _timestamp_pb2.Timestamp:
-        """When it was offered."""
+        """When it was offered, or told of by the host that started it."""
 
     @_builtins.property
     def granted_at(self) -> _timestamp_pb2.Timestamp:

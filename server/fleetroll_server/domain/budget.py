@@ -74,6 +74,17 @@ def scopes_of(fleet_id: str, rollout_id: str) -> tuple[str, ...]:
     return (GLOBAL_SCOPE, f"fleet/{fleet_id}", f"rollout/{rollout_id}")
 
 
+def scopes_of_host(fleet_id: str) -> tuple[str, ...]:
+    """Return the scopes that an attempt which was started on a host is charged in: it is of no rollout.
+
+    Raises:
+        ValueError: the id is empty (programming error).
+    """
+    if not fleet_id:
+        raise ValueError("a budget's scope needs the fleet's id")
+    return (GLOBAL_SCOPE, f"fleet/{fleet_id}")
+
+
 def can_charge(budget: ScopeBudget, own_broken: bool) -> bool:  # noqa: FBT001 (the one fact about the host)
     """Tell whether one more host may pass Go in this scope.
 

@@ -53,6 +53,15 @@ def stays_forgiven(state: AttemptState) -> bool:
     return state in BAD | PAST_GO
 
 
+def holding_of_local(state: AttemptState) -> Holding:
+    """Return what an attempt that was started on its host holds, which asked nobody for Go.
+
+    It is out from its first step on the host until it ends; then it is broken as any other: where it could not go back,
+    and where nobody knows.
+    """
+    return holding(state, attempted=True)
+
+
 def holding(state: AttemptState, *, attempted: bool) -> Holding:
     """Return what an attempt in ``state`` holds.
 

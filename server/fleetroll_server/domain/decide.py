@@ -257,6 +257,8 @@ def _keep_going(summary: Summary, limits: RolloutLimits, wave: WaveSummary, now:
     if not could_move and summary.returning_until is not None:
         until = f"{summary.returning_until:%H:%M:%S}Z"
         return Decision(waits_for=f"{absent} that may come back until {until}")
+    if not could_move and counters.expected:
+        return Decision(waits_for=f"the next check-in of {_hosts(counters.expected)} of wave {wave.number}")
     if not could_move:
         return Decision(waits_for=f"{absent} offline or held")
     return Decision(waits_for=f"{_hosts(could_move)} of wave {wave.number}")
@@ -269,7 +271,7 @@ def _hosts(number: int) -> str:
 def _unforgiven(summary: Summary, counters: WaveCounters) -> Counters:
     """Return the counters without what a person forgave by resuming, and with what went bad behind the wave.
 
-    A host is out of the denominator once it is offline, not while it may be on its way back.
+    A host is out of the denominator once it is offline, not while it may be on its way back or is due to check in.
     """
     late_bad = summary.late_bad
     return Counters(
@@ -277,7 +279,7 @@ def _unforgiven(summary: Summary, counters: WaveCounters) -> Counters:
         attempted=counters.attempted - counters.forgiven_bad + late_bad,
         bad=counters.bad - counters.forgiven_bad + late_bad,
         ended=counters.ended,
-        waiting=0 if summary.returning_until is not None else counters.waiting,
+        waiting=0 if summary.returning_until is not None else counters.waiting - counters.expected,
         succeeded=counters.succeeded,
     )
 

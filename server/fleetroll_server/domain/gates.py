@@ -57,7 +57,7 @@ class Counters:
         attempted: got Go, or are bad.
         bad: broken after Go, or failed for good before it.
         ended: in a final state, skipped ones too.
-        waiting: offline or held locally, before Go.
+        waiting: offline or held locally, before Go; not those that are due to check in.
         succeeded: run the target version with their health held.
     """
 

@@ -71,7 +71,7 @@ class LateHosts:
 
     @property
     def waiting(self) -> int:
-        """Return how many of those are offline, held or quarantined."""
+        """Return how many of those are offline, held, quarantined, or between two check-ins."""
         return sum(wave.waiting for wave in self.waves)
 
     @property
@@ -135,7 +135,7 @@ def next_late(late: LateHosts, limits: RolloutLimits | Unreadable, not_after: da
         return LateStep(waits_for=f"a late host under way; {_late(late.left)} left, one by one {until}")
     if late.ready > 0:
         return LateStep(OfferLate())
-    return LateStep(waits_for=f"{_late(late.waiting)} offline or held, one by one {until}")
+    return LateStep(waits_for=f"{_late(late.waiting)} away or held, one by one {until}")
 
 
 def _stands(late: LateHosts, not_after: datetime, now: datetime) -> str:

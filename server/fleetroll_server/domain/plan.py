@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Literal
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
+from fleetroll_server.domain.supported import is_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -94,11 +95,15 @@ class WaveSpec:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseFacts:
-    """What is rolled out; ``platforms`` are those with an artefact, some for more than one kind of host."""
+    """What is rolled out; ``platforms`` are those with an artefact, some for more than one kind of host.
+
+    ``supported_from`` is the oldest version that it updates; empty for every one.
+    """
 
     product: str
     version: str
     platforms: frozenset[Platform]
+    supported_from: str = ""
 
     def runs_on(self, host: HostFacts) -> bool:
         """Tell whether there is an artefact for ``host``."""
@@ -220,6 +225,11 @@ def _exclusion(host: HostFacts, release: ReleaseFacts) -> Exclusion | None:
         platform = host.platform or "a platform that it never told"
         message = f"{host.name}: {release.product} {release.version} has no artefact for {platform}"
         return Exclusion(host, Code.NO_ARTIFACT, message)
+    if is_below(host.version, release.supported_from):
+        oldest = f"{release.product} {release.version} updates from {release.supported_from} on"
+        return Exclusion(
+            host, Code.BELOW_SUPPORTED, f"{host.name}: {oldest}, not {host.version}: update it to that first"
+        )
     return None
 
 

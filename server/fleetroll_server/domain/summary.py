@@ -22,7 +22,8 @@ class HostView:
 
     Attributes:
         state: of its attempt.
-        waiting: before Go, and offline or held on the host: judged by the offline policy alone.
+        waiting: before Go, and offline, held on the host, or between two check-ins: nothing can be done now.
+        expected: it waits for its next check-in alone, and is online: the wave waits for it.
         attempted: it got Go at some time.
         cohorts: "os=linux", "site=ams" …: groups that may fail together.
         had_succeeded: it was kept before it was lost: its next word makes it well, and it asks for no Go.
@@ -33,6 +34,7 @@ class HostView:
     attempted: bool = False
     cohorts: tuple[str, ...] = ()
     had_succeeded: bool = False
+    expected: bool = False
 
     @property
     def is_bad(self) -> bool:
@@ -56,7 +58,7 @@ class HostView:
 
     @property
     def is_waiting(self) -> bool:
-        """Tell whether it is out of the wave's denominator for now."""
+        """Tell whether it can't move for now; it is out of the wave's denominator unless it is expected."""
         return self.waiting and self.state in BEFORE_GO
 
 
@@ -73,6 +75,8 @@ class WaveCounters:
 
     ``lost`` are those among the ended ones that may come back and ask for Go; rows of older versions don't count them.
 
+    ``expected`` are those among the waiting ones that are between two check-ins: they stay in the denominator.
+
     ``left_at`` is no count: when a host before Go left last, or since when a server is there for those that had left.
     """
 
@@ -86,6 +90,7 @@ class WaveCounters:
     downloading: int = 0
     forgiven_bad: int = 0
     lost: int = 0
+    expected: int = 0
     left_at: datetime | None = None
     planned_cohorts: bool = False
     cohorts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
@@ -191,4 +196,5 @@ def _contribution(host: HostView) -> dict[str, int]:
         "pending": int(host.state is AttemptState.PENDING and not host.is_waiting),
         "downloading": int(host.state in _DOWNLOADING and not host.is_waiting),
         "lost": int(host.is_lost),
+        "expected": int(host.is_waiting and host.expected),
     }

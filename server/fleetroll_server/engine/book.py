@@ -13,7 +13,7 @@ from fleetroll_server.domain.budget import scopes_of
 from fleetroll_server.domain.deadlines import returning_until
 from fleetroll_server.domain.decide import Summary, WaveSummary, gate
 from fleetroll_server.domain.late import LateHosts
-from fleetroll_server.domain.limits import RolloutLimits, read_stored
+from fleetroll_server.domain.limits import OfflinePolicy, RolloutLimits, read_stored
 from fleetroll_server.domain.states import ENDED_ROLLOUT, RolloutState, WaveState
 from fleetroll_server.domain.summary import WaveCounters
 from fleetroll_server.store.tables import RolloutRow, WaveRow, table_of
@@ -65,10 +65,11 @@ class Wave:
         bake = Bake(self.row["baked_seconds"], self.row["bake_ticked_at"])
         return WaveSummary(self.number, self.state, self.counters, bake, self.row["moved_at"])
 
-    def left(self, now: datetime) -> None:
-        """Note that a host before Go left now: for a while it may be on its way back."""
-        self.counters = replace(self.counters, left_at=now)
-        self.set()
+    def left(self, at: datetime) -> None:
+        """Note when a host before Go left: for a while after it, it may be on its way back."""
+        if self.counters.left_at is None or self.counters.left_at < at:
+            self.counters = replace(self.counters, left_at=at)
+            self.set()
 
 
 class Book:
@@ -123,6 +124,12 @@ class Book:
         """Tell whether this rollout offers and lets hosts past Go now, by its rows alone: no switch is read here."""
         late = self.state is RolloutState.COMPLETED and self.late.stopped is None
         return (self.state is RolloutState.RUNNING or late) and self._now < self.row["not_after"]
+
+    @property
+    def judges_absent(self) -> bool:
+        """Tell whether a host that is offline when its turn comes is skipped or fails, instead of waiting."""
+        limits = self.stored_limits
+        return self.is_open and isinstance(limits, RolloutLimits) and limits.offline_policy is not OfflinePolicy.WAIT
 
     @property
     def has_queue(self) -> bool:

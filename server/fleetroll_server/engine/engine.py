@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING
 import structlog
 
 from fleetroll_common.values.errors import StoreError
-from fleetroll_server.engine import asks, availability, hello, recovery, reports, sweep
+from fleetroll_server.engine import (
+    asks,
+    availability,
+    away,
+    hello,
+    local,
+    local_charges,
+    presence,
+    recovery,
+    reports,
+    sweep,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -30,6 +41,9 @@ SWEEP_SECONDS = 1.0
 """Between two looks at deadlines, and at whether a tick is due: every one is acted on within 5 s."""
 TAKEN_OVER = 4
 """Transactions of one sweep, of 50 sessions each, that end sessions of dead servers: deadlines wait behind them."""
+
+CALLED_OFFLINE = 10
+"""Transactions of one sweep, of 200 hosts each, that call hosts offline: 10,000 of a fleet that is cut off in 5 s."""
 
 
 class Engine:
@@ -80,10 +94,11 @@ class Engine:
         """Reconcile both sides within the hello's own transaction."""
         return await hello.greet(tx, self._services, hello_)
 
-    async def left(self, tx: Tx, key: SessionKey, *, goodbye: bool) -> None:
+    async def left(self, tx: Tx, key: SessionKey, *, heard_at: datetime | None, goodbye: bool) -> None:
         """Take note that a session is over; with a goodbye or without, the same waits for the host."""
-        log.info("agent_left", agent=key.agent_id, goodbye=goodbye)
-        await hello.left(tx, self._services, key)
+        if await presence.end_session(tx, key, self._services.server_id, heard_at, goodbye=goodbye):
+            log.info("agent_left", agent=key.agent_id, goodbye=goodbye)
+            await hello.left(tx, self._services, key)
 
     async def reports(self, key: SessionKey, batch: Batch) -> Message:
         """Store reports and let them take effect."""
@@ -108,6 +123,11 @@ class Engine:
             for _ in range(TAKEN_OVER):
                 if not await self._take_over(alone=False):
                     break
+        for _ in range(CALLED_OFFLINE):
+            if not await writer.report(self._overdue):
+                break
+        while await writer.report(self._due_locals) >= local_charges.AT_ONCE:
+            pass
         for rollout_id, fleet_id in await writer.report(self._due_rollouts):
             await self._apart(rollout_id, fleet_id, self._let_due_hosts_speak(rollout_id, fleet_id))
         for rollout_id, fleet_id in await writer.report(sweep.running_rollouts):
@@ -143,6 +163,16 @@ class Engine:
         """Count it: no bake accumulates over it."""
         self._closings += 1
         log.info("hellos_accepted_again", closed_seconds=(closed.ended_at - closed.began_at).total_seconds())
+
+    async def _overdue(self, tx: Tx) -> int:
+        """Call hosts offline that did not come back in time; none while the record lacks something, as below."""
+        if not self._services.door.is_watched(tx.now):
+            return 0
+        return await away.overdue(tx, self._services) + await away.missed(tx, self._services)
+
+    async def _due_locals(self, tx: Tx) -> int:
+        """Let passed deadlines of attempts speak that were started on hosts; none while the record lacks something."""
+        return await local_charges.let_speak(tx, local.tell) if self._services.door.is_watched(tx.now) else 0
 
     async def _due_rollouts(self, tx: Tx) -> list[tuple[str, str]]:
         """Find passed deadlines; none while the record lacks something that may have kept hosts from speaking."""

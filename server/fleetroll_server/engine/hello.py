@@ -10,7 +10,7 @@ from fleetroll_common.values.codes import Code
 from fleetroll_server.domain.assignments import Step, judge_hello, judge_unheard
 from fleetroll_server.domain.deadlines import deadline
 from fleetroll_server.domain.states import BEFORE_GO, FINAL, AttemptState, RolloutState, Trigger
-from fleetroll_server.engine import late, local, silence
+from fleetroll_server.engine import late, local, presence, silence
 from fleetroll_server.engine.actor import HOST as HOST_ACTOR
 from fleetroll_server.engine.advance import go_on
 from fleetroll_server.engine.book import Book, open_book
@@ -19,9 +19,9 @@ from fleetroll_server.engine.desire import ASSIGNMENT, desire
 from fleetroll_server.engine.effects import is_over, take_step
 from fleetroll_server.engine.excusing import delivered
 from fleetroll_server.engine.holdings import release_broken
-from fleetroll_server.engine.inventory import note_presence, write_inventory, write_visit
+from fleetroll_server.engine.inventory import write_inventory, write_visit
 from fleetroll_server.engine.keeping import end_if_dropped
-from fleetroll_server.engine.moves import HOST, move, note
+from fleetroll_server.engine.moves import CHECK_IN, HOST, move, note
 from fleetroll_server.engine.promotion import promotion
 from fleetroll_server.engine.suspended import is_suspended
 from fleetroll_server.gateway.convert_out import Message, assignment
@@ -46,7 +46,8 @@ async def greet(tx: Tx, services: Services, hello: Greeted) -> list[Message]:
         await write_visit(tx, key)
         await left(tx, services, key)  # whoever could take an offer has gone, or was never there
         return []
-    await write_inventory(tx, services.server_id, key, said_by_host, hello.held)
+    news = await write_inventory(tx, services, key, said_by_host, hello.held)
+    changed = news.changed
     await silence.heard(tx, key.agent_id, key.fleet_id)
     answers: list[Message] = []
     highest = {product.product: product.highest_generation for product in said_by_host.products}
@@ -64,11 +65,14 @@ async def greet(tx: Tx, services: Services, hello: Greeted) -> list[Message]:
         await _reconcile(tx, services, book, host, mine, taken, quarantined=hello.quarantined)
         if hello.quarantined or host["product"] in anew or not await _offers(tx, book):
             await _take_back(tx, services, book, host, taken)
-        await _is_here(tx, book, host, mine, quarantined=hello.quarantined)
+        changed = await _is_here(tx, book, host, mine, quarantined=hello.quarantined) or changed
         await late.meet(tx, services, book, host)
         promote = await promotion(tx, book, host)
         answers.extend([promote] if promote is not None else [])
         await go_on(tx, services, book)
+    changed = await local.shown(tx, key, said_by_host) or changed
+    if changed and not news.came:
+        presence.note_change(tx, key)
     for product in said_by_host.products:
         if product.healthy and not product.on_trial:
             await release_broken(tx, key.agent_id, key.fleet_id, product.product)
@@ -80,24 +84,49 @@ async def greet(tx: Tx, services: Services, hello: Greeted) -> list[Message]:
 
 
 async def left(tx: Tx, services: Services, key: SessionKey) -> None:
-    """The session is over: what waited for it waits for the host now."""
-    note_presence(tx, key.agent_id, key.fleet_id, online=False)
+    """The session is over: what waited for it waits for the host now, or for its next check-in."""
+    why = CHECK_IN if await presence.is_expected(tx, key) and await presence.checks_in(tx, key) else OFFLINE
+    await _stand_by(tx, services, key, why, may_return=why == OFFLINE)
+
+
+async def missed(tx: Tx, services: Services, key: SessionKey) -> None:
+    """The host did not check in when it should have: it is offline."""
+    await _stand_by(tx, services, key, OFFLINE, may_return=False)
+
+
+async def _stand_by(tx: Tx, services: Services, key: SessionKey, why: str, *, may_return: bool) -> None:
+    """Let a host's attempts wait for it.
+
+    Args:
+        tx: the transaction.
+        services: of this server.
+        key: the host.
+        why: HOST_OFFLINE, or CHECK_IN for one that is online: then a reason of its own stands.
+        may_return: no wave passes without it for a while.
+    """
     for host in await _open_hosts(tx, key):
         book = await open_book(tx, host["rollout_id"], key.fleet_id)
         if book is None:
             continue
         state = AttemptState(host["state"])
-        if state in BEFORE_GO:
+        judged = not may_return and why == OFFLINE and book.judges_absent and host["generation"] is None
+        waiting = "" if judged else _reason(host["waiting"], why)
+        if state in BEFORE_GO and may_return:
             book.wave(host["wave"]).left(tx.now)
         if book.state is RolloutState.COMPLETED and state in BEFORE_GO - {AttemptState.PENDING}:
-            await late.let_go(tx, services, book, host, QUARANTINED if host["waiting"] == QUARANTINED else OFFLINE)
+            await late.let_go(tx, services, book, host, QUARANTINED if host["waiting"] == QUARANTINED else why)
         elif state is AttemptState.OFFERED:
-            await move(tx, book, host, Trigger.WITHDRAW, HOST_ACTOR, waiting=OFFLINE)
+            await move(tx, book, host, Trigger.WITHDRAW, HOST_ACTOR, waiting=why)
         elif state in BEFORE_GO and host["waiting"] != QUARANTINED:
-            await note(tx, book, host, waiting=OFFLINE, deadline=None)
+            await note(tx, book, host, waiting=waiting, deadline=None)
         elif state is AttemptState.GRANTED:
             await note(tx, book, host, deadline=deadline(state, tx.now, online=False))
         await go_on(tx, services, book)
+
+
+def _reason(before: str, why: str) -> str:
+    """Return what a host waits for that left: being offline comes before anything else, a check-in after it."""
+    return before if why == CHECK_IN and before not in {"", OFFLINE} else why
 
 
 async def _open_hosts(tx: Tx, key: SessionKey) -> list[dict[str, Any]]:
@@ -160,14 +189,19 @@ async def _take_back(tx: Tx, services: Services, book: Book, host: dict[str, Any
         await move(tx, book, host, Trigger.WITHDRAW, HOST_ACTOR)
 
 
-async def _is_here(tx: Tx, book: Book, host: dict[str, Any], shown: list[Said], *, quarantined: bool) -> None:
-    """The host is online: it waits for it no longer, and deadlines run again. It says itself whether it is held."""
+async def _is_here(tx: Tx, book: Book, host: dict[str, Any], shown: list[Said], *, quarantined: bool) -> bool:
+    """The host is there: it waits for it no longer, and deadlines run again. It says itself whether it is held.
+
+    Returns:
+        Whether it waits for another reason now, or for none any more.
+    """
     state = AttemptState(host["state"])
     if state not in BEFORE_GO:
         if state is AttemptState.GRANTED and host["deadline"] is not None:
             await note(tx, book, host, deadline=None)
-        return
-    over = {OFFLINE, QUARANTINED} | ({HELD} if state is AttemptState.PENDING or shown else set())
+        return False
+    before = host["waiting"]
+    over = {OFFLINE, CHECK_IN, QUARANTINED} | ({HELD} if state is AttemptState.PENDING or shown else set())
     waiting = QUARANTINED if quarantined else "" if host["waiting"] in over else host["waiting"]
     if not quarantined and state is not AttemptState.PENDING and any(said.code is Code.HELD_LOCALLY for said in shown):
         waiting = HELD
@@ -176,6 +210,7 @@ async def _is_here(tx: Tx, book: Book, host: dict[str, Any], shown: list[Said], 
         due = deadline(state, tx.now, online=True)
     if (waiting, due) != (host["waiting"], host["deadline"]):
         await note(tx, book, host, waiting=waiting, deadline=due)
+    return bool(before != waiting)
 
 
 async def _desired(tx: Tx, key: SessionKey, highest: dict[str, int], *, quarantined: bool) -> list[Message]:

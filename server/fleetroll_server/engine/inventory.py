@@ -2,77 +2,100 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from fleetroll_common.values.release import AGENT as AGENT_PRODUCT
-from fleetroll_server.engine.actor import HOST
+from fleetroll_server.domain.presence import checks_in_seconds, online_until
+from fleetroll_server.engine import presence
 from fleetroll_server.store.tables import AgentRow, HostProductRow, table_of
-from fleetroll_server.store.tx import EventFact
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from fleetroll_server.domain.heard import HostSaid, ProductSaid
     from fleetroll_server.gateway.session import SessionKey
+    from fleetroll_server.services import Services
     from fleetroll_server.store.tx import Tx
 
 AGENT = table_of(AgentRow)
 PRODUCT = table_of(HostProductRow)
 
 
-async def write_inventory(tx: Tx, server_id: str, key: SessionKey, host: HostSaid, held: int) -> None:
-    """Write the host's facts; the name stays what it was enrolled with. ``held``: so far its journal is durable."""
-    mine = (AGENT.c.id == key.agent_id, AGENT.c.fleet_id == key.fleet_id)
-    values = {
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a hello brings: the host came, which watchers have been told; something of it has changed."""
+
+    came: bool
+    changed: bool
+
+
+async def write_inventory(tx: Tx, services: Services, key: SessionKey, host: HostSaid, held: int) -> News:
+    """Write the host's facts; return what is new in them. The name stays as it was enrolled.
+
+    Args:
+        tx: the hello's transaction.
+        services: of this server.
+        key: who speaks.
+        host: what it says of itself.
+        held: so far its journal is durable.
+    """
+    before = await presence.known(tx, key)
+    facts = {
         "os": host.os,
         "arch": host.arch,
         "abi": host.abi,
         "time_zone": host.time_zone,
-        "disk_free_bytes": host.disk_free_bytes,
         "container_marker": host.container_marker,
-        "boot_id": host.boot_id,
         "agent_version": host.agent_version,
         "launcher_version": host.launcher_version,
-        "server_id": server_id,
+    }
+    own = host.check_in.total_seconds() if host.check_in is not None else None
+    values = facts | {
+        "disk_free_bytes": host.disk_free_bytes,  # another one in each hello: no news for watchers
+        "boot_id": host.boot_id,
+        "server_id": services.server_id,
         "last_seen_at": tx.now,
         "last_sequence": held,
         "journal_id": host.journal_id,
         "left_well": False,
+        "online_until": None,
+        "check_in_seconds": checks_in_seconds(own, services.settings.check_in_seconds),
     }
-    await tx.execute(sa.update(AGENT).where(*mine).values(**values))
-    for product in host.products:
-        await _write_product(tx, key, product)
-    await _forget_products(tx, key, [product.product for product in host.products])
-    note_presence(tx, key.agent_id, key.fleet_id, online=True)
-
-
-def note_presence(tx: Tx, agent_id: str, fleet_id: str, *, online: bool) -> None:
-    """Record for watchers that a host came or went."""
-    kind = "agent.online" if online else "agent.offline"
-    tx.emit(EventFact(fleet_id=fleet_id, kind=kind, actor_kind=HOST.kind, actor_id="session", agent_id=agent_id))
+    await tx.execute(sa.update(AGENT).where(*_mine(key)).values(**values))
+    changed = await _write_products(tx, key, host.products)
+    return News(presence.note_coming(tx, key, before), changed or _differ(before, facts))
 
 
 async def write_visit(tx: Tx, key: SessionKey) -> None:
-    """Write that the host was there. It stays offline: nobody is there who could take an offer."""
-    mine = (AGENT.c.id == key.agent_id, AGENT.c.fleet_id == key.fleet_id)
-    await tx.execute(sa.update(AGENT).where(*mine).values(last_seen_at=tx.now, server_id=""))
+    """Write that the host was there. It is not online by that: nobody is there who could take an offer."""
+    before = await presence.known(tx, key)
+    values = {"last_seen_at": tx.now, "server_id": ""}
+    until = {"online_until": online_until(tx.now)} if before["server_id"] else {}
+    await tx.execute(sa.update(AGENT).where(*_mine(key)).values(**values, **until))
 
 
-async def _forget_products(tx: Tx, key: SessionKey, named: Sequence[str]) -> None:
-    """Drop products that the host names no more: its own file says what it keeps. The agent is there all the same."""
-    mine = (PRODUCT.c.agent_id == key.agent_id, PRODUCT.c.fleet_id == key.fleet_id)
-    await tx.execute(sa.delete(PRODUCT).where(*mine, PRODUCT.c.product.not_in([AGENT_PRODUCT, *named])))
+async def _write_products(tx: Tx, key: SessionKey, products: Sequence[ProductSaid]) -> bool:
+    """Write every product as it stands on the host; tell whether anything has changed.
+
+    Those that the host names no more are dropped: its own file says what it keeps. The agent is there all the same.
+    """
+    query = sa.select(PRODUCT).where(PRODUCT.c.agent_id == key.agent_id, PRODUCT.c.fleet_id == key.fleet_id)
+    known = {row["product"]: row for row in (await tx.execute(query)).mappings()}
+    said = {product.product: product for product in products}
+    gone = known.keys() - {AGENT_PRODUCT, *said}
+    if gone:
+        await tx.execute(sa.delete(PRODUCT).where(*_which(key, *sorted(gone))))
+    changed = bool(gone)
+    for name, product in said.items():
+        changed = await _write_product(tx, key, product, known.get(name)) or changed
+    return changed
 
 
-async def _write_product(tx: Tx, key: SessionKey, product: ProductSaid) -> None:
-    """Write one product as it stands on the host."""
-    which = (
-        PRODUCT.c.agent_id == key.agent_id,
-        PRODUCT.c.product == product.product,
-        PRODUCT.c.fleet_id == key.fleet_id,
-    )
+async def _write_product(tx: Tx, key: SessionKey, product: ProductSaid, known: Mapping[Any, Any] | None) -> bool:
+    """Write one product; tell whether anything has changed."""
     values = {
         "version": product.version,
         "sha256": product.sha256,
@@ -82,7 +105,24 @@ async def _write_product(tx: Tx, key: SessionKey, product: ProductSaid) -> None:
         "note": product.note,
         "highest_generation": product.highest_generation,
     }
-    updated = await tx.execute(sa.update(PRODUCT).where(*which).values(**values))
-    if not updated.rowcount:
+    if known is None:
         keys = {"agent_id": key.agent_id, "product": product.product, "fleet_id": key.fleet_id}
         await tx.execute(sa.insert(PRODUCT).values(**keys, **values, last_success_at=None))
+        return True
+    if not _differ(known, values):
+        return False
+    await tx.execute(sa.update(PRODUCT).where(*_which(key, product.product)).values(**values))
+    return True
+
+
+def _differ(row: Mapping[Any, Any], values: Mapping[str, Any]) -> bool:
+    return any(row[name] != value for name, value in values.items())
+
+
+def _mine(key: SessionKey) -> tuple[sa.ColumnElement[bool], ...]:
+    return AGENT.c.id == key.agent_id, AGENT.c.fleet_id == key.fleet_id
+
+
+def _which(key: SessionKey, *products: str) -> tuple[sa.ColumnElement[bool], ...]:
+    here = (PRODUCT.c.agent_id == key.agent_id, PRODUCT.c.fleet_id == key.fleet_id)
+    return (*here, PRODUCT.c.product.in_(products))

@@ -23,8 +23,10 @@ HOST = table_of(RolloutHostRow)
 CLAIM = table_of(ClaimRow)
 AGENT = table_of(AgentRow)
 
-OUT_OF_COUNT = frozenset({Code.HOST_OFFLINE.value, Code.HELD_LOCALLY.value, Code.QUARANTINED.value})
-"""Reasons to wait that take a host out of its wave's denominator."""
+CHECK_IN = Code.CHECK_IN.value
+OUT_OF_COUNT = frozenset({Code.HOST_OFFLINE.value, Code.HELD_LOCALLY.value, Code.QUARANTINED.value, CHECK_IN})
+"""Reasons to wait for something that no step of the rollout brings about. They take a host out of its wave's
+denominator, but for the one that is online and between two check-ins."""
 
 
 async def host_of(tx: Tx, agent_id: str, fleet_id: str, product: str, generation: int) -> dict[str, Any] | None:
@@ -146,8 +148,10 @@ async def cohorts_here(tx: Tx, host: dict[str, Any]) -> tuple[str, ...]:
 
 def view(host: dict[str, Any], cohorts: tuple[str, ...]) -> HostView:
     """Return the host as its wave counts it."""
-    state, waits = AttemptState(host["state"]), host["waiting"] in OUT_OF_COUNT
-    return HostView(state, waits, host["attempted"], cohorts, had_succeeded=host["ended_at"] is not None)
+    state, why = AttemptState(host["state"]), host["waiting"]
+    had_succeeded = host["ended_at"] is not None
+    facts = {"had_succeeded": had_succeeded, "expected": why == CHECK_IN}
+    return HostView(state, why in OUT_OF_COUNT, host["attempted"], cohorts, **facts)
 
 
 def step_event(book: Book, host: dict[str, Any], actor: Actor) -> Any:  # noqa: ANN401

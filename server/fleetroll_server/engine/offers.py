@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -11,9 +12,10 @@ from sqlalchemy.dialects.postgresql import insert  # SQLite compiles its ON CONF
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.platform import Platform
 from fleetroll_common.values.release import AGENT as AGENT_PRODUCT
-from fleetroll_server.domain.deadlines import deadline
+from fleetroll_server.domain.deadlines import OFFLINE_SECONDS, deadline
 from fleetroll_server.domain.limits import OfflinePolicy
 from fleetroll_server.domain.states import AttemptState, RolloutState, Trigger
+from fleetroll_server.domain.supported import is_below
 from fleetroll_server.engine import late
 from fleetroll_server.engine.actor import DISPATCH
 from fleetroll_server.engine.crowd import Room, end_all, wait_all
@@ -27,11 +29,15 @@ from fleetroll_server.store.tables import (
     AttemptHistoryRow,
     ClaimRow,
     HostProductRow,
+    ReleaseRow,
     RolloutHostRow,
     table_of,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
     from fleetroll_server.engine.book import Book, Wave
     from fleetroll_server.services import Services
     from fleetroll_server.store.tx import Tx
@@ -41,6 +47,7 @@ AGENT = table_of(AgentRow)
 PRODUCT = table_of(HostProductRow)
 ARTIFACT = table_of(ArtifactRow)
 CLAIM = table_of(ClaimRow)
+RELEASE = table_of(ReleaseRow)
 HISTORY = table_of(AttemptHistoryRow)
 
 
@@ -64,12 +71,29 @@ class Fate:
         return self.trigger is None or no_word
 
 
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A release: hashes of its artefacts by what they are built for, and the oldest version that it updates."""
+
+    artifacts: Mapping[Platform, str]
+    supported_from: str
+
+    def sha256_for(self, row: Mapping[str, Any]) -> str:
+        """Return the artefact that fits a host best; empty for none."""
+        told = Platform.said(row["os"], row["arch"], row["abi"])
+        fits = told.candidates() if told is not None else ()
+        return next((self.artifacts[one] for one in fits if one in self.artifacts), "")
+
+
 _OFFLINE = {
     OfflinePolicy.SKIP: Fate(Trigger.SKIP, Code.HOST_OFFLINE),
     OfflinePolicy.FAIL: Fate(Trigger.FAIL, Code.HOST_OFFLINE_AT_DISPATCH),
     OfflinePolicy.WAIT: Fate(None, Code.HOST_OFFLINE),
 }
 """The offline policy alone judges a host that is not there; late ones wait, whatever it says."""
+_RETURNING = Fate(None, Code.HOST_OFFLINE)
+"""It may be on its way back: no policy judges it, and no wave passes without it, before it is offline."""
+_CHECKS_IN = Fate(None, Code.CHECK_IN)
 _MESSAGES = {Trigger.FAIL: "offline when its turn came", Trigger.CANCEL: late.NEWER}
 _SUPERSEDED = Fate(Trigger.CANCEL, Code.SUPERSEDED)
 
@@ -86,12 +110,14 @@ async def offer_next(tx: Tx, services: Services, book: Book, wave: Wave | None, 
         return False
     rows = await _pending(tx, book, wave, min(room.crowd, max(count, room.reach)))
     room.reach = 2 * len(rows)
-    artifacts, held = await _artifacts(tx, book), await _held(tx, book, rows)
+    release, held = await _offered(tx, book), await _held(tx, book, rows)
     elsewhere = await late.superseded(tx, book, [row["agent_id"] for row in rows])
     crowds: dict[Fate, list[dict[str, Any]]] = {}
     left = min(count, room.single)
     for row in rows:
-        fate = _SUPERSEDED if row["agent_id"] in elsewhere else _fate(book, row, artifacts, held)
+        fate = _SUPERSEDED if row["agent_id"] in elsewhere else _fate(book, row, release, held, tx.now)
+        if fate is _RETURNING:
+            book.wave(row["wave"]).left(row["online_until"] - timedelta(seconds=OFFLINE_SECONDS))
         host = {column.name: row[column.name] for column in HOST.columns}
         if fate.is_for_all(host):
             crowds.setdefault(fate, []).append(host)
@@ -118,6 +144,8 @@ async def _pending(tx: Tx, book: Book, wave: Wave | None, count: int) -> list[di
         sa.select(
             HOST,
             AGENT.c.server_id,
+            AGENT.c.online_until,
+            AGENT.c.check_in_seconds,
             AGENT.c.quarantined,
             AGENT.c.revoked,
             AGENT.c.os,
@@ -150,26 +178,38 @@ async def _held(tx: Tx, book: Book, rows: list[dict[str, Any]]) -> frozenset[str
     return frozenset((await tx.execute(query)).scalars())
 
 
-def _fate(book: Book, row: dict[str, Any], artifacts: dict[Platform, str], held: frozenset[str]) -> Fate:
+def _fate(book: Book, row: dict[str, Any], release: Offered, held: frozenset[str], now: datetime) -> Fate:
     """Return what a host's turn brings: an offer, an end by name, or the reason to wait."""
-    if row["revoked"]:
-        return Fate(Trigger.SKIP, Code.HOST_REVOKED)
-    if row["running"] is None and row["product"] != AGENT_PRODUCT:
-        return Fate(Trigger.SKIP, Code.NOT_OPTED_IN)
-    if row["running"] == book.row["version"]:
-        return Fate(Trigger.SKIP, Code.ALREADY_AT_TARGET)
-    told = Platform.said(row["os"], row["arch"], row["abi"])
-    closest = [artifacts[one] for one in told.candidates() if one in artifacts] if told is not None else []
-    if not closest:
-        return Fate(Trigger.SKIP, Code.NO_ARTIFACT)
+    code = _skipped(book, row, release)
+    if code is not None:
+        return Fate(Trigger.SKIP, code)
     if row["quarantined"]:
         return Fate(None, Code.QUARANTINED)
     if not row["server_id"]:
-        late_one = book.state is RolloutState.COMPLETED
-        return _OFFLINE[OfflinePolicy.WAIT if late_one else book.limits.offline_policy]
+        return _away(book, row, now)
     if row["agent_id"] in held:
         return Fate(None, Code.UPDATE_IN_PROGRESS)
-    return Fate(Trigger.OFFER, sha256=closest[0])
+    return Fate(Trigger.OFFER, sha256=release.sha256_for(row))
+
+
+def _skipped(book: Book, row: dict[str, Any], release: Offered) -> Code | None:
+    """Return why a host is left out for good."""
+    reasons = (
+        (row["revoked"], Code.HOST_REVOKED),
+        (row["running"] is None and row["product"] != AGENT_PRODUCT, Code.NOT_OPTED_IN),
+        (row["running"] == book.row["version"], Code.ALREADY_AT_TARGET),
+        (not release.sha256_for(row), Code.NO_ARTIFACT),
+        (is_below(row["running"] or "", release.supported_from), Code.BELOW_SUPPORTED),
+    )
+    return next((code for holds, code in reasons if holds), None)
+
+
+def _away(book: Book, row: dict[str, Any], now: datetime) -> Fate:
+    """Return what the turn of a host without a session brings."""
+    if row["online_until"] is not None and row["online_until"] > now:
+        return _CHECKS_IN if row["check_in_seconds"] else _RETURNING
+    late_one = book.state is RolloutState.COMPLETED
+    return _OFFLINE[OfflinePolicy.WAIT if late_one else book.limits.offline_policy]
 
 
 async def _all(tx: Tx, book: Book, hosts: list[dict[str, Any]], fate: Fate) -> None:
@@ -252,8 +292,13 @@ async def _archive(tx: Tx, book: Book, host: dict[str, Any]) -> None:
     await tx.execute(sa.insert(HISTORY).values(**values, to_version=book.row["version"], ended_at=tx.now))
 
 
-async def _artifacts(tx: Tx, book: Book) -> dict[Platform, str]:
-    """Return the hashes of the release's artefacts by what they are built for."""
-    query = sa.select(ARTIFACT).where(ARTIFACT.c.release_id == book.row["release_id"])
-    rows = (await tx.execute(query)).mappings()
-    return {Platform(row["os"], row["arch"], row["abi"]): row["sha256"] for row in rows}
+async def _offered(tx: Tx, book: Book) -> Offered:
+    """Return what is offered."""
+    query = (
+        sa.select(ARTIFACT, RELEASE.c.supported_from)
+        .join(RELEASE, RELEASE.c.id == ARTIFACT.c.release_id)
+        .where(ARTIFACT.c.release_id == book.row["release_id"])
+    )
+    rows = (await tx.execute(query)).mappings().all()
+    artifacts = {Platform(row["os"], row["arch"], row["abi"]): row["sha256"] for row in rows}
+    return Offered(artifacts, next((row["supported_from"] for row in rows), ""))

@@ -12,6 +12,7 @@ from fleetroll_server.domain.late import at_rest, next_late
 from fleetroll_server.domain.states import ENDED_ROLLOUT
 from fleetroll_server.engine.book import ROLLOUT, WAVE, Book
 from fleetroll_server.engine.moves import AGENT, HOST
+from fleetroll_server.engine.presence import is_online
 from fleetroll_server.gateway.suspensions import SUSPENSION
 
 if TYPE_CHECKING:
@@ -85,24 +86,26 @@ async def hosts(
     connection: AsyncConnection,
     rollout_id: str,
     fleets: Sequence[str],
+    now: datetime,
     *,
     wave: int,
     after: tuple[int, int] | None,
     limit: int,
 ) -> list[RowMapping]:
-    """Return hosts of a rollout in their stored order, each with ``server_id`` of its live session.
+    """Return hosts of a rollout in their stored order, each with whether it is ``online``.
 
     Args:
         connection: a snapshot.
         rollout_id: the rollout.
         fleets: of the caller.
+        now: the time.
         wave: number of a wave; 0 for all.
         after: wave and position of the last page's last host.
         limit: at most so many.
     """
     here = sa.and_(AGENT.c.id == HOST.c.agent_id, AGENT.c.fleet_id == HOST.c.fleet_id)
     query = (
-        sa.select(HOST, AGENT.c.server_id)
+        sa.select(HOST, is_online(now).label("online"))
         .select_from(HOST.join(AGENT, here))
         .where(HOST.c.rollout_id == rollout_id, HOST.c.fleet_id.in_(fleets))
         .order_by(HOST.c.wave, HOST.c.position)
@@ -120,6 +123,7 @@ async def members(
     connection: AsyncConnection,
     rollouts: Sequence[str],
     fleets: Sequence[str],
+    now: datetime,
     *,
     agents: Sequence[str] | None = None,
     after: str = "",
@@ -131,6 +135,7 @@ async def members(
         connection: a snapshot.
         rollouts: ids.
         fleets: of the caller.
+        now: the time.
         agents: only these; all where it is left out.
         after: the id of the last page's last host.
         limit: at most so many.
@@ -138,7 +143,7 @@ async def members(
     here = sa.and_(AGENT.c.id == HOST.c.agent_id, AGENT.c.fleet_id == HOST.c.fleet_id)
     its = sa.and_(ROLLOUT.c.id == HOST.c.rollout_id, ROLLOUT.c.fleet_id == HOST.c.fleet_id)
     query = (
-        sa.select(HOST, AGENT.c.server_id, ROLLOUT.c.version.label("to_version"))
+        sa.select(HOST, is_online(now).label("online"), ROLLOUT.c.version.label("to_version"))
         .select_from(HOST.join(AGENT, here).join(ROLLOUT, its))
         .where(HOST.c.rollout_id.in_(rollouts), HOST.c.fleet_id.in_(fleets), HOST.c.agent_id > after)
         .order_by(HOST.c.agent_id)

@@ -9,9 +9,10 @@ import sqlalchemy as sa
 
 from fleetroll_server.domain.availability import moved_on, stood_still
 from fleetroll_server.domain.deadlines import returning_until
+from fleetroll_server.domain.presence import online_until
 from fleetroll_server.domain.states import ENDED_ROLLOUT, FINAL, AttemptState, RolloutState
 from fleetroll_server.domain.summary import WaveCounters
-from fleetroll_server.engine import availability
+from fleetroll_server.engine import availability, local_charges, presence
 from fleetroll_server.engine.book import ROLLOUT, WAVE
 from fleetroll_server.engine.hello import left
 from fleetroll_server.engine.moves import HOST
@@ -32,6 +33,8 @@ SERVER = table_of(ServerRow)
 FOR_ALL = "time goes by for all"
 AT_ONCE = 50
 """Sessions per transaction: each costs a few statements for every rollout that its host is in."""
+AGAIN_SECONDS = 300.0
+"""How long a host that checks in may take to try again after an outage, by a back-off of five minutes."""
 ROWS = 500
 """Rows per statement."""
 
@@ -47,7 +50,7 @@ async def forget_dead_servers(tx: Tx, services: Services, *, alone: bool) -> int
     living = sa.select(SERVER.c.id).where(SERVER.c.lease_until > tx.now)
     others_live = sa.false() if alone else AGENT.c.server_id.in_(living)
     query = (
-        sa.select(AGENT.c.id, AGENT.c.fleet_id, AGENT.c.epoch)
+        sa.select(AGENT.c.id, AGENT.c.fleet_id, AGENT.c.epoch, AGENT.c.check_in_seconds)
         .where(
             AGENT.c.server_id != "",
             AGENT.c.server_id != services.server_id,
@@ -58,7 +61,8 @@ async def forget_dead_servers(tx: Tx, services: Services, *, alone: bool) -> int
     gone = (await tx.execute(every_fleet(query, "a server that ended had sessions of all"))).all()
     for row in gone:
         mine = (AGENT.c.id == row.id, AGENT.c.fleet_id == row.fleet_id)
-        await tx.execute(sa.update(AGENT).where(*mine).values(server_id="", left_well=False))
+        until, well = online_until(tx.now, row.check_in_seconds), row.check_in_seconds > 0
+        await tx.execute(sa.update(AGENT).where(*mine).values(server_id="", left_well=well, online_until=until))
         await left(tx, services, SessionKey(row.id, row.fleet_id, row.epoch))
     return len(gone)
 
@@ -81,12 +85,14 @@ async def give_back(tx: Tx, closed: Span) -> None:
     A statement for each ``ROWS`` rows, whatever the fleet. Rollouts are locked first, in the order of their ids as by
     everybody: no other server changes their hosts in between.
     """
+    await presence.begin_anew(tx, AGAIN_SECONDS)
     rollouts = await _lock_rollouts(tx)
     away = (HOST.c.state == AttemptState.SUCCEEDED.value, HOST.c.deadline.is_not(None))
     timed_anew = sa.update(HOST).where(*away).values(deadline=None)  # by the next sweep
     await tx.execute(every_fleet(timed_anew, FOR_ALL))
     await _move_deadlines(tx, closed)
     await _move_waves(tx, closed, rollouts)
+    await local_charges.move_deadlines(tx, lambda due, since: stood_still(due, since, closed))
 
 
 async def _lock_rollouts(tx: Tx) -> dict[str, bool]:

@@ -179,7 +179,7 @@ async def _release(tx: Tx, order: Order) -> Release:
 def _facts(chosen: Release) -> ReleaseFacts:
     """Return what the plan must know of the release."""
     platforms = frozenset(artifact.platform for artifact in chosen.artifacts)
-    return ReleaseFacts(chosen.product, chosen.version, platforms)
+    return ReleaseFacts(chosen.product, chosen.version, platforms, chosen.supported_from)
 
 
 async def _fleet(tx: Tx, order: Order) -> list[HostFacts]:

@@ -44,7 +44,7 @@ async def pages(connection: AsyncConnection, watched: Watched, now: datetime) ->
             last = ids[-1]
     if Subject.ROLLOUT_HOSTS in watched.subjects:
         last = ""
-        while rows := await reads.members(connection, [watched.rollout_id], fleets, after=last, limit=PAGE_HOSTS):
+        while rows := await reads.members(connection, [watched.rollout_id], fleets, now, after=last, limit=PAGE_HOSTS):
             yield State(rollout_hosts=lean.members(rows))
             last = rows[-1][1]["agent_id"]
 

@@ -73,7 +73,7 @@ async def read_touched(
         rollouts=await _rollouts(connection, rollouts, fleets, now) if interest.rollouts else (),
         switches=await reads.switches(connection, fleets) if interest.rollouts and switched else (),
         hosts=await hosts_of(connection, agents, fleets, now) if interest.hosts else (),
-        rollout_hosts=await _members(connection, interest.members_of, agents, fleets),
+        rollout_hosts=await _members(connection, interest.members_of, agents, fleets, now),
     )
 
 
@@ -96,12 +96,12 @@ async def _rollouts(
 
 
 async def _members(
-    connection: AsyncConnection, rollouts: Collection[str], agents: Sequence[str], fleets: Sequence[str]
+    connection: AsyncConnection, rollouts: Collection[str], agents: Sequence[str], fleets: Sequence[str], now: datetime
 ) -> list[tuple[str, RowMapping]]:
     """Return the rows of these agents in these rollouts."""
     found: list[tuple[str, RowMapping]] = []
     for some in _portions(agents) if rollouts else ():
-        found += lean.members(await reads.members(connection, sorted(rollouts), fleets, agents=some))
+        found += lean.members(await reads.members(connection, sorted(rollouts), fleets, now, agents=some))
     return found
 
 

@@ -163,6 +163,7 @@ class Handshake:
         held = await held_sequence(tx, row, host.journal_id)
         greeted = Greeted(key, quarantined=verdict.row.quarantined, host=host, held=held)
         session = Session(key)
+        session.heard_at = tx.now
         session.on_trial = any(product.on_trial for product in greeted.host.products)
         session.send(await self._welcome(tx, greeted, verdict.row.acked))
         for message in await self._rules.greet(tx, greeted):

@@ -40,7 +40,8 @@ class Presence:
 
     def heard(self, session: Session) -> None:
         """Take note of a message."""
-        self._heard[session.key.agent_id] = (session.key.fleet_id, self._services.clock.now())
+        session.heard_at = self._services.clock.now()
+        self._heard[session.key.agent_id] = (session.key.fleet_id, session.heard_at)
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -84,17 +85,8 @@ class Presence:
         key = session.key
 
         async def job(tx: Tx) -> None:
-            if self._registry.is_online(key.agent_id):
-                return
-            mine = (
-                AGENT.c.id == key.agent_id,
-                AGENT.c.fleet_id == key.fleet_id,
-                AGENT.c.server_id == self._services.server_id,
-            )
-            gone = {"server_id": "", "last_seen_at": tx.now, "left_well": session.said_goodbye}
-            done = await tx.execute(sa.update(AGENT).where(*mine).values(**gone))
-            if done.rowcount:
-                await self._rules.left(tx, key, goodbye=session.said_goodbye)
+            if not self._registry.is_online(key.agent_id):
+                await self._rules.left(tx, key, heard_at=session.heard_at, goodbye=session.said_goodbye)
 
         try:
             await self._services.store.writer.report(job)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from fleetroll_server.domain.heard import Ask, Batch, HostSaid
     from fleetroll_server.gateway.convert_out import Message
@@ -37,8 +38,8 @@ class StreamRules(Protocol):
     async def greet(self, tx: Tx, hello: Greeted) -> Sequence[Message]:
         """Reconcile both sides within the hello's own transaction; return what follows the welcome."""
 
-    async def left(self, tx: Tx, key: SessionKey, *, goodbye: bool) -> None:
-        """Take note that the session is over."""
+    async def left(self, tx: Tx, key: SessionKey, *, heard_at: datetime | None, goodbye: bool) -> None:
+        """Take note that the session is over; its host spoke last at ``heard_at``, nothing for a hello alone."""
 
     async def reports(self, key: SessionKey, batch: Batch) -> Message:
         """Store reports and let them take effect; return the ack, or RECONNECT for an older epoch."""

@@ -15,6 +15,7 @@ from fleetroll_server.gateway.convert import wire_code
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from datetime import datetime
 
 
 QUEUE_MESSAGES = 256
@@ -45,6 +46,7 @@ class Session:
         healthy: what the last heartbeat said.
         on_trial: the version that speaks is on trial.
         gone: set when nothing is written any more.
+        heard_at: when it spoke last; nothing before its first word.
     """
 
     def __init__(self, key: SessionKey) -> None:
@@ -55,6 +57,7 @@ class Session:
         self.said_goodbye = False
         self.healthy = False
         self.on_trial = False
+        self.heard_at: datetime | None = None
         self.gone = asyncio.Event()
         self._when_ended: Callable[[], None] | None = None
 

@@ -9,8 +9,10 @@ import sqlalchemy as sa
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
+from fleetroll_server.domain.states import AttemptState
+from fleetroll_server.engine.presence import is_online
 from fleetroll_server.hosts.attempts import Attempt, last_attempts, newest_attempts
-from fleetroll_server.store.tables import AgentRow, AssignmentRow, HostProductRow, ServerRow, table_of
+from fleetroll_server.store.tables import AgentRow, AssignmentRow, HostProductRow, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 _AGENT = table_of(AgentRow)
 _PRODUCT = table_of(HostProductRow)
 _ASSIGNMENT = table_of(AssignmentRow)
-_SERVER = table_of(ServerRow)
 SHOWN_ATTEMPTS = 50
 
 
@@ -36,10 +37,18 @@ class Product:
     target_version: str
     attempts: tuple[Attempt, ...]
 
+    @property
+    def changed_on_host(self) -> bool:
+        """Tell whether another version runs than its last rollout left: somebody on the host has changed it since."""
+        running = self.row.get("version", "")
+        last = next((attempt for attempt in self.attempts if not attempt.local), None)
+        left = last is not None and last.state == AttemptState.SUCCEEDED.value and last.to_version != running
+        return bool(running and left and not self.row.get("on_trial"))
+
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One host. ``row`` is the agent's; ``online`` by its session's server and that server's lease."""
+    """One host. ``row`` is the agent's; ``online`` as :func:`is_online` says."""
 
     row: RowMapping
     online: bool
@@ -119,8 +128,7 @@ def host_not_found(name: str) -> RequestError:
 
 def _hosts(now: datetime) -> sa.Select[Any]:
     """Return the query of agents with whether they are online."""
-    live = sa.select(_SERVER.c.id).where(_SERVER.c.id == _AGENT.c.server_id, _SERVER.c.lease_until > now).exists()
-    return sa.select(_AGENT, sa.and_(_AGENT.c.server_id != "", live).label("online"))
+    return sa.select(_AGENT, is_online(now).label("online"))
 
 
 async def _filled(

@@ -44,6 +44,7 @@ def product_to_wire(product: Product) -> agents_pb2.ProductStatus:
         target_version=product.target_version,
         healthy=row.get("healthy", False),
         note=row.get("note", ""),
+        changed_on_host=product.changed_on_host,
     )
     if product.attempts:
         wire.update_state = convert.attempt_state(product.attempts[0].state)

@@ -185,7 +185,7 @@ def host_to_wire(row: RowMapping, *, version: str) -> rollouts_pb2.RolloutHost:
         wave=row["wave"],
         attempt=attempt,
         waiting=reason_code(row["waiting"]),
-        online=bool(row["server_id"]),
+        online=bool(row["online"]),
     )
     set_instant(wire.changed_at, row["changed_at"])
     return wire

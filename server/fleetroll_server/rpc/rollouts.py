@@ -88,8 +88,9 @@ class RolloutsServicer(rollouts_pb2_grpc.RolloutsServiceServicer):
         rollout = await self._rollout(request.rollout_id)
         async with self._services.store.read() as connection:
             fleets = await visible_fleets(connection, current_caller())
+            now, wave = self._services.clock.now(), request.wave
             rows = await reads.hosts(
-                connection, request.rollout_id, fleets, wave=request.wave, after=after, limit=size + 1
+                connection, request.rollout_id, fleets, now, wave=wave, after=after, limit=size + 1
             )
         answer = pb.ListRolloutHostsResponse(hosts=[host_to_wire(row, version=rollout.version) for row in rows[:size]])
         if len(rows) > size:

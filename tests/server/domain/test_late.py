@@ -46,7 +46,7 @@ def test_hosts_that_are_off_are_waited_for() -> None:
     found = step(ASLEEP)
     assert (found.action, found.waits_for) == (
         None,
-        "3 late hosts offline or held, one by one until 2026-03-08 00:00Z",
+        "3 late hosts away or held, one by one until 2026-03-08 00:00Z",
     )
 
 

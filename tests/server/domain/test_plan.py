@@ -369,3 +369,14 @@ def test_named_hosts_stand_where_they_were_named(hosts: list[HostFacts], places:
     first = 2 if len(late) < len(able) else 1
     assert where[late[0]] == first
     assert [member.agent_id for member in made.waves[first - 1].hosts] == late
+
+
+@pytest.mark.parametrize(
+    ("running", "taken"),
+    [("0.9.9", False), ("1.2.0-rc.1", False), ("1.2.0", True), ("1.10.0", True), ("", True), ("unknown", True)],
+)
+def test_a_host_below_what_the_release_updates_is_left_out_by_name(running: str, taken: bool) -> None:
+    release = replace(RELEASE, supported_from="1.2.0")
+    made = plan(ALL, [], [host("a", version=running), host("b", version="1.3.0")], release)
+    assert left_out(made) == ({} if taken else {"a": Code.BELOW_SUPPORTED})
+    assert names(made) == [["a", "b"] if taken else ["b"]]

@@ -32,7 +32,7 @@ async def test_a_host_that_was_off_comes_back_and_gets_the_release(world: World)
     rollout = await completed(world, "host-2")
     shown = await world.show(rollout)
     assert (shown.late.left, shown.late.waiting, shown.late.under_way) == (1, 1, 0)
-    assert "1 late host offline or held" in shown.waiting_for
+    assert "1 late host away or held" in shown.waiting_for
     await world.sweep(3600)
     await world.online("host-2")
     assert await world.states("host-2") == ["offered"]

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from fleetroll.v1 import rollouts_pb2 as pb
 from fleetroll_server.store.tables import ReleaseRow, WaveRow, table_of
-from tests.faults.stocks import NEW, NEWER
+from tests.faults.stocks import NEW, NEWER, OLD
 from tests.faults.virtual_disk import code, code_name
 
 if TYPE_CHECKING:
@@ -207,3 +207,33 @@ async def test_a_wave_begins_with_the_cohorts_that_its_hosts_share_and_counts_no
     shared = second["counters"]["cohorts"]
     assert {name.partition("=")[0] for name in shared} >= {"os", "arch", "abi"}
     assert set(map(tuple, shared.values())) == {(2, 0)}
+
+
+async def supports_from(world: World, version: str) -> None:
+    """Let the new release update hosts from a version on, as its publisher would have said."""
+    table = table_of(ReleaseRow)
+    change = sa.update(table).where(table.c.version == NEW).values(supported_from=version)
+    await world.services.store.writer.command(lambda tx: tx.execute(change))
+
+
+async def test_a_host_below_what_the_release_updates_is_left_out_by_name(world: World) -> None:
+    world.agent("host-2").disk.version = "0.8.0"
+    await world.online("host-1", "host-2")
+    await supports_from(world, OLD)
+    answer = await world.call(world.rollouts.StartRollout, world.order("host-1", "host-2"))
+    assert [(item.name, code_name(item.code)) for item in answer.exclusions] == [("host-2", "BELOW_SUPPORTED")]
+    await world.update("host-1")
+    assert await world.state(answer.rollout.id) == "COMPLETED"
+
+
+async def test_a_host_that_has_gone_below_it_is_skipped_when_its_turn_comes(world: World) -> None:
+    await world.online("host-1", "host-2")
+    await supports_from(world, OLD)
+    rollout = await world.roll("host-1", "host-2", waves=[1, 0])
+    agent = world.agent("host-2")
+    agent.disk.version = "0.8.0"
+    await agent.connect()
+    await world.update("host-1")
+    row = await world.host("host-2")
+    assert (row["state"], row["code"]) == ("skipped", "BELOW_SUPPORTED")
+    await world.cancel(rollout)

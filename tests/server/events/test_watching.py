@@ -87,6 +87,7 @@ async def test_hosts_of_the_rollout_that_is_watched_are_what_stands(world_on_eac
     async with watcher.watching():
         await world.update("host-1")
         await world.drop("host-5")
+        await world.sweep(60)
         request = rollouts_pb2.ListRolloutHostsRequest(rollout_id=rollout)
 
         async def shown() -> dict[str, Any]:

@@ -69,8 +69,8 @@ async def test_a_visit_without_a_version_is_offered_nothing_and_blames_nobody(wo
     agent = world.agent("host-1")
     await agent.expect("assignment")
     await hello(agent, products=[stream_pb2.ProductState(product="agent")])
+    await world.sweep(60)
     assert not (await listed(world))["host-1"].online
-    await world.sweep(40)
     assert await world.state(rollout) == "RUNNING"
     assert not [item for item in agent.here.inbox if item.WhichOneof("message") == "assignment"]
     await agent.connect()

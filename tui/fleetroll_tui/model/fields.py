@@ -64,7 +64,7 @@ ROLLOUT_STATES = (
     *("draft", "awaiting_approval", "scheduled", "running", "paused", "halted", "completed"),
     *("cancelled", "superseded", "rolling_back", "rolled_back"),
 )
-IS_HOST = ("online", "offline", "updating", "failed", "revoked", "quarantined", "container")
+IS_HOST = ("online", "offline", "updating", "failed", "revoked", "quarantined", "container", "changed")
 _URGENCY = {
     state: at
     for at, state in enumerate(
@@ -80,7 +80,11 @@ def urgency(state: str) -> int:
 
 def _host_is(host: Host) -> list[str]:
     found = tiles_of(host)
-    marks = (("revoked", host.revoked), ("quarantined", host.quarantined), ("container", bool(host.container)))
+    changed = any(product.changed_on_host for product in host.products)
+    marks = (
+        *(("revoked", host.revoked), ("quarantined", host.quarantined)),
+        *(("container", bool(host.container)), ("changed", changed)),
+    )
     return found + [word for word, holds in marks if holds]
 
 

@@ -57,6 +57,8 @@ class Product:
     last_attempt: Attempt = NO_ATTEMPT
     last_success_at: float = 0.0
     healthy: bool = False
+    note: str = ""
+    changed_on_host: bool = False
 
 
 NO_PRODUCT = Product("")

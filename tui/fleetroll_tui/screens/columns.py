@@ -48,7 +48,20 @@ def _online(host: Host | Member, _paint: Paint, _now: float, _width: int) -> lis
     return [("●", "ok")] if host.online else [("○", "bad")]
 
 
+def local_words(host: Host) -> str:
+    """Return what was decided or done on the host itself, of every product; empty for nothing."""
+    said = []
+    for product in host.products:
+        changed = f"changed on the host from {clean(product.target, 64)}" if product.changed_on_host else ""
+        words = "; ".join(word for word in (changed, clean(product.note, 300)) if word)
+        said += [f"{clean(product.name, 40)}: {words}" if len(host.products) > 1 else words] if words else []
+    return "; ".join(said)
+
+
 def _result(host: Host, _paint: Paint, _now: float, _width: int) -> list[Span]:
+    words = local_words(host)
+    if words:
+        return [(words, "wait")]
     last = host.product.last_attempt
     words = ": ".join(word for word in (last.code, clean(last.message)) if word)
     return [(words, "bad" if last.state in BAD else "muted")]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fleetroll_tui.model.stays import stays
 from fleetroll_tui.model.values import BAD
-from fleetroll_tui.screens.columns import chip
+from fleetroll_tui.screens.columns import chip, local_words
 from fleetroll_tui.screens.panels import TWO_COLUMNS, label
 from fleetroll_tui.signs import ATTEMPTS, sign_of
 from fleetroll_tui.text import ago, clean, clean_lines, clock_time, data_size, lasting
@@ -97,6 +97,8 @@ def host_lines(host: Host, now: float, width: int) -> list[list[Span]]:
     head.append((f"   container ({clean(host.container, 40)}): update the image" if host.container else "", "wait"))
     lines = [head, [label("Version"), (f"{clean(host.product.name, 40)}  ", "muted"), *chip(host)]]
     lines[-1].append(("   ✔ healthy" if host.product.healthy else "", "ok"))
+    words = local_words(host)
+    lines += [[label("Locally"), (words, "wait")]] if words else []
     where = f"fleet {clean(host.fleet_id, 40)}   {clean(host.os)}/{clean(host.arch)}"
     if host.time_zone:
         where += f"   {clean(host.time_zone, 40)}"

@@ -11,7 +11,11 @@ from fleetroll_server.store.tables.types import TableModel, big_integer, instant
 
 
 class AgentRow(TableModel, table=True):
-    """One host. Identity columns change only by the rules of the ratchet; the others are what the host last said."""
+    """One host. Identity columns change only by the rules of the ratchet; the others are what the host last said.
+
+    ``online_until`` is set where there is no session and the host may be on its way back; nothing once it is offline.
+    ``check_in_seconds`` is how often one comes that does not hold its stream; 0 for one that does.
+    """
 
     __tablename__ = "agent"
     __table_args__ = (Index("agent_of_fleet", "fleet_id", "id"),)
@@ -41,6 +45,8 @@ class AgentRow(TableModel, table=True):
     enrolled_at: datetime = instant()
     last_seen_at: datetime | None = maybe_instant()
     left_well: bool = False
+    online_until: datetime | None = maybe_instant(index=True)
+    check_in_seconds: float = 0.0
     server_id: str = Field(default="", index=True)
     journal_id: str = ""
     last_sequence: int = big_integer()

@@ -170,6 +170,32 @@ class HostProductRow(TableModel, table=True):
     last_success_at: datetime | None = maybe_instant()
 
 
+class LocalAttemptRow(TableModel, table=True):
+    """An attempt that was started on a host, as its last report left it; the newest of each product are kept."""
+
+    __tablename__ = "local_attempt"
+    __table_args__ = (
+        Index("local_attempt_by_time", "agent_id", "product", "started_at"),
+        Index("local_attempt_deadline", "deadline"),
+    )
+    agent_id: str = Field(primary_key=True)
+    product: str = Field(primary_key=True)
+    number: int = big_integer(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    fleet_id: str
+    state: str
+    step: str = ""
+    code: str = ""
+    message: str = long_text()
+    output_tail: str = long_text()
+    unproven: bool = False
+    from_version: str = ""
+    to_version: str = ""
+    started_at: datetime = instant()
+    changed_at: datetime = instant()
+    ended_at: datetime | None = maybe_instant()
+    deadline: datetime | None = maybe_instant()
+
+
 class AssignmentRow(TableModel, table=True):
     """The desired state of one product on one host; an empty version means none. 0 ``max_attempts``: none was said.
 
