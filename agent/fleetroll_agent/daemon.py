@@ -28,10 +28,13 @@ from fleetroll_agent.outside import Outside
 from fleetroll_agent.parts import assemble, check_name
 from fleetroll_agent.presenting import managed_facts, own_facts
 from fleetroll_agent.products.assembling import seat_of
+from fleetroll_agent.schedule.contact import ContactFile
+from fleetroll_agent.schedule.run import LocalSchedule
 from fleetroll_agent.session.facts import HostFacts
 from fleetroll_agent.session.link import Link
 from fleetroll_agent.session.polling import has_work, is_busy, polled_seconds
 from fleetroll_agent.session.rotation import Rotation
+from fleetroll_agent.settings import Offline
 from fleetroll_agent.waiting import within
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError, FleetrollError
@@ -70,7 +73,16 @@ class Daemon:
         parts.line.link = self._link
         self._desk = Desk(parts.clock, self._happened)
         managed = {product.name: product for product in parts.managed}
-        self._office = Office(self._desk, Targets(parts.trust, managed), parts.clock, self._link.renew, self._link.come)
+        targets = Targets(parts.trust, managed)
+        self._office = Office(self._desk, targets, parts.clock, self._link.renew, self._link.come)
+        self._schedule = LocalSchedule(
+            parts.settings.host,
+            self._desk,
+            targets,
+            ContactFile(parts.folder),
+            parts.clock,
+            lambda: self._link.in_touch,
+        )
         self._control = ControlServer(parts.folder, self._office.handle)
         hands = Hands(self._outside(PRODUCT), self._link, parts.update, parts.lock, parts.slot.path.name)
         self._desk.seat(PRODUCT, Seat(parts.keeper, hands))
@@ -222,6 +234,8 @@ class Daemon:
         await self._desk.begin(boot)
         endless = (self._desk.run(), self._link.run(), interpreter.watch(lambda: boot_record(self.state).current))
         together = [asyncio.create_task(one) for one in endless]
+        if self._parts.settings.host.offline is Offline.LOCAL_SCHEDULE:
+            together.append(asyncio.create_task(self._schedule.run()))
         try:
             await self._control.start()
             # The first of them that fails ends the other: an agent without a link would be silent for ever.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from fleetroll_agent.jobs.by_itself import is_persons
 from fleetroll_agent.jobs.local import BEHIND_SECONDS
 from fleetroll_agent.jobs.state import (
     Result,
@@ -19,6 +20,7 @@ from fleetroll_agent.jobs.state import (
     say_stage,
     time_left_seconds,
     with_attempt,
+    with_suspended,
 )
 from fleetroll_agent.jobs.values import Attempt, Moment, Outcome, Said, Stop
 from fleetroll_common.values.codes import Code
@@ -83,8 +85,8 @@ def on_suspended(state: State, event: Suspended, moment: Moment) -> Result:
     Lifting starts nothing.
     """
     if not event.active:
-        return replace(state, suspended=state.suspended - {event.scope}), ()
-    return suspend(replace(state, suspended=state.suspended | {event.scope}), moment)
+        return with_suspended(state, state.suspended - {event.scope}), ()
+    return suspend(with_suspended(state, state.suspended | {event.scope}), moment)
 
 
 def suspend(state: State, moment: Moment) -> Result:
@@ -92,7 +94,7 @@ def suspend(state: State, moment: Moment) -> Result:
     attempt, waiting = state.record.attempt, state.record.waiting
     if waiting is not None:
         state = _end_waiting(state, moment, waiting, Code.KILLED, "the kill switch was pressed")
-    if attempt is None or attempt.local:
+    if attempt is None or is_persons(attempt):
         return state, ()
     if is_before_go(attempt):
         return _killed(state, moment)

@@ -44,6 +44,9 @@ class Course(Protocol):
     def refusal(self, state: State, found: TargetFound) -> Refusal | None:
         """Return why what the signed metadata lists is not taken here; None when it is."""
 
+    def failed_before(self, state: State, sha256: str) -> str:
+        """Say how a digest failed on this host; empty when it did not."""
+
     def excuses(self, state: State) -> Effects:
         """Return what must be done about earlier ways back before the digest is judged."""
 

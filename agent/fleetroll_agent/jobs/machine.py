@@ -128,7 +128,7 @@ def _go_on(state: State, effects: Effects, moment: Moment) -> Result:
         state.course.due,
         staging.start_if_due,
         permit.ask_if_due,
-        local.ask_lock_if_due,
+        permit.ask_lock_if_due,
         local.give_up_if_alone,
     ):
         state, more = due(state, moment)

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fleetroll_agent.jobs.failures import Failure
     from fleetroll_agent.jobs.overrides import Override
     from fleetroll_agent.jobs.work import About, Installed, Work
     from fleetroll_common.values.codes import Code
@@ -144,7 +145,7 @@ class Attempt:
         hold_seconds: how long the server's assignments wait after it; 0 = not at all.
         ticket: names the request that started it on this host.
         override_local: the assignment ends a person's decision on this host.
-        automatic: no person asked for it, neither here nor at the server.
+        automatic: no person asked for it, neither here nor at the server; with ``local`` this host began it by itself.
         actor: who started it on this host; empty = the server, or an earlier version did not write it down.
         about: what the signed metadata said; None until it was read, and for the agent.
         work: how far it went past Go; None before, and for the agent.
@@ -281,6 +282,8 @@ class ProductRecord:
         locals: attempts that were started on this host so far.
         override: a person's own decision on this host; None = none, or it has ended.
         broken: a way back failed, and nothing has ended well since: a person is needed.
+        suspended: scopes whose kill switch is pressed, as far as this host heard, in order.
+        failures: versions that this host tried by itself, without success, oldest first.
     """
 
     product: str = PRODUCT
@@ -298,6 +301,8 @@ class ProductRecord:
     locals: int = 0
     override: Override | None = None
     broken: bool = False
+    suspended: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
 
     def outcome(self, generation: int) -> Outcome | None:
         """Return the newest outcome of ``generation``."""

@@ -110,18 +110,13 @@ class ProductHands:
 
     def ask_go(self, effect: effects.AskGo) -> None:
         """Take the lock, ask the host's own lock, then ask the server."""
-        first = self._outside.must_wait()
-        if first:
-            self._outside.post(events.LockBusy(effect.ask, first))
-        elif not self._lock.take(self._product.name):
-            self._outside.post(events.LockBusy(effect.ask))
-        elif self._product.lock_command is None:
-            self._outside.ask_go(effect)
-        else:
-            self._runner.start(NOBODY, Ends(), lambda: self._ask_when_free(effect))
+        self._when_free(effect, lambda: self._outside.ask_go(effect))
 
     def ask_lock(self, effect: effects.AskLock) -> None:
-        """Take the lock for a person's attempt; a person is not put off by the host's own lock."""
+        """Take the lock for a local attempt; a person is not put off by the host's own lock."""
+        if effect.by_host:
+            self._when_free(effect, lambda: self._outside.post(events.LockGiven(effect.ask)))
+            return
         trial = self._outside.trial()
         if trial or not self._lock.take(self._product.name):
             self._outside.post(events.LockBusy(effect.ask, trial))
@@ -174,13 +169,27 @@ class ProductHands:
         finally:
             del self._gates[effect.job]
 
-    async def _ask_when_free(self, effect: effects.AskGo) -> events.Event | None:
+    def _when_free(self, effect: effects.AskGo | effects.AskLock, then: Callable[[], None]) -> None:
+        """Do what follows when nothing goes first, the lock is this product's, and the host's own lock is open."""
+        first = self._outside.must_wait()
+        if first:
+            self._outside.post(events.LockBusy(effect.ask, first))
+        elif not self._lock.take(self._product.name):
+            self._outside.post(events.LockBusy(effect.ask))
+        elif self._product.lock_command is None:
+            then()
+        else:
+            self._runner.start(NOBODY, Ends(), lambda: self._ask_when_free(effect, then))
+
+    async def _ask_when_free(
+        self, effect: effects.AskGo | effects.AskLock, then: Callable[[], None]
+    ) -> events.Event | None:
         """Ask the lock's command; an ask that grew old meanwhile is void by its own rule."""
         argv, user = self._product.lock_command or (), self._product.user or ""
         environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ") if name in os.environ}
         answer = await is_free(argv, environ, Path("/"), user, redact=self._product.redact)
         if answer.free:
-            self._outside.ask_go(effect)
+            then()
             return None
         return events.LockBusy(effect.ask, answer.message, counts=True)
 

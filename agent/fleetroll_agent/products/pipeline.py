@@ -12,7 +12,7 @@ from fleetroll_agent.jobs.values import Attempt, Moment, Stage, Step, Stop
 from fleetroll_agent.products import back, forward, resuming, soaking, stepping
 from fleetroll_agent.products.changes import work_of
 from fleetroll_agent.products.recipe import GRACE_SECONDS
-from fleetroll_agent.products.refusing import refusal
+from fleetroll_agent.products.refusing import failed_before, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +50,10 @@ class Pipeline:
     def refusal(self, state: State, found: TargetFound) -> Refusal | None:
         """Return why the release is not taken here."""
         return refusal(self.recipe, state, found)
+
+    def failed_before(self, state: State, sha256: str) -> str:
+        """Ask the product's record."""
+        return failed_before(state, sha256)
 
     def excuses(self, state: State) -> Effects:  # noqa: ARG002 (ways back for want of contact are counted by nobody here)
         """Ask for nothing: no launcher counts here."""
