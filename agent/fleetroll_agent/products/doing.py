@@ -67,6 +67,15 @@ class Doer:
 
     async def step(self, effect: RunStep, started: Started, on_line: OnLine) -> StepEnded:
         """Do the step of ``effect.attempt``; ``started`` returns when the process is written down."""
+        begun, name = self._clock.monotonic(), "-" if effect.attempt.step is None else effect.attempt.step.value
+        kept = await self._kept(effect.attempt)
+        kept.add(name, "[begins]")
+        ended = await self._step(effect, started, on_line)
+        how = "done" if ended.code is None else f"{ended.code}: {ended.message}"
+        kept.add(name, f"[{how}, after {self._clock.monotonic() - begun:.1f} s]")
+        return ended
+
+    async def _step(self, effect: RunStep, started: Started, on_line: OnLine) -> StepEnded:
         attempt = effect.attempt
         step = attempt.step
         try:
@@ -159,7 +168,7 @@ class Doer:
         )
         environ = self._environment(attempt, backup_file)
         gated = await spawn(argv, environ, Path("/"), self._product.user or "", scope)
-        kept = await asyncio.to_thread(AttemptLog, self._folder, self._product.name, number_of(attempt), self._clock)
+        kept = await self._kept(attempt)
 
         def line(text: str) -> None:
             kept.add(step.value, text)
@@ -171,6 +180,10 @@ class Doer:
             await gated.abandon()
             raise
         return await run_hook(gated, self._recipe.limit_seconds(step), line, self._product.redact)
+
+    async def _kept(self, attempt: Attempt) -> AttemptLog:
+        """Return the attempt's log: what its steps print, and that they began and ended."""
+        return await asyncio.to_thread(AttemptLog, self._folder, self._product.name, number_of(attempt), self._clock)
 
     async def _ended(self, effect: RunStep, step: Step, result: HookResult, value: str) -> StepEnded:
         if result.ok:
