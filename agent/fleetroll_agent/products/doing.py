@@ -14,7 +14,7 @@ from fleetroll_agent.hooks.backup_id import backup_id_file, read_backup_id
 from fleetroll_agent.hooks.gate import spawn
 from fleetroll_agent.hooks.health import probe, unit_tail
 from fleetroll_agent.hooks.output import AttemptLog
-from fleetroll_agent.hooks.run import run_hook, run_small
+from fleetroll_agent.hooks.run import last_words, run_hook, run_small
 from fleetroll_agent.hooks.scope import Scope, read_facts, scope_name
 from fleetroll_agent.hooks.specs import Health
 from fleetroll_agent.hooks.variables import HookFacts, environment
@@ -192,7 +192,8 @@ class Doer:
         if step in _DID_NOT_START and self._product.unit:
             tail = await unit_tail(self._product.unit, self._environment(effect.attempt), self._product.redact) or tail
         code = Code.START_FAILED if step in _DID_NOT_START else Code.STEP_FAILED
-        text = f"the step {step.value} failed: {result.words}"
+        said = last_words(tail)
+        text = f"the step {step.value} failed: {result.words}{f'; it said: {said}' if said else ''}"
         by_itself = result.timed_out or result.signal not in _FROM_OUTSIDE
         return StepEnded(effect.job, code, text, tail, by_itself=by_itself)
 

@@ -109,6 +109,7 @@ async def test_every_failure_leaves_the_version_before(server: FakeServer, host:
         smoke = await update(server, "3.0.0", 2)
         assert ended(smoke) == "FAILED"
         assert "the frobnicator is missing" in smoke.output_tail
+        assert "it ended with exit code 1; it said: smoke: the frobnicator is missing" in smoke.message
         start = await update(server, "3.0.1", 3)
         unhealthy = await update(server, "3.0.2", 4)
         mismatch = await update(server, "3.1.0", 5)
