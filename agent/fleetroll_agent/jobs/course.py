@@ -59,6 +59,9 @@ class Course(Protocol):
     def way_back(self, state: State, moment: Moment) -> Result:
         """Go back where the switch was begun, as soon as that is safe: a recall was written down."""
 
+    def must_end(self, state: State) -> bool:
+        """Tell whether something runs that no later process could begin again: a process that leaves waits for it."""
+
     def due(self, state: State, moment: Moment) -> Result:
         """Do what is due by the clock."""
 

@@ -32,6 +32,7 @@ from fleetroll_agent.jobs.events import (
     HelloBuilt,
     HoldEnded,
     HoldSet,
+    Leaving,
     LockBusy,
     LockGiven,
     ServerBusy,
@@ -140,6 +141,11 @@ def _on_timer(state: State, _event: Timer, _moment: Moment) -> Result:
     return state, ()
 
 
+def _on_leaving(state: State, _event: Leaving, _moment: Moment) -> Result:
+    """Begin nothing that the next process would find cut off."""
+    return replace(state, leaving=True), ()
+
+
 def _pass_over(state: State, _event: Event, _moment: Moment) -> Result:
     """A server may promote what no launcher tries: it means nothing here."""
     return state, ()
@@ -156,6 +162,7 @@ HANDLERS: Mapping[type, Callable[[State, Any, Moment], Result]] = MappingProxyTy
         CancelledLocally: local.on_cancelled_locally,
         HoldEnded: local.on_hold_ended,
         HoldSet: local.on_hold_set,
+        Leaving: _on_leaving,
         LockGiven: local.on_lock_given,
         StartedLocally: local.on_started_locally,
         LockBusy: permit.on_lock_busy,

@@ -75,6 +75,15 @@ class Pipeline:
             return back.stop(self.recipe, state, moment)
         return state, ()
 
+    def must_end(self, state: State) -> bool:
+        """Tell whether a step runs whose cut would turn the attempt round; the way back may be begun again."""
+        attempt = state.record.attempt
+        if attempt is None or not attempt.past_go or attempt.step is None or state.job is None:
+            return False
+        if attempt.step is Step.HEALTH or work_of(attempt).going_back:
+            return False
+        return not self.recipe.may_run_again(attempt.step)
+
     def due(self, state: State, moment: Moment) -> Result:
         """Look at the health when it is time, or try again to end what is left of an earlier process."""
         attempt = state.record.attempt

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -129,6 +130,36 @@ async def test_a_migrated_database_comes_back_with_its_data(
         assert await asyncio.to_thread(shop.page) == {"version": "1.0.0", "schema": 1, "orders": 1}
     assert "SOAKING restore" not in server.states(2, "shop")
     assert "APPLYING restore" in server.states(2, "shop")
+
+
+async def test_an_orderly_end_waits_for_a_backup_and_the_next_agent_goes_on(
+    server: FakeServer, host: InProcessHost, shop: Shop
+) -> None:
+    """The command is not killed, nor run twice, and nothing is taken back."""
+    async with host.running():
+        await update(server, "1.0.0", 1)
+    path, begun = host.folder / "agent.toml", shop.home / "begun"
+    slow = f"echo x >>{begun} && sleep 1.5 && cp {shop.home}/shop.db"
+    path.write_text(path.read_text().replace(f"cp {shop.home}/shop.db", slow, 1))
+    async with host.running() as daemon:
+        await server.until(lambda: len(server.sessions) == 2)
+        server.assign("1.1.0", 2, product="shop", soak=0.3)
+        async with asyncio.timeout(20):
+            while not begun.exists():
+                await asyncio.sleep(0.02)
+        at = time.monotonic()
+        daemon._begin_leaving("stopping", 0)
+        assert await asyncio.wait_for(host.work, 20) == 0
+        assert time.monotonic() - at > 0.5
+        assert host.launcher is not None
+        (asked,) = host.launcher.said("extend")
+        assert 600 <= asked["seconds"] <= 700
+    assert server.result(2, "shop") is None
+    async with host.running():
+        await server.until(lambda: server.result(2, "shop"))
+        assert (await asyncio.to_thread(shop.page))["version"] == "1.1.0"
+    assert begun.read_text() == "x\n"
+    assert "APPLYING switch_back" not in server.states(2, "shop")
 
 
 async def test_a_hello_lists_every_product(server: FakeServer, host: InProcessHost) -> None:
