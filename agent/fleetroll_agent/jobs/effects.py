@@ -156,7 +156,10 @@ class OpenGate:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Look at the product's health once, within the probe's time limit; answered by Probed."""
+    """Look at the product's health once, within the probe's time limit; answered by Probed.
+
+    Before that by StepStarted, for each command of agent.toml that is run for it.
+    """
 
     job: int
     attempt: Attempt

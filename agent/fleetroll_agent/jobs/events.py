@@ -263,7 +263,7 @@ class LauncherTold:
 
 @dataclass(frozen=True, slots=True)
 class StepStarted:
-    """The process of a step stands behind its gate: it runs nothing before it is written down."""
+    """The process of a step, or of a look, stands behind its gate: it runs nothing before it is written down."""
 
     job: int
     child: Child

@@ -16,7 +16,7 @@ from fleetroll_agent.hooks.health import probe, unit_tail
 from fleetroll_agent.hooks.output import AttemptLog
 from fleetroll_agent.hooks.run import last_words, run_hook, run_small
 from fleetroll_agent.hooks.scope import Scope, read_facts, scope_name
-from fleetroll_agent.hooks.specs import Health
+from fleetroll_agent.hooks.specs import CommandHealth, Health
 from fleetroll_agent.hooks.variables import HookFacts, environment
 from fleetroll_agent.jobs.events import Probed, StepEnded
 from fleetroll_agent.jobs.threads import in_thread
@@ -91,33 +91,39 @@ class Doer:
             return StepEnded(effect.job, Code.STEP_FAILED, f"{step}: the host refused: {error}", by_itself=False)
         return StepEnded(effect.job)
 
-    async def probe(self, effect: Probe) -> Probed:
-        """Look once. Whatever goes wrong in asking is an answer: not healthy."""
+    async def probe(self, effect: Probe, started: Started) -> Probed:
+        """Look once. Whatever goes wrong in asking is an answer: not healthy.
+
+        ``started`` returns when a command of agent.toml is written down: it may hang, and outlive this process. What is
+        asked of the service manager changes nothing and ends by itself.
+        """
         attempt = effect.attempt
-        health = await self._asked(attempt)
+        health = await self._asked(attempt, started)
         tail = ""
         if not health.healthy and self._product.unit:
             tail = await unit_tail(self._product.unit, self._environment(attempt), self._product.redact)
         return Probed(effect.job, health.healthy, health.message, health.version, tail)
 
-    async def _asked(self, attempt: Attempt) -> Health:
+    async def _asked(self, attempt: Attempt, started: Started) -> Health:
         environ = self._environment(attempt)
         spec = spec_of(self._product)
         if spec is None:
             return await in_thread(partial(self._is_switched, attempt))
-        health = await probe(spec, environ, self._product.redact)
+        journaled = started if isinstance(spec, CommandHealth) else None
+        health = await probe(spec, environ, self._product.redact, journaled)
         if health.healthy and not health.version and self._product.kind is Kind.COMMAND:
-            return await self._with_version(health, environ)
+            return await self._with_version(health, environ, started)
         return health
 
-    async def _with_version(self, health: Health, environ: dict[str, str]) -> Health:
+    async def _with_version(self, health: Health, environ: dict[str, str], started: Started) -> Health:
         """Ask what runs, where a product of commands has a command for that."""
         argv = self._product.hooks.version
         if argv is None:
             return health
         try:
             limit = self._recipe.limit_seconds(Step.CHECK)
-            said = await run_small(argv, environ, Path("/"), self._product.user or "", limit, self._product.redact)
+            user, redact = self._product.user or "", self._product.redact
+            said = await run_small(argv, environ, Path("/"), user, limit, redact, started)
         except (AgentError, OSError) as error:
             return Health(healthy=False, message=f"its version could not be asked: {error}")
         if not said.ok:

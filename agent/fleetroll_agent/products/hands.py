@@ -146,7 +146,7 @@ class ProductHands:
     def probe(self, effect: effects.Probe) -> None:
         """Start a look at the health."""
         defect = events.Probed(effect.job, healthy=False, message=DEFECT)
-        self._runner.start(effect.job, Ends(defect=defect), lambda: self._doer.probe(effect))
+        self._runner.start(effect.job, Ends(defect=defect), lambda: self._probe(effect))
 
     def end_child(self, effect: effects.EndChild) -> None:
         """Start ending what an earlier process of this agent left."""
@@ -158,16 +158,22 @@ class ProductHands:
         self._runner.start(NOBODY, Ends(), self._tidy)
 
     async def _step(self, effect: effects.RunStep) -> events.Event:
-        gate = self._gates[effect.job] = asyncio.Event()
-
-        async def started(child: Child) -> None:
-            self._outside.post(events.StepStarted(effect.job, child))
-            await gate.wait()
-
         try:
-            return await self._doer.step(effect, started, self._outside.live_line)
+            return await self._doer.step(effect, partial(self._started, effect.job), self._outside.live_line)
         finally:
-            del self._gates[effect.job]
+            self._gates.pop(effect.job, None)
+
+    async def _probe(self, effect: effects.Probe) -> events.Event:
+        try:
+            return await self._doer.probe(effect, partial(self._started, effect.job))
+        finally:
+            self._gates.pop(effect.job, None)
+
+    async def _started(self, job: int, child: Child) -> None:
+        """Return when the process of a job is written down: it waits behind a gate of its own until then."""
+        gate = self._gates[job] = asyncio.Event()
+        self._outside.post(events.StepStarted(job, child))
+        await gate.wait()
 
     def _when_free(self, effect: effects.AskGo | effects.AskLock, then: Callable[[], None]) -> None:
         """Do what follows when nothing goes first, the lock is this product's, and the host's own lock is open."""

@@ -162,6 +162,29 @@ async def test_an_orderly_end_waits_for_a_backup_and_the_next_agent_goes_on(
     assert "APPLYING switch_back" not in server.states(2, "shop")
 
 
+async def test_a_health_command_stands_in_the_record_while_it_runs(
+    server: FakeServer, host: InProcessHost, shop: Shop
+) -> None:
+    """Whoever starts next can end it; once it has ended it is not there any more."""
+    path = host.folder / "agent.toml"
+    settings = path.read_text().replace(f'url = "http://127.0.0.1:{shop.port}/"\nversion = "version"\n', "")
+    asks = '["/bin/sh", "-c", "echo $$ >PID; sleep 0.5"]'.replace("PID", str(shop.home / "asked"))
+    path.write_text(settings.replace("[products.shop.health]\n", f"[products.shop.health]\ncommand = {asks}\n"))
+    async with host.running():
+        await server.until(lambda: server.sessions)
+        server.assign("1.0.0", 1, product="shop", soak=0.3)
+        async with asyncio.timeout(20):
+            while not (shop.home / "asked").exists():
+                await asyncio.sleep(0.02)
+        attempt = ProductFile(host.folder, "shop").read().attempt
+        assert attempt is not None
+        assert attempt.work is not None
+        assert attempt.work.child is not None
+        assert attempt.work.child.pid == int((shop.home / "asked").read_text())
+        await server.until(lambda: server.result(1, "shop"))
+    assert server.states(1, "shop")[-1] == "SUCCEEDED"
+
+
 async def test_a_hello_lists_every_product(server: FakeServer, host: InProcessHost) -> None:
     async with host.running():
         await update(server, "1.0.0", 1)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fleetroll_agent.jobs.effects import EndChild, HoldLock, RunStep
-from fleetroll_agent.jobs.events import Leaving, Suspended
+from fleetroll_agent.jobs.effects import EndChild, HoldLock, OpenGate, Probe, RunStep
+from fleetroll_agent.jobs.events import Leaving, StepStarted, Suspended
 from fleetroll_agent.jobs.values import Stage, Step
 from fleetroll_common.values.codes import Code
 from tests.faults.managed_host import CHILD, COMMAND, PLAIN, SLOTS, ManagedHost
@@ -137,6 +137,34 @@ def test_a_step_that_the_settings_no_longer_have_goes_back(step: Step) -> None:
     host.up_to(step)
     host = ManagedHost.begin(replace(SLOTS, hooks=SLOTS.hooks - {step}), host.disk)
     assert host.attempt.work.going_back
+
+
+def test_a_look_at_the_health_that_is_a_command_is_written_down_and_ended_by_the_next_agent() -> None:
+    """It may hang: two of them would answer for each other."""
+    host = ManagedHost.begin()
+    host.to_go()
+    host.up_to(Step.HEALTH)
+    effects = host.tell(StepStarted(host.last(Probe).job, CHILD))
+    assert effects == (OpenGate(host.last(Probe).job),)
+    assert host.attempt.work.child == CHILD
+    host = host.crash()
+    assert [type(effect) for effect in host.effects] == [HoldLock, EndChild]
+    host.gone()
+    assert host.count(Probe) == 1
+    host.soak()
+    assert host.said[-1] == "7 SUCCEEDED"
+
+
+def test_a_look_that_ended_leaves_no_process_behind_in_the_record() -> None:
+    host = ManagedHost.begin()
+    host.to_go()
+    host.up_to(Step.HEALTH)
+    host.tell(StepStarted(host.last(Probe).job, CHILD))
+    host.looks()
+    assert host.attempt.work.child is None
+    host.looks()
+    assert host.count(Probe) == 2
+    assert host.count(EndChild) == 0
 
 
 def leaving_in(step: Step, recipe: Recipe = SLOTS, **more: Any) -> ManagedHost:
