@@ -20,7 +20,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from fleetroll_agent.jobs import assigning, local, permit, staging
+from fleetroll_agent.jobs import assigning, behind, local, permit, staging
 from fleetroll_agent.jobs.events import (
     Acked,
     AskAgain,
@@ -96,7 +96,7 @@ def step(state: State, event: Event, moment: Moment) -> Result:
 def next_deadline(state: State) -> float | None:
     """Return the boot second at which a Timer is due; None while only events matter."""
     attempt = state.record.attempt
-    due: list[float | None] = [state.course.next_due(state)]
+    due: list[float | None] = [state.course.next_due(state), behind.next_due(state)]
     if is_before_go(attempt) and not is_staged(attempt) and state.job is None and staging.can_begin(state):
         due.append(state.retry_at)
     if local.is_alone(state):
@@ -120,17 +120,18 @@ def _resume(state: State, effects: Effects, moment: Moment) -> Result:
     if is_before_go(attempt) and not is_staged(attempt):
         state = replace(state, retry_at=moment.boot_seconds)
     state = replace(state, alone_until=moment.boot_seconds + state.rules.alone if local.is_alone(state) else None)
-    return _go_on(local.staged_again(state, moment), effects, moment)
+    return _go_on(behind.resumed(local.staged_again(state, moment), moment), effects, moment)
 
 
 def _go_on(state: State, effects: Effects, moment: Moment) -> Result:
-    """Do what is due: at most one of these has something to do."""
+    """Do what is due: at most one of these has something to do, but for what is only said."""
     for due in (
         state.course.due,
         staging.start_if_due,
         permit.ask_if_due,
         permit.ask_lock_if_due,
         local.give_up_if_alone,
+        behind.say_if_due,
     ):
         state, more = due(state, moment)
         effects = (*effects, *more)

@@ -107,6 +107,7 @@ class State:
         deferrals: how often the host's own lock put the attempt off.
         alone_until: so long a person's attempt waits for a server.
         leaving: this process ends as soon as it can.
+        behind_at: the server is told again that something waits.
     """
 
     record: ProductRecord
@@ -132,6 +133,7 @@ class State:
     held: int = 0
     deferrals: int = 0
     alone_until: float | None = None
+    behind_at: float | None = None
 
     @property
     def suspended(self) -> frozenset[str]:
@@ -318,9 +320,11 @@ def is_staged(attempt: Attempt | None) -> bool:
 
 
 def _without_old(outcomes: tuple[Outcome, ...], moment: Moment) -> tuple[Outcome, ...]:
-    """Drop what was acknowledged long ago, then the oldest acknowledged ones above the bound."""
+    """Drop what was acknowledged long ago, then above the bound the oldest acknowledged ones, then this host's own."""
     since = moment.wall_seconds - KEEP_ACKED_SECONDS
     kept = [known for known in outcomes if known.acked_at is None or known.acked_at >= since]
-    surplus = len(kept) - MAX_OUTCOMES
-    acked = [known for known in kept if known.acked_at is not None][: max(0, surplus)]
-    return tuple(known for known in kept if known not in acked)
+    surplus = max(0, len(kept) - MAX_OUTCOMES)
+    acked = [known.number for known in kept if known.acked_at is not None]
+    own = [known.number for known in kept[:-1] if known.acked_at is None and known.local]
+    gone = frozenset((*acked, *own)[:surplus])
+    return tuple(known for known in kept if known.number not in gone)

@@ -17,6 +17,11 @@ PRODUCT = "agent"
 KEEP_ACKED_SECONDS = 30 * 86400
 """Outcomes are kept for so long after the server's acknowledgement: a restored server asks for them (names.md)."""
 MAX_OUTCOMES = 200
+"""That a record keeps: above it the oldest that the server acknowledged go, then the oldest of this host's own, whose
+reports are in the journal. A server's result that it has not acknowledged never goes."""
+MAX_UNHELD = 1000
+"""Results of the server's assignments that it has not acknowledged; with as many the host takes no assignment of a
+version: so the record stays below 3 MB, and nothing is lost. An honest server acknowledges before it assigns again."""
 MAX_BAD = 256
 MAX_MESSAGE_CHARS = 2000
 MAX_TAIL_CHARS = 4000
