@@ -28,10 +28,13 @@ from fleetroll_agent.outside import Outside
 from fleetroll_agent.parts import assemble, check_name
 from fleetroll_agent.presenting import managed_facts, own_facts
 from fleetroll_agent.products.assembling import seat_of
+from fleetroll_agent.schedule.contact import ContactFile
+from fleetroll_agent.schedule.run import LocalSchedule
 from fleetroll_agent.session.facts import HostFacts
 from fleetroll_agent.session.link import Link
 from fleetroll_agent.session.polling import has_work, is_busy, polled_seconds
 from fleetroll_agent.session.rotation import Rotation
+from fleetroll_agent.settings import Offline
 from fleetroll_agent.waiting import within
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError, FleetrollError
@@ -50,6 +53,9 @@ RESTART_EXIT = 75
 """Tells the launcher: start what your record says."""
 DEFECT_EXIT = 1
 """A defect of this program's own: the launcher starts it again, after a wait that grows."""
+LEAVING_SECONDS = 2.0
+"""For the word that nothing begins any more; a disk that refuses must not hold an end up."""
+STEP_LOOK_SECONDS = 0.05
 RECORD_SECONDS = 30.0
 """The launcher's first message comes with the start."""
 
@@ -64,13 +70,23 @@ class Daemon:
         self._exit: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._first_record: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
         self._welcomed = False
+        self._begun = False
         self._leaving: asyncio.Task[None] | None = None
         rotation = Rotation(parts.store, parts.identity, parts.settings, parts.clock, parts.boot_id)
         self._link = Link(parts.store, rotation, self, parts.journal, parts.settings, parts.clock)
         parts.line.link = self._link
         self._desk = Desk(parts.clock, self._happened)
         managed = {product.name: product for product in parts.managed}
-        self._office = Office(self._desk, Targets(parts.trust, managed), parts.clock, self._link.renew, self._link.come)
+        targets = Targets(parts.trust, managed)
+        self._office = Office(self._desk, targets, parts.clock, self._link.renew, self._link.come)
+        self._schedule = LocalSchedule(
+            parts.settings.host,
+            self._desk,
+            targets,
+            ContactFile(parts.folder),
+            parts.clock,
+            lambda: self._link.in_touch,
+        )
         self._control = ControlServer(parts.folder, self._office.handle)
         hands = Hands(self._outside(PRODUCT), self._link, parts.update, parts.lock, parts.slot.path.name)
         self._desk.seat(PRODUCT, Seat(parts.keeper, hands))
@@ -220,8 +236,11 @@ class Daemon:
             raise AgentError(text, code=Code.INTERNAL, remedy="it starts the agent again") from error
         check_name(self._parts, boot)
         await self._desk.begin(boot)
+        self._begun = True
         endless = (self._desk.run(), self._link.run(), interpreter.watch(lambda: boot_record(self.state).current))
         together = [asyncio.create_task(one) for one in endless]
+        if self._parts.settings.host.offline is Offline.LOCAL_SCHEDULE:
+            together.append(asyncio.create_task(self._schedule.run()))
         try:
             await self._control.start()
             # The first of them that fails ends the other: an agent without a link would be silent for ever.
@@ -245,10 +264,31 @@ class Daemon:
             self._leaving = asyncio.ensure_future(self._leave(reason, exit_code))
 
     async def _leave(self, reason: str, exit_code: int) -> None:
+        if self._begun:
+            await self._steps_end()
         with contextlib.suppress(OSError):
             await self._link.leave(reason)
         self._pipe.send(pipe.goodbye())
         self._end(exit_code)
+
+    async def _steps_end(self) -> None:
+        """Let nothing new begin, and wait for what a later process could not begin again.
+
+        Its own limit ends it. The launcher gives that time, and no more than its bound; then what runs is ended with
+        this process, and the next one goes by the record.
+        """
+        with contextlib.suppress(asyncio.TimeoutError):
+            await within(LEAVING_SECONDS, self._desk.told(None, events.Leaving()))
+        asked = False
+        while held := [state for state in self._desk.states() if state.course.must_end(state)]:
+            if not asked:
+                asked = True
+                moment = self._parts.keeper.moment()
+                seconds = max(state.course.time_left(state, moment) or 0.0 for state in held)
+                names = [state.record.product for state in held]
+                log.info("leaving_waits_for_a_step", products=names, seconds=seconds)
+                self._pipe.send(pipe.extend(seconds))
+            await asyncio.sleep(STEP_LOOK_SECONDS)
 
     def _end(self, exit_code: int) -> None:
         if not self._exit.done():

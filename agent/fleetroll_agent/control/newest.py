@@ -26,21 +26,31 @@ STABLE = ("stable",)
 def newest(listed: Iterable[ListedTarget], policy: Policy, here: Platform, running: str) -> Version | None:
     """Return the highest version that is listed for ``here`` and that ``policy`` allows; None when there is none.
 
+    A person asks: what failed here before is refused by the rules, in words, and not passed over in silence.
+
     Args:
         listed: what the product's verified role lists.
         policy: of this host.
         here: the platform.
         running: the version that runs; empty = none is known.
     """
-    allowed = [custom.version for custom in _described(listed) if _is_allowed(custom, policy, here, running)]
-    return max(allowed, default=None)
+    return max((custom.version for _, custom in admissible(listed, policy, here, running)), default=None)
 
 
-def _described(listed: Iterable[ListedTarget]) -> Iterable[ReleaseCustom | ManifestCustom]:
+def admissible(
+    listed: Iterable[ListedTarget], policy: Policy, here: Platform, running: str
+) -> Iterable[tuple[ListedTarget, ReleaseCustom | ManifestCustom]]:
+    """Yield what is listed for ``here`` and allowed by ``policy``, with its description; the rest as in newest."""
+    for target, custom in _described(listed):
+        if _is_allowed(custom, policy, here, running):
+            yield target, custom
+
+
+def _described(listed: Iterable[ListedTarget]) -> Iterable[tuple[ListedTarget, ReleaseCustom | ManifestCustom]]:
     """Yield what can be read; another kind, or a newer publisher's, is judged when it is asked for by name."""
     for target in listed:
         with contextlib.suppress(FleetrollError):
-            yield describe(target.custom)
+            yield target, describe(target.custom)
 
 
 def _is_allowed(custom: ReleaseCustom | ManifestCustom, policy: Policy, here: Platform, running: str) -> bool:

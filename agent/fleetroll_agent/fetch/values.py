@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from fleetroll_common.values.errors import FleetrollError
 
-_TRANSIENT = frozenset({Code.DOWNLOAD_FAILED, Code.DISK_FULL, Code.LOCKED, Code.UNAVAILABLE})
+TRANSIENT = frozenset({Code.DOWNLOAD_FAILED, Code.DISK_FULL, Code.LOCKED, Code.UNAVAILABLE})
 """Network, space, lock, a busy server: the attempt tries again by itself. A wrong hash gets no second chance."""
 
 
@@ -99,4 +99,4 @@ class DownloadLimits:
 
 def is_transient(error: FleetrollError) -> bool:
     """Tell whether another try may succeed without anybody changing the release."""
-    return error.code in _TRANSIENT
+    return error.code in TRANSIENT

@@ -7,6 +7,7 @@ import json
 import ssl
 from typing import TYPE_CHECKING, Any
 
+from fleetroll_agent.hooks.lines import LINE_BYTES, clean, on_one_line
 from fleetroll_agent.hooks.page import MAX_BODY_BYTES, Page, PageError, get_page
 from fleetroll_agent.hooks.run import run_small
 from fleetroll_agent.hooks.specs import ROOT, CommandHealth, Health, HttpHealth, Spec, TcpHealth, UnitHealth
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from fleetroll_agent.jobs.work import Child
 
 TAIL_LINES = 40
+PAGE_LINES, PAGE_CHARS = 20, 200
+"""Of a page that is not as wanted, in the message: an error page says first what is wrong."""
 _TAIL_SECONDS = 10.0
 
 
@@ -35,7 +38,7 @@ async def probe(
     Args:
         spec: what to ask.
         env: the whole environment of a command that is run for it.
-        redact: for the words of commands.
+        redact: for the words of commands and pages.
         started: told who a command is before it runs.
     """
     try:
@@ -43,7 +46,8 @@ async def probe(
             return await _ask_command(spec, env, redact, started)
         if isinstance(spec, UnitHealth):
             return await _ask_unit(spec, env, started)
-        return await within(spec.limit_seconds, _ask_http(spec) if isinstance(spec, HttpHealth) else _ask_tcp(spec))
+        asked = _ask_http(spec, redact) if isinstance(spec, HttpHealth) else _ask_tcp(spec)
+        return await within(spec.limit_seconds, asked)
     except asyncio.TimeoutError:
         return Health(healthy=False, message=f"no answer within {spec.limit_seconds:g} s")
     except ssl.SSLCertVerificationError as error:
@@ -64,12 +68,14 @@ async def unit_tail(unit: str, env: Mapping[str, str], redact: Sequence[re.Patte
     return result.tail if result.ok else ""
 
 
-def judge(spec: HttpHealth, page: Page) -> Health:
-    """Return what a page says about the product's health."""
+def judge(spec: HttpHealth, page: Page, redact: Sequence[re.Pattern[str]] = ()) -> Health:
+    """Return what a page says about the product's health; one that is not as wanted with its beginning, redacted."""
+    said = beginning(page, redact)
+    says = f"; it says: {said}" if said else ""
     if page.status != spec.status:
-        return Health(healthy=False, message=f"the page has status {page.status}, not {spec.status}")
+        return Health(healthy=False, message=f"the page has status {page.status}, not {spec.status}{says}")
     if spec.contains and spec.contains.encode() not in page.body:
-        return Health(healthy=False, message=f"the page does not say {plain(spec.contains)!r}")
+        return Health(healthy=False, message=f"the page does not say {plain(spec.contains)!r}{says}")
     if not spec.version_field:
         return Health(healthy=True, message=f"status {page.status}")
     if page.cut:
@@ -81,6 +87,15 @@ def judge(spec: HttpHealth, page: Page) -> Health:
     except LookupError:
         return Health(healthy=False, message=f"the page has no version at {spec.version_field!r:.200}")
     return Health(healthy=True, message=f"status {page.status}", version=plain(version))
+
+
+def beginning(page: Page, redact: Sequence[re.Pattern[str]] = ()) -> str:
+    """Return the beginning of a page on one line, at most 200 characters, without what ``redact`` hides.
+
+    A line of more than 8 KiB is not shown where there are patterns: they could not see all of it.
+    """
+    lines = page.body.splitlines()[:PAGE_LINES]
+    return on_one_line((clean(line[: LINE_BYTES + 1], redact).text for line in lines), PAGE_CHARS)
 
 
 def field_of(document: Any, path: str) -> str:  # noqa: ANN401 (JSON of somebody else)
@@ -101,8 +116,8 @@ def field_of(document: Any, path: str) -> str:  # noqa: ANN401 (JSON of somebody
     return str(document)
 
 
-async def _ask_http(spec: HttpHealth) -> Health:
-    return judge(spec, await get_page(spec.url))
+async def _ask_http(spec: HttpHealth, redact: Sequence[re.Pattern[str]]) -> Health:
+    return judge(spec, await get_page(spec.url), redact)
 
 
 async def _ask_tcp(spec: TcpHealth) -> Health:
@@ -120,7 +135,7 @@ async def _ask_command(
     result = await run_small(spec.argv, env, spec.cwd, spec.user, spec.limit_seconds, redact, started)
     if result.ok:
         return Health(healthy=True, message=result.last_line or "it ended with exit code 0")
-    said = f": {result.last_line}" if result.last_line else ""
+    said = f": {result.last_words}" if result.last_words else ""
     return Health(healthy=False, message=f"{result.words}{said}")
 
 

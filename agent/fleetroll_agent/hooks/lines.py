@@ -14,7 +14,7 @@ from fleetroll_common.values.plain import plain
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from fleetroll_common.values.clock import Clock
 
@@ -54,6 +54,12 @@ def clean(raw: bytes, redact: Sequence[re.Pattern[str]]) -> Line:
         text = pattern.sub(HIDDEN, text)
     shown = plain(text.expandtabs(_TAB_CHARS), LINE_CHARS - 1)
     return Line(shown, exact=whole and shown == said and _REPLACED not in said)
+
+
+def on_one_line(texts: Iterable[str], most: int) -> str:
+    """Return lines that may be shown as one, at most ``most`` characters; blank ones are left out."""
+    whole = " | ".join(" ".join(text.split()) for text in texts if text.strip())
+    return whole if len(whole) <= most else f"{whole[: most - 1]}\u2026"
 
 
 class Splitter:

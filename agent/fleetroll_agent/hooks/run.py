@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from fleetroll_agent.hooks.gate import Ended, spawn
-from fleetroll_agent.hooks.lines import Sink, Splitter
+from fleetroll_agent.hooks.lines import Sink, Splitter, on_one_line
 from fleetroll_agent.hooks.pace import Pace
 from fleetroll_agent.hooks.processes import end_session, kill_session
 
@@ -36,6 +36,8 @@ GRACE_SECONDS = 5.0
 READ_AFTER_SECONDS = 1.0
 """How long output is read after the command's end, when something that it left holds the pipe."""
 PIECE_BYTES = 64 * 1024
+LAST_LINES, LAST_CHARS = 3, 300
+"""Of its output, in the message of a command that failed: what programs say last is mostly why."""
 
 log = structlog.get_logger(__name__)
 
@@ -87,6 +89,11 @@ class HookResult:
         return self.exit_code == 0 and not self.timed_out
 
     @property
+    def last_words(self) -> str:
+        """Return its last lines on one, at most 300 characters, redacted; empty when it said nothing."""
+        return last_words(self.tail)
+
+    @property
     def words(self) -> str:
         """Return how it ended as people say it."""
         if self.timed_out:
@@ -95,6 +102,12 @@ class HookResult:
             known = {int(one): one.name for one in signals.Signals}
             return f"it was ended by {known.get(self.signal, f'signal {self.signal}')}"
         return f"it ended with exit code {self.exit_code}"
+
+
+def last_words(tail: str) -> str:
+    """Return the end of an output, which MUST be redacted, for a message: three lines, at most 300 characters."""
+    lines = [line for line in tail.splitlines() if line.strip()]
+    return on_one_line(lines[-LAST_LINES:], LAST_CHARS)
 
 
 async def run_hook(

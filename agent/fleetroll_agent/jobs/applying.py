@@ -65,7 +65,9 @@ def on_armed(state: State, event: Armed, moment: Moment) -> Result:
     if attempt is None or not _answers(event, attempt):
         return state, ()
     if attempt.stop is not Stop.NOTHING:
-        return replace(state, arm_until=moment.boot_seconds + state.rules.arm), (PassRecall(attempt.generation),)
+        return replace(state, arm_until=moment.boot_seconds + state.rules.arm), (
+            PassRecall(attempt.generation, attempt.local),
+        )
     state = with_attempt(state, step=Step.RESTART)
     state = replace(say_stage(state, moment), arm_until=None, leaving=True)
     return state, (Leave(RESTART),)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fleetroll_agent.jobs.local import BEHIND_SECONDS
+from fleetroll_agent.jobs.behind import say_taken, say_waiting
+from fleetroll_agent.jobs.by_itself import is_persons
 from fleetroll_agent.jobs.state import (
     Result,
     State,
@@ -17,10 +18,10 @@ from fleetroll_agent.jobs.state import (
     running_attempt,
     say,
     say_stage,
-    time_left_seconds,
     with_attempt,
+    with_suspended,
 )
-from fleetroll_agent.jobs.values import Attempt, Moment, Outcome, Said, Stop
+from fleetroll_agent.jobs.values import MAX_UNHELD, Attempt, Moment, Outcome, Said, Stop
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.generations import MAX_JUMP
@@ -69,6 +70,9 @@ def why_refused(record: ProductRecord, event: Assigned) -> str:
         return ""
     if event.generation > record.highest + MAX_JUMP:
         return f"its generation is more than {MAX_JUMP} above the highest one here, {record.highest}"
+    unheld = sum(not known.local and known.acked_at is None for known in record.outcomes)
+    if event.version and unheld >= MAX_UNHELD:
+        return f"the server has not acknowledged {unheld} results of this host: it holds no more"
     try:
         if event.version:
             Version.parse(event.version)
@@ -83,8 +87,8 @@ def on_suspended(state: State, event: Suspended, moment: Moment) -> Result:
     Lifting starts nothing.
     """
     if not event.active:
-        return replace(state, suspended=state.suspended - {event.scope}), ()
-    return suspend(replace(state, suspended=state.suspended | {event.scope}), moment)
+        return with_suspended(state, state.suspended - {event.scope}), ()
+    return suspend(with_suspended(state, state.suspended | {event.scope}), moment)
 
 
 def suspend(state: State, moment: Moment) -> Result:
@@ -92,7 +96,7 @@ def suspend(state: State, moment: Moment) -> Result:
     attempt, waiting = state.record.attempt, state.record.waiting
     if waiting is not None:
         state = _end_waiting(state, moment, waiting, Code.KILLED, "the kill switch was pressed")
-    if attempt is None or attempt.local:
+    if attempt is None or is_persons(attempt):
         return state, ()
     if is_before_go(attempt):
         return _killed(state, moment)
@@ -130,7 +134,7 @@ def _let_wait(state: State, event: Assigned, fresh: Attempt | None, moment: Mome
         state = add_outcome(state, moment, outcome)
     elif fresh is not None:
         state = replace(state, record=replace(state.record, waiting=fresh))
-        state = _say_waiting(state, moment, fresh)
+        state = say_taken(state, moment, fresh)
     if running_attempt(state).local:
         return state, ()
     if event.recall:
@@ -157,21 +161,12 @@ def _say_again(state: State, moment: Moment) -> State:
     if record.attempt is not None and record.attempt.generation == record.highest:
         return say_stage(state, moment, code=state.note)
     if record.waiting is not None and record.waiting.generation == record.highest:
-        return _say_waiting(state, moment, record.waiting)
+        return say_waiting(state, moment, record.waiting)
     known = record.outcome(record.highest)
     if known is None:
         return state
     facts = ("sha256", "code", "message", "running_version", "unproven", "committed_locally")
     return say(state, moment, known.generation, known.said, **{name: getattr(known, name) for name in facts})
-
-
-def _say_waiting(state: State, moment: Moment, waiting: Attempt) -> State:
-    """Report that a generation was taken and waits for the end of the one before: so long, and then its own time."""
-    before = time_left_seconds(state, moment)
-    limit = (state.rules.applying if before is None else before) + state.rules.staging
-    if running_attempt(state).local:
-        limit = BEHIND_SECONDS
-    return say(state, moment, waiting.generation, Said.OFFERED, time_limit_seconds=limit)
 
 
 def _attempt(event: Assigned) -> Attempt:

@@ -44,6 +44,9 @@ class Course(Protocol):
     def refusal(self, state: State, found: TargetFound) -> Refusal | None:
         """Return why what the signed metadata lists is not taken here; None when it is."""
 
+    def failed_before(self, state: State, sha256: str) -> str:
+        """Say how a digest failed on this host; empty when it did not."""
+
     def excuses(self, state: State) -> Effects:
         """Return what must be done about earlier ways back before the digest is judged."""
 
@@ -55,6 +58,9 @@ class Course(Protocol):
 
     def way_back(self, state: State, moment: Moment) -> Result:
         """Go back where the switch was begun, as soon as that is safe: a recall was written down."""
+
+    def must_end(self, state: State) -> bool:
+        """Tell whether something runs that no later process could begin again: a process that leaves waits for it."""
 
     def due(self, state: State, moment: Moment) -> Result:
         """Do what is due by the clock."""

@@ -55,9 +55,13 @@ class AskGo:
 
 @dataclass(frozen=True, slots=True)
 class AskLock:
-    """Take the job lock for a person's attempt; answered by LockGiven or LockBusy."""
+    """Take the job lock for a local attempt; answered by LockGiven or LockBusy.
+
+    ``by_host``: no person started it, so what puts the server's attempts off puts it off as well.
+    """
 
     ask: int
+    by_host: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +106,10 @@ class PassPromote:
 
 @dataclass(frozen=True, slots=True)
 class PassRecall:
-    """Ask the launcher for the way back out of the trial."""
+    """Ask the launcher for the way back out of the trial; ``local`` as in the attempt."""
 
     generation: int
+    local: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +156,10 @@ class OpenGate:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Look at the product's health once, within the probe's time limit; answered by Probed."""
+    """Look at the product's health once, within the probe's time limit; answered by Probed.
+
+    Before that by StepStarted, for each command of agent.toml that is run for it.
+    """
 
     job: int
     attempt: Attempt

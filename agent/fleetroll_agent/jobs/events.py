@@ -263,7 +263,7 @@ class LauncherTold:
 
 @dataclass(frozen=True, slots=True)
 class StepStarted:
-    """The process of a step stands behind its gate: it runs nothing before it is written down."""
+    """The process of a step, or of a look, stands behind its gate: it runs nothing before it is written down."""
 
     job: int
     child: Child
@@ -310,6 +310,11 @@ class ChildGone:
 
 
 @dataclass(frozen=True, slots=True)
+class Leaving:
+    """This process ends in an orderly way: nothing begins any more, and what can't be begun twice comes to its end."""
+
+
+@dataclass(frozen=True, slots=True)
 class Timer:
     """The instant of ``next_deadline`` may have come."""
 
@@ -343,5 +348,6 @@ Event = (
     | StepEnded
     | Probed
     | ChildGone
+    | Leaving
     | Timer
 )

@@ -122,7 +122,7 @@ class Hands:
 
     def recall(self, effect: effects.PassRecall) -> None:
         """Ask for the way back."""
-        self._outside.launcher(pipe.recall(_attempt(effect.generation)))
+        self._outside.launcher(pipe.recall(_attempt(effect.generation, effect.local)))
 
     def excuse(self, effect: effects.PassExcuse) -> None:
         """Ask for one way back not to be counted."""

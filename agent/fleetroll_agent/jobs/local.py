@@ -6,6 +6,8 @@
    refuses (channels, pins) and what is not signed is refused to everybody.
 3. An update, a way back and a hold let the server's assignments wait, until they are lifted or their time is over. An
    update that did not come about leaves no hold.
+
+What the host starts by itself comes this way too; :mod:`.by_itself` says what it may not.
 """
 
 from __future__ import annotations
@@ -13,17 +15,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fleetroll_agent.jobs.effects import AskLock, ReleaseLock
+from fleetroll_agent.jobs import by_itself
+from fleetroll_agent.jobs.behind import say_waiting
+from fleetroll_agent.jobs.effects import ReleaseLock
+from fleetroll_agent.jobs.failures import forget
 from fleetroll_agent.jobs.overrides import Override, OverrideKind
-from fleetroll_agent.jobs.state import Ask, Result, State, accept, end_attempt, is_staged, say, say_stage, stop_work
+from fleetroll_agent.jobs.state import Result, State, accept, end_attempt, is_staged, say_stage, stop_work
 from fleetroll_agent.jobs.values import Attempt, Moment, Said, Stage
 from fleetroll_common.values.codes import Code
 
 if TYPE_CHECKING:
     from fleetroll_agent.jobs.events import CancelledLocally, HoldEnded, HoldSet, LockGiven, StartedLocally
-
-BEHIND_SECONDS = 86400.0
-"""What a host allows itself for what waits behind a person's own attempt."""
 
 
 def why_not(state: State) -> str:
@@ -40,9 +42,10 @@ def on_started_locally(state: State, event: StartedLocally, moment: Moment) -> R
 
     What the server has assigned and nobody has begun gives way, and goes on behind it.
     """
-    if why_not(state):
+    if why_not(state) or (event.automatic and by_itself.why_not(state, moment)):
         return state, ()
-    state, effects = _gives_way(state, moment)
+    before = state.record.attempt
+    state, effects = _gives_way(state)
     number = state.record.locals + 1
     attempt = Attempt(
         0,
@@ -61,13 +64,16 @@ def on_started_locally(state: State, event: StartedLocally, moment: Moment) -> R
         hold_seconds=0.0 if event.automatic else event.hold_seconds,
         ticket=event.ticket,
     )
-    state = replace(state, record=replace(state.record, locals=number))
+    failures = state.record.failures if event.automatic else forget(state.record.failures, event.version)
+    state = replace(state, record=replace(state.record, locals=number, failures=failures))
     if not event.sha256:
         state, more = accept(state, moment, attempt)
-        return replace(state, alone_until=moment.boot_seconds + state.rules.alone), (*effects, *more)
+        state = replace(state, alone_until=moment.boot_seconds + state.rules.alone)
+        return _behind(state, before, moment), (*effects, *more)
     # What it needs is on this disk: nothing is to be found or fetched.
     state, more = accept(state, moment, replace(attempt, stage=Stage.STAGED))
-    return replace(state, retry_at=None, ask_at=moment.boot_seconds), (*effects, *more)
+    state = replace(state, retry_at=None, ask_at=moment.boot_seconds)
+    return _behind(state, before, moment), (*effects, *more)
 
 
 def on_cancelled_locally(state: State, _event: CancelledLocally, moment: Moment) -> Result:
@@ -113,17 +119,6 @@ def on_hold_ended(state: State, _event: HoldEnded, moment: Moment) -> Result:
     return _look_again(state, moment), ()
 
 
-def ask_lock_if_due(state: State, moment: Moment) -> Result:
-    """Ask for the host's lock when a person's attempt is staged: no server has a say in it."""
-    attempt = state.record.attempt
-    due = is_staged(attempt) and state.ask is None and state.ask_at is not None and moment.boot_seconds >= state.ask_at
-    if attempt is None or not attempt.local or not due or state.leaving:
-        return state, ()
-    ask = Ask(state.asks + 1, moment.boot_seconds)
-    at = moment.boot_seconds + state.rules.ask_interval
-    return replace(state, asks=ask.number, ask=ask, ask_at=at), (AskLock(ask.number),)
-
-
 def on_lock_given(state: State, event: LockGiven, moment: Moment) -> Result:
     """Begin: the lock is what a person's attempt waits for."""
     attempt, ask = state.record.attempt, state.ask
@@ -132,15 +127,20 @@ def on_lock_given(state: State, event: LockGiven, moment: Moment) -> Result:
     return state.course.use_go(replace(state, ask=None, ask_at=None, note=None), moment)
 
 
-def _gives_way(state: State, moment: Moment) -> Result:
+def _gives_way(state: State) -> Result:
     """Put what the server has assigned, and nobody has begun, behind what a person wants."""
     attempt = state.record.attempt
     if attempt is None:
         return state, ()
     state, effects = stop_work(state)
     again = replace(attempt, stage=Stage.ACCEPTED, sha256="", about=None, tries=0)
-    state = replace(state, record=replace(state.record, attempt=None, waiting=again))
-    return say(state, moment, again.generation, Said.OFFERED, time_limit_seconds=BEHIND_SECONDS), effects
+    return replace(state, record=replace(state.record, attempt=None, waiting=again)), effects
+
+
+def _behind(state: State, before: Attempt | None, moment: Moment) -> State:
+    """Let the server know that its assignment waits now, and for how long at a time."""
+    waiting = state.record.waiting
+    return state if before is None or waiting is None else say_waiting(state, moment, waiting)
 
 
 def _look_again(state: State, moment: Moment) -> State:

@@ -20,7 +20,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from fleetroll_agent.jobs import assigning, local, permit, staging
+from fleetroll_agent.jobs import assigning, behind, local, permit, staging
 from fleetroll_agent.jobs.events import (
     Acked,
     AskAgain,
@@ -32,6 +32,7 @@ from fleetroll_agent.jobs.events import (
     HelloBuilt,
     HoldEnded,
     HoldSet,
+    Leaving,
     LockBusy,
     LockGiven,
     ServerBusy,
@@ -95,7 +96,7 @@ def step(state: State, event: Event, moment: Moment) -> Result:
 def next_deadline(state: State) -> float | None:
     """Return the boot second at which a Timer is due; None while only events matter."""
     attempt = state.record.attempt
-    due: list[float | None] = [state.course.next_due(state)]
+    due: list[float | None] = [state.course.next_due(state), behind.next_due(state)]
     if is_before_go(attempt) and not is_staged(attempt) and state.job is None and staging.can_begin(state):
         due.append(state.retry_at)
     if local.is_alone(state):
@@ -119,17 +120,18 @@ def _resume(state: State, effects: Effects, moment: Moment) -> Result:
     if is_before_go(attempt) and not is_staged(attempt):
         state = replace(state, retry_at=moment.boot_seconds)
     state = replace(state, alone_until=moment.boot_seconds + state.rules.alone if local.is_alone(state) else None)
-    return _go_on(local.staged_again(state, moment), effects, moment)
+    return _go_on(behind.resumed(local.staged_again(state, moment), moment), effects, moment)
 
 
 def _go_on(state: State, effects: Effects, moment: Moment) -> Result:
-    """Do what is due: at most one of these has something to do."""
+    """Do what is due: at most one of these has something to do, but for what is only said."""
     for due in (
         state.course.due,
         staging.start_if_due,
         permit.ask_if_due,
-        local.ask_lock_if_due,
+        permit.ask_lock_if_due,
         local.give_up_if_alone,
+        behind.say_if_due,
     ):
         state, more = due(state, moment)
         effects = (*effects, *more)
@@ -138,6 +140,11 @@ def _go_on(state: State, effects: Effects, moment: Moment) -> Result:
 
 def _on_timer(state: State, _event: Timer, _moment: Moment) -> Result:
     return state, ()
+
+
+def _on_leaving(state: State, _event: Leaving, _moment: Moment) -> Result:
+    """Begin nothing that the next process would find cut off."""
+    return replace(state, leaving=True), ()
 
 
 def _pass_over(state: State, _event: Event, _moment: Moment) -> Result:
@@ -156,6 +163,7 @@ HANDLERS: Mapping[type, Callable[[State, Any, Moment], Result]] = MappingProxyTy
         CancelledLocally: local.on_cancelled_locally,
         HoldEnded: local.on_hold_ended,
         HoldSet: local.on_hold_set,
+        Leaving: _on_leaving,
         LockGiven: local.on_lock_given,
         StartedLocally: local.on_started_locally,
         LockBusy: permit.on_lock_busy,

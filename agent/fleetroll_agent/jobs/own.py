@@ -45,7 +45,11 @@ class OwnCourse:
 
     def refusal(self, state: State, found: TargetFound) -> Refusal | None:
         """Refuse what agent.toml does not allow, and a digest that failed here, unless a person asked for it."""
-        return refuse_by_policy(state, found.about) or refuse_bad(state, _bad(state, found.sha256))
+        return refuse_by_policy(state, found.about) or refuse_bad(state, self.failed_before(state, found.sha256))
+
+    def failed_before(self, state: State, sha256: str) -> str:
+        """Ask the launcher's record, and this one."""
+        return _bad(state, sha256)
 
     def excuses(self, state: State) -> Effects:
         """Return the request that the launcher counts one way back less, while its record still counts it.
@@ -73,7 +77,11 @@ class OwnCourse:
     def way_back(self, state: State, moment: Moment) -> Result:  # noqa: ARG002 (the launcher's clock counts)
         """Ask the launcher at once where the switch was made."""
         attempt = running_attempt(state)
-        return state, (PassRecall(attempt.generation),) if self.is_switched(attempt) else ()
+        return state, (PassRecall(attempt.generation, attempt.local),) if self.is_switched(attempt) else ()
+
+    def must_end(self, state: State) -> bool:  # noqa: ARG002 (a self-test changes nothing)
+        """Tell that nothing does."""
+        return False
 
     def due(self, state: State, moment: Moment) -> Result:
         """Leave when the launcher owes an answer for too long."""
@@ -96,8 +104,8 @@ OWN = OwnCourse()
 
 def _excused(state: State) -> Record:
     """Return the launcher's record as it is once the excuse was taken."""
-    attempt, record = running_attempt(state), boot_record(state)
-    if not attempt.excused:
+    attempt, record = state.record.attempt, boot_record(state)
+    if attempt is None or not attempt.excused:
         return record
     return excuse(record, LauncherAttempt(Origin.SERVER, attempt.generation), attempt.sha256)
 

@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fleetroll_agent.jobs.assigning import suspend
-from fleetroll_agent.jobs.effects import AskGo, ExtendLease, ReleaseLock
+from fleetroll_agent.jobs.by_itself import gives_way, is_own
+from fleetroll_agent.jobs.effects import AskGo, AskLock, ExtendLease, ReleaseLock
 from fleetroll_agent.jobs.obstacles import OBSTACLES, obstacle
 from fleetroll_agent.jobs.state import (
     Ask,
@@ -21,6 +22,7 @@ from fleetroll_agent.jobs.state import (
     is_staged,
     join,
     say_stage,
+    with_suspended,
 )
 from fleetroll_agent.jobs.values import Moment, Said, Stage
 from fleetroll_common.values.codes import Code
@@ -51,7 +53,9 @@ def on_hello_built(state: State, _event: HelloBuilt, _moment: Moment) -> Result:
 def on_session_opened(state: State, event: SessionOpened, moment: Moment) -> Result:
     """Begin to count asks anew, and ask at once. The Welcome's list of pressed switches replaces what was heard."""
     state, effects = _without_session(state)
-    state = replace(state, session=event.session, skewed=event.skewed, suspended=event.suspended)
+    state = with_suspended(replace(state, session=event.session, skewed=event.skewed), event.suspended)
+    state, more = gives_way(state, moment)
+    effects = (*effects, *more)
     if event.suspended:
         return join(effects, suspend(state, moment))
     attempt = state.record.attempt
@@ -82,6 +86,23 @@ def ask_if_due(state: State, moment: Moment) -> Result:
     note = None if state.note in over else state.note
     state = replace(state, asks=ask.number, ask=ask, ask_at=_next_ask(state, moment), note=note)
     return state, (AskGo(state.session, attempt.generation, ask.number, attempt.sha256),)
+
+
+def ask_lock_if_due(state: State, moment: Moment) -> Result:
+    """Ask for the host's lock when a local attempt is staged: no server has a say in it.
+
+    What the host started by itself waits for its window, for a hold and for the interval, as the server's wishes do.
+    """
+    attempt = state.record.attempt
+    due = is_staged(attempt) and state.ask is None and state.ask_at is not None and moment.boot_seconds >= state.ask_at
+    if attempt is None or not attempt.local or not due or state.leaving:
+        return state, ()
+    wait = obstacle(state, moment) if is_own(attempt) else None
+    if wait is not None:
+        return _wait(state, moment, wait), ()
+    ask = Ask(state.asks + 1, moment.boot_seconds)
+    at = moment.boot_seconds + state.rules.ask_interval
+    return replace(state, asks=ask.number, ask=ask, ask_at=at), (AskLock(ask.number, by_host=is_own(attempt)),)
 
 
 def may_ask(state: State) -> bool:

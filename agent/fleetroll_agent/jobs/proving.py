@@ -119,7 +119,7 @@ def _in_trial(state: State, attempt: Attempt, moment: Moment, *, launcher_has_it
         state = say_stage(with_attempt(state, stage=Stage.TRIAL, step=None), moment)
     effects: Effects = ()
     if attempt.stop is Stop.RECALL:
-        effects = (PassRecall(attempt.generation),)
+        effects = (PassRecall(attempt.generation, attempt.local),)
     elif attempt.promoted and not launcher_has_it:
         effects = (PassPromote(attempt.generation, attempt.sha256, attempt.local),)
     return state, effects

@@ -10,6 +10,7 @@ from dataclasses import fields
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fleetroll_agent.jobs.failures import Failure
 from fleetroll_agent.jobs.overrides import Override, OverrideKind
 from fleetroll_agent.jobs.values import Attempt, ByHand, Outcome, ProductRecord, Report, Said, Stage, Step, Stop
 from fleetroll_agent.jobs.work import About, Child, Installed, Work
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Json = dict[str, Any]
-_Value = Attempt | Outcome | Report | Installed | About | Work | Child | Override
-_T = TypeVar("_T", Attempt, Outcome, Report, Installed, About, Work, Child, Override)
+_Value = Attempt | Outcome | Report | Installed | About | Work | Child | Override | Failure
+_T = TypeVar("_T", Attempt, Outcome, Report, Installed, About, Work, Child, Override, Failure)
 
 _KINDS: dict[str, Callable[[Any], object]] = {
     "stage": Stage,
@@ -33,6 +34,7 @@ _KINDS: dict[str, Callable[[Any], object]] = {
     "by_hand": lambda name: _known(ByHand, name, ByHand.NOTHING),
     "kind": lambda name: _known(OverrideKind, name, OverrideKind.HOLD),
     "until": lambda seconds: _instant(seconds),  # noqa: PLW0108 (it stands below)
+    "at": lambda seconds: _instant(seconds),  # noqa: PLW0108 (the same)
     "since": lambda seconds: _instant(seconds),  # noqa: PLW0108 (the same)
     "channels": lambda names: tuple(str(name) for name in names),
     "about": lambda document: read_value(About, document),
@@ -43,6 +45,7 @@ _KINDS: dict[str, Callable[[Any], object]] = {
 
 _NUMBERS = frozenset(
     {
+        "count",
         "generation",
         "highest",
         "local",
@@ -78,6 +81,8 @@ def record_json(record: ProductRecord) -> Json:
         "locals": record.locals,
         "override": _plain(record.override),
         "broken": record.broken,
+        "suspended": list(record.suspended),
+        "failures": [value_json(failure) for failure in record.failures],
     }
 
 
@@ -105,6 +110,8 @@ def read_record(document: Json) -> ProductRecord:
             locals=_number(document.get("locals", 0)),
             override=_optional(Override, document.get("override")),
             broken=document.get("broken", False) is True,
+            suspended=tuple(str(scope) for scope in document.get("suspended", ())),
+            failures=tuple(read_value(Failure, item) for item in document.get("failures", ())),
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         message = f"the record of a product can't be read: {error!r}"

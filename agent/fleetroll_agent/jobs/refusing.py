@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from fleetroll_agent.jobs.by_itself import is_persons
 from fleetroll_agent.jobs.course import Refusal
 from fleetroll_agent.jobs.state import State, running_attempt
 from fleetroll_agent.jobs.values import Said
@@ -46,11 +47,11 @@ def refuse_bad(state: State, known: str) -> Refusal | None:
 def refuse_by_windows(state: State, moment: Moment) -> Refusal | None:
     """Return why the work can't be done in any window: it would wait for ever. None when it can.
 
-    A person on the host is not bound by windows. A zone that is not known refuses nothing: the host waits until that
-    is mended, and says so.
+    A person on the host is not bound by windows; what the host starts by itself is. A zone that is not known refuses
+    nothing: the host waits until that is mended, and says so.
     """
     policy, now = state.policy, datetime.fromtimestamp(moment.wall_seconds, timezone.utc)
-    if running_attempt(state).local:
+    if is_persons(running_attempt(state)):
         return None
     try:
         longest = longest_seconds(policy.windows, now, policy.time_zone)

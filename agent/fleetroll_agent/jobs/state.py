@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from fleetroll_agent.jobs.effects import CancelJob, Effects, ReleaseLock, Tidy
+from fleetroll_agent.jobs.failures import forget, note
 from fleetroll_agent.jobs.overrides import Override, OverrideKind
 from fleetroll_agent.jobs.policy import Policy
 from fleetroll_agent.jobs.values import (
@@ -91,7 +92,6 @@ class State:
         policy: what agent.toml allows.
         session: epoch of the open session; 0 = none.
         skewed: the clocks of host and server differ too much.
-        suspended: scopes whose kill switch is pressed, as far as this host heard.
         asks: asks that were made in this session.
         ask: the one ask whose Go may be used; None = any Go is void.
         ask_at: the next ask is due.
@@ -107,6 +107,7 @@ class State:
         deferrals: how often the host's own lock put the attempt off.
         alone_until: so long a person's attempt waits for a server.
         leaving: this process ends as soon as it can.
+        behind_at: the server is told again that something waits.
     """
 
     record: ProductRecord
@@ -117,7 +118,6 @@ class State:
     policy: Policy = field(default_factory=Policy)
     session: int = 0
     skewed: bool = False
-    suspended: frozenset[str] = frozenset()
     asks: int = 0
     ask: Ask | None = None
     ask_at: float | None = None
@@ -133,6 +133,12 @@ class State:
     held: int = 0
     deferrals: int = 0
     alone_until: float | None = None
+    behind_at: float | None = None
+
+    @property
+    def suspended(self) -> frozenset[str]:
+        """Scopes whose kill switch is pressed, as far as this host heard; what it heard last outlasts a restart."""
+        return frozenset(self.record.suspended)
 
 
 Result = tuple[State, Effects]
@@ -142,6 +148,11 @@ Result = tuple[State, Effects]
 def with_attempt(state: State, **changes: Any) -> State:  # noqa: ANN401 (fields of Attempt)
     """Return the state with the running attempt changed; there MUST be one."""
     return replace(state, record=replace(state.record, attempt=replace(running_attempt(state), **changes)))
+
+
+def with_suspended(state: State, scopes: frozenset[str]) -> State:
+    """Return the state with exactly these kill switches pressed."""
+    return replace(state, record=replace(state.record, suspended=tuple(sorted(scopes))))
 
 
 def boot_record(state: State) -> Record:
@@ -214,7 +225,7 @@ def end_attempt(state: State, moment: Moment, said: Said, **facts: Any) -> Resul
     facts |= {"local": attempt.local, "actor": attempt.actor, "ticket": attempt.ticket}
     outcome = Outcome(0, attempt.generation, attempt.version, said, attempt.sha256, **facts)
     state, stop = stop_work(state)
-    state = add_outcome(state, moment, outcome, tail)
+    state = _counted(add_outcome(state, moment, outcome, tail), attempt)
     if said in _DECIDES:
         state = replace(state, record=replace(state.record, broken=said is Said.ROLLBACK_FAILED))
     state = _held(state, attempt, said, moment)
@@ -229,6 +240,16 @@ def end_attempt(state: State, moment: Moment, said: Said, **facts: Any) -> Resul
 _DECIDES = frozenset({Said.SUCCEEDED, Said.ROLLED_BACK, Said.ROLLBACK_FAILED})
 """After these it is known again whether the product is whole."""
 _KINDS = {ByHand.NOTHING: OverrideKind.UPDATE, ByHand.ROLLBACK: OverrideKind.ROLLBACK}
+
+
+def _counted(state: State, attempt: Attempt) -> State:
+    """Remember what the host started by itself and did not come about; forget a version that was kept."""
+    record, outcome = state.record, state.record.outcomes[-1]
+    if outcome.said is Said.SUCCEEDED:
+        return replace(state, record=replace(record, failures=forget(record.failures, outcome.version)))
+    if not (attempt.local and attempt.automatic):
+        return state
+    return replace(state, record=replace(record, failures=note(record.failures, outcome, state.rules.max_attempts)))
 
 
 def _held(state: State, attempt: Attempt, said: Said, moment: Moment) -> State:
@@ -299,9 +320,11 @@ def is_staged(attempt: Attempt | None) -> bool:
 
 
 def _without_old(outcomes: tuple[Outcome, ...], moment: Moment) -> tuple[Outcome, ...]:
-    """Drop what was acknowledged long ago, then the oldest acknowledged ones above the bound."""
+    """Drop what was acknowledged long ago, then above the bound the oldest acknowledged ones, then this host's own."""
     since = moment.wall_seconds - KEEP_ACKED_SECONDS
     kept = [known for known in outcomes if known.acked_at is None or known.acked_at >= since]
-    surplus = len(kept) - MAX_OUTCOMES
-    acked = [known for known in kept if known.acked_at is not None][: max(0, surplus)]
-    return tuple(known for known in kept if known not in acked)
+    surplus = max(0, len(kept) - MAX_OUTCOMES)
+    acked = [known.number for known in kept if known.acked_at is not None]
+    own = [known.number for known in kept[:-1] if known.acked_at is None and known.local]
+    gone = frozenset((*acked, *own)[:surplus])
+    return tuple(known for known in kept if known.number not in gone)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fleetroll_agent.jobs.behind import limit_seconds
 from fleetroll_agent.jobs.state import running_attempt, time_left_seconds
 from fleetroll_agent.jobs.values import SAID_OF_STAGE, Said
 
@@ -65,5 +66,7 @@ def attempt_facts(state: State, moment: Moment) -> tuple[AttemptFact, ...]:
             )
         )
     if record.waiting is not None:
-        facts.append(AttemptFact(record.waiting.generation, Said.OFFERED, record.waiting.version))
+        left = limit_seconds(state, moment)
+        waiting = record.waiting
+        facts.append(AttemptFact(waiting.generation, Said.OFFERED, waiting.version, time_left_seconds=left))
     return tuple(sorted(facts, key=lambda fact: fact.said not in SAID_OF_STAGE.values()))

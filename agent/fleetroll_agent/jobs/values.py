@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fleetroll_agent.jobs.failures import Failure
     from fleetroll_agent.jobs.overrides import Override
     from fleetroll_agent.jobs.work import About, Installed, Work
     from fleetroll_common.values.codes import Code
@@ -16,6 +17,11 @@ PRODUCT = "agent"
 KEEP_ACKED_SECONDS = 30 * 86400
 """Outcomes are kept for so long after the server's acknowledgement: a restored server asks for them (names.md)."""
 MAX_OUTCOMES = 200
+"""That a record keeps: above it the oldest that the server acknowledged go, then the oldest of this host's own, whose
+reports are in the journal. A server's result that it has not acknowledged never goes."""
+MAX_UNHELD = 1000
+"""Results of the server's assignments that it has not acknowledged; with as many the host takes no assignment of a
+version: so the record stays below 3 MB, and nothing is lost. An honest server acknowledges before it assigns again."""
 MAX_BAD = 256
 MAX_MESSAGE_CHARS = 2000
 MAX_TAIL_CHARS = 4000
@@ -144,7 +150,7 @@ class Attempt:
         hold_seconds: how long the server's assignments wait after it; 0 = not at all.
         ticket: names the request that started it on this host.
         override_local: the assignment ends a person's decision on this host.
-        automatic: no person asked for it, neither here nor at the server.
+        automatic: no person asked for it, neither here nor at the server; with ``local`` this host began it by itself.
         actor: who started it on this host; empty = the server, or an earlier version did not write it down.
         about: what the signed metadata said; None until it was read, and for the agent.
         work: how far it went past Go; None before, and for the agent.
@@ -281,6 +287,8 @@ class ProductRecord:
         locals: attempts that were started on this host so far.
         override: a person's own decision on this host; None = none, or it has ended.
         broken: a way back failed, and nothing has ended well since: a person is needed.
+        suspended: scopes whose kill switch is pressed, as far as this host heard, in order.
+        failures: versions that this host tried by itself, without success, oldest first.
     """
 
     product: str = PRODUCT
@@ -298,6 +306,8 @@ class ProductRecord:
     locals: int = 0
     override: Override | None = None
     broken: bool = False
+    suspended: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
 
     def outcome(self, generation: int) -> Outcome | None:
         """Return the newest outcome of ``generation``."""

@@ -86,6 +86,7 @@ class Work:
         back_failed: what failed on the way back, in words; empty = nothing so far.
         child: the process of the step at hand; None = none was started.
         left_version: what a person takes back by hand; empty elsewhere.
+        paused: the step at hand came to its end, and the process left before the next one.
     """
 
     from_version: str = ""
@@ -103,6 +104,7 @@ class Work:
     back_failed: str = ""
     child: Child | None = None
     left_version: str = ""
+    paused: bool = False
 
     @property
     def changed(self) -> bool:

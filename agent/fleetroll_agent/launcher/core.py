@@ -37,7 +37,7 @@ from fleetroll_agent.launcher.events import (
     Terminate,
     Tick,
 )
-from fleetroll_agent.launcher.limits import MAX_GIVES
+from fleetroll_agent.launcher.limits import MAX_GIVES, MAX_STOP_SECONDS
 from fleetroll_agent.launcher.state import After, Phase, State, Step, end_child, join, persist, tell_record, wait
 from fleetroll_agent.launcher.steady import crashed, ended_politely, host_refused, spawn_failed
 from fleetroll_agent.launcher.timers import on_tick
@@ -48,13 +48,13 @@ _MESSAGES = (Beat, Hello, Arm, Promote, Recall, Extend, Excuse, Goodbye)
 
 
 def step(state: State, event: Event, moment: Moment) -> Step:
-    """Return what follows from ``event``. Late events of a child that is being ended change nothing."""
+    """Return what follows from ``event``. Late events of a child that is being ended change nothing but its time."""
     if isinstance(event, PersistFailed):
         return _persist_failed(state, event, moment)
     state = state._replace(to_spawn=None)
     if isinstance(event, _MESSAGES):
         if not state.alive:
-            return state, ()
+            return _wait_longer(state, event, moment), ()
         # The instants of lease and trial are strict: a Promote that comes after them is late.
         expired, actions = expire(state, moment)
         if actions:
@@ -75,6 +75,14 @@ def _hello(state: State, _event: Hello, _moment: Moment) -> Step:
     if state.on_trial and state.record.trial is not None:
         return commit_if_due(state)
     return state, ()
+
+
+def _wait_longer(state: State, event: Event, moment: Moment) -> State:
+    """Give an orderly end more time where the child asks for it: a command runs that can't be begun again."""
+    if not isinstance(event, Extend) or state.phase is not Phase.ENDING or state.after is not After.EXIT:
+        return state
+    wanted = min(moment.at + event.seconds, state.ending_at + MAX_STOP_SECONDS)
+    return state._replace(kill_at=max(state.kill_at, wanted))
 
 
 def _extend(state: State, event: Extend, _moment: Moment) -> Step:

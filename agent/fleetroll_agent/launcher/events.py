@@ -74,7 +74,7 @@ class Recall(NamedTuple):
 
 
 class Extend(NamedTuple):
-    """The server is busy: more time for the lease."""
+    """More time: for the lease, when the server is busy; for the orderly end, when a command has to come to its own."""
 
     seconds: float
 

@@ -8,6 +8,9 @@ MAX_GIVES = 2
 """Tries given back for orderly stops: a unit that is restarted for ever must not keep a trial alive for ever."""
 MAX_EXTENSION_SECONDS = 600.0
 """A server that is busy may ask for this much more, in all."""
+MAX_STOP_SECONDS = 900.0
+"""To an orderly end while a command of a product runs that can't be begun again: the default limit of one, 600 s, the
+agent's 30 s around it, and room. Longer ones are cut, and taken back at the next start."""
 CRASH_WINDOW_SECONDS = 600.0
 CRASH_LIMIT = 5
 """More crashes than this within the window, with a version to go back to: back, once."""

@@ -126,7 +126,7 @@ def recall(attempt: Attempt) -> Message:
 
 
 def extend(seconds: float) -> Message:
-    """Ask for more time: the server is busy."""
+    """Ask for more time: the server is busy, or a command has to come to its end before this process may."""
     return {"type": "extend", "seconds": seconds}
 
 

@@ -54,6 +54,7 @@ class State(NamedTuple):
         armed_at: the child was told ``armed`` and should end.
         after: what follows its end.
         detail: why it was ended, for people.
+        ending_at: the child was asked to end.
         kill_at: SIGKILL is due.
         restart_at: the next start is due (phase WAITING).
         rewrite_at: the record is not durable; the next attempt to write it.
@@ -77,6 +78,7 @@ class State(NamedTuple):
     armed_at: Optional[float] = None
     after: After = After.LAUNCH
     detail: str = ""
+    ending_at: float = 0.0
     kill_at: float = 0.0
     restart_at: float = 0.0
     rewrite_at: Optional[float] = None
@@ -138,6 +140,7 @@ def end_child(state: State, moment: Moment, after: After, detail: str) -> Step:
         phase=Phase.ENDING,
         after=after,
         detail=detail,
+        ending_at=moment.at,
         kill_at=moment.at + state.limits.grace,
     )
     return state, (Send({"type": "stop"}), Terminate())

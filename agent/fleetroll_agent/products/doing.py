@@ -14,9 +14,9 @@ from fleetroll_agent.hooks.backup_id import backup_id_file, read_backup_id
 from fleetroll_agent.hooks.gate import spawn
 from fleetroll_agent.hooks.health import probe, unit_tail
 from fleetroll_agent.hooks.output import AttemptLog
-from fleetroll_agent.hooks.run import run_hook, run_small
+from fleetroll_agent.hooks.run import last_words, run_hook, run_small
 from fleetroll_agent.hooks.scope import Scope, read_facts, scope_name
-from fleetroll_agent.hooks.specs import Health
+from fleetroll_agent.hooks.specs import CommandHealth, Health
 from fleetroll_agent.hooks.variables import HookFacts, environment
 from fleetroll_agent.jobs.events import Probed, StepEnded
 from fleetroll_agent.jobs.threads import in_thread
@@ -67,6 +67,15 @@ class Doer:
 
     async def step(self, effect: RunStep, started: Started, on_line: OnLine) -> StepEnded:
         """Do the step of ``effect.attempt``; ``started`` returns when the process is written down."""
+        begun, name = self._clock.monotonic(), "-" if effect.attempt.step is None else effect.attempt.step.value
+        kept = await self._kept(effect.attempt)
+        kept.add(name, "[begins]")
+        ended = await self._step(effect, started, on_line)
+        how = "done" if ended.code is None else f"{ended.code}: {ended.message}"
+        kept.add(name, f"[{how}, after {self._clock.monotonic() - begun:.1f} s]")
+        return ended
+
+    async def _step(self, effect: RunStep, started: Started, on_line: OnLine) -> StepEnded:
         attempt = effect.attempt
         step = attempt.step
         try:
@@ -82,33 +91,39 @@ class Doer:
             return StepEnded(effect.job, Code.STEP_FAILED, f"{step}: the host refused: {error}", by_itself=False)
         return StepEnded(effect.job)
 
-    async def probe(self, effect: Probe) -> Probed:
-        """Look once. Whatever goes wrong in asking is an answer: not healthy."""
+    async def probe(self, effect: Probe, started: Started) -> Probed:
+        """Look once. Whatever goes wrong in asking is an answer: not healthy.
+
+        ``started`` returns when a command of agent.toml is written down: it may hang, and outlive this process. What is
+        asked of the service manager changes nothing and ends by itself.
+        """
         attempt = effect.attempt
-        health = await self._asked(attempt)
+        health = await self._asked(attempt, started)
         tail = ""
         if not health.healthy and self._product.unit:
             tail = await unit_tail(self._product.unit, self._environment(attempt), self._product.redact)
         return Probed(effect.job, health.healthy, health.message, health.version, tail)
 
-    async def _asked(self, attempt: Attempt) -> Health:
+    async def _asked(self, attempt: Attempt, started: Started) -> Health:
         environ = self._environment(attempt)
         spec = spec_of(self._product)
         if spec is None:
             return await in_thread(partial(self._is_switched, attempt))
-        health = await probe(spec, environ, self._product.redact)
+        journaled = started if isinstance(spec, CommandHealth) else None
+        health = await probe(spec, environ, self._product.redact, journaled)
         if health.healthy and not health.version and self._product.kind is Kind.COMMAND:
-            return await self._with_version(health, environ)
+            return await self._with_version(health, environ, started)
         return health
 
-    async def _with_version(self, health: Health, environ: dict[str, str]) -> Health:
+    async def _with_version(self, health: Health, environ: dict[str, str], started: Started) -> Health:
         """Ask what runs, where a product of commands has a command for that."""
         argv = self._product.hooks.version
         if argv is None:
             return health
         try:
             limit = self._recipe.limit_seconds(Step.CHECK)
-            said = await run_small(argv, environ, Path("/"), self._product.user or "", limit, self._product.redact)
+            user, redact = self._product.user or "", self._product.redact
+            said = await run_small(argv, environ, Path("/"), user, limit, redact, started)
         except (AgentError, OSError) as error:
             return Health(healthy=False, message=f"its version could not be asked: {error}")
         if not said.ok:
@@ -159,7 +174,7 @@ class Doer:
         )
         environ = self._environment(attempt, backup_file)
         gated = await spawn(argv, environ, Path("/"), self._product.user or "", scope)
-        kept = await asyncio.to_thread(AttemptLog, self._folder, self._product.name, number_of(attempt), self._clock)
+        kept = await self._kept(attempt)
 
         def line(text: str) -> None:
             kept.add(step.value, text)
@@ -172,6 +187,10 @@ class Doer:
             raise
         return await run_hook(gated, self._recipe.limit_seconds(step), line, self._product.redact)
 
+    async def _kept(self, attempt: Attempt) -> AttemptLog:
+        """Return the attempt's log: what its steps print, and that they began and ended."""
+        return await asyncio.to_thread(AttemptLog, self._folder, self._product.name, number_of(attempt), self._clock)
+
     async def _ended(self, effect: RunStep, step: Step, result: HookResult, value: str) -> StepEnded:
         if result.ok:
             return StepEnded(effect.job, value=value)
@@ -179,7 +198,8 @@ class Doer:
         if step in _DID_NOT_START and self._product.unit:
             tail = await unit_tail(self._product.unit, self._environment(effect.attempt), self._product.redact) or tail
         code = Code.START_FAILED if step in _DID_NOT_START else Code.STEP_FAILED
-        text = f"the step {step.value} failed: {result.words}"
+        said = last_words(tail)
+        text = f"the step {step.value} failed: {result.words}{f'; it said: {said}' if said else ''}"
         by_itself = result.timed_out or result.signal not in _FROM_OUTSIDE
         return StepEnded(effect.job, code, text, tail, by_itself=by_itself)
 

@@ -58,10 +58,12 @@ def on_step_ended(recipe: Recipe, state: State, event: StepEnded, moment: Moment
 
 
 def go_on(recipe: Recipe, state: State, moment: Moment) -> Result:
-    """Stand between two steps: here an attempt can be stopped."""
+    """Stand between two steps: here an attempt can be stopped, and a process that leaves hands it over."""
     attempt = running_attempt(state)
     if attempt.stop is Stop.RECALL or (attempt.stop is Stop.BEFORE_SWITCH and not work_of(attempt).switched):
         return back.stop(recipe, state, moment)
+    if state.leaving:
+        return with_work(state, paused=True), ()
     steps = recipe.steps(about_of(attempt))
     done = -1 if attempt.step not in steps else steps.index(attempt.step)
     return begin(recipe, state, moment, steps[done + 1])

@@ -110,18 +110,13 @@ class ProductHands:
 
     def ask_go(self, effect: effects.AskGo) -> None:
         """Take the lock, ask the host's own lock, then ask the server."""
-        first = self._outside.must_wait()
-        if first:
-            self._outside.post(events.LockBusy(effect.ask, first))
-        elif not self._lock.take(self._product.name):
-            self._outside.post(events.LockBusy(effect.ask))
-        elif self._product.lock_command is None:
-            self._outside.ask_go(effect)
-        else:
-            self._runner.start(NOBODY, Ends(), lambda: self._ask_when_free(effect))
+        self._when_free(effect, lambda: self._outside.ask_go(effect))
 
     def ask_lock(self, effect: effects.AskLock) -> None:
-        """Take the lock for a person's attempt; a person is not put off by the host's own lock."""
+        """Take the lock for a local attempt; a person is not put off by the host's own lock."""
+        if effect.by_host:
+            self._when_free(effect, lambda: self._outside.post(events.LockGiven(effect.ask)))
+            return
         trial = self._outside.trial()
         if trial or not self._lock.take(self._product.name):
             self._outside.post(events.LockBusy(effect.ask, trial))
@@ -151,7 +146,7 @@ class ProductHands:
     def probe(self, effect: effects.Probe) -> None:
         """Start a look at the health."""
         defect = events.Probed(effect.job, healthy=False, message=DEFECT)
-        self._runner.start(effect.job, Ends(defect=defect), lambda: self._doer.probe(effect))
+        self._runner.start(effect.job, Ends(defect=defect), lambda: self._probe(effect))
 
     def end_child(self, effect: effects.EndChild) -> None:
         """Start ending what an earlier process of this agent left."""
@@ -163,24 +158,44 @@ class ProductHands:
         self._runner.start(NOBODY, Ends(), self._tidy)
 
     async def _step(self, effect: effects.RunStep) -> events.Event:
-        gate = self._gates[effect.job] = asyncio.Event()
-
-        async def started(child: Child) -> None:
-            self._outside.post(events.StepStarted(effect.job, child))
-            await gate.wait()
-
         try:
-            return await self._doer.step(effect, started, self._outside.live_line)
+            return await self._doer.step(effect, partial(self._started, effect.job), self._outside.live_line)
         finally:
-            del self._gates[effect.job]
+            self._gates.pop(effect.job, None)
 
-    async def _ask_when_free(self, effect: effects.AskGo) -> events.Event | None:
+    async def _probe(self, effect: effects.Probe) -> events.Event:
+        try:
+            return await self._doer.probe(effect, partial(self._started, effect.job))
+        finally:
+            self._gates.pop(effect.job, None)
+
+    async def _started(self, job: int, child: Child) -> None:
+        """Return when the process of a job is written down: it waits behind a gate of its own until then."""
+        gate = self._gates[job] = asyncio.Event()
+        self._outside.post(events.StepStarted(job, child))
+        await gate.wait()
+
+    def _when_free(self, effect: effects.AskGo | effects.AskLock, then: Callable[[], None]) -> None:
+        """Do what follows when nothing goes first, the lock is this product's, and the host's own lock is open."""
+        first = self._outside.must_wait()
+        if first:
+            self._outside.post(events.LockBusy(effect.ask, first))
+        elif not self._lock.take(self._product.name):
+            self._outside.post(events.LockBusy(effect.ask))
+        elif self._product.lock_command is None:
+            then()
+        else:
+            self._runner.start(NOBODY, Ends(), lambda: self._ask_when_free(effect, then))
+
+    async def _ask_when_free(
+        self, effect: effects.AskGo | effects.AskLock, then: Callable[[], None]
+    ) -> events.Event | None:
         """Ask the lock's command; an ask that grew old meanwhile is void by its own rule."""
         argv, user = self._product.lock_command or (), self._product.user or ""
         environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ") if name in os.environ}
         answer = await is_free(argv, environ, Path("/"), user, redact=self._product.redact)
         if answer.free:
-            self._outside.ask_go(effect)
+            then()
             return None
         return events.LockBusy(effect.ask, answer.message, counts=True)
 

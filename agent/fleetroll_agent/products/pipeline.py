@@ -12,7 +12,7 @@ from fleetroll_agent.jobs.values import Attempt, Moment, Stage, Step, Stop
 from fleetroll_agent.products import back, forward, resuming, soaking, stepping
 from fleetroll_agent.products.changes import work_of
 from fleetroll_agent.products.recipe import GRACE_SECONDS
-from fleetroll_agent.products.refusing import refusal
+from fleetroll_agent.products.refusing import failed_before, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +51,10 @@ class Pipeline:
         """Return why the release is not taken here."""
         return refusal(self.recipe, state, found)
 
+    def failed_before(self, state: State, sha256: str) -> str:
+        """Ask the product's record."""
+        return failed_before(state, sha256)
+
     def excuses(self, state: State) -> Effects:  # noqa: ARG002 (ways back for want of contact are counted by nobody here)
         """Ask for nothing: no launcher counts here."""
         return ()
@@ -70,6 +74,15 @@ class Pipeline:
         if attempt.stop is Stop.RECALL and attempt.step is Step.HEALTH and not work_of(attempt).going_back:
             return back.stop(self.recipe, state, moment)
         return state, ()
+
+    def must_end(self, state: State) -> bool:
+        """Tell whether a step runs whose cut would turn the attempt round; the way back may be begun again."""
+        attempt = state.record.attempt
+        if attempt is None or not attempt.past_go or attempt.step is None or state.job is None:
+            return False
+        if attempt.step is Step.HEALTH or work_of(attempt).going_back:
+            return False
+        return not self.recipe.may_run_again(attempt.step)
 
     def due(self, state: State, moment: Moment) -> Result:
         """Look at the health when it is time, or try again to end what is left of an earlier process."""

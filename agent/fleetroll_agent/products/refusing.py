@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 
 def refusal(recipe: Recipe, state: State, found: TargetFound) -> Refusal | None:
     """Return why this product does not take what the signed metadata lists; None when it does."""
-    known = "this digest failed on this host before" if found.sha256 in state.record.bad else ""
+    known = failed_before(state, found.sha256)
     return refuse_by_policy(state, found.about) or refuse_bad(state, known) or _no_migration(recipe, state, found)
+
+
+def failed_before(state: State, sha256: str) -> str:
+    """Say that a digest failed on this host; empty when it did not."""
+    return "this digest failed on this host before" if sha256 in state.record.bad else ""
 
 
 def _no_migration(recipe: Recipe, state: State, found: TargetFound) -> Refusal | None:

@@ -1,7 +1,8 @@
 """A process of the agent begins and finds an attempt past Go: first what still runs is ended, then it goes on or back.
 
 The job lock is taken before anything else. What the record names as running is ended and seen to be gone: two
-migrations at once would be worse than any failure.
+migrations at once would be worse than any failure. An agent that was asked to end waited for its step, if that could
+not be begun again, and left the attempt between two.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ def go_on(recipe: Recipe, state: State, moment: Moment) -> Result:
     attempt = running_attempt(state)
     if work_of(attempt).going_back:
         return back.again(recipe, state, moment)
+    if work_of(attempt).paused:
+        return forward.go_on(recipe, with_work(state, paused=False), moment)
     if attempt.step is Step.HEALTH:
         # Nobody looked while the agent was away: the soak begins anew.
         return begin(recipe, state, moment, Step.HEALTH)

@@ -17,7 +17,7 @@ from fleetroll_agent.jobs.state import Result, Running, State, end_attempt, runn
 from fleetroll_agent.jobs.values import Moment, Said, Stage
 from fleetroll_agent.jobs.work import Installed
 from fleetroll_agent.products import back, forward
-from fleetroll_agent.products.changes import work_of
+from fleetroll_agent.products.changes import with_work, work_of
 from fleetroll_common.values.codes import Code
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def on_probed(recipe: Recipe, state: State, event: Probed, moment: Moment) -> Re
     """Judge one look."""
     if event.job != state.job:
         return state, ()
-    state = replace(state, job=None)
+    state = with_work(replace(state, job=None), child=None)
     attempt = running_attempt(state)
     if work_of(attempt).going_back:
         return back.on_probed(recipe, state, event, moment)

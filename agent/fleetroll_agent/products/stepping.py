@@ -49,7 +49,7 @@ def probe_if_due(state: State, moment: Moment) -> Result:
 
 
 def on_step_started(state: State, event: StepStarted, _moment: Moment) -> Result:
-    """Write the process down, then let it run."""
+    """Write the process down, of a step or of a look at the health, then let it run."""
     if event.job != state.job:
         return state, ()
     return with_work(state, child=event.child), (OpenGate(event.job),)

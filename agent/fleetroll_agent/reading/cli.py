@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,8 @@ from fleetroll_common.values.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from fleetroll_agent.reading.follow import Follower
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 (it has no other name)
 
@@ -39,6 +43,7 @@ def add_commands(commands: Commands) -> None:
     which = "its generation, or local:N as history has it; left out: the one that printed last"
     log.add_argument("attempt", nargs="?", default="", metavar="ATTEMPT", help=which)
     log.add_argument("--lines", type=_count(10_000), default=LOG_LINES, metavar="N", help=f"the last N ({LOG_LINES})")
+    log.add_argument("--follow", action="store_true", help="go on with what is added, until Ctrl-C")
     doctor = _add(commands, "doctor", "look for what is wrong with this host, and say what to do", _doctor)
     doctor.epilog = f"Exit codes: 0 nothing was found, {EXIT_FOUND} something was, 2 usage. It changes nothing."
 
@@ -80,8 +85,11 @@ def _history(options: argparse.Namespace) -> int:
 
 def _log(options: argparse.Namespace) -> int:
     from fleetroll_agent.reading import logs  # noqa: PLC0415 (see _status)
+    from fleetroll_agent.reading.follow import Follower  # noqa: PLC0415 (see _status)
 
     folder = _folder(options)
+    # Before the reading: a line that is added in between is shown twice, rather than never.
+    follower = Follower(folder, options.product, options.attempt) if options.follow else None
     if options.product:
         printed = logs.attempt_lines(folder, options.product, options.attempt, options.lines)
     else:
@@ -89,7 +97,24 @@ def _log(options: argparse.Namespace) -> int:
     said = {"path": str(printed.path), "lines": list(printed.lines), "left_out": printed.left_out}
     head = [f"{printed.left_out} earlier lines are in {printed.path}"] if printed.left_out else []
     _show(options, said, [*head, *printed.lines])
+    if follower is not None:
+        _follow(options, follower)
     return 0
+
+
+def _follow(options: argparse.Namespace, follower: Follower) -> None:
+    """Print what is added until a person has seen enough; with ``--json`` one object per look."""
+    from fleetroll_agent.reading.follow import LOOK_SECONDS  # noqa: PLC0415 (see _status)
+
+    try:
+        while True:
+            lines = follower.lines()
+            if lines:
+                _show(options, {"lines": lines}, lines)
+                sys.stdout.flush()
+            time.sleep(LOOK_SECONDS)
+    except KeyboardInterrupt:
+        return
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from fleetroll_agent.settings.faults import KeyPath
 
 DEFAULT = "default"
-HOST_KEYS = ("order", "session", "check_in_seconds", "offline", "containers")
+HOST_KEYS = (
+    "order",
+    "session",
+    "check_in_seconds",
+    "offline",
+    "offline_after_seconds",
+    "offline_sources",
+    "containers",
+)
 DOWNLOAD_KEYS = ("bandwidth_kib_per_second", "slowest_kib_per_second", "stall_seconds", "mirrors")
 PRODUCT_KEYS = (
     "auto_update",

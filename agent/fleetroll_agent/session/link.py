@@ -69,6 +69,12 @@ class Link:
         self._repository: Repository | None = None
         self._closed = asyncio.Event()
         self._something = asyncio.Event()
+        self._resting = False
+
+    @property
+    def in_touch(self) -> bool:
+        """Tell whether a stream is open, or is left on purpose until the next check-in."""
+        return self._stream is not None or self._resting
 
     @property
     def _identity(self) -> Identity:
@@ -158,8 +164,13 @@ class Link:
         self._something.clear()
         if self._host.busy or self._journal.acked < self._journal.last_sequence:
             return
-        with contextlib.suppress(asyncio.TimeoutError):
+        self._resting = True
+        try:
             await within(seconds, self._something.wait())
+        except asyncio.TimeoutError:
+            return
+        finally:
+            self._resting = False
 
     async def _round(self) -> Ended:
         """Try every address in order; return how the last stream ended."""

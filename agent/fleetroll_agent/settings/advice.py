@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetroll_agent import host
-from fleetroll_agent.settings.product import CommandCheck, Hook, Kind
+from fleetroll_agent.settings.product import AutoUpdate, CommandCheck, Hook, Kind
+from fleetroll_agent.settings.values import Offline
 from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.windows import longest_seconds
 
@@ -35,7 +36,18 @@ def warnings(
         time_zone: the host's, by an IANA name; empty = this machine's.
     """
     zone = time_zone or host.time_zone()
-    return tuple(said for product in settings.products for said in _of_product(product, is_executable, zone))
+    of_products = (said for product in settings.products for said in _of_product(product, is_executable, zone))
+    return (*_of_offline(settings), *of_products)
+
+
+def _of_offline(settings: Settings) -> Iterator[str]:
+    """Tell when a schedule of the host's own leads nowhere."""
+    if settings.host.offline is not Offline.LOCAL_SCHEDULE:
+        return
+    if not settings.host.offline_sources:
+        yield "host.offline = local_schedule without host.offline_sources: without a server nothing can be taken"
+    if not any(product.auto_update is AutoUpdate.ALWAYS for product in settings.products):
+        yield "host.offline = local_schedule, and no product has auto_update = true: nothing is taken by itself"
 
 
 def _of_product(product: Product, is_executable: Callable[[str], bool], time_zone: str) -> Iterator[str]:

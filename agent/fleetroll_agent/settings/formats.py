@@ -104,6 +104,16 @@ def mirror(value: str) -> str:
     return value
 
 
+def source(value: str) -> str:
+    """Check where a whole signed repository may be: the absolute path of a bundle or a folder, or a mirror's URL."""
+    if "://" not in value and not value.startswith("file:"):
+        if not value.startswith("/") or not value.isprintable():
+            raise ValueError("is neither an absolute path nor a URL")
+        return value
+    mirror(value if PLACE in value else f"{value.rstrip('/')}/{PLACE}")
+    return value
+
+
 def probe_url(value: str) -> str:
     """Check the URL of a health check."""
     url = _split(value)

@@ -72,7 +72,25 @@ HOST = Section(
         Key(
             "offline",
             choice(Offline),
-            "Without a server: put updates off, or follow the windows and `auto_update` of this file.",
+            "Without a server: put updates off, or take by itself what the windows, pins, channels and "
+            "`auto_update = true` of this file allow. [More](../operating/README.md#without-a-server).",
+        ),
+        # Ten minutes: a server's restart is no reason to go one's own way. A month: longer is never.
+        Key(
+            "offline_after_seconds",
+            whole(600, 30 * DAY_SECONDS),
+            'How long no server was to be reached before that; for `offline = "local_schedule"` alone.',
+            "seconds",
+        ),
+        Key(
+            "offline_sources",
+            several(
+                text("path or URL", MAX_URL_CHARS, formats.source, '"https://mirror.example/repo"'),
+                MAX_MIRRORS,
+                "paths of bundles or mirrors' folders, or URLs of mirrors",
+            ),
+            "Where releases are looked for then: files of bundles, folders or addresses of mirrors of the whole signed "
+            "repository. What they hold is verified like everything else.",
         ),
     ),
     (HostSettings,),

@@ -37,6 +37,8 @@ class HostSettings:
         session: a stream, or a visit now and then.
         check_in_seconds: between two visits; of no meaning for a stream.
         offline: what happens without a server.
+        offline_after_seconds: without a server, until the host goes by its own schedule.
+        offline_sources: bundles and mirrors that it takes releases from then, each by its path or address.
     """
 
     order: tuple[str, ...] = ()
@@ -44,6 +46,8 @@ class HostSettings:
     session: Session = Session.STREAM
     check_in_seconds: int = 3600
     offline: Offline = Offline.POSTPONE
+    offline_after_seconds: int = 86400
+    offline_sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from fleetroll_agent.slots.disk import Disk, Kind, RealDisk, remove_tree, sync_tree, typed_disk_errors
 from fleetroll_agent.slots.drift import find_drift
+from fleetroll_agent.slots.live import live_slots
 from fleetroll_agent.slots.values import COMPLETE_NAME, Drift, InUse, Mark, Slot, dump_complete, parse_complete
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError
@@ -157,17 +158,23 @@ class SlotStore:
     def prune(self, in_use: InUse) -> tuple[Path, ...]:
         """Remove every slot, remnant and draft that is not ``in_use``; return what was removed.
 
+        What a living process uses stays as well, until a later call finds it free.
+
         Raises:
             AgentError: a fault of the disk; what was removed until then stays removed.
         """
-        kept = in_use.names()
-        doomed = tuple(self._folder / name for name in self._names() if name not in kept)
+        doomed = self._unwanted(in_use.names())
+        if doomed:
+            doomed = self._unwanted(in_use.names() | live_slots(self._folder))
         with typed_disk_errors("removing old slots"):
             for path in doomed:
                 self._remove_slot(path)
             if doomed:
                 self._disk.fsync_dir(self._folder)
         return doomed
+
+    def _unwanted(self, kept: frozenset[str]) -> tuple[Path, ...]:
+        return tuple(self._folder / name for name in self._names() if name not in kept)
 
     def _vacant(self, version: Version, sha256: str) -> Path:
         """Return the place of a slot that does not exist yet: a complete one, maybe in use, is never written over."""

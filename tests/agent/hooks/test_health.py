@@ -61,6 +61,27 @@ async def test_another_status_is_not_healthy(pages: Pages, status: str) -> None:
     assert len(pages.requests) == 1
 
 
+async def test_a_page_that_is_not_as_wanted_is_told_with_its_beginning(pages: Pages) -> None:
+    """On one line, harmless, bounded, and without secrets: whoever is called at night reads why."""
+    body = b"database is away\r\n\r\n  user=shop password=hunter2\x1b[2J\n" + b"z" * 5000
+    url = await pages.serve(answer(body, "503 No"))
+    health = await probe(HttpHealth(url), ENV, (re.compile(r"password=\S+"),))
+    said = "the page has status 503, not 200; it says: database is away | user=shop ***"
+    assert health.message.startswith(said)
+    assert "\x1b" not in health.message
+    assert len(health.message) <= len("the page has status 503, not 200; it says: ") + 200
+    wanted = await ask(pages, answer(b"starting up"), contains="ready")
+    assert wanted.message == "the page does not say 'ready'; it says: starting up"
+
+
+async def test_a_line_that_patterns_can_not_see_the_end_of_is_not_shown(pages: Pages) -> None:
+    """Half a secret fits no pattern."""
+    body = b"password=" + b"x" * MAX_BODY_BYTES
+    for patterns, shown in (((re.compile(r"password=x+$"),), False), ((), True)):
+        health = await probe(HttpHealth(await pages.serve(answer(body, "500 No"))), ENV, patterns)
+        assert ("xxx" in health.message) is shown
+
+
 async def test_the_wanted_status_may_be_any(pages: Pages) -> None:
     """Some products say 204."""
     assert (await ask(pages, answer(b"", "204 No Content"), status=204)).healthy

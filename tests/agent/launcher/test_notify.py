@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fleetroll_agent.launcher import own, starter
-from fleetroll_agent.launcher.events import Beat, ChildExited, SpawnFailed, Stop
+from fleetroll_agent.launcher.events import Beat, ChildExited, Extend, SpawnFailed, Stop
 from fleetroll_agent.launcher.notify import Notifier
 from fleetroll_agent.launcher.starter import Choice
 from fleetroll_agent.launcher.status import StatusFile
@@ -160,6 +160,17 @@ def test_a_stop_is_said_once(tmp_path: Path, manager: Manager) -> None:
     told.bench.tell(Stop())
     assert told.heard() == ["STOPPING=1"]
     told.bench.tell(ChildExited("exit code 0"))
+    assert told.heard() == []
+
+
+def test_the_manager_is_told_how_much_longer_an_orderly_end_takes(tmp_path: Path, manager: Manager) -> None:
+    """Else it would kill what the launcher waits for; a wish that changes nothing is not told again."""
+    told = Told(tmp_path, manager)
+    told.bench.tell(HEALTHY, Stop())
+    told.heard()
+    told.bench.tell(Extend(630.0))
+    assert told.heard() == [f"EXTEND_TIMEOUT_USEC={int((630 + 2 * LIMITS.grace) * 1e6)}"]
+    told.bench.tell(Extend(5.0))
     assert told.heard() == []
 
 

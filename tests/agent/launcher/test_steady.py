@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from fleetroll_agent.launcher.events import Beat, Candidate, ChildExited, Goodbye, Kill, Spawn, SpawnFailed, Stop, Tick
+from fleetroll_agent.launcher.events import (
+    Beat,
+    Candidate,
+    ChildExited,
+    Extend,
+    Goodbye,
+    Kill,
+    Spawn,
+    SpawnFailed,
+    Stop,
+    Tick,
+)
 from fleetroll_agent.launcher.steady import choose
 from tests.faults.launcher_bench import NEW, OLD, SERVER_1, Bench, first, slot
 
@@ -107,6 +118,33 @@ def test_a_stop_ends_the_child_then_the_launcher() -> None:
     bench.wait(10.0)
     assert bench.kinds() == ["Kill"]
     assert bench.tell(ChildExited("signal SIGKILL")).ended
+
+
+def test_a_child_that_has_to_wait_for_a_command_gets_its_time_and_no_more_than_the_bound() -> None:
+    bench = Bench().tell(HEALTHY, Stop())
+    bench.wait(5.0).tell(Extend(630.0))
+    bench.kinds()
+    bench.wait(629.0)
+    assert bench.kinds() == []
+    bench.tell(Extend(86_400.0)).wait(900.0 - 635.0)
+    assert bench.kinds() == []
+    bench.wait(1.0)
+    assert bench.kinds() == ["Kill"]
+    assert bench.tell(ChildExited("signal SIGKILL")).ended
+
+
+def test_a_wish_for_less_takes_nothing_from_the_grace() -> None:
+    bench = Bench().tell(HEALTHY, Stop(), Extend(0.0))
+    bench.kinds()
+    bench.wait(9.9)
+    assert bench.kinds() == []
+
+
+def test_a_child_that_hangs_gets_no_more_time_to_end() -> None:
+    bench = Bench().tell(HEALTHY).wait(30.0)
+    assert bench.kinds()[-2:] == ["Send stop", "Terminate"]
+    bench.tell(Extend(600.0)).wait(10.0)
+    assert bench.kinds() == ["Kill"]
 
 
 def test_a_stop_between_two_starts_ends_at_once_and_a_second_stop_changes_nothing() -> None:

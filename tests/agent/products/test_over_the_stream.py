@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -109,6 +110,7 @@ async def test_every_failure_leaves_the_version_before(server: FakeServer, host:
         smoke = await update(server, "3.0.0", 2)
         assert ended(smoke) == "FAILED"
         assert "the frobnicator is missing" in smoke.output_tail
+        assert "it ended with exit code 1; it said: smoke: the frobnicator is missing" in smoke.message
         start = await update(server, "3.0.1", 3)
         unhealthy = await update(server, "3.0.2", 4)
         mismatch = await update(server, "3.1.0", 5)
@@ -150,6 +152,59 @@ async def test_a_host_that_is_cut_off_for_its_whole_update_keeps_a_healthy_produ
         await server.until(lambda: server.result(2, "shop"))
         assert server.states(2, "shop")[heard:][-1:] == ["SUCCEEDED"]
         assert server.states(2, "shop").count("SUCCEEDED") == 1
+
+
+async def test_an_orderly_end_waits_for_a_backup_and_the_next_agent_goes_on(
+    server: FakeServer, host: InProcessHost, shop: Shop
+) -> None:
+    """The command is not killed, nor run twice, and nothing is taken back."""
+    async with host.running():
+        await update(server, "1.0.0", 1)
+    path, begun = host.folder / "agent.toml", shop.home / "begun"
+    slow = f"echo x >>{begun} && sleep 1.5 && cp {shop.home}/shop.db"
+    path.write_text(path.read_text().replace(f"cp {shop.home}/shop.db", slow, 1))
+    async with host.running() as daemon:
+        await server.until(lambda: len(server.sessions) == 2)
+        server.assign("1.1.0", 2, product="shop", soak=0.3)
+        async with asyncio.timeout(20):
+            while not begun.exists():
+                await asyncio.sleep(0.02)
+        at = time.monotonic()
+        daemon._begin_leaving("stopping", 0)
+        assert await asyncio.wait_for(host.work, 20) == 0
+        assert time.monotonic() - at > 0.5
+        assert host.launcher is not None
+        (asked,) = host.launcher.said("extend")
+        assert 600 <= asked["seconds"] <= 700
+    assert server.result(2, "shop") is None
+    async with host.running():
+        await server.until(lambda: server.result(2, "shop"))
+        assert (await asyncio.to_thread(shop.page))["version"] == "1.1.0"
+    assert begun.read_text() == "x\n"
+    assert "APPLYING switch_back" not in server.states(2, "shop")
+
+
+async def test_a_health_command_stands_in_the_record_while_it_runs(
+    server: FakeServer, host: InProcessHost, shop: Shop
+) -> None:
+    """Whoever starts next can end it; once it has ended it is not there any more."""
+    path = host.folder / "agent.toml"
+    settings = path.read_text().replace(f'url = "http://127.0.0.1:{shop.port}/"\nversion = "version"\n', "")
+    asks = '["/bin/sh", "-c", "echo $$ >PID; sleep 0.5"]'.replace("PID", str(shop.home / "asked"))
+    path.write_text(settings.replace("[products.shop.health]\n", f"[products.shop.health]\ncommand = {asks}\n"))
+    async with host.running():
+        await server.until(lambda: server.sessions)
+        server.assign("1.0.0", 1, product="shop", soak=0.3)
+        async with asyncio.timeout(20):
+            while not (shop.home / "asked").exists():
+                await asyncio.sleep(0.02)
+        attempt = ProductFile(host.folder, "shop").read().attempt
+        assert attempt is not None
+        assert attempt.work is not None
+        assert attempt.work.child is not None
+        assert attempt.work.child.pid == int((shop.home / "asked").read_text())
+        await server.until(lambda: server.result(1, "shop"))
+    assert server.states(1, "shop")[-1] == "SUCCEEDED"
 
 
 async def test_a_hello_lists_every_product(server: FakeServer, host: InProcessHost) -> None:

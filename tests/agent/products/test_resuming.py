@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fleetroll_agent.jobs.effects import EndChild, HoldLock, RunStep
+from fleetroll_agent.jobs.effects import EndChild, HoldLock, OpenGate, Probe, RunStep
+from fleetroll_agent.jobs.events import Leaving, StepStarted, Suspended
 from fleetroll_agent.jobs.values import Stage, Step
 from fleetroll_common.values.codes import Code
 from tests.faults.managed_host import CHILD, COMMAND, PLAIN, SLOTS, ManagedHost
@@ -136,3 +137,97 @@ def test_a_step_that_the_settings_no_longer_have_goes_back(step: Step) -> None:
     host.up_to(step)
     host = ManagedHost.begin(replace(SLOTS, hooks=SLOTS.hooks - {step}), host.disk)
     assert host.attempt.work.going_back
+
+
+def test_a_look_at_the_health_that_is_a_command_is_written_down_and_ended_by_the_next_agent() -> None:
+    """It may hang: two of them would answer for each other."""
+    host = ManagedHost.begin()
+    host.to_go()
+    host.up_to(Step.HEALTH)
+    effects = host.tell(StepStarted(host.last(Probe).job, CHILD))
+    assert effects == (OpenGate(host.last(Probe).job),)
+    assert host.attempt.work.child == CHILD
+    host = host.crash()
+    assert [type(effect) for effect in host.effects] == [HoldLock, EndChild]
+    host.gone()
+    assert host.count(Probe) == 1
+    host.soak()
+    assert host.said[-1] == "7 SUCCEEDED"
+
+
+def test_a_look_that_ended_leaves_no_process_behind_in_the_record() -> None:
+    host = ManagedHost.begin()
+    host.to_go()
+    host.up_to(Step.HEALTH)
+    host.tell(StepStarted(host.last(Probe).job, CHILD))
+    host.looks()
+    assert host.attempt.work.child is None
+    host.looks()
+    assert host.count(Probe) == 2
+    assert host.count(EndChild) == 0
+
+
+def leaving_in(step: Step, recipe: Recipe = SLOTS, **more: Any) -> ManagedHost:
+    """Return a host whose agent was asked to end while ``step`` runs."""
+    host = ManagedHost.begin(recipe)
+    host.to_go(**more)
+    host.up_to(step)
+    host.starts()
+    host.tell(Leaving())
+    return host
+
+
+@pytest.mark.parametrize("step", [Step.BACKUP, Step.MIGRATE, Step.SMOKE])
+def test_an_agent_that_is_asked_to_end_waits_for_a_step_and_the_next_one_goes_on(step: Step) -> None:
+    host = leaving_in(step)
+    assert host.state.course.must_end(host.state)
+    begun = len(host.steps)
+    host.ends()
+    assert not host.state.course.must_end(host.state)
+    assert len(host.steps) == begun, "nothing that would be cut is begun"
+    host = host.crash()
+    assert host.count(EndChild) == 0
+    assert step.value not in host.steps
+    host.up_to(Step.HEALTH)
+    host.soak()
+    assert host.said[-1] == "7 SUCCEEDED"
+
+
+def test_a_backup_that_ended_while_the_agent_left_is_known_to_the_next_one() -> None:
+    host = leaving_in(Step.BACKUP)
+    host.ends()
+    host = host.crash()
+    host.ends(Code.STEP_FAILED)
+    assert host.last(RunStep).attempt.work.backup_id == "backup-1"
+    assert host.last(RunStep).attempt.step is Step.RESTORE
+
+
+@pytest.mark.parametrize("step", [Step.CHECK, Step.SWITCH, Step.RESTART])
+def test_it_waits_for_nothing_that_can_be_begun_again(step: Step) -> None:
+    host = leaving_in(step)
+    assert not host.state.course.must_end(host.state)
+
+
+def test_it_waits_neither_for_a_look_at_the_health_nor_for_the_way_back() -> None:
+    host = leaving_in(Step.HEALTH)
+    assert not host.state.course.must_end(host.state)
+    host = ManagedHost.begin()
+    host.to_go()
+    host.up_to(Step.RESTART)
+    host.ends(Code.STEP_FAILED)
+    host.tell(Leaving())
+    assert host.attempt.work.going_back
+    assert not host.state.course.must_end(host.state)
+
+
+def test_an_agent_that_is_killed_while_it_waits_is_as_ever() -> None:
+    host = leaving_in(Step.MIGRATE).crash()
+    host.gone()
+    assert host.attempt.step is Step.RESTORE
+
+
+def test_a_stop_that_came_meanwhile_counts_before_the_next_step() -> None:
+    host = leaving_in(Step.BACKUP)
+    host.tell(Suspended("global", active=True))
+    host.ends()
+    assert host.said[-1] == "7 CANCELLED KILLED"

@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fleetroll_agent.app import main
+from fleetroll_agent.hooks.output import AttemptLog
 from fleetroll_agent.jobs.journal import Entry, Journal
 from fleetroll_agent.jobs.keeper import ProductFile
 from fleetroll_agent.jobs.values import Outcome, ProductRecord, Report, Said
+from fleetroll_agent.reading import cli as reading_cli
 from fleetroll_agent.reading.history import document, history, sentence
 from fleetroll_agent.reading.instants import instant, span, unix
+from fleetroll_common.values.clock import FakeClock
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.ids import SystemIds
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 AT = 1_800_000_000.0
@@ -154,3 +158,78 @@ def test_without_a_state_folder_each_says_so(tmp_path: Path, capsys: pytest.Capt
     """In a sentence, with what to do."""
     for words in (["policy"], ["history"], ["log"]):
         assert "name the folder that enrolment made" in said(capsys, tmp_path / "gone", *words, code=1)
+
+
+class Looks:
+    """Stands in for the waits between two looks: writes what happens meanwhile, then ends it as Ctrl-C does."""
+
+    def __init__(self, *happens: Callable[[], object]) -> None:
+        self._happens = list(happens)
+
+    def sleep(self, _seconds: float) -> None:
+        if not self._happens:
+            raise KeyboardInterrupt
+        self._happens.pop(0)()
+
+
+def added(path: Path, text: str) -> Callable[[], object]:
+    def add() -> None:
+        with path.open("a") as log:
+            log.write(text)
+
+    return add
+
+
+def test_a_log_is_followed_over_its_being_begun_anew(
+    state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole lines, each once, also the last ones of the file before."""
+    log = state / "agent.log"
+
+    def turn() -> None:
+        with log.open("a") as file:
+            file.write("new 4\n")
+        log.replace(state / "agent.log.1")
+        log.write_text("newer 1\n")
+
+    looks = Looks(added(log, "new 3\nhal"), added(log, "f\n"), turn, added(log, "newer 2\n"), lambda: None)
+    monkeypatch.setattr(reading_cli, "time", looks)
+    lines = said(capsys, state, "log", "--follow", "--lines", "1").splitlines()
+    assert lines[1:] == ["new 2", "new 3", "half", "new 4", "newer 1", "newer 2"]
+
+
+def test_the_output_of_commands_is_followed_into_the_next_attempt_and_over_a_shortening(
+    state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log that is full loses its middle; what was shown is not shown again."""
+    kept = AttemptLog(state, "shop", "local-2", FakeClock())
+
+    def flood() -> None:
+        for number in range(3000):
+            kept.add("backup", f"{number:5} {'x' * 100}")
+
+    def short() -> None:
+        size = kept.path.stat().st_size
+        while kept.path.stat().st_size >= size:
+            kept.add("backup", "y" * 100)
+            size = max(size, kept.path.stat().st_size)
+        kept.add("backup", "after the cut")
+
+    looks = Looks(flood, short, lambda: AttemptLog(state, "shop", "8", FakeClock()).add("pull", "eight"), lambda: None)
+    monkeypatch.setattr(reading_cli, "time", looks)
+    lines = said(capsys, state, "log", "shop", "--follow", "--lines", "1").splitlines()
+    assert sum(line.endswith("after the cut") for line in lines) == 1
+    assert lines[-2] == "shop 8:"
+    assert lines[-1].endswith("pull: eight")
+    cut = next(place for place, line in enumerate(lines) if line.endswith("y" * 100))
+    assert not any("xxx" in line for line in lines[cut:])
+    assert len([line for line in lines if " 2999 " in line]) == 1
+
+
+def test_followed_as_json_each_look_is_an_object(
+    state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading_cli, "time", Looks(added(state / "agent.log", "new 3\n"), lambda: None))
+    first, second = said(capsys, state, "log", "--follow", "--json", "--lines", "1").splitlines()
+    assert json.loads(first)["lines"] == ["new 2"]
+    assert json.loads(second) == {"lines": ["new 3"]}

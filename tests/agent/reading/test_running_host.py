@@ -75,6 +75,9 @@ async def test_a_persons_update_stands_in_status_history_log_and_doctor(
     assert first["duration_seconds"] > 0
     assert newest["result"] == "ROLLED_BACK"
     assert any("backup: backup-1.0.0.db" in line for line in printed["lines"])
+    silent = [line for line in printed["lines"] if " switch: " in line]
+    assert silent[0].endswith("switch: [begins]")
+    assert "switch: [done, after " in silent[1]
     signs = {finding["code"]: finding for finding in findings if finding["subject"] == "shop"}
     assert set(signs) <= {"ROLLED_BACK", "RESTART_FAILED"}
     assert len(signs) == 1

@@ -68,6 +68,24 @@ async def test_it_stays_from_the_offer_to_the_end_of_the_attempt(server: FakeSer
     assert len(server.sessions) == 1
 
 
+async def test_ten_check_ins_after_a_failure_make_one_attempt(
+    server: FakeServer, host: InProcessHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each Welcome says the same assignment again: it is answered with its end, and starts nothing."""
+    monkeypatch.setattr(polling, "FLOOR_SECONDS", 0.05)
+    server.script.check_in = 0.05
+    async with host.running():
+        await server.until(lambda: server.sessions)
+        server.assign("1.2.0", 7)
+        await server.until(lambda: "FAILED" in server.states(7))
+        seen, fetched = len(server.sessions), len(server.fetched)
+        await server.until(lambda: len(server.sessions) >= seen + 10)
+    told = [report for report in host.journal() if report.generation == 7]
+    assert [report.step for report in told].count("self_test") == 1
+    assert {report.said.value for report in told[-10:]} == {"FAILED"}
+    assert len(server.fetched) == fetched
+
+
 async def test_it_comes_at_once_when_it_has_something_to_say(server: FakeServer, host: InProcessHost) -> None:
     server.script.check_in = 900.0
     async with host.running() as daemon:

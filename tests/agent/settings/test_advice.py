@@ -41,6 +41,19 @@ def test_a_product_without_health_is_told() -> None:
     assert said(f'{SLOTS}unit = "shop.service"') == ()
 
 
+def test_a_schedule_that_leads_nowhere_is_told() -> None:
+    """Who waits for it finds out before the server is gone."""
+    alone = '[host]\noffline = "local_schedule"\n'
+    places, takes = 'offline_sources = ["/media/usb/b"]\n', "[products.agent]\nauto_update = true"
+    without = "host.offline = local_schedule without host.offline_sources: without a server nothing can be taken"
+    assert said(f"{alone}{takes}") == (without,)
+    assert said(f"{alone}{places}") == (
+        "host.offline = local_schedule, and no product has auto_update = true: nothing is taken by itself",
+    )
+    assert said(f"{alone}{places}{takes}") == ()
+    assert said(f'[host]\noffline = "postpone"\n{places}') == ()
+
+
 def test_every_program_that_is_not_there_is_told_with_its_key() -> None:
     """A command that can't start is found before an update is."""
     text = (

@@ -208,3 +208,26 @@ def test_names_of_fields_have_one_dot_between_them(text: str) -> None:
     """An empty name would be looked for in vain."""
     with pytest.raises(ValueError, match="dots between them"):
         formats.fields(text)
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["/media/usb/fleet.bundle", "/srv/mirror", "https://mirror.example/repo", "https://mirror.example/get?file={path}"],
+)
+def test_a_place_of_a_whole_repository_is_taken_as_it_is(place: str) -> None:
+    assert formats.source(place) == place
+
+
+@pytest.mark.parametrize(
+    ("place", "fault"),
+    [
+        ("fleet.bundle", "neither an absolute path nor a URL"),
+        ("/media/a\nb", "neither an absolute path nor a URL"),
+        ("http://mirror.example/repo", "only https goes over a network"),
+        ("https://user@mirror.example/repo", "holds a user"),
+        ("file://other/srv/mirror", "of another machine"),
+    ],
+)
+def test_a_place_that_is_none_is_refused(place: str, fault: str) -> None:
+    with pytest.raises(ValueError, match=fault):
+        formats.source(place)

@@ -111,7 +111,10 @@ def test_of_several_faults_the_first_in_the_file_is_told() -> None:
     [
         ("[reconnect]\nbase_second = 1", "write base_seconds, if that is what is meant"),
         ("[product.shop]", "write products, if that is what is meant"),
-        ("[host]\nzzz = 1", "write one of order, containers, session, check_in_seconds, offline"),
+        (
+            "[go]\nzzz = 1",
+            "write one of ask_interval_seconds",
+        ),
         ("cap_seconds = 1", "move it to the table [reconnect], below its header"),
         (
             '[products.shop]\nkind = "slots"\n[products.shop.hooks]\nlink = "/x"',

@@ -65,7 +65,8 @@ SHOP = Product(
 def test_a_file_with_every_key_is_read() -> None:
     """Every key of the file arrives in the settings."""
     settings = parse_settings(WHOLE)
-    assert settings.host == HostSettings(("db", "shop"), True, Session.POLL, 600, Offline.LOCAL_SCHEDULE)
+    sources = ("/media/usb/fleet.bundle", "https://mirror.example/repo")
+    assert settings.host == HostSettings(("db", "shop"), True, Session.POLL, 600, Offline.LOCAL_SCHEDULE, 7200, sources)
     assert settings.download == DownloadSettings(100, 32, 5.0, ("https://mirror.example/repo/{path}",))
     assert [product.name for product in settings.products] == ["tool", "agent", "shop", "db"]
     assert settings.product("shop") == SHOP

@@ -1,0 +1,86 @@
+"""When a host counts as left alone, and which release it takes then. Pure.
+
+1. Alone is who reached no server for ``offline_after_seconds``, and has asked for one for five minutes in this process:
+   a host that was switched off for a month asks first.
+2. The server's last word counts: where an assignment waits for its permit, that version is taken, if it is listed, and
+   no newer one. It was chosen for this host; what is newer was not.
+3. Else it is the newest that is listed, above what runs, in an allowed channel, within the pin, and without breaking
+   changes, for nobody is there to acknowledge them. What is not installed yet is not begun.
+4. What failed on this host as bad is passed over, and so is what waits after a failure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fleetroll_agent.control.newest import admissible
+from fleetroll_common.values.version import Version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fleetroll_agent.jobs.state import State
+    from fleetroll_agent.jobs.values import Attempt, Moment
+    from fleetroll_common.trust.listing import ListedTarget
+    from fleetroll_common.values.platform import Platform
+
+PATIENCE_SECONDS = 300.0
+"""What a process gives its servers before it believes what an earlier one wrote down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Since when no server is there.
+
+    Attributes:
+        boot_seconds: since when this process has none, by the clock that counts suspend.
+        wall_seconds: when an earlier process had one last, in Unix seconds; None = this one had one itself, or nobody
+            knows.
+    """
+
+    boot_seconds: float
+    wall_seconds: float | None = None
+
+    def lasts(self, moment: Moment) -> float:
+        """Return for how many seconds; a wall clock that was set back takes nothing away."""
+        here = moment.boot_seconds - self.boot_seconds
+        if self.wall_seconds is None or here < PATIENCE_SECONDS:
+            return here
+        return max(here, moment.wall_seconds - self.wall_seconds)
+
+
+def choose(listed: Iterable[ListedTarget], state: State, here: Platform, moment: Moment) -> Version | None:
+    """Return the version that the host takes by itself; None when there is none.
+
+    Args:
+        listed: what a verified role lists of the product.
+        state: of the product.
+        here: the platform.
+        moment: now.
+    """
+    running = state.running.version
+    if not running:
+        return None
+    barred = {failure.version for failure in state.record.failures if failure.bars(moment.wall_seconds)}
+    assigned = _assigned(state)
+    found = [
+        custom.version
+        for target, custom in admissible(listed, state.policy, here, running)
+        if str(custom.version) not in barred
+        and not state.course.failed_before(state, target.sha256)
+        and (_is(assigned, target, custom.version) if assigned else not custom.breaking_changes)
+    ]
+    newest = max(found, default=None)
+    return newest if newest is not None and (assigned or newest > Version.parse(running)) else None
+
+
+def _assigned(state: State) -> Attempt | None:
+    """Return the server's assignment that has not begun."""
+    attempt = state.record.attempt
+    return None if attempt is None or attempt.local or attempt.past_go else attempt
+
+
+def _is(assigned: Attempt | None, target: ListedTarget, version: Version) -> bool:
+    """Tell whether a target is what was assigned; its digest is known once its metadata was read."""
+    return assigned is not None and str(version) == assigned.version and assigned.sha256 in ("", target.sha256)

@@ -1,0 +1,150 @@
+"""Looks now and then whether the host is left alone, and starts what it may take by itself then.
+
+It decides nothing about what runs: it names a version to the rules of a product, which refuse whatever they refuse.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from fleetroll_agent.jobs import by_itself
+from fleetroll_agent.jobs.events import StartedLocally
+from fleetroll_agent.jobs.threads import in_thread
+from fleetroll_agent.jobs.values import Moment
+from fleetroll_agent.schedule.rules import Silence, choose
+from fleetroll_common.values.errors import FleetrollError
+from fleetroll_common.values.platform import Platform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fleetroll_agent.control.targets import Targets
+    from fleetroll_agent.jobs.desk import Desk
+    from fleetroll_agent.schedule.contact import ContactFile
+    from fleetroll_agent.settings import HostSettings
+    from fleetroll_common.values.clock import Clock
+    from fleetroll_common.values.version import Version
+
+log = structlog.get_logger(__name__)
+
+ACTOR = "local schedule"
+"""Who started it, in history and at the server."""
+LOOK_SECONDS = 30.0
+WRITE_SECONDS = 1800.0
+"""Between two notes that a server is there: by so much a killed process's silence may seem longer than it was."""
+SOAK_SECONDS = 60.0
+"""The fleet's default: nobody is there to name another one."""
+SOURCES_SECONDS = 3600.0
+"""Between two looks at the sources for one product, give or take a fifth: a fleet that lost its server asks mirrors."""
+
+
+class LocalSchedule:
+    """One host's. One attempt at a time, whichever product it is of."""
+
+    def __init__(
+        self,
+        settings: HostSettings,
+        desk: Desk,
+        targets: Targets,
+        contact: ContactFile,
+        clock: Clock,
+        in_touch: Callable[[], bool],
+    ) -> None:
+        """Go by ``settings``; ``in_touch`` tells whether a server is there."""
+        self._settings = settings
+        self._desk = desk
+        self._targets = targets
+        self._contact = contact
+        self._clock = clock
+        self._in_touch = in_touch
+        self._silence: Silence | None = None
+        self._written = float("-inf")
+        self._due: dict[str, float] = {}
+
+    async def run(self) -> None:
+        """Look again and again; never returns."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Look once; start at most one attempt."""
+        moment = self._moment()
+        if self._in_touch():
+            await self._note(moment)
+            return
+        if self._silence is None:
+            self._silence = Silence(moment.boot_seconds, await asyncio.to_thread(self._contact.read))
+        seconds = self._silence.lasts(moment)
+        if seconds < self._settings.offline_after_seconds or self._is_busy():
+            return
+        for product in self._desk.products:
+            if await self._starts(product, seconds):
+                return
+
+    async def _note(self, moment: Moment) -> None:
+        """Take note that a server is there."""
+        self._silence = Silence(moment.boot_seconds)
+        self._due = {}
+        if not 0 <= moment.wall_seconds - self._written < WRITE_SECONDS:
+            self._written = moment.wall_seconds
+            await asyncio.to_thread(self._contact.write, moment.wall_seconds)
+
+    def _is_busy(self) -> bool:
+        """Tell whether something goes on that has nothing to do with a permit: a local attempt, or one past its Go."""
+        attempts = [state.record.attempt for state in self._desk.states()]
+        return any(attempt is not None and (attempt.local or attempt.past_go) for attempt in attempts)
+
+    async def _starts(self, product: str, silent_seconds: float) -> bool:
+        """Start what the host may take of a product; False when there is nothing, or it is not time to look."""
+        moment, state = self._moment(), self._desk.state(product)
+        if by_itself.why_not(state, moment) or moment.boot_seconds < self._due.get(product, 0.0):
+            return False
+        self._due[product] = moment.boot_seconds + SOURCES_SECONDS * (0.8 + 0.4 * moment.random01)
+        found = await self._find(product)
+        if found is None:
+            return False
+        version, source = found
+        reason = f"no server for {silent_seconds / 3600:.1f} h"
+        log.info("started_by_itself", product=product, version=str(version), source=source, reason=reason)
+        ticket = uuid.uuid4().hex
+        wish = StartedLocally(
+            str(version),
+            ACTOR,
+            soak_seconds=SOAK_SECONDS,
+            source=source,
+            reason=reason,
+            automatic=True,
+            ticket=ticket,
+        )
+        await self._desk.told(product, wish)
+        attempt = self._desk.state(product).record.attempt
+        return attempt is not None and attempt.ticket == ticket
+
+    async def _find(self, product: str) -> tuple[Version, str] | None:
+        """Return the version to take and where it is; of two places with the same one, the first."""
+        best: tuple[Version, str] | None = None
+        for source in self._settings.offline_sources:
+            try:
+                listed = await in_thread(partial(self._targets.listed, product, source))
+            except FleetrollError as error:
+                log.warning("source_not_usable", product=product, source=source, code=error.code, reason=error.message)
+                continue
+            version = choose(listed, self._desk.state(product), Platform.current(), self._moment())
+            if version is not None and (best is None or version > best[0]):
+                best = (version, source)
+        return best
+
+    def _moment(self) -> Moment:
+        return Moment(
+            boot_seconds=self._clock.boottime(),
+            monotonic_seconds=self._clock.monotonic(),
+            wall_seconds=self._clock.now().timestamp(),
+            random01=random.random(),  # noqa: S311 (spreads the fleet)
+        )

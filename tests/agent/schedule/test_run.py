@@ -1,0 +1,229 @@
+"""A host without a server, whole: real signed bundles and mirrors, a real product, a clock that is told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fleetroll_agent.jobs.events import HoldSet, Suspended
+from fleetroll_agent.schedule import run
+from fleetroll_agent.schedule.contact import CONTACT_NAME, ContactFile
+from fleetroll_common.values.clock import FakeClock, SystemClock
+from fleetroll_publishing.carrying import MirrorWish, update_mirror
+from tests.agent.fake_server.inprocess import InProcessHost
+from tests.agent.fake_server.releases import Releases
+from tests.agent.fake_server.server import FakeServer
+from tests.faults.shop import Shop, artefact
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+    from fleetroll_agent.daemon import Daemon
+    from fleetroll_agent.jobs.values import Outcome
+    from fleetroll_common.trust.listing import ListedTarget
+
+DAY = 86_400.0
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> Releases:
+    """Return a repository with the shop's releases."""
+    folder, known = tmp_path_factory.mktemp("shop"), Releases()
+    for version in ("1.0.0", "1.1.0"):
+        known.publish(version, artefact(folder, version), product="shop")
+    known.publish("1.2.0", artefact(folder, "1.2.0", fault="unhealthy"), product="shop")
+    return known
+
+
+@pytest.fixture
+async def server(releases: Releases) -> AsyncIterator[FakeServer]:
+    """Give a running server."""
+    async with FakeServer(releases) as running:
+        yield running
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    """Give a shop that is kept running."""
+    home = Shop(tmp_path / "shop")
+    home.start()
+    yield home
+    home.stop()
+
+
+@pytest.fixture
+async def host(server: FakeServer, shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> InProcessHost:
+    """Return a host with 1.0.0 of the shop and a schedule of its own; its daemon does not run."""
+    monkeypatch.setattr(run, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(run, "SOAK_SECONDS", 0.3)
+    enrolled = InProcessHost(tmp_path / "state", server)
+    await enrolled.enrol()
+    path = enrolled.folder / "agent.toml"
+    own = f'[host]\noffline = "local_schedule"\noffline_sources = ["{tmp_path}/mirror", "{tmp_path}/bundle"]\n'
+    path.write_text(path.read_text().replace("[host]\n", own) + shop.settings(auto_update="true"))
+    async with enrolled.running():
+        server.assign("1.0.0", 1, product="shop", soak=0.2)
+        await server.until(lambda: server.result(1, "shop"))
+    return enrolled
+
+
+def moved(daemon: Daemon, seconds: float = 0.0) -> FakeClock:
+    """Let the schedule go by a clock of its own, which has moved on."""
+    clock = FakeClock(SystemClock().now())
+    schedule = daemon._schedule
+    schedule._clock = clock
+    schedule._silence = None
+    clock.advance(seconds)
+    return clock
+
+
+async def until(done: Callable[[], object], seconds: float = 20.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not done():
+            await asyncio.sleep(0.02)
+
+
+def outcomes(daemon: Daemon) -> list[Outcome]:
+    return [known for known in daemon._desk.state("shop").record.outcomes if known.local]
+
+
+async def apart(server: FakeServer, daemon: Daemon) -> FakeClock:
+    """Take the server away, and let the host notice."""
+    await until(lambda: daemon._link.in_touch)
+    await until((daemon._parts.folder / CONTACT_NAME).exists)
+    await server.stop()
+    await until(lambda: not daemon._link.in_touch)
+    clock = moved(daemon)
+    await until(lambda: daemon._schedule._silence is not None)
+    return clock
+
+
+async def test_after_its_limit_it_takes_the_release_of_a_bundle_and_tells_the_server_later(
+    server: FakeServer, host: InProcessHost, shop: Shop, releases: Releases, tmp_path: Path
+) -> None:
+    releases.bundle(tmp_path / "bundle", ("shop", "1.1.0"))
+    async with host.running() as daemon:
+        clock = await apart(server, daemon)
+        clock.advance(DAY - 1)
+        await asyncio.sleep(0.3)
+        assert outcomes(daemon) == []
+        clock.advance(1)
+        await until(lambda: outcomes(daemon))
+        (outcome,) = outcomes(daemon)
+        assert (outcome.said.value, outcome.version, outcome.actor) == ("SUCCEEDED", "1.1.0", "local schedule")
+        assert (await asyncio.to_thread(shop.page))["version"] == "1.1.0"
+        assert daemon._desk.state("shop").record.override is None
+    assert [told.local for told in host.journal() if told.local] != []
+
+
+async def test_a_bad_release_is_taken_once_and_then_passed_over(
+    server: FakeServer, host: InProcessHost, shop: Shop, releases: Releases, tmp_path: Path
+) -> None:
+    update_mirror(tmp_path / "mirror", releases, MirrorWish(), SystemClock())
+    async with host.running() as daemon:
+        clock = await apart(server, daemon)
+        clock.advance(DAY)
+        await until(lambda: outcomes(daemon))
+        assert [(one.version, one.said.value) for one in outcomes(daemon)] == [("1.2.0", "ROLLED_BACK")]
+        clock.advance(2 * 3600)
+        await until(lambda: len(outcomes(daemon)) == 2)
+        assert [(one.version, one.said.value) for one in outcomes(daemon)][1] == ("1.1.0", "SUCCEEDED")
+        for _ in range(10):
+            clock.advance(DAY)
+            await asyncio.sleep(0.1)
+        assert len(outcomes(daemon)) == 2
+        assert (await asyncio.to_thread(shop.page))["version"] == "1.1.0"
+
+
+async def test_what_was_altered_in_a_mirror_is_not_installed(
+    server: FakeServer, host: InProcessHost, shop: Shop, releases: Releases, tmp_path: Path
+) -> None:
+    """The same verification as ever: a mirror is believed nothing."""
+    update_mirror(tmp_path / "mirror", releases, MirrorWish(), SystemClock())
+    for file in (tmp_path / "mirror").rglob("*.tar.zst"):
+        file.chmod(0o644)
+        file.write_bytes(file.read_bytes()[:-1] + b"\0")
+    async with host.running() as daemon:
+        clock = await apart(server, daemon)
+        clock.advance(DAY)
+        await until(lambda: outcomes(daemon))
+        assert outcomes(daemon)[0].said.value == "FAILED"
+        assert outcomes(daemon)[0].code in {"WRONG_HASH", "DOWNLOAD_FAILED"}
+        assert (await asyncio.to_thread(shop.page))["version"] == "1.0.0"
+
+
+async def test_nothing_is_taken_while_the_kill_switch_was_the_servers_last_word_or_a_person_holds_it(
+    server: FakeServer, host: InProcessHost, releases: Releases, tmp_path: Path
+) -> None:
+    releases.bundle(tmp_path / "bundle", ("shop", "1.1.0"))
+    server.script.suspended = {"global"}
+    async with host.running() as daemon:
+        await apart(server, daemon)
+    async with host.running() as daemon:
+        clock = moved(daemon)
+        await until(lambda: daemon._schedule._silence is not None)
+        clock.advance(2 * DAY)
+        await asyncio.sleep(0.4)
+        assert outcomes(daemon) == []
+        await daemon._desk.told("shop", HoldSet("root", 4e9))
+        await daemon._desk.told(None, Suspended("global", active=False))
+        clock.advance(3600)
+        await asyncio.sleep(0.4)
+        assert outcomes(daemon) == []
+
+
+async def test_sources_that_are_away_are_looked_for_again_and_not_each_minute(
+    server: FakeServer, host: InProcessHost, releases: Releases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with host.running() as daemon:
+        clock = await apart(server, daemon)
+        asked: list[str] = []
+        targets = daemon._schedule._targets
+        listed = targets.listed
+
+        def counted(product: str, source: str) -> tuple[ListedTarget, ...]:
+            asked.append(source)
+            return listed(product, source)
+
+        monkeypatch.setattr(targets, "listed", counted)
+        clock.advance(DAY)
+        await until(lambda: len(asked) == 2)
+        for _ in range(10):
+            clock.advance(60)
+            await asyncio.sleep(0.06)
+        assert len(asked) == 2
+        releases.bundle(tmp_path / "bundle", ("shop", "1.1.0"))
+        clock.advance(4400)
+        await until(lambda: outcomes(daemon))
+        assert outcomes(daemon)[0].said.value == "SUCCEEDED"
+
+
+async def test_a_server_that_answers_ends_the_silence(
+    server: FakeServer, host: InProcessHost, releases: Releases, tmp_path: Path
+) -> None:
+    releases.bundle(tmp_path / "bundle", ("shop", "1.1.0"))
+    async with host.running() as daemon:
+        await until(lambda: daemon._link.in_touch)
+        clock = moved(daemon)
+        for _ in range(5):
+            clock.advance(2 * DAY)
+            await asyncio.sleep(0.06)
+        assert outcomes(daemon) == []
+
+
+def test_the_contact_of_an_earlier_process_is_read_back_and_damage_is_no_contact(tmp_path: Path) -> None:
+    file = ContactFile(tmp_path)
+    assert file.read() is None
+    file.write(1234.5)
+    assert ContactFile(tmp_path).read() == 1234.5
+    whole = (tmp_path / CONTACT_NAME).read_bytes()
+    for damaged in (b"", whole[:-3], json.dumps({"at": 1}).encode(), b"\xff"):
+        (tmp_path / CONTACT_NAME).write_bytes(damaged)
+        assert file.read() is None
+    shutil.rmtree(tmp_path)
+    file.write(1.0)
