@@ -94,7 +94,7 @@ def run(suite: Suite) -> Result:
     """Run one suite."""
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
     begin = time.monotonic()
-    print(f"== {suite.name}", flush=True)
+    print(f"== {suite.name}\n", end="", flush=True)  # one write: two may begin together
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
             suite.command, cwd=ROOT, env=environment, stdout=said if suite.quiet else None, stderr=subprocess.STDOUT
