@@ -45,6 +45,7 @@ async def test_the_script_that_follows(reachable: World, capfd: pytest.CaptureFi
             await reachable.online("host-1")
             await asyncio.sleep(0.1)
             await reachable.drop("host-1")
+            await reachable.sweep(60)  # a shorter gap would be no news
             said += capfd.readouterr().out
         await reachable.online("host-1", "host-2", "host-3")
         await running

@@ -127,11 +127,12 @@ class Fleet:
         return {agent.name: agent for agent in answer.agents}
 
     def wait_online(self, *names: str) -> None:
-        """Wait until the hosts (default: all that were named) are online."""
+        """Wait until the hosts (default: all) have a session: those that just left count as online too."""
         wanted = set(names or self.hosts)
 
         def online() -> bool:
-            return wanted <= {name for name, agent in self.agents().items() if agent.online}
+            there = {name for (name,) in self.records.rows("SELECT name FROM agent WHERE server_id != ''")}
+            return wanted <= there & {name for name, agent in self.agents().items() if agent.online}
 
         wait(f"{', '.join(sorted(wanted))} online", online, READY_SECONDS, self.server.said)
 
