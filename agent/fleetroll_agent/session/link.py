@@ -40,6 +40,8 @@ log = structlog.get_logger(__name__)
 
 STEADY_BASES = 10.0
 """A session that lasted so many times the first wait ends the back-off; one that breaks at once does not."""
+_ANSWERS = frozenset({End.REFUSED, End.DRAINED})
+"""A server's own words, over its certificate: it is there. What it does not allow now is not this host's to take."""
 _BUSY = frozenset({Code.UNAVAILABLE, Code.DRAINING, Code.RECOVERY, Code.STORE_FAILED})
 """With a time to come back they are a server's own word that a trial is not to blame; too many hellos always are."""
 
@@ -70,11 +72,12 @@ class Link:
         self._closed = asyncio.Event()
         self._something = asyncio.Event()
         self._resting = False
+        self._answered = False
 
     @property
     def in_touch(self) -> bool:
-        """Tell whether a stream is open, or is left on purpose until the next check-in."""
-        return self._stream is not None or self._resting
+        """Tell whether a server is there: a stream is open, rests until the next check-in, or was refused in words."""
+        return self._stream is not None or self._resting or self._answered
 
     @property
     def _identity(self) -> Identity:
@@ -84,6 +87,7 @@ class Link:
         """Hold a stream until this host says goodbye."""
         while True:
             ended = await self._round()
+            self._answered = ended.kind in _ANSWERS
             lasted = self._clock.monotonic() - self._opened_at
             steady = ended.opened and lasted >= STEADY_BASES * self._settings.reconnect_base_seconds
             self._failures = 0 if steady else self._failures + 1

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fleetroll.v1 import agent_stream_pb2 as stream_pb2
+from fleetroll.v1 import reasons_pb2
 from fleetroll_agent.jobs.events import HoldSet, Suspended
 from fleetroll_agent.schedule import run
 from fleetroll_agent.schedule.contact import CONTACT_NAME, ContactFile
@@ -92,6 +94,14 @@ def outcomes(daemon: Daemon) -> list[Outcome]:
     return [known for known in daemon._desk.state("shop").record.outcomes if known.local]
 
 
+async def nothing_begins(daemon: Daemon, clock: FakeClock) -> bool:
+    """Let days pass; tell whether no attempt was even begun."""
+    for _ in range(5):
+        clock.advance(2 * DAY)
+        await asyncio.sleep(0.2)
+    return daemon._desk.state("shop").record.locals == 0
+
+
 async def apart(server: FakeServer, daemon: Daemon) -> FakeClock:
     """Take the server away, and let the host notice."""
     await until(lambda: daemon._link.in_touch)
@@ -167,14 +177,10 @@ async def test_nothing_is_taken_while_the_kill_switch_was_the_servers_last_word_
     async with host.running() as daemon:
         clock = moved(daemon)
         await until(lambda: daemon._schedule._silence is not None)
-        clock.advance(2 * DAY)
-        await asyncio.sleep(0.4)
-        assert outcomes(daemon) == []
+        assert await nothing_begins(daemon, clock)
         await daemon._desk.told("shop", HoldSet("root", 4e9))
         await daemon._desk.told(None, Suspended("global", active=False))
-        clock.advance(3600)
-        await asyncio.sleep(0.4)
-        assert outcomes(daemon) == []
+        assert await nothing_begins(daemon, clock)
 
 
 async def test_sources_that_are_away_are_looked_for_again_and_not_each_minute(
@@ -210,10 +216,23 @@ async def test_a_server_that_answers_ends_the_silence(
     async with host.running() as daemon:
         await until(lambda: daemon._link.in_touch)
         clock = moved(daemon)
-        for _ in range(5):
-            clock.advance(2 * DAY)
-            await asyncio.sleep(0.06)
-        assert outcomes(daemon) == []
+        assert await nothing_begins(daemon, clock)
+
+
+async def test_a_server_that_refuses_in_words_is_there(
+    server: FakeServer, host: InProcessHost, releases: Releases, tmp_path: Path
+) -> None:
+    """A host that was revoked, or is to wait, does not help itself."""
+    releases.bundle(tmp_path / "bundle", ("shop", "1.1.0"))
+    async with host.running() as daemon:
+        await until(lambda: daemon._link.in_touch)
+        clock = moved(daemon)
+        server.script.refusals = [stream_pb2.Refusal(code=reasons_pb2.REASON_CODE_INTERNAL)] * 10_000
+        seen = server.streams
+        server.session.end()
+        await until(lambda: server.streams >= seen + 3)
+        assert daemon._link._stream is None
+        assert await nothing_begins(daemon, clock)
 
 
 def test_the_contact_of_an_earlier_process_is_read_back_and_damage_is_no_contact(tmp_path: Path) -> None:

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WAIT = "import sys; print(flush=True); sys.stdin.read()"
-MAPPED = "import mmap, sys; f = open(sys.argv[1], 'rb'); m = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ); f.close(); "
-OPENED = "import sys; f = open(sys.argv[1], 'rb'); "
+MAPPED = (  # Python's own mmap keeps the file open as well
+    "import ctypes, os; libc = ctypes.CDLL(None, use_errno=True); libc.mmap.restype = ctypes.c_void_p; "
+    "f = os.open('data', os.O_RDONLY); libc.mmap(None, ctypes.c_size_t(4096), 1, 2, f, ctypes.c_long(0)); "
+    "os.close(f); os.chdir('/'); "
+)
 
 
 @pytest.fixture
@@ -44,11 +47,11 @@ def test_a_slot_that_a_process_uses_outlasts_a_pruning_and_goes_with_the_next(fo
     command = {
         "cwd": (*python, WAIT),
         "open": ("/bin/sh", "-c", "exec 3<data; cd /; echo; read line"),
-        "mapped": (*python, f"{MAPPED}del sys.argv; {WAIT}", data),
+        "mapped": (*python, f"{MAPPED}{WAIT}"),
         "words": (*python, WAIT, data),
         "nothing": (*python, WAIT),
     }[how]
-    runs = process(*command, cwd=slot if how in ("cwd", "open") else None)
+    runs = process(*command, cwd=slot if how in ("cwd", "open", "mapped") else None)
     store, kept = SlotStore(folder.parent.parent, product="shop"), InUse(folder / "1.1.0-bbbbbbbb", None, None, None)
     removed = store.prune(kept)
     try:
