@@ -8,16 +8,17 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.crash.update.points import of_update
+from tests.crash.real.host import FIRST
+from tests.crash.real.points import of_roles
 from tests.crash.update.verdicts import check_end
-from tests.crash.update.world import FIRST, NEW, UpdatingHost
+from tests.crash.update.world import NEW, UpdatingHost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tests.crash.update.points import Distinct, Seen
-    from tests.crash.update.world import Kit
+    from tests.crash.real.host import Kit
+    from tests.crash.real.points import Distinct, Seen
 
 AT_ONCE = 5
 QUIET_SECONDS = 1.0
@@ -54,7 +55,7 @@ async def traced(kit: Kit, folder: Path) -> list[Seen]:
         await asyncio.sleep(QUIET_SECONDS)
         assert host.ended(FIRST) == "SUCCEEDED"
         check_end(host, NEW)
-        return of_update(host.lines())
+        return of_roles(host.lines(), host.records)
 
 
 async def refuse(kit: Kit, folder: Path, case: Case) -> str:

@@ -6,25 +6,26 @@ The points come from the trace of an undisturbed run, never from a list.
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.crash.update import cases, points
+from tests.crash.real import points
+from tests.crash.real.hunting import HuntingGround
+from tests.crash.update import cases
 from tests.crash.update.cases import Case
-from tests.crash.update.hunting import HuntingGround
+from tests.crash.update.world import UpdatingHost
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.crash.update.kills import Kill
-    from tests.crash.update.points import Distinct, Seen
-    from tests.crash.update.world import Kit
+    from tests.crash.real.host import Kit
+    from tests.crash.real.kill import Kill
+    from tests.crash.real.points import Seen
 
 KILLS_IN_A_LIFE = 14
 REFUSALS = 12
-EVERY_AFTER = 6
-"""One in so many kills of the first tier comes after the call, not before it."""
 MAX_LEFT = 0.03
 """Timing moves a few points from run to run; a proof in which more did not come proves nothing."""
 MIN_HAPPENED = 0.9
@@ -38,8 +39,9 @@ async def test_a_kill_at_any_point_of_an_update_leaves_a_host_that_runs_and_can_
     seed, minutes = int(os.environ.get("SEED", points.SEED)), float(os.environ.get("MINUTES", "60"))
     known = points.distinct(trace, seed)
     assert {"create", "write", "fsync", "rename", "spawn", "message", "send", "received"} <= {at.kind for at in known}
-    wanted = every_victim(known) if full else one_each(known)
-    ground = HuntingGround(kit, room / "killed", wanted, KILLS_IN_A_LIFE)
+    wanted = points.every_victim(known) if full else points.one_each(known)
+    make = partial(UpdatingHost, kit)
+    ground = HuntingGround(lambda folder, chase: make(folder, hunt=chase), room / "killed", wanted, KILLS_IN_A_LIFE)
     bag = await ground.run(minutes * 60)
     print(
         f"\nself-update: {len(trace)} points in the trace, {len(known)} distinct; {len(bag.kills)} real SIGKILLs"
@@ -52,19 +54,6 @@ async def test_a_kill_at_any_point_of_an_update_leaves_a_host_that_runs_and_can_
     assert len(bag.left) <= MAX_LEFT * len(wanted), "\n".join(bag.left)
 
 
-def one_each(known: list[Distinct]) -> list[list[object]]:
-    """Return one kill of whoever is at the point, for each point."""
-    return [
-        at.quarry(at.deeds()[-1 if number % EVERY_AFTER == EVERY_AFTER - 1 else 0]) for number, at in enumerate(known)
-    ]
-
-
-def every_victim(known: list[Distinct]) -> list[list[object]]:
-    """Return every kill: before and after, of the agent, the launcher, and both."""
-    who = points.VICTIMS.values()
-    return [at.quarry(do, of_role[at.point.role]) for at in known for do in at.deeds() for of_role in who]
-
-
 def shown(kill: Kill) -> str:
     return f"{kill.victim} at {kill.role}'s {kill.point.partition(':')[0]}"
 
@@ -75,7 +64,7 @@ async def test_a_disk_that_refuses_the_agent_once_never_costs_more_than_the_atte
     kit: Kit, trace: list[Seen], room: Path, full: bool
 ) -> None:
     seed, minutes = int(os.environ.get("SEED", points.SEED)), float(os.environ.get("MINUTES", "60"))
-    known = points.on_disk(points.distinct(trace, seed))
+    known = points.on_disk(points.distinct(trace, seed), UpdatingHost.agents_roles)
     chosen = points.sample(known, len(known) if full else REFUSALS, seed)
     errors = ("enospc", "eio")
     wanted = [

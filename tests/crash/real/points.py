@@ -1,4 +1,4 @@
-"""Which points of a traced update are disturbed, and who is killed there: taken from the trace, never from a list.
+"""Which points of a traced life are disturbed, and who is killed there: taken from the trace, never from a list.
 
 Points are *distinct* when they differ in role, state or pattern. The state is what the role's record says at that
 moment, so each step of the attempt has its own, and a process that was started anew finds itself in the same state; in
@@ -13,23 +13,25 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.crash.update.world import LAUNCHER, NEW_AGENT, OLD_AGENT, STARTING
+from tests.crash.real.host import LAUNCHER
 from tests.faults.plans import Point
 from tests.faults.shim_hunt import pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 SEED = 20261
-VICTIMS = {
-    "agent": {LAUNCHER: "child", OLD_AGENT: "self", NEW_AGENT: "self", STARTING: "self"},
-    "launcher": {LAUNCHER: "self", OLD_AGENT: "parent", NEW_AGENT: "parent", STARTING: "parent"},
-    "both": {LAUNCHER: "self+child", OLD_AGENT: "self+parent", NEW_AGENT: "self+parent", STARTING: "self+parent"},
-}
-"""How the shim names a victim, by the role of the process that is at the point."""
+EVERY_AFTER = 6
+VICTIMS = ("agent", "launcher", "both")
+_OF_LAUNCHER = {"agent": "child", "launcher": "self", "both": "self+child"}
+_OF_AGENT = {"agent": "self", "launcher": "parent", "both": "self+parent"}
 
 _LOGS = ("agent.log", "launcher.status", "launcher.lock")
 """Written at times that no run repeats; read by people only."""
+_DRAFTING = frozenset({"unlink", "create", "write", "fsync", "truncate"})
+_ADDED_TO = (".log", ".part", ".note")
+_MANY_ALIKE = ("trust", "trust/root_history")
+_BY_CHANCE = (".heartbeat", ".ack", ".log_lines", ":beat")
 _DISK = frozenset({"create", "write", "fsync", "rename", "mkdir", "truncate"})
 _NOTHING_AFTER = frozenset({"exec", "received"})
 """After an exec there is no shim; a message that was received is one point, before the program sees it."""
@@ -68,15 +70,30 @@ class Distinct(Seen):
         """Return the point as the hunt's list has it."""
         return [*self.key, self.nth, do, victim]
 
+    def shim_name(self, victim: str) -> str:
+        """Return how the shim names one of ``VICTIMS`` here; the agent's starting process is an agent."""
+        return (_OF_LAUNCHER if self.point.role == LAUNCHER else _OF_AGENT)[victim]
 
-def of_update(lines: Iterable[dict[str, Any]]) -> list[Seen]:
-    """Return the points of launcher and agents that belong to the update."""
-    mine = (LAUNCHER, OLD_AGENT, NEW_AGENT, STARTING)
+
+def of_roles(lines: Iterable[dict[str, Any]], roles: Collection[str]) -> list[Seen]:
+    """Return the points of processes of those roles."""
     return [
         Seen(Point(line["role"], line["process"], line["point"], line["occurrence"]), line["state"])
         for line in lines
-        if line["role"] in mine and not any(log in line["point"] for log in _LOGS)
+        if line["role"] in roles and not any(log in line["point"] for log in _LOGS)
     ]
+
+
+def one_each(known: Iterable[Distinct]) -> list[list[object]]:
+    """Return one kill of whoever is at the point, for each point; one in ``EVERY_AFTER`` comes after the call."""
+    return [
+        at.quarry(at.deeds()[-1 if number % EVERY_AFTER == EVERY_AFTER - 1 else 0]) for number, at in enumerate(known)
+    ]
+
+
+def every_victim(known: Iterable[Distinct]) -> list[list[object]]:
+    """Return every kill: before and after, of the agent, the launcher, and both."""
+    return [at.quarry(do, at.shim_name(who)) for at in known for do in at.deeds() for who in VICTIMS]
 
 
 def distinct(points: Iterable[Seen], seed: int = SEED) -> list[Distinct]:
@@ -89,6 +106,33 @@ def distinct(points: Iterable[Seen], seed: int = SEED) -> list[Distinct]:
     return [Distinct(group[number].point, group[number].state, number + 1) for group, number in chosen]
 
 
+def one_of_each_effect(points: Iterable[Distinct], seed: int = SEED) -> list[Distinct]:
+    """Return one point of those that lie before the same effect, chosen by lot, in the order of the trace.
+
+    While a file is drafted, or added to and not yet synced, a kill leaves the same host; and what comes when chance
+    wants, as a heartbeat does, comes in no state of its own.
+    """
+    groups: dict[tuple[str, str, str], list[Distinct]] = {}
+    for known in points:
+        groups.setdefault(_effect(*known.key), []).append(known)
+    chance = random.Random(seed)
+    return [chance.choice(group) for group in groups.values()]
+
+
+def _effect(role: str, state: str, name: str) -> tuple[str, str, str]:
+    if name.endswith(_BY_CHANCE):
+        return role, "", name
+    kind, _, file = name.partition(":")
+    folder = file.rpartition("/")[0]
+    if kind == "mkdir":
+        return role, state, kind
+    if kind in _DRAFTING and file.endswith(".new"):
+        return role, state, f"draft:{folder}"
+    if kind in _DRAFTING and file.endswith(_ADDED_TO):
+        return role, state, f"append:{folder}"
+    return role, state, f"{kind}:{folder if folder in _MANY_ALIKE else file}"
+
+
 def sample(points: Sequence[Distinct], count: int, seed: int = SEED) -> list[Distinct]:
     """Return ``count`` points (or all), every role and kind in turn, so that the rare ones are among them."""
     chance = random.Random(seed)
@@ -99,9 +143,9 @@ def sample(points: Sequence[Distinct], count: int, seed: int = SEED) -> list[Dis
     return [known for _number, known in sorted(ranked, key=lambda pair: pair[0])][:count]
 
 
-def on_disk(points: Iterable[Distinct]) -> list[Distinct]:
+def on_disk(points: Iterable[Distinct], agents: Collection[str]) -> list[Distinct]:
     """Return the agents' points at which a disk can refuse."""
-    return [known for known in points if known.point.role in (OLD_AGENT, NEW_AGENT) and known.kind in _DISK]
+    return [known for known in points if known.point.role in agents and known.kind in _DISK]
 
 
 def counted(words: Iterable[str]) -> str:
