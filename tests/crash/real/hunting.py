@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import shutil
 import time
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from tests.crash.real.kill import Kill
 
 AT_ONCE = 5
+CHOSEN_AT_ONCE = 60
+"""So many of a lot are hunted by the same hosts: few enough that a host comes far before it is killed."""
 NTH = 3
 """Where the arrival stands in a quarry's words."""
 IN_VAIN = 2
@@ -51,6 +54,36 @@ class Bag:
     lives: int = 0
     left: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+
+    def add(self, other: Bag) -> None:
+        """Take what came of another hunt as well."""
+        for name in ("kills", "results", "left", "faults"):
+            getattr(self, name).extend(getattr(other, name))
+        self.nobody += other.nobody
+        self.lives += other.lives
+
+
+async def hunt(
+    make: Callable[[Path, Chase], RealHost],
+    room: Path,
+    quarries: Sequence[list[object]],
+    most: int,
+    minutes: float = 0.0,
+    seed: int = 0,
+) -> Bag:
+    """Hunt all ``quarries`` in the new folder ``room``, or in so many minutes what a lot by ``seed`` chooses."""
+    if not minutes:
+        return await HuntingGround(make, room, quarries, most).run()
+    room.mkdir()
+    mixed = random.Random(seed).sample(list(quarries), len(quarries))
+    bag, end = Bag(), time.monotonic() + minutes * 60
+    for start in range(0, len(mixed), CHOSEN_AT_ONCE):
+        seconds = end - time.monotonic()
+        if seconds <= 0:
+            break
+        ground = HuntingGround(make, room / str(start), mixed[start : start + CHOSEN_AT_ONCE], most)
+        bag.add(await ground.run(seconds))
+    return bag
 
 
 class HuntingGround:

@@ -133,6 +133,18 @@ def _effect(role: str, state: str, name: str) -> tuple[str, str, str]:
     return role, state, f"{kind}:{folder if folder in _MANY_ALIKE else file}"
 
 
+def fault_of(role: str, do: str, victim: str) -> str:
+    """Return how the table calls a kill."""
+    known = _OF_LAUNCHER if role == LAUNCHER else _OF_AGENT
+    who = next(name for name, shim_name in known.items() if shim_name == victim)
+    return f"SIGKILL {who} {do.removeprefix('kill-')}"
+
+
+def faults_of(quarries: Iterable[Sequence[Any]]) -> Counter[str]:
+    """Return how many quarries there are of each kill."""
+    return Counter(fault_of(words[0], words[-2], words[-1]) for words in quarries)
+
+
 def sample(points: Sequence[Distinct], count: int, seed: int = SEED) -> list[Distinct]:
     """Return ``count`` points (or all), every role and kind in turn, so that the rare ones are among them."""
     chance = random.Random(seed)

@@ -43,6 +43,8 @@ class Case:
 class Tally:
     """What came of the cases."""
 
+    run: list[str] = field(default_factory=list)
+    """What was done, for each case that was run."""
     results: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -104,6 +106,7 @@ async def run(cases: Sequence[Case], kit: Kit, room: Path, minutes: float = 0.0)
             if time.monotonic() > end:
                 return
             folder = room / f"host-{number}"
+            tally.run.append(case.do)
             try:
                 result = await refuse(kit, folder, case)
             except AssertionError as error:
