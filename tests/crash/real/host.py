@@ -109,6 +109,7 @@ class RealHost:
 
     async def __aenter__(self) -> Self:
         await self.server.start()
+        await self._lay_line()
         await self._enrol()
         self.begin()
         self._keeping = asyncio.create_task(self._keep_launched())
@@ -125,6 +126,13 @@ class RealHost:
         async with asyncio.timeout(10):
             while self.living():
                 await asyncio.sleep(0.01)
+
+    async def _lay_line(self) -> None:
+        """Put something between the host and its server."""
+
+    def answer(self) -> None:
+        """Let the process go on that waits at its point until the test has done what it wants."""
+        (self.plan.folder / "answered").touch()
 
     def begin(self) -> None:
         """Assign what the host is to do first."""
@@ -196,7 +204,12 @@ class RealHost:
         """Return an attempt's result, ``unproven`` behind it where that was said."""
         mine = (self.product, generation)
         told = [report for report in self.server.agent.reports if (report.product, report.generation) == mine]
-        return self.ended(generation) + (" unproven" if told[-1].unproven else "")
+        return self.ended(generation) + (" unproven" if told and told[-1].unproven else "")
+
+    def waits(self) -> bool:
+        """Tell whether the host reported that it tries again later."""
+        reports = self.server.agent.reports
+        return bool(reports) and reports[-1].HasField("retry_at")
 
     def record(self) -> Record:
         """Return the launcher's record."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tests.crash.real.host import LAUNCHER
 from tests.faults.plans import Point
@@ -20,6 +20,7 @@ from tests.faults.shim_hunt import pattern
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
+_Case = TypeVar("_Case")
 SEED = 20261
 EVERY_AFTER = 6
 VICTIMS = ("agent", "launcher", "both")
@@ -104,6 +105,13 @@ def distinct(points: Iterable[Seen], seed: int = SEED) -> list[Distinct]:
     chance = random.Random(seed)
     chosen = [(group, chance.randrange(len(group))) for group in groups.values()]
     return [Distinct(group[number].point, group[number].state, number + 1) for group, number in chosen]
+
+
+def mixed(cases: Iterable[_Case], seed: int) -> list[_Case]:
+    """Return cases in an order by lot: a sample of any length has no repeats."""
+    known = list(cases)
+    random.Random(seed).shuffle(known)
+    return known
 
 
 def one_of_each_effect(points: Iterable[Distinct], seed: int = SEED) -> list[Distinct]:

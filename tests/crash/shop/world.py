@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Self
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 from fleetroll_agent.jobs.keeper import ProductFile
 from tests.crash.real.host import BOOT, LAUNCHER, SETTINGS, SUCCEEDED, RealHost
 from tests.crash.shop import verdicts
 from tests.crash.shop.offers import AGENT, COURSE, PRODUCT, Offer, settle_in
 from tests.faults.plans import Source
+from tests.faults.proxy import Proxy
 from tests.faults.shop import Shop
 
 if TYPE_CHECKING:
@@ -47,19 +49,30 @@ class ShopHost(RealHost):
         self, kit: Kit, folder: Path, act: Act | None = None, hunt: Chase | None = None, *, kind: str = "slots"
     ) -> None:
         super().__init__(kit, folder, act, hunt)
+        self.line: Proxy
+        """Between the host and its server."""
+        self._laid = AsyncExitStack()
         self.shop = Shop(folder / "shop", kind)
         self.offers: dict[int, Offer] = {}
         """By the generation of the attempt."""
-
-    async def __aenter__(self) -> Self:
-        await super().__aenter__()
-        return self
 
     async def __aexit__(self, *error: object) -> None:
         try:
             await super().__aexit__(*error)
         finally:
+            await self._laid.aclose()
             await asyncio.to_thread(self.shop.stop)
+
+    async def _lay_line(self) -> None:
+        host, _, port = self.server.address.partition(":")
+        self.line = await self._laid.enter_async_context(Proxy.to(host, int(port)))
+        self.server.address = self.line.address
+
+    async def restart_server(self) -> None:
+        """End every session and start the server anew, on its old port."""
+        await self.server.stop()
+        await self.server.start(self.line.target[1])
+        self.server.address = self.line.address
 
     async def _enrol(self) -> None:
         await super()._enrol()
@@ -96,6 +109,10 @@ class ShopHost(RealHost):
             return True
         work = kills[-1].product.attempt.work
         return work is None or not work.going_back or bool(self.ended(kills[-1].generation))
+
+    async def check_serving(self) -> None:
+        """Judge that the shop answers with a whole version."""
+        await verdicts.check_whole(self)
 
     def shop_record(self) -> ProductRecord:
         """Return the agent's record of the shop."""

@@ -13,9 +13,9 @@ import pytest
 
 from tests.crash import counts as counting
 from tests.crash.real import points
+from tests.crash.real.cases import run as run_cases
 from tests.crash.real.hunting import hunt
-from tests.crash.update import cases
-from tests.crash.update.cases import Case
+from tests.crash.update.cases import Case, refuse
 from tests.crash.update.world import UpdatingHost
 
 if TYPE_CHECKING:
@@ -80,9 +80,9 @@ async def test_a_disk_that_refuses_the_agent_once_never_costs_more_than_the_atte
     wanted = [
         Case(at, do) for number, at in enumerate(chosen) for do in (errors if full else (errors[number % len(errors)],))
     ]
-    tally = await cases.run(wanted, kit, room, minutes)
+    tally = await run_cases(wanted, partial(refuse, kit), room, minutes)
     exist = Counter({REFUSALS_SHOWN[error]: len(known) for error in errors})
-    counts.add("real", "agent", Counter(REFUSALS_SHOWN[do] for do in tally.run), exist)
+    counts.add("real", "agent", Counter(REFUSALS_SHOWN[case.do] for case in tally.run), exist)
     print(
         f"\nself-update: {len(known)} distinct points of the agent on its disk; {len(tally.results)} ENOSPC or EIO of"
         f" {len(wanted)} chosen; the attempt then: {points.counted(tally.results)}"
