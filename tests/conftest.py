@@ -104,5 +104,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def full(request: pytest.FixtureRequest) -> bool:
-    """Tell whether the second tier was asked for (`make crash`): tests with more points or victims ask this."""
+    """Tell whether the second tier was asked for (`make crash-full`, a sample of it by `make crash`)."""
     return bool(request.config.getoption("--full"))

@@ -1,7 +1,7 @@
 """A wall clock that the test can set wrong while the program runs. Standard library only.
 
-The file ``clock`` in the plan's folder holds the seconds by which it is wrong; without it the clock is right. What C
-code asks by itself (a TLS handshake, the kernel) is not reached.
+The file ``clock`` in the plan's folder holds the seconds by which it is wrong; without it the clock is right. This
+project's own clock is wrong then, and no other: libraries hand instants of theirs to C code, whose clock stays right.
 """
 
 # As little as possible is imported before the program: no pathlib.
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import functools
 import os
-import time
 from typing import Any
 
 from tests.faults.shim_patches import when_imported
@@ -20,8 +19,8 @@ _open = open
 
 
 def patch_clock(folder: str) -> None:
-    """Let ``time.time`` and this project's own clock be wrong."""
-    path, real = os.path.join(folder, "clock"), time.time
+    """Let this project's own clock be wrong."""
+    path = os.path.join(folder, "clock")
 
     def wrong_by() -> float:
         try:
@@ -30,7 +29,6 @@ def patch_clock(folder: str) -> None:
         except FileNotFoundError:
             return 0.0
 
-    time.time = lambda: real() + wrong_by()
     when_imported("fleetroll_common.values.clock", functools.partial(_patch, wrong_by))
 
 

@@ -103,7 +103,7 @@ async def run_case(kit: Kit, kind: str, folder: Path, case: Case) -> str:
             return ""
         if case.fault in BESIDE:
             await BESIDE[case.fault](host)
-        await host.until(lambda: host.ended(FIRST) or host.waits(), "the result, or a wait")
+        await host.until(lambda: host.ended(FIRST) or (case.fault in ON_DISK and host.waits()), "the result, or a wait")
         first = host.result_of(FIRST) or WAITING
         assert first in allowed(case.fault), f"{first}\n{host.story()}"
         host.offer(COURSE[0] if first != SUCCEEDED else COURSE[2], retry_bad=True)
