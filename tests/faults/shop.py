@@ -21,6 +21,8 @@ import time
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
+from tests.faults.ending import WITH_ITS_PARENT
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -35,7 +37,13 @@ here = pathlib.Path(os.environ["SHOP_HOME"])
 def database():
     return sqlite3.connect(here / "shop.db", timeout=5)
 def serve():
-    import http.server, json
+    import http.server, json, threading, time
+    keeper = os.getppid()
+    def end_with_keeper():
+        while os.getppid() == keeper:
+            time.sleep(1)
+        os._exit(0)
+    threading.Thread(target=end_with_keeper, daemon=True).start()
     class Page(http.server.BaseHTTPRequestHandler):
         looks = 0
         def do_GET(self):
@@ -163,7 +171,14 @@ timeout_seconds = 2
         """Start the supervisor."""
         environ = {"PATH": os.environ["PATH"], "SHOP_HOME": str(self.home), "SHOP_PORT": str(self.port)}
         program = self.file if self.kind == "file" else self.link / "shop.py"
-        command = ("/bin/sh", str(self.home / "keeper.sh"), sys.executable, str(program), str(self.home))
+        command = (
+            *WITH_ITS_PARENT,
+            "/bin/sh",
+            str(self.home / "keeper.sh"),
+            sys.executable,
+            str(program),
+            str(self.home),
+        )
         self._keeper = subprocess.Popen(command, env=environ, start_new_session=True)
 
     def stop(self) -> None:

@@ -29,6 +29,7 @@ from fleetroll_common.values.ids import SystemIds
 from tests.agent.fake_server.server import FakeServer
 from tests.crash.real.kill import Kill
 from tests.faults import run_launcher
+from tests.faults.ending import WITH_ITS_PARENT
 from tests.faults.plans import Plan, Source
 
 if TYPE_CHECKING:
@@ -179,7 +180,8 @@ class RealHost:
 
     async def _keep_launched(self) -> None:
         """Do what a service manager does: start the launcher, again whenever it ended."""
-        command = (str(self.plan.folder / "python"), run_launcher.__file__, str(self.state), json.dumps(LIMITS))
+        python = str(self.plan.folder / "python")
+        command = (*WITH_ITS_PARENT, python, run_launcher.__file__, str(self.state), json.dumps(LIMITS))
         path = os.pathsep.join(path for path in sys.path if path)
         environment = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(self.folder / "tmp")}
         while True:

@@ -77,7 +77,7 @@ class ShopHost(RealHost):
     async def _enrol(self) -> None:
         await super()._enrol()
         settle_in(self.kit, self.state, self.shop)
-        await asyncio.to_thread(self.shop.start)
+        self.shop.start()  # in this thread: it ends with the one that started it
 
     def settings(self) -> str:
         return SETTINGS + self.shop.settings()
