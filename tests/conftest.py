@@ -18,7 +18,7 @@ import structlog
 from hypothesis import settings
 
 # Judges that lie in modules of their own say what they compared, too.
-pytest.register_assert_rewrite("tests.crash.update.verdicts")
+pytest.register_assert_rewrite("tests.crash.real.verdicts", "tests.crash.update.verdicts", "tests.crash.shop.verdicts")
 # A missing CA option would go unnoticed where the shell names roots of its own.
 os.environ.pop("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", None)
 # Changes what terminals are shown.
@@ -105,5 +105,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def full(request: pytest.FixtureRequest) -> bool:
-    """Tell whether the second tier was asked for (`make crash`): tests with more points or victims ask this."""
+    """Tell whether the second tier was asked for (`make crash-full`, a sample of it by `make crash`)."""
     return bool(request.config.getoption("--full"))

@@ -35,6 +35,7 @@ while [ $# -gt 0 ]; do
     *) break ;;
   esac
 done
+case "$*" in {bare}) exec {python} $flags "$@" ;; esac
 exec {python} $flags {shim} --plan {plan} -- "$@"
 """
 
@@ -126,6 +127,7 @@ class Plan:
         records: where the state of each role is read; it then stands in the trace.
         hunt: many kills instead of the one of ``act``.
         code: a folder in which byte code is kept for all processes that name it; it must be there.
+        bare: texts in the command line of children that have no points: they start the faster.
     """
 
     folder: Path
@@ -136,6 +138,7 @@ class Plan:
     records: Mapping[str, Source] = field(default_factory=dict)
     hunt: Chase | None = None
     code: Path | None = None
+    bare: Sequence[str] = ()
 
     def write(self) -> Path:
         """Write the plan and return the wrapper: an executable that takes an interpreter's arguments."""
@@ -154,7 +157,9 @@ class Plan:
         path = self.folder / "plan.json"
         path.write_text(json.dumps(plan))
         parts = {"python": self.python, "shim": str(SHIM), "plan": str(path)}
-        wrapper.write_text(_WRAPPER.format(**{name: shlex.quote(part) for name, part in parts.items()}))
+        words = {name: shlex.quote(part) for name, part in parts.items()}
+        bare = "|".join(f"*{shlex.quote(text)}*" for text in self.bare)
+        wrapper.write_text(_WRAPPER.format(**words, bare=bare or "''"))
         wrapper.chmod(0o755)
         if self.hunt is not None:
             self.arm()

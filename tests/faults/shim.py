@@ -42,10 +42,12 @@ def install(plan: dict[str, Any], command: str) -> None:
     points = importlib.import_module("tests.faults.shim_points").Points(plan, command)
     patches = importlib.import_module("tests.faults.shim_patches")
     streams = importlib.import_module("tests.faults.shim_grpc")
+    clock = importlib.import_module("tests.faults.shim_clock")
     sys.path.remove(root)
     patches.patch_files(points)
     patches.patch_processes(points)
     streams.patch_streams(points)
+    clock.patch_clock(plan["folder"])
     sys.executable = plan["executable"]
 
 

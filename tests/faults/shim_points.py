@@ -11,7 +11,7 @@ or {role, process, point, occurrence, do, sticky}; ``records``, ``hunt`` and ``c
 """
 
 # As little as possible is imported before the program: no pathlib.
-# ruff: noqa: PTH118, PTH119, PTH120, PTH208
+# ruff: noqa: PTH110, PTH118, PTH119, PTH120, PTH208
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ import os
 import re
 import signal
 import threading
-from typing import TYPE_CHECKING, Any, TypeVar
+import time
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from tests.faults.shim_hunt import Hunt, Records
 
@@ -32,10 +33,15 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-ERRORS = {"enospc": errno.ENOSPC, "eio": errno.EIO}
-DOINGS = ("kill-before", "kill-after", "short", "torn", *ERRORS)
+ERRORS = {"enospc": errno.ENOSPC, "eio": errno.EIO, "erofs": errno.EROFS}
+LASTING = {"enospc": 2.0, "erofs": 2.0}
+"""Seconds for which every later call on files is refused as well, where ``sticky`` is asked for."""
+CALL = "call"
+DOINGS = ("kill-before", "kill-after", "short", "torn", CALL, *ERRORS)
 """What a point can be made to do. ``short`` writes half and says so; ``torn`` writes half and is killed; an error is
-raised instead of the call. All but the kills need a call on a file."""
+raised instead of the call; ``call`` waits until the test has done what it wants. All but this one and the kills need a
+call on a file."""
+CALL_SECONDS = 20.0
 
 VICTIMS = ("self", "parent", "child", "self+parent", "self+child")
 """Who is killed at the point: its own process, the one above it, or those directly below it."""
@@ -64,6 +70,8 @@ class Points:
         self._trace = _open(os.path.join(plan["folder"], "trace.jsonl"), flags, 0o600)
         self._lock = threading.Lock()
         self._counts: dict[str, int] = {}
+        self._refused: tuple[str, float] = ("", 0.0)
+        self._folder = plan["folder"]
 
     def path_name(self, path: Any) -> str | None:
         """Return the name of ``path`` below a root, volatile parts replaced; None for files that do not count."""
@@ -99,8 +107,9 @@ class Points:
         do = self.reached(name)
         if do == "kill-before":
             self.die()
+        do = do or self._still_refused(name)
         if do in ERRORS:
-            raise OSError(ERRORS[do], os.strerror(ERRORS[do]))
+            self._refuse(do)
         try:
             return half() if do in ("short", "torn") and half is not None else call()
         finally:
@@ -115,7 +124,27 @@ class Points:
             state = "" if self._records is None else self._records.state(self.role)
             do = self._hunted(name, state) or self._planned(name, occurrence)
         self._note({"point": name, "occurrence": occurrence, "do": do, "state": state})
+        if do == CALL:
+            self._call()
         return do
+
+    def _call(self) -> None:
+        """Wait here until the test has done what it wants."""
+        end = time.monotonic() + CALL_SECONDS
+        while not os.path.exists(os.path.join(self._folder, "answered")) and time.monotonic() < end:
+            time.sleep(0.01)
+
+    def _refuse(self, do: str) -> NoReturn:
+        """Refuse the call; a disk that is full or read-only stays so for a while."""
+        if self._act["sticky"] and do in LASTING and not self._refused[0]:
+            self._refused = (do, time.monotonic() + LASTING[do])
+        raise OSError(ERRORS[do], os.strerror(ERRORS[do]))
+
+    def _still_refused(self, name: str) -> str:
+        """Return how the disk still refuses; nothing where it does not, and for what is no call on a file."""
+        do, until = self._refused
+        on_disk = not name.startswith(("spawn", "exec", "write:pipe"))
+        return do if do and on_disk and time.monotonic() < until else ""
 
     def die(self) -> None:
         """End the plan's victims as kill -9 does; the whole machine goes on."""
@@ -141,7 +170,8 @@ class Points:
         act = self._act
         if act is None or (act["role"], act["process"], act["point"]) != (self.role, self.process, name):
             return ""
-        hit = occurrence >= act["occurrence"] if act["sticky"] else occurrence == act["occurrence"]
+        lasting = act["sticky"] and act["do"] not in LASTING
+        hit = occurrence >= act["occurrence"] if lasting else occurrence == act["occurrence"]
         return str(act["do"]) if hit else ""
 
     def _note(self, facts: dict[str, Any]) -> None:

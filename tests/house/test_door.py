@@ -104,7 +104,7 @@ def proofs(target: str) -> list[list[str]]:
     return [line.partition(" -m pytest ")[2].split() for line in recipe.splitlines() if " -m pytest " in line]
 
 
-@pytest.mark.parametrize("target", ["crash", "e2e"])
+@pytest.mark.parametrize("target", ["crash", "crash-full", "e2e"])
 def test_every_path_that_a_proof_names_is_collected(target: str) -> None:
     """The runner passes over a file that lies in a folder which is named too, if its name is no test's."""
     for arguments in proofs(target):

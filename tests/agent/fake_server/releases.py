@@ -37,6 +37,10 @@ class Releases:
     artefacts: dict[str, bytes] = field(default_factory=dict)
     channels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Of each version."""
+    described: dict[str, ReleaseCustom] = field(default_factory=dict)
+    """What is signed about each artefact, by its path."""
+    digests: dict[str, str] = field(default_factory=dict)
+    """Of each target, by ``product/version``."""
 
     def __post_init__(self) -> None:
         self.signers = role_signers(PRODUCTS)
@@ -80,6 +84,8 @@ class Releases:
         listed = repository.TargetFile(built.artefact_bytes, built.artefact_sha256, custom.to_json())
         self.files |= repository.publish_targets(self.files, product, {path: listed}, self.signers, datetime.now(UTC))
         self.artefacts[path] = built.path.read_bytes()
+        self.described[path] = custom
+        self.digests[f"{product}/{version}"] = built.artefact_sha256
         if product == "agent":
             self.channels[version] = channels
         return path
@@ -90,7 +96,8 @@ class Releases:
         unsigned = {"version": version, "sha": "abc1234", "released_at": "2026-01-02T00:00:00Z", **said}
         data = json.dumps({**unsigned, "signature": "0" * 64}).encode()
         custom = ManifestCustom.of(product, ReleaseManifest.parse(data), 1, None)
-        listed = repository.TargetFile(len(data), hashlib.sha256(data).hexdigest(), custom.to_json())
+        sha256 = self.digests[f"{product}/{version}"] = hashlib.sha256(data).hexdigest()
+        listed = repository.TargetFile(len(data), sha256, custom.to_json())
         path = custom.target_path
         self.files |= repository.publish_targets(self.files, product, {path: listed}, self.signers, datetime.now(UTC))
         self.artefacts[path] = data

@@ -157,17 +157,6 @@ def shuffled(cases: Iterable[Case], seed: int) -> list[Case]:
     return mixed
 
 
-def shown(kind: str, cases: list[Case], tally: Tally) -> str:
-    """Return the counts for people, one line for each fault."""
-    exist = Counter(case.fault for case in cases)
-    runs = Counter(case.fault for case in distinct(cases))
-    lines = [
-        f"products, {kind} x {fault}: {tally.run[fault]} cases run / {exist[fault]} that exist, {runs[fault]} distinct"
-        for fault in exist
-    ]
-    return "\n".join(lines)
-
-
 def _one(bench: Bench, case: Case) -> str:
     host = bench.make(case.trace.scenario, case.at, faults.FAULTS[case.fault])
     try:

@@ -8,6 +8,8 @@ The operations are recorded from the real code while a host of the model lives; 
 from __future__ import annotations
 
 import contextlib
+import random
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     Lost = Callable[[Op, Op | None], bool]
     """Tells whether a sync does not happen; beside it the operation ahead of it."""
 
+SEED = 20263
 OPS = {
     "create": "create",
     "write": "write",
@@ -94,17 +97,18 @@ class Recorder:
 
     host: Host
     lost: Lost
-    events: list[tuple[Op | None, Outside]] = field(default_factory=list)
+    events: list[tuple[Op | None, Outside, bool]] = field(default_factory=list)
+    """None stands for a message; the last tells that this sync does not happen."""
     _before: Op | None = None
 
     def note(self, kind: str, *args: Any) -> None:
         """Take one effect, or a message."""
         for op in self._ops(kind, args):
-            if not (op.kind.startswith("sync") and self.lost(op, self._before)):
-                self.events.append((op, Outside.of(self.host)))
+            is_lost = op.kind.startswith("sync") and self.lost(op, self._before)
+            self.events.append((op, Outside.of(self.host), is_lost))
             self._before = op
         if kind == "message":
-            self.events.append((None, Outside.of(self.host)))
+            self.events.append((None, Outside.of(self.host), False))
 
     def _ops(self, kind: str, args: tuple[Any, ...]) -> list[Op]:
         path = self._path(args[0]) if args else ""
@@ -141,20 +145,27 @@ class Recorder:
 
 
 class Exploration:
-    """Every power loss of one scenario."""
+    """Every power loss of one scenario; where syncs are lost, those alone that no disk with all of them allows."""
 
-    def __init__(self, bench: Bench, lost: Lost | None = None) -> None:
+    def __init__(self, bench: Bench, lost: Lost | None = None, end: float = float("inf")) -> None:
+        """Explore with the hosts of ``bench``; from the monotonic instant ``end`` on states are only counted."""
         self._bench = bench
+        self._end = end
         self._lost: Lost = lost or (lambda _op, _before: False)
+        self._only_wrong = lost is not None
+        self.found = 0
+        """States that exist."""
         self.states = 0
+        """States from which a host went on."""
         self._known: set[tuple[object, ...]] = set()
 
-    def run(self, scenario: Scenario, *, killed_at: int = 0) -> int:
+    def run(self, scenario: Scenario, *, killed_at: int = 0, only_count: bool = False) -> int:
         """Explore a run; raises at the first broken promise.
 
         Args:
             scenario: that is run.
             killed_at: the point at which the agent is killed first; then only what is found after the result counts.
+            only_count: no host goes on.
 
         Returns:
             How many points the run had.
@@ -164,23 +175,30 @@ class Exploration:
         with recorder.recording():
             host.run()
         host.close()
-        for tree, outside in self._found(base, recorder.events, only_told=bool(killed_at)):
+        found = self._found(base, recorder.events, only_told=bool(killed_at))
+        for tree, outside in _mixed(found) if self._only_wrong else found:
+            self.found += 1
+            if only_count or time.monotonic() > self._end:
+                continue
             self.states += 1
             self._go_on(scenario, tree, outside)
         return len(host.points.names)
 
     def _found(
-        self, base: Tree, events: list[tuple[Op | None, Outside]], *, only_told: bool
+        self, base: Tree, events: list[tuple[Op | None, Outside, bool]], *, only_told: bool
     ) -> Iterator[tuple[Tree, Outside]]:
-        disk = PowerDisk(base)
-        for op, outside in events:
+        disk, sound = PowerDisk(base), PowerDisk(base)
+        for op, outside, is_lost in events:
             if op is not None:
+                sound.apply(op)
+            if op is not None and not is_lost:
                 disk.apply(op)
             if only_told and not outside.knows_result:
                 continue
+            allowed = set(sound.crashes()) if self._only_wrong else set()
             for tree in disk.crashes():
                 key = (tree, outside.key)
-                if key not in self._known:
+                if key not in self._known and tree not in allowed:
                     self._known.add(key)
                     yield tree, outside
 
@@ -197,3 +215,10 @@ class Exploration:
             judge(host, POWER)
         finally:
             host.close()
+
+
+def _mixed(found: Iterator[tuple[Tree, Outside]]) -> list[tuple[Tree, Outside]]:
+    """Return the states in an order by lot, always the same: what is wrong is not always wrong at the beginning."""
+    states = list(found)
+    random.Random(SEED).shuffle(states)
+    return states

@@ -11,9 +11,11 @@ from tests.crash.products.proofs import prove
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.crash.counts import Counts
+
 
 @pytest.mark.crash
-@pytest.mark.timeout(14400)
-def test_no_fault_at_any_point_breaks_a_promise(tmp_path: Path, full: bool) -> None:
+@pytest.mark.timeout(86400)
+def test_no_fault_at_any_point_breaks_a_promise(tmp_path: Path, counts: Counts, full: bool) -> None:
     """Whatever strikes whenever, one whole version is active and the server learns the truth once."""
-    prove("file", tmp_path, full=full)
+    prove("file", tmp_path, counts, full=full)

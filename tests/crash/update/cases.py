@@ -1,25 +1,23 @@
-"""Updates whose disk refuses once: some at a time, each on a host of its own; every failure is told with its point."""
+"""Updates whose disk refuses once, each on a host of its own."""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.crash.update.points import of_update
+from tests.crash.real.host import FIRST
+from tests.crash.real.points import of_roles
 from tests.crash.update.verdicts import check_end
-from tests.crash.update.world import FIRST, NEW, UpdatingHost
+from tests.crash.update.world import NEW, UpdatingHost
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
-    from tests.crash.update.points import Distinct, Seen
-    from tests.crash.update.world import Kit
+    from tests.crash.real.host import Kit
+    from tests.crash.real.points import Distinct, Seen
 
-AT_ONCE = 5
 QUIET_SECONDS = 1.0
 """After the result, for what follows it: hints, tidying, the last acknowledgements."""
 LATE_SECONDS = 3.0
@@ -38,15 +36,6 @@ class Case:
         return f"{self.do} at {self.at.point}"
 
 
-@dataclass
-class Tally:
-    """What came of the cases."""
-
-    results: list[str] = field(default_factory=list)
-    missed: list[str] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
-
-
 async def traced(kit: Kit, folder: Path) -> list[Seen]:
     """Return the points of an undisturbed update, from the launcher's start to the quiet after the result."""
     async with UpdatingHost(kit, folder) as host:
@@ -54,13 +43,13 @@ async def traced(kit: Kit, folder: Path) -> list[Seen]:
         await asyncio.sleep(QUIET_SECONDS)
         assert host.ended(FIRST) == "SUCCEEDED"
         check_end(host, NEW)
-        return of_update(host.lines())
+        return of_roles(host.lines(), host.records)
 
 
 async def refuse(kit: Kit, folder: Path, case: Case) -> str:
     """Let the disk refuse once at one point; return what became of the attempt before it was superseded."""
     async with UpdatingHost(kit, folder, case.at.point.act(case.do)) as host:
-        await host.until(lambda: host.ended(FIRST) or waits(host), "a result, or a wait")
+        await host.until(lambda: host.ended(FIRST) or host.waits(), "a result, or a wait")
         if not await happened(host):
             return ""
         first = host.ended(FIRST) or "WAITING"
@@ -78,12 +67,6 @@ async def happened(host: UpdatingHost) -> bool:
     return host.plan.happened()
 
 
-def waits(host: UpdatingHost) -> bool:
-    """Tell whether the host reported that it tries again later."""
-    reports = host.server.agent.reports
-    return bool(reports) and reports[-1].HasField("retry_at")
-
-
 async def again(host: UpdatingHost, first: str) -> str:
     """Assign the same version once more, with a person's consent to a digest that was put back; return the result."""
     host.assign(FIRST + 1, retry_bad=first in ("ROLLED_BACK", "FAILED"))
@@ -91,28 +74,3 @@ async def again(host: UpdatingHost, first: str) -> str:
     await host.until(lambda: host.ended(FIRST), "the first result")
     await host.until(lambda: len(host.living()) == 1, "one agent")
     return host.ended(FIRST + 1)
-
-
-async def run(cases: Sequence[Case], kit: Kit, room: Path, minutes: float = 0.0) -> Tally:
-    """Run ``cases``, ``AT_ONCE`` at a time, and none begins after ``minutes`` (0 = all of them)."""
-    tally, places = Tally(), asyncio.Semaphore(AT_ONCE)
-    end = time.monotonic() + minutes * 60 if minutes else float("inf")
-
-    async def place(number: int, case: Case) -> None:
-        async with places:
-            if time.monotonic() > end:
-                return
-            folder = room / f"host-{number}"
-            try:
-                result = await refuse(kit, folder, case)
-            except AssertionError as error:
-                tally.faults.append(f"{case}: {error}")
-            else:
-                (tally.results if result else tally.missed).append(result or str(case))
-            finally:
-                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-
-    async with asyncio.TaskGroup() as group:
-        for number, case in enumerate(cases):
-            group.create_task(place(number, case))
-    return tally

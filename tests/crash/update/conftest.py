@@ -3,52 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from fleetroll_server.certificates import make_ca
 from tests.agent.fake_server.artefacts import build
-from tests.agent.fake_server.hosts import RealHost
-from tests.agent.fake_server.releases import Releases
-from tests.agent.fake_server.server import FakeServer
+from tests.crash.real.kits import in_memory, made
 from tests.crash.update.cases import traced
-from tests.crash.update.world import NEW, OLD, Kit
+from tests.crash.update.world import NEW, OLD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from tests.crash.update.points import Seen
+    from tests.agent.fake_server.releases import Releases
+    from tests.crash.real.host import Kit
+    from tests.crash.real.points import Seen
 
 
 @pytest.fixture(scope="session")
 def room() -> Iterator[Path]:
-    """Return a folder in memory, where there is one: a sync that costs nothing changes nothing for SIGKILL."""
-    memory = Path("/dev/shm")
-    folder = Path(tempfile.mkdtemp(prefix="update-", dir=memory if memory.is_dir() else None))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    """Return a folder in memory, where there is one."""
+    with in_memory() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
 def kit(room: Path) -> Kit:
     """Publish, and enrol the host whose first slot all others take."""
-    known = Kit(Releases(), make_ca("test", datetime.now(UTC)), room / "template", room / "code")
-    known.code.mkdir()
-    known.releases.publish(OLD, build(room, OLD))
-    known.releases.publish(NEW, build(room, NEW), ("beta",))
 
-    async def enrol() -> None:
-        async with FakeServer(known.releases, known.ca) as server:
-            code, _out, err = await RealHost(known.template).enroll(server.join_string())
-            assert code == 0, err
+    def publish(releases: Releases) -> None:
+        releases.publish(OLD, build(room, OLD))
+        releases.publish(NEW, build(room, NEW), ("beta",))
 
-    asyncio.run(enrol())
-    return known
+    return made(room, publish)
 
 
 @pytest.fixture(scope="session")

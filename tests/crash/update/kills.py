@@ -1,4 +1,4 @@
-"""One kill as the shim wrote it down, and which results of the attempt it allows: the rules of a trial, as a table.
+"""Which results of a self-update a kill allows: the rules of a trial, as a table.
 
 The launcher's record and the agent's, as they lay on disk at the kill, say where the attempt stood. So for every kill
 there is exactly one thing, or a choice with a reason, that may become of it; a host in whose life nobody was killed has
@@ -7,89 +7,22 @@ to succeed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from fleetroll_agent.jobs.record import read_record
-from fleetroll_agent.jobs.values import Outcome, ProductRecord, Stage
-from fleetroll_agent.launcher.record import decode
-from fleetroll_agent.launcher.values import Ended, Origin, Reason, Record, Trial
-from fleetroll_common.durable import load_record
+from fleetroll_agent.jobs.values import Outcome, Stage
+from fleetroll_agent.launcher.values import Ended, Origin, Reason, Trial
+from tests.crash.real.host import SUCCEEDED
+from tests.crash.real.verdicts import GOES_ON
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from fleetroll_agent.launcher.values import Outcome as Word
+    from tests.crash.real.kill import Kill
 
-GOES_ON = ""
 RENAME = "rename:products/agent.json"
-SUCCEEDED, FAILED = "SUCCEEDED", "FAILED unproven"
+FAILED = "FAILED unproven"
 BAD, UNPROVEN = "ROLLED_BACK", "ROLLED_BACK unproven"
-
-
-@dataclass(frozen=True)
-class Kill:
-    """Who was killed where.
-
-    Attributes:
-        number: of the quarry.
-        role: of the process at the point.
-        state: what its record said.
-        point: where it was.
-        do: before or after it.
-        victim: as the shim names it.
-        pid: of the process at the point.
-        pids: who was killed.
-        boot: the launcher's record at that moment.
-        product: the agent's record at that moment.
-    """
-
-    number: int
-    role: str
-    state: str
-    point: str
-    do: str
-    victim: str
-    pid: int
-    pids: tuple[int, ...]
-    boot: Record
-    product: ProductRecord
-
-    @classmethod
-    def of(cls, line: dict[str, Any]) -> Self:
-        """Return the kill that a line of the shim's log tells of."""
-        texts = line["records"]
-        product = texts["products/agent.json"]
-        return cls(
-            **{name: line[name] for name in ("number", "role", "state", "point", "do", "victim", "pid")},
-            pids=tuple(line["pids"]),
-            boot=decode(texts["boot.json"].encode()),
-            product=read_record(load_record(product.encode())) if product else ProductRecord(),
-        )
-
-    @property
-    def launcher_died(self) -> bool:
-        """Tell whether the launcher was among the victims; its agent dies with it."""
-        return self.at_launcher if "self" in self.victim and self.at_launcher else "parent" in self.victim
-
-    @property
-    def at_launcher(self) -> bool:
-        """Tell whether the launcher itself was at the point: then its record cannot have changed meanwhile."""
-        return self.role == "launcher"
-
-    @property
-    def generation(self) -> int:
-        """Return the attempt that it struck; 0 when the host had taken none."""
-        trial, attempt = self.boot.trial, self.product.attempt
-        if trial is not None:
-            return trial.attempt.generation
-        return self.product.highest if attempt is None else attempt.generation
-
-    def __str__(self) -> str:
-        """Return a name for people."""
-        return (
-            f"{self.do} of {self.victim} at {self.role}/{self.point} in state {self.state!r}, attempt {self.generation}"
-        )
 
 
 def legal(kill: Kill, said: Collection[str]) -> frozenset[str]:

@@ -5,42 +5,53 @@ The points come from the trace of an undisturbed run, never from a list.
 
 from __future__ import annotations
 
-import os
+from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.crash.update import cases, points
-from tests.crash.update.cases import Case
-from tests.crash.update.hunting import HuntingGround
+from tests.crash import counts as counting
+from tests.crash.real import points
+from tests.crash.real.cases import run as run_cases
+from tests.crash.real.hunting import hunt
+from tests.crash.update.cases import Case, refuse
+from tests.crash.update.world import UpdatingHost
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.crash.update.kills import Kill
-    from tests.crash.update.points import Distinct, Seen
-    from tests.crash.update.world import Kit
+    from tests.crash.counts import Counts
+    from tests.crash.real.host import Kit
+    from tests.crash.real.kill import Kill
+    from tests.crash.real.points import Seen
 
 KILLS_IN_A_LIFE = 14
 REFUSALS = 12
-EVERY_AFTER = 6
-"""One in so many kills of the first tier comes after the call, not before it."""
+REFUSALS_SHOWN = {"enospc": "ENOSPC", "eio": "EIO"}
+SHARE_OF_KILLS, SHARE_OF_REFUSALS = 0.15, 0.05
+"""Of the minutes of a sample."""
 MAX_LEFT = 0.03
 """Timing moves a few points from run to run; a proof in which more did not come proves nothing."""
 MIN_HAPPENED = 0.9
 
 
 @pytest.mark.crash
-@pytest.mark.timeout(7200)
+@pytest.mark.timeout(86400)
 async def test_a_kill_at_any_point_of_an_update_leaves_a_host_that_runs_and_can_be_updated(
-    kit: Kit, trace: list[Seen], room: Path, full: bool
+    kit: Kit, trace: list[Seen], room: Path, full: bool, counts: Counts
 ) -> None:
-    seed, minutes = int(os.environ.get("SEED", points.SEED)), float(os.environ.get("MINUTES", "60"))
+    seed = counting.seed(points.SEED)
+    minutes = counting.minutes(SHARE_OF_KILLS) if full else 0.0
     known = points.distinct(trace, seed)
     assert {"create", "write", "fsync", "rename", "spawn", "message", "send", "received"} <= {at.kind for at in known}
-    wanted = every_victim(known) if full else one_each(known)
-    ground = HuntingGround(kit, room / "killed", wanted, KILLS_IN_A_LIFE)
-    bag = await ground.run(minutes * 60)
+    wanted = points.every_victim(known) if full else points.one_each(known)
+    make = partial(UpdatingHost, kit)
+    bag = await hunt(
+        lambda folder, chase: make(folder, hunt=chase), room / "killed", wanted, KILLS_IN_A_LIFE, minutes, seed
+    )
+    run = Counter(points.fault_of(kill.role, kill.do, kill.victim) for kill in bag.kills)
+    counts.add("real", "agent", run, points.faults_of(points.every_victim(known)))
     print(
         f"\nself-update: {len(trace)} points in the trace, {len(known)} distinct; {len(bag.kills)} real SIGKILLs"
         f" in the lives of {bag.lives} hosts, of {len(wanted)} wanted ({len(bag.left)} did not come,"
@@ -49,20 +60,7 @@ async def test_a_kill_at_any_point_of_an_update_leaves_a_host_that_runs_and_can_
         " after each kill a verified version came up, and each host ended on 1.1.0"
     )
     assert not bag.faults, "\n\n".join(bag.faults)
-    assert len(bag.left) <= MAX_LEFT * len(wanted), "\n".join(bag.left)
-
-
-def one_each(known: list[Distinct]) -> list[list[object]]:
-    """Return one kill of whoever is at the point, for each point."""
-    return [
-        at.quarry(at.deeds()[-1 if number % EVERY_AFTER == EVERY_AFTER - 1 else 0]) for number, at in enumerate(known)
-    ]
-
-
-def every_victim(known: list[Distinct]) -> list[list[object]]:
-    """Return every kill: before and after, of the agent, the launcher, and both."""
-    who = points.VICTIMS.values()
-    return [at.quarry(do, of_role[at.point.role]) for at in known for do in at.deeds() for of_role in who]
+    assert minutes or len(bag.left) <= MAX_LEFT * len(wanted), "\n".join(bag.left)
 
 
 def shown(kill: Kill) -> str:
@@ -70,18 +68,21 @@ def shown(kill: Kill) -> str:
 
 
 @pytest.mark.crash
-@pytest.mark.timeout(7200)
+@pytest.mark.timeout(86400)
 async def test_a_disk_that_refuses_the_agent_once_never_costs_more_than_the_attempt(
-    kit: Kit, trace: list[Seen], room: Path, full: bool
+    kit: Kit, trace: list[Seen], room: Path, full: bool, counts: Counts
 ) -> None:
-    seed, minutes = int(os.environ.get("SEED", points.SEED)), float(os.environ.get("MINUTES", "60"))
-    known = points.on_disk(points.distinct(trace, seed))
+    seed = counting.seed(points.SEED)
+    minutes = counting.minutes(SHARE_OF_REFUSALS) if full else 0.0
+    known = points.on_disk(points.distinct(trace, seed), UpdatingHost.agents_roles)
     chosen = points.sample(known, len(known) if full else REFUSALS, seed)
     errors = ("enospc", "eio")
     wanted = [
         Case(at, do) for number, at in enumerate(chosen) for do in (errors if full else (errors[number % len(errors)],))
     ]
-    tally = await cases.run(wanted, kit, room, minutes if full else 0)
+    tally = await run_cases(wanted, partial(refuse, kit), room, minutes)
+    exist = Counter({REFUSALS_SHOWN[error]: len(known) for error in errors})
+    counts.add("real", "agent", Counter(REFUSALS_SHOWN[case.do] for case in tally.run), exist)
     print(
         f"\nself-update: {len(known)} distinct points of the agent on its disk; {len(tally.results)} ENOSPC or EIO of"
         f" {len(wanted)} chosen; the attempt then: {points.counted(tally.results)}"

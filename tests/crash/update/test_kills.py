@@ -20,19 +20,11 @@ from fleetroll_agent.launcher.values import (
     SlotRef,
     Trial,
 )
-from tests.crash.update.kills import (
-    BAD,
-    FAILED,
-    GOES_ON,
-    RENAME,
-    SUCCEEDED,
-    UNPROVEN,
-    Kill,
-    in_its_last_moment,
-    legal,
-)
-from tests.crash.update.verdicts import check_result
-from tests.crash.update.world import FIRST, LAUNCHER, NEW, NEW_AGENT, OLD, OLD_AGENT
+from tests.crash.real.host import FIRST, LAUNCHER, SUCCEEDED
+from tests.crash.real.kill import Kill
+from tests.crash.real.verdicts import GOES_ON, check_result
+from tests.crash.update.kills import BAD, FAILED, RENAME, UNPROVEN, in_its_last_moment, legal
+from tests.crash.update.world import NEW, NEW_AGENT, OLD, OLD_AGENT
 
 OLD_SLOT, NEW_SLOT = (SlotRef(f"{v}-{d * 8}", v, d * 64, "/python", "cp311") for v, d in ((OLD, "0"), (NEW, "1")))
 MINE = Attempt(Origin.SERVER, FIRST)

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fleetroll.v1 import types_pb2
-from tests.crash.update import lives
-from tests.crash.update.hunting import HuntingGround
+from tests.crash.real.host import FIRST, greeting
+from tests.crash.real.hunting import Bag, HuntingGround
+from tests.crash.update import verdicts
 from tests.crash.update.verdicts import check_attempts, check_come_up, check_end
-from tests.crash.update.world import FIRST, NEW, NEW_AGENT, OLD, OLD_AGENT, UpdatingHost, greeting
+from tests.crash.update.world import NEW, NEW_AGENT, OLD, OLD_AGENT, UpdatingHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from fleetroll.v1 import agent_stream_pb2 as stream_pb2
-    from tests.crash.update.world import Kit
+    from tests.crash.real.host import Kit
+    from tests.faults.plans import Chase
 
 
 PLANTED = "planted"
@@ -122,18 +124,16 @@ async def test_a_host_that_comes_up_changed_after_a_kill_is_told_as_a_fault(
         _changed_program(host)
         check_come_up(host, hello)
 
-    monkeypatch.setattr(lives, "check_come_up", changed)
+    monkeypatch.setattr(verdicts, "check_come_up", changed)
     quarry = [OLD_AGENT, "none", "send:ConnectRequest.hello", 1, "kill-before", "self"]
-    bag = await HuntingGround(kit, room / "changed", [quarry], 1).run()
+    bag = await hunted(kit, room / "changed", quarry)
     assert len(bag.kills) == 1
     assert "entry.py" in bag.faults[0]
 
 
 @pytest.mark.crash
 async def test_a_point_that_never_comes_is_counted_as_left(kit: Kit, room: Path) -> None:
-    bag = await HuntingGround(
-        kit, room / "left", [[OLD_AGENT, "none", "spawn:nothing", 1, "kill-before", "self"]], 1
-    ).run()
+    bag = await hunted(kit, room / "left", [OLD_AGENT, "none", "spawn:nothing", 1, "kill-before", "self"])
     assert (bag.kills, bag.faults, len(bag.left)) == ([], [], 1)
 
 
@@ -144,6 +144,13 @@ def test_the_hello_of_an_agent_that_outlives_its_launcher_is_not_the_hello_of_wh
     assert greeting(lines) == set()
     lines += [{"pid": 8, "point": "create:x", "do": ""}, {"pid": 8, "point": "send:ConnectRequest.hello", "do": ""}]
     assert greeting(lines) == {8}
+
+
+async def hunted(kit: Kit, room: Path, quarry: list[object]) -> Bag:
+    def make(folder: Path, chase: Chase) -> UpdatingHost:
+        return UpdatingHost(kit, folder, hunt=chase)
+
+    return await HuntingGround(make, room, [quarry], 1).run()
 
 
 def refused(judge: Callable[[], object]) -> None:

@@ -1,8 +1,8 @@
-"""One host that is killed again and again while it updates itself, and judged after each kill.
+"""One host that is killed again and again while it updates, and judged after each kill.
 
 The server holds its Welcome back until the judge has seen what came up, and only then may the next kill come: so no
-kill hides what the one before it did. An attempt that a kill has ended is followed by a new one, with a person's
-consent to a digest that was put back, until one succeeds.
+kill hides what the one before it did. An attempt is followed by another one, with a person's consent to a digest that
+was put back, until the host has nothing more to do.
 """
 
 from __future__ import annotations
@@ -11,15 +11,13 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from fleetroll_agent.launcher.limits import CRASH_LIMIT
-from tests.crash.update.verdicts import check_attempts, check_come_up, check_end
-from tests.crash.update.world import NEW
+from tests.crash.real.host import SUCCEEDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.agent.fake_server.server import Session
-    from tests.crash.update.world import UpdatingHost
+    from tests.crash.real.host import RealHost
 
 QUIET_SECONDS = 1.0
 """After the result, for what follows it: hints, tidying, the last acknowledgements."""
@@ -28,11 +26,21 @@ QUIET_SECONDS = 1.0
 class Life:
     """The life of one host."""
 
-    def __init__(self, host: UpdatingHost, most: int, end: float = float("inf")) -> None:
-        """Take a host that is not started yet; at most ``most`` kills, none permitted after the instant ``end``."""
+    def __init__(
+        self, host: RealHost, most: int, end: float = float("inf"), is_hunted: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Take a host that is not started yet.
+
+        Args:
+            host: that lives.
+            most: kills at most.
+            end: no kill is permitted after this instant.
+            is_hunted: tells whether there is anything left to hunt.
+        """
         self._host = host
         self._most = most
         self._end = end
+        self._is_hunted = is_hunted
         self._judged = 0
         self._fault: AssertionError | None = None
         host.server.script.before_welcome = self._come_up
@@ -45,18 +53,19 @@ class Life:
         """
         host = self._host
         results = [await self._result()]
-        while results[-1] != "SUCCEEDED":
-            host.assign(host.assigned + 1, retry_bad=True)
+        while host.next_attempt(results, more=self._may_be_killed() and self._is_hunted()):
             results.append(await self._result())
+        assert results[-1] == SUCCEEDED
         await self._quiet()
-        check_attempts(host)
-        check_end(host, NEW)
+        host.check_attempts()
+        await host.check_end()
         return results
 
     async def _result(self) -> str:
         """Return the result of the newest attempt, once the server knows it."""
+        self._permit()
         await self._until(lambda: self._host.ended(self._host.assigned), "the result")
-        check_attempts(self._host)
+        self._host.check_attempts()
         return self._host.ended(self._host.assigned)
 
     async def _quiet(self) -> None:
@@ -89,13 +98,16 @@ class Life:
             if kills > self._judged:
                 if not self._host.greeted_since_kill():
                     return
-                check_come_up(self._host, session.hello)
+                await self._host.check_come_up(session.hello)
                 self._judged = kills
-            if kills < self._most and time.monotonic() < self._end and self._bears_another():
-                self._host.plan.arm()
+            self._permit()
         except AssertionError as error:
             self._fault = error
 
-    def _bears_another(self) -> bool:
-        """Tell whether one more crash is still none too many: then a committed version rightly goes back."""
-        return len(self._host.record().crashes) < CRASH_LIMIT
+    def _permit(self) -> None:
+        """Let the next kill come, once the last one was judged."""
+        if len(self._host.kills()) == self._judged and self._may_be_killed() and self._host.bears_another():
+            self._host.plan.arm()
+
+    def _may_be_killed(self) -> bool:
+        return self._judged < self._most and time.monotonic() < self._end

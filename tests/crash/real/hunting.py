@@ -1,7 +1,7 @@
 """All wanted kills of one proof, spread over the lives of some hosts that run at the same time.
 
 Each host is killed at the first point it comes to that nobody was killed at yet, is judged when it has come up again,
-and goes on to the next; after some kills it is left alone and must end on the new version. The first points of a fresh
+and goes on to the next; after some kills it is left alone and must end on a new version. The first points of a fresh
 host come once in its life, so there are about as many hosts as there are of those.
 """
 
@@ -9,24 +9,26 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import shutil
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.crash.update.lives import Life
-from tests.crash.update.world import UpdatingHost
+from tests.crash.real.lives import Life
 from tests.faults.plans import Chase
 from tests.faults.shim_hunt import NOBODY, numbers_had
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from tests.crash.update.kills import Kill
-    from tests.crash.update.world import Kit
+    from tests.crash.real.host import RealHost
+    from tests.crash.real.kill import Kill
 
 AT_ONCE = 5
+CHOSEN_AT_ONCE = 60
+"""So many of a lot are hunted by the same hosts: few enough that a host comes far before it is killed."""
 NTH = 3
 """Where the arrival stands in a quarry's words."""
 IN_VAIN = 2
@@ -53,13 +55,45 @@ class Bag:
     left: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
+    def add(self, other: Bag) -> None:
+        """Take what came of another hunt as well."""
+        for name in ("kills", "results", "left", "faults"):
+            getattr(self, name).extend(getattr(other, name))
+        self.nobody += other.nobody
+        self.lives += other.lives
+
+
+async def hunt(
+    make: Callable[[Path, Chase], RealHost],
+    room: Path,
+    quarries: Sequence[list[object]],
+    most: int,
+    minutes: float = 0.0,
+    seed: int = 0,
+) -> Bag:
+    """Hunt all ``quarries`` in the new folder ``room``, or in so many minutes what a lot by ``seed`` chooses."""
+    if not minutes:
+        return await HuntingGround(make, room, quarries, most).run()
+    room.mkdir()
+    mixed = random.Random(seed).sample(list(quarries), len(quarries))
+    bag, end = Bag(), time.monotonic() + minutes * 60
+    for start in range(0, len(mixed), CHOSEN_AT_ONCE):
+        seconds = end - time.monotonic()
+        if seconds <= 0:
+            break
+        ground = HuntingGround(make, room / str(start), mixed[start : start + CHOSEN_AT_ONCE], most)
+        bag.add(await ground.run(seconds))
+    return bag
+
 
 class HuntingGround:
     """Runs hosts until every quarry was had, no more come, or the time is over."""
 
-    def __init__(self, kit: Kit, room: Path, quarries: Sequence[list[object]], most: int) -> None:
-        """Hunt in the new folder ``room``; at most ``most`` kills in one life."""
-        self._kit = kit
+    def __init__(
+        self, make: Callable[[Path, Chase], RealHost], room: Path, quarries: Sequence[list[object]], most: int
+    ) -> None:
+        """Hunt in the new folder ``room``; at most ``most`` kills in one life of a host that ``make`` makes."""
+        self._make = make
         self._room = room
         self._quarries = quarries
         self._most = most
@@ -99,8 +133,8 @@ class HuntingGround:
 
     async def _live(self, folder: Path, end: float) -> None:
         bag = self.bag
-        host = UpdatingHost(self._kit, folder, hunt=self._chase)
-        life = Life(host, self._most, end)
+        host = self._make(folder, self._chase)
+        life = Life(host, self._most, end, lambda: bool(self._left()))
         try:
             async with host:
                 bag.results += await life.run()
