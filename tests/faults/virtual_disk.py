@@ -6,6 +6,8 @@ import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from google.protobuf.duration_pb2 import Duration
+
 from fleetroll.v1 import reasons_pb2, types_pb2
 
 if TYPE_CHECKING:
@@ -67,3 +69,8 @@ class Disk:
     def copy(self) -> Disk:
         """Return the disk of a cloned machine."""
         return copy.deepcopy(self)
+
+    @property
+    def check_in_interval(self) -> Duration | None:
+        """What its hello says of that."""
+        return Duration(seconds=int(self.check_in_seconds)) if self.check_in_seconds else None
