@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 PORTS = (15000, 32000)
 """Below those that the system gives to connections."""
 SHOP = """
-import os, pathlib, sqlite3, sys
+import os, sys
 VERSION, SCHEMA, FAULT = {version!r}, {schema}, {fault!r}
-here = pathlib.Path(os.environ["SHOP_HOME"])
 def database():
-    return sqlite3.connect(here / "shop.db", timeout=5)
+    import sqlite3
+    return sqlite3.connect(os.environ["SHOP_HOME"] + "/shop.db", timeout=5)
 def serve():
     import http.server, json, threading, time
     keeper = os.getppid()
@@ -79,7 +79,7 @@ KEEPER = """#!/bin/sh
 # Starts the program, again whenever it has ended; the pid of what runs stands in a file.
 while :; do
   python="$1"; program="$2"; home="$3"
-  "$python" -B "$program" >>"$home/shop.log" 2>&1 &
+  "$python" -I -S -B "$program" >>"$home/shop.log" 2>&1 &
   echo $! >"$home/pid.new" && mv "$home/pid.new" "$home/pid"
   wait $!
   sleep 0.1
@@ -147,7 +147,7 @@ timeout_seconds = 2
         """Return the lines for the shell, by the step."""
         home, by_itself = self.home, self.kind == "command"
         new = f"{home}/depot/$FLEETROLL_VERSION/shop.py" if by_itself else "$FLEETROLL_SLOT/shop.py"
-        run = f"SHOP_HOME={home} SHOP_PORT={self.port} {sys.executable} -B {new}"
+        run = f"SHOP_HOME={home} SHOP_PORT={self.port} {sys.executable} -I -S -B {new}"
         restart = f"kill $(cat {home}/pid) || true"
         hooks = {
             "version": f"{run} --version",

@@ -45,15 +45,18 @@ async def test_a_kill_at_any_point_of_an_update_leaves_a_host_that_runs_and_can_
     minutes = counting.minutes(SHARE_OF_KILLS) if full else 0.0
     known = points.distinct(trace, seed)
     assert {"create", "write", "fsync", "rename", "spawn", "message", "send", "received"} <= {at.kind for at in known}
-    wanted = points.every_victim(known) if full else points.one_each(known)
+    effects = points.one_of_each_effect(known, seed)
+    wanted = points.every_victim(known) if full else points.one_each(effects)
     make = partial(UpdatingHost, kit)
     bag = await hunt(
         lambda folder, chase: make(folder, hunt=chase), room / "killed", wanted, KILLS_IN_A_LIFE, minutes, seed
     )
     run = Counter(points.fault_of(kill.role, kill.do, kill.victim) for kill in bag.kills)
-    counts.add("real", "agent", run, points.faults_of(points.every_victim(known)))
+    exist, distinct = (points.faults_of(points.every_victim(some)) for some in (known, effects))
+    counts.add("real", "agent", run, exist, distinct)
     print(
-        f"\nself-update: {len(trace)} points in the trace, {len(known)} distinct; {len(bag.kills)} real SIGKILLs"
+        f"\nself-update: {len(trace)} points in the trace, {len(known)} distinct, {len(effects)} before"
+        f" another effect; {len(bag.kills)} real SIGKILLs"
         f" in the lives of {bag.lives} hosts, of {len(wanted)} wanted ({len(bag.left)} did not come,"
         f" at {bag.nobody} nobody was there to kill), seed {seed}"
         f"\n  by kind: {points.counted(map(shown, bag.kills))}\n  the attempts then: {points.counted(bag.results)};"
