@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from google.protobuf.duration_pb2 import Duration
 
 from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 from fleetroll.v1 import agent_stream_pb2_grpc, types_pb2
@@ -127,7 +126,6 @@ class VirtualAgent:
             healthy=disk.healthy,
         )
         shown = [stream_pb2.AttemptReport(product=PRODUCT, **disk.attempt)] if disk.attempt else []
-        checks_in = Duration(seconds=int(disk.check_in_seconds)) if disk.check_in_seconds else None
         return stream_pb2.HelloPayload(
             host_name=disk.name,
             platform=PLATFORM,
@@ -136,7 +134,7 @@ class VirtualAgent:
             journal_id=disk.journal_id,
             receipt=disk.receipt,
             agent_version=disk.calls_itself or disk.version,
-            check_in_interval=checks_in,
+            check_in_interval=disk.check_in,
         )
 
     async def greet(self, session: Session, **changes: Any) -> stream_pb2.Welcome:

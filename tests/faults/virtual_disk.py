@@ -6,6 +6,8 @@ import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from google.protobuf.duration_pb2 import Duration
+
 from fleetroll.v1 import reasons_pb2, types_pb2
 
 if TYPE_CHECKING:
@@ -63,6 +65,11 @@ class Disk:
     sequence: int = 0
     attempt: dict[str, Any] | None = None
     receipt: stream_pb2.Receipt | None = None
+
+    @property
+    def check_in(self) -> Duration | None:
+        """Return how often the host says that it comes; nothing where it holds its stream."""
+        return Duration(seconds=int(self.check_in_seconds)) if self.check_in_seconds else None
 
     def copy(self) -> Disk:
         """Return the disk of a cloned machine."""
