@@ -134,7 +134,7 @@ class VirtualAgent:
             journal_id=disk.journal_id,
             receipt=disk.receipt,
             agent_version=disk.calls_itself or disk.version,
-            check_in_interval=disk.check_in_interval,
+            check_in_interval=disk.check_in,
         )
 
     async def greet(self, session: Session, **changes: Any) -> stream_pb2.Welcome:

@@ -66,11 +66,11 @@ class Disk:
     attempt: dict[str, Any] | None = None
     receipt: stream_pb2.Receipt | None = None
 
+    @property
+    def check_in(self) -> Duration | None:
+        """Return how often the host says that it comes; nothing where it holds its stream."""
+        return Duration(seconds=int(self.check_in_seconds)) if self.check_in_seconds else None
+
     def copy(self) -> Disk:
         """Return the disk of a cloned machine."""
         return copy.deepcopy(self)
-
-    @property
-    def check_in_interval(self) -> Duration | None:
-        """What its hello says of that."""
-        return Duration(seconds=int(self.check_in_seconds)) if self.check_in_seconds else None
