@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tests.crash.counts import Counts
 
-SHARE = 0.02
+SHARE = 0.03
 """Of the minutes of a sample: the model runs thousands of cases in a minute."""
 LEAST = 700
 """Runs of a first tier: a matrix that shrank below this proves less than it says."""

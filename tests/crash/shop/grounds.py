@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tests.crash.real.host import SUCCEEDED
 from tests.crash.real.points import of_roles
@@ -13,11 +13,13 @@ from tests.crash.shop.offers import shop_kit
 from tests.crash.shop.world import ShopHost
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.crash.real.host import Kit
     from tests.crash.real.points import Seen
 
+_T = TypeVar("_T")
 QUIET_SECONDS = 1.0
 TRACED = 3
 """A good version, a bad one, and its successor."""
@@ -33,15 +35,19 @@ class Grounds:
     def kit(self, kind: str) -> Kit:
         """Return what all hosts with a product of that kind share."""
         (self.room / kind).mkdir()
-        return shop_kit(self.room / kind, kind)
+        return apart(lambda: shop_kit(self.room / kind, kind))
 
     @cache  # noqa: B019 (the same)
     def trace(self, kind: str) -> tuple[list[Seen], list[Seen]]:
         """Return the points of an undisturbed life, and those of its first attempt."""
         host = ShopHost(self.kit(kind), self.room / kind / "undisturbed", kind=kind)
-        # In a loop of its own: the test that asks first has one already.
-        with ThreadPoolExecutor(1) as pool:
-            return pool.submit(asyncio.run, traced(host)).result()
+        return apart(lambda: asyncio.run(traced(host)))
+
+
+def apart(work: Callable[[], _T]) -> _T:
+    """Do ``work`` in a thread, where it may run a loop of its own: the test that asks first has one already."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()
 
 
 async def traced(host: ShopHost) -> tuple[list[Seen], list[Seen]]:
