@@ -63,6 +63,8 @@ def on_session_opened(state: State, event: SessionOpened, moment: Moment) -> Res
         if event.skewed:
             state = note_wait(state, moment, Code.CLOCK_SKEW, "host and server clocks differ by more than 5 min")
         state = replace(state, ask_at=moment.boot_seconds)
+    elif state.note is Code.CLOCK_SKEW and state.retry_at is not None and not event.skewed:
+        state = replace(state, retry_at=moment.boot_seconds)
     return state, effects
 
 

@@ -25,8 +25,8 @@ from fleetroll_common.values.codes import Code
 if TYPE_CHECKING:
     from fleetroll_agent.jobs.events import SlotReady, StagingFailed, TargetFound
 
-_WAITING = frozenset({Code.DISK_FULL, Code.LOCKED})
-"""The host is busy or full: the attempt waits and spends no try."""
+_WAITING = frozenset({Code.DISK_FULL, Code.LOCKED, Code.CLOCK_SKEW})
+"""The host is busy, full, or in doubt about the time: the attempt waits and spends no try."""
 
 
 def start_if_due(state: State, moment: Moment) -> Result:
@@ -82,11 +82,14 @@ def on_slot_ready(state: State, event: SlotReady, moment: Moment) -> Result:
 def on_staging_failed(state: State, event: StagingFailed, moment: Moment) -> Result:
     """Wait and try again, or end: a host that is full waits, a source that fails spends a try, a lie ends it.
 
-    The end of the session is nobody's failure: the next session goes on where this one stopped.
+    The end of the session is nobody's failure: the next session goes on where this one stopped. That metadata has
+    expired says nothing as long as the clock by which it has differs from the server's.
     """
     if event.job != state.job:
         return state, ()
     state = replace(state, job=None)
+    if event.code is Code.METADATA_FREEZE and state.skewed:
+        event = replace(event, code=Code.CLOCK_SKEW, message=f"the clocks differ by more than 5 min: {event.message}")
     if event.transient and event.session != state.session:
         return replace(state, retry_at=moment.boot_seconds), ()
     if event.code in _WAITING:

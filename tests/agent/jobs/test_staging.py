@@ -42,6 +42,23 @@ def test_tries_are_used_up_at_their_waits(host: Host) -> None:
     assert host.said[-1] == "7 FAILED DOWNLOAD_FAILED"
 
 
+def test_metadata_that_has_expired_by_a_clock_in_doubt_waits_for_the_right_time(host: Host) -> None:
+    host.tell(SessionOpened(1, skewed=True), Assigned(7, "1.1.0"))
+    for _look in range(4):
+        failed(host, Code.METADATA_FREEZE, transient=False)
+        assert host.said[-1] == "7 DOWNLOADING CLOCK_SKEW"
+        assert [type(effect) for effect in host.wait(120)] == [FindTarget]
+    failed(host, Code.METADATA_FREEZE, transient=False)
+    assert host.attempt.tries == 0
+    assert isinstance(host.tell(SessionOpened(2))[-1], FindTarget)
+
+
+def test_metadata_that_has_expired_by_a_clock_that_agrees_ends_the_attempt(host: Host) -> None:
+    host.tell(SessionOpened(1), Assigned(7, "1.1.0"))
+    failed(host, Code.METADATA_FREEZE, transient=False)
+    assert host.said[-1] == "7 FAILED METADATA_FREEZE"
+
+
 @pytest.mark.parametrize("allowed", [1, 2, 5])
 def test_a_rollout_says_how_many_tries_there_are(host: Host, allowed: int) -> None:
     host.tell(SessionOpened(1), Assigned(7, "1.1.0", max_attempts=allowed))
