@@ -86,6 +86,7 @@ class Daemon:
             ContactFile(parts.folder),
             parts.clock,
             lambda: self._link.in_touch,
+            lambda: self._link.quarantined,
         )
         self._control = ControlServer(parts.folder, self._office.handle)
         hands = Hands(self._outside(PRODUCT), self._link, parts.update, parts.lock, parts.slot.path.name)

@@ -1,8 +1,9 @@
-"""``contact.json`` of the state folder: when this host had a server last, for the process that starts next."""
+"""``contact.json`` of the state folder: a host's last contact with its server, for the process that starts next."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,6 +18,19 @@ log = structlog.get_logger(__name__)
 CONTACT_NAME = "contact.json"
 
 
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """What is known of it.
+
+    Attributes:
+        at: the instant in Unix seconds; None = nobody knows.
+        quarantined: the server's last word was that this host takes no updates.
+    """
+
+    at: float | None = None
+    quarantined: bool = False
+
+
 class ContactFile:
     """The file. Whatever is wrong with it means that nobody knows: then the silence begins with this process."""
 
@@ -25,20 +39,21 @@ class ContactFile:
         self._path = state / CONTACT_NAME
         self._refused = False
 
-    def read(self) -> float | None:
-        """Return the instant in Unix seconds; None when it is not known."""
+    def read(self) -> Contact:
+        """Return what it says."""
         try:
-            at = load_record(self._path.read_bytes())["at"]
-            if isinstance(at, (int, float)) and not isinstance(at, bool) and math.isfinite(at):
-                return float(at)
-        except (OSError, DamagedRecord, KeyError):
-            pass
-        return None
+            said = load_record(self._path.read_bytes())
+        except (OSError, DamagedRecord):
+            return Contact()
+        at, quarantined = said.get("at"), said.get("quarantined") is True
+        if isinstance(at, (int, float)) and not isinstance(at, bool) and math.isfinite(at):
+            return Contact(float(at), quarantined)
+        return Contact(None, quarantined)
 
-    def write(self, at: float) -> None:
+    def write(self, contact: Contact) -> None:
         """Replace it; a disk that refuses is told once, and costs no more than a longer silence after a restart."""
         try:
-            write_durably(self._path, dump_record({"at": at}))
+            write_durably(self._path, dump_record({"at": contact.at, "quarantined": contact.quarantined}))
         except OSError as error:
             if not self._refused:
                 log.warning("contact_not_written", reason=error.strerror)

@@ -17,6 +17,7 @@ from fleetroll_agent.jobs import by_itself
 from fleetroll_agent.jobs.events import StartedLocally
 from fleetroll_agent.jobs.threads import in_thread
 from fleetroll_agent.jobs.values import Moment
+from fleetroll_agent.schedule.contact import Contact
 from fleetroll_agent.schedule.rules import Silence, choose
 from fleetroll_common.values.errors import FleetrollError
 from fleetroll_common.values.platform import Platform
@@ -55,14 +56,28 @@ class LocalSchedule:
         contact: ContactFile,
         clock: Clock,
         in_touch: Callable[[], bool],
+        quarantined: Callable[[], bool | None],
     ) -> None:
-        """Go by ``settings``; ``in_touch`` tells whether a server is there."""
+        """Go by ``settings``.
+
+        Args:
+            settings: of the host.
+            desk: of its products.
+            targets: what sources list.
+            contact: what the next process will know of this one's contact.
+            clock: of the host.
+            in_touch: tells whether a server is there.
+            quarantined: tells the word that this process last had from it: whether this host is kept from updates;
+                None = it had none.
+        """
         self._settings = settings
         self._desk = desk
         self._targets = targets
         self._contact = contact
         self._clock = clock
         self._in_touch = in_touch
+        self._said_quarantined = quarantined
+        self._quarantined = False
         self._silence: Silence | None = None
         self._written = float("-inf")
         self._due: dict[str, float] = {}
@@ -80,9 +95,10 @@ class LocalSchedule:
             await self._note(moment)
             return
         if self._silence is None:
-            self._silence = Silence(moment.boot_seconds, await asyncio.to_thread(self._contact.read))
+            before = await asyncio.to_thread(self._contact.read)
+            self._silence, self._quarantined = Silence(moment.boot_seconds, before.at), before.quarantined
         seconds = self._silence.lasts(moment)
-        if seconds < self._settings.offline_after_seconds or self._is_busy():
+        if self._quarantined or seconds < self._settings.offline_after_seconds or self._is_busy():
             return
         for product in self._desk.products:
             if await self._starts(product, seconds):
@@ -90,11 +106,16 @@ class LocalSchedule:
 
     async def _note(self, moment: Moment) -> None:
         """Take note that a server is there."""
+        if self._silence is None:
+            self._quarantined = (await asyncio.to_thread(self._contact.read)).quarantined
         self._silence = Silence(moment.boot_seconds)
         self._due = {}
-        if not 0 <= moment.wall_seconds - self._written < WRITE_SECONDS:
+        said = self._said_quarantined()
+        is_new = said is not None and said is not self._quarantined
+        if is_new or not 0 <= moment.wall_seconds - self._written < WRITE_SECONDS:
             self._written = moment.wall_seconds
-            await asyncio.to_thread(self._contact.write, moment.wall_seconds)
+            self._quarantined = self._quarantined if said is None else said
+            await asyncio.to_thread(self._contact.write, Contact(moment.wall_seconds, self._quarantined))
 
     def _is_busy(self) -> bool:
         """Tell whether something goes on that has nothing to do with a permit: a local attempt, or one past its Go."""

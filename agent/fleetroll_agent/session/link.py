@@ -42,6 +42,8 @@ STEADY_BASES = 10.0
 """A session that lasted so many times the first wait ends the back-off; one that breaks at once does not."""
 _ANSWERS = frozenset({End.REFUSED, End.DRAINED})
 """A server's own words, over its certificate: it is there. What it does not allow now is not this host's to take."""
+_SHUT_OUT = frozenset({Code.IDENTITY_REVOKED, Code.HOST_REVOKED, Code.IDENTITY_FORKED})
+"""Refusals of this host itself, not of the moment."""
 _BUSY = frozenset({Code.UNAVAILABLE, Code.DRAINING, Code.RECOVERY, Code.STORE_FAILED})
 """With a time to come back they are a server's own word that a trial is not to blame; too many hellos always are."""
 
@@ -73,6 +75,8 @@ class Link:
         self._something = asyncio.Event()
         self._resting = False
         self._answered = False
+        self.quarantined: bool | None = None
+        """Whether the server's last word was that this host takes no updates; None = there was none yet."""
 
     @property
     def in_touch(self) -> bool:
@@ -88,6 +92,8 @@ class Link:
         while True:
             ended = await self._round()
             self._answered = ended.kind in _ANSWERS
+            if ended.code in _SHUT_OUT:
+                self.quarantined = True
             lasted = self._clock.monotonic() - self._opened_at
             steady = ended.opened and lasted >= STEADY_BASES * self._settings.reconnect_base_seconds
             self._failures = 0 if steady else self._failures + 1
@@ -211,6 +217,7 @@ class Link:
             self._closed.clear()
             self._stream = stream
             quarantined = opened.welcome.quarantined
+            self.quarantined = quarantined
             facts = {"session": stream.session, "address": address, "quarantined": quarantined}
             log.info("session_open", **facts, clock_ahead_seconds=round(opened.ahead_seconds))
             self._host.welcomed()

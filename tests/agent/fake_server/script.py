@@ -31,6 +31,7 @@ class Script:
         clock_seconds: what the server's clock shows, in Unix seconds; None = the time, and ``clock_skew``.
         cut_after: end every artefact after so many bytes; None = never.
         garbage: what goes out as bytes that no message has (fake_server/garbage.py).
+        quarantined: every welcome says that the host takes no updates.
         check_in: seconds that every welcome names for the next check-in; 0 = none.
         before_welcome: is waited for after every hello that was accepted; the agent does nothing meanwhile.
     """
@@ -43,6 +44,7 @@ class Script:
     names: list[str | None] = field(default_factory=list)
     refusals: list[stream_pb2.Refusal] = field(default_factory=list)
     suspended: set[str] = field(default_factory=set)
+    quarantined: bool = False
     heartbeat: float = 1.0
     clock_skew: float = 0.0
     clock_seconds: int | None = None

@@ -309,6 +309,7 @@ class FakeServer(
             acknowledged_next=agent.row.acked,
             receipt=stream_pb2.Receipt(incarnation=INCARNATION, epoch=session.epoch, mac=bytes(32)),
             session_token=stream_pb2.SessionToken(token=self._token(agent)),
+            quarantined=self.script.quarantined,
             suspensions=[
                 stream_pb2.Suspension(scope=scope, epoch=1, active=True) for scope in sorted(self.script.suspended)
             ],

@@ -13,7 +13,7 @@ from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 from fleetroll.v1 import reasons_pb2
 from fleetroll_agent.jobs.events import HoldSet, Suspended
 from fleetroll_agent.schedule import run
-from fleetroll_agent.schedule.contact import CONTACT_NAME, ContactFile
+from fleetroll_agent.schedule.contact import CONTACT_NAME, Contact, ContactFile
 from fleetroll_common.values.clock import FakeClock, SystemClock
 from fleetroll_publishing.carrying import MirrorWish, update_mirror
 from tests.agent.fake_server.inprocess import InProcessHost
@@ -235,14 +235,33 @@ async def test_a_server_that_refuses_in_words_is_there(
         assert await nothing_begins(daemon, clock)
 
 
+async def test_a_host_that_is_in_quarantine_stays_so_without_its_server(
+    server: FakeServer, host: InProcessHost, releases: Releases, tmp_path: Path
+) -> None:
+    """The last word of the server counts, also for the next process."""
+    releases.bundle(tmp_path / "bundle", ("shop", "1.1.0"))
+    server.script.quarantined = True
+    async with host.running() as daemon:
+        await until(lambda: ContactFile(host.folder).read().quarantined)
+        clock = await apart(server, daemon)
+        assert await nothing_begins(daemon, clock)
+    async with host.running() as daemon:
+        clock = moved(daemon)
+        await until(lambda: daemon._schedule._silence is not None)
+        assert await nothing_begins(daemon, clock)
+        daemon._schedule._quarantined = False
+        clock.advance(2 * DAY)
+        await until(lambda: outcomes(daemon))
+
+
 def test_the_contact_of_an_earlier_process_is_read_back_and_damage_is_no_contact(tmp_path: Path) -> None:
     file = ContactFile(tmp_path)
-    assert file.read() is None
-    file.write(1234.5)
-    assert ContactFile(tmp_path).read() == 1234.5
+    assert file.read() == Contact()
+    file.write(Contact(1234.5, quarantined=True))
+    assert ContactFile(tmp_path).read() == Contact(1234.5, quarantined=True)
     whole = (tmp_path / CONTACT_NAME).read_bytes()
     for damaged in (b"", whole[:-3], json.dumps({"at": 1}).encode(), b"\xff"):
         (tmp_path / CONTACT_NAME).write_bytes(damaged)
-        assert file.read() is None
+        assert file.read().at is None
     shutil.rmtree(tmp_path)
-    file.write(1.0)
+    file.write(Contact(1.0))
