@@ -133,9 +133,14 @@ async def _own_charges(tx: Tx, host: Mapping[str, Any], scopes: Sequence[str]) -
 
 
 async def _settle(tx: Tx, host: Mapping[str, Any], budget: ScopeBudget, own: Mapping[int, str], wanted: str) -> None:
-    """Write the one charge that is wanted; older ones of the same host give way to it: a host is out once."""
-    now = own.get(host["generation"], "")
-    given_up = {g: kind for g, kind in own.items() if g != host["generation"]} if wanted else {}
+    """Write the one charge that is wanted; older ones of the same host give way to it: a host is out once.
+
+    What the server granted and what was started on the host, whose numbers are below zero, leave each other alone: only
+    the host's word frees a granted Go, and counting a host twice for a moment is the safe way to be wrong.
+    """
+    mine = host["generation"]
+    now = own.get(mine, "")
+    given_up = {g: kind for g, kind in own.items() if g != mine and (g < 0) == (mine < 0)} if wanted else {}
     if now == wanted and not given_up:
         return
     held = [now, *given_up.values()]
@@ -146,7 +151,7 @@ async def _settle(tx: Tx, host: Mapping[str, Any], budget: ScopeBudget, own: Map
         CHARGE.c.product == host["product"],
         CHARGE.c.fleet_id == host["fleet_id"],
         CHARGE.c.scope == budget.scope,
-        CHARGE.c.generation.in_([host["generation"], *given_up]),
+        CHARGE.c.generation.in_([mine, *given_up]),
     )
     await tx.execute(sa.delete(CHARGE).where(*which))
     if wanted:

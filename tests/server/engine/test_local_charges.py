@@ -104,6 +104,22 @@ async def test_it_is_charged_above_the_limits_and_holds_the_servers_hosts_back(w
     assert await world.state(rollout) == "COMPLETED"
 
 
+async def test_a_granted_go_stays_charged_until_the_host_has_spoken_of_it(world: World) -> None:
+    """What root does there meanwhile neither frees it nor hides it."""
+    await world.online("host-1")
+    rollout = await world.roll("host-1")
+    agent = await world.staged("host-1")
+    await agent.granted()
+    staged = agent.disk.attempt
+    await begins(world)
+    assert await held(world) == (2, 0)
+    await says(agent, "succeeded", running_version=NEW)
+    assert await held(world) == IN_USE
+    agent.disk.attempt = staged
+    leaves_over(world, IN_USE)
+    world.left_over[f"rollout/{rollout}"] = IN_USE
+
+
 @pytest.mark.parametrize("by", ["success", "hello", "dismissal"])
 async def test_what_is_broken_is_freed_by_a_success_by_health_and_by_a_person(world: World, by: str) -> None:
     agent = await begins(world)
