@@ -102,6 +102,7 @@ SYNCS = {
 
 
 @pytest.mark.crash
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("sync", SYNCS)
 def test_without_one_of_the_syncs_a_promise_breaks(sync: str, bench: Bench) -> None:
     kind, pattern = SYNCS[sync]

@@ -98,6 +98,7 @@ async def test_what_goes_wrong_once_never_costs_more_than_the_attempt(
 
 
 @pytest.mark.crash
+@pytest.mark.timeout(600)
 async def test_a_host_that_is_wrong_in_one_thing_does_not_pass(
     grounds: Grounds, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,6 +79,7 @@ WRONG_HELLOS = (_other_version, _other_bytes, _trial_of_its_own)
 
 
 @pytest.mark.crash
+@pytest.mark.timeout(600)
 async def test_a_host_that_is_wrong_in_one_thing_does_not_pass(kit: Kit, room: Path) -> None:
     async with UpdatingHost(kit, room / "wrong") as host:
         await host.until(lambda: host.ended(FIRST), "the result")
@@ -117,6 +118,7 @@ def _refuse_hellos(host: UpdatingHost) -> None:
 
 
 @pytest.mark.crash
+@pytest.mark.timeout(600)
 async def test_a_host_that_comes_up_changed_after_a_kill_is_told_as_a_fault(
     kit: Kit, room: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +134,7 @@ async def test_a_host_that_comes_up_changed_after_a_kill_is_told_as_a_fault(
 
 
 @pytest.mark.crash
+@pytest.mark.timeout(600)
 async def test_a_point_that_never_comes_is_counted_as_left(kit: Kit, room: Path) -> None:
     bag = await hunted(kit, room / "left", [OLD_AGENT, "none", "spawn:nothing", 1, "kill-before", "self"])
     assert (bag.kills, bag.faults, len(bag.left)) == ([], [], 1)
