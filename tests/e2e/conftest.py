@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from tests.e2e.fleet.releases import GOOD, MISTAKES
 from tests.e2e.fleet.template import Template
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NAMES = tuple(f"h{number}" for number in range(1, 9))
 
@@ -18,5 +13,4 @@ NAMES = tuple(f"h{number}" for number in range(1, 9))
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
     """Return a stopped fleet of eight hosts that run 1.0.0, with a good release and all bad ones published."""
-    folder: Path = tmp_path_factory.mktemp("template")
-    return Template(folder, NAMES, (GOOD, *MISTAKES))
+    return Template.shared(tmp_path_factory.getbasetemp(), NAMES, (GOOD, *MISTAKES))

@@ -63,7 +63,7 @@ def _records(host: WholeHost, name: str) -> dict[str, object]:
     return dict(record)
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.sampled_from(FILES), data=st.data())
 def test_no_file_ends_the_doctor_or_the_commands_that_look(shared: WholeHost, name: str, data: st.DataObject) -> None:
     """Bytes of any kind, and records with a good checksum whose fields are of any kind."""

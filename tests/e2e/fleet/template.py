@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pickle
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from fleetroll_cli.release import PUBLISH_SECONDS, _header, _parts
 from fleetroll_common.values.clock import SystemClock
@@ -51,6 +53,26 @@ class Template:
             fleet.stop_server()
         finally:
             fleet.end()
+
+    @classmethod
+    def shared(cls, own: Path, hosts: Sequence[str], versions: Sequence[str]) -> Self:
+        """Return the one of this run: the test process that comes first makes it, the others wait for it.
+
+        Args:
+            own: the folder of this test process.
+            hosts: as for :class:`Template`; all processes name the same.
+            versions: likewise.
+        """
+        room = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+        kept = room / "template.made"
+        with (room / "template.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not kept.exists():
+                folder = room / "template"
+                folder.mkdir()
+                kept.write_bytes(pickle.dumps(cls(folder, hosts, versions)))
+            made: Self = pickle.loads(kept.read_bytes())  # noqa: S301 (this run wrote it)
+        return made
 
     def copy(self, folder: Path, *hosts: str) -> Fleet:
         """Return a stopped fleet of its own in ``folder`` with copies of ``hosts``."""
