@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from fleetroll_agent.jobs.values import ByHand, ProductRecord
 from fleetroll_agent.jobs.work import Installed
 from fleetroll_agent.products.changes import number_of
-from fleetroll_agent.products.switching import keep_old, leads_to, publish_link, same_bytes, swap_back, swap_in
+from fleetroll_agent.products.standing import same_bytes
+from fleetroll_agent.products.switching import keep_old, leads_to, publish_link, swap_back, swap_in
 from fleetroll_agent.settings.product import Kind
 from fleetroll_agent.slots import InUse, SlotStore
 from fleetroll_agent.slots.disk import typed_disk_errors
