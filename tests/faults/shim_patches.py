@@ -27,6 +27,8 @@ _MAKING = os.O_CREAT | os.O_TRUNC
 _ONE_PATH = {"unlink": "unlink", "remove": "unlink", "mkdir": "mkdir", "rmdir": "rmdir", "fsync": "fsync"}
 _ONE_PATH |= {"fdatasync": "fsync", "ftruncate": "truncate", "truncate": "truncate"}
 _TWO_PATHS = {"rename": "rename", "replace": "rename", "link": "link", "symlink": "link"}
+_DURABLE = "fleetroll_common.durable.effects"
+"""The module whose calls on names in folders that are held open count too; those that unpack or remove trees do not."""
 _EXECS = ("execv", "execve", "posix_spawn")
 
 
@@ -84,10 +86,19 @@ class _PatchingFinder(importlib.abc.MetaPathFinder):
         return spec
 
 
+def _full(path: Any, handle: int | None) -> Any:
+    """Return the whole path of a name in the folder behind ``handle``; one that counts nowhere where it is not ours."""
+    if handle is None:
+        return path
+    if sys._getframe(2).f_globals.get("__name__") != _DURABLE:
+        return "/"
+    return f"{os.readlink(f'/proc/self/fd/{handle}')}/{os.fsdecode(path)}"  # noqa: PTH115 (no pathlib here)
+
+
 def _first_path(points: Points, kind: str, real: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(real)
     def call(path: Any, *args: Any, **kwargs: Any) -> Any:
-        name = points.path_name(path) if kwargs.get("dir_fd") is None else None
+        name = points.path_name(_full(path, kwargs.get("dir_fd")))
         if name is None:
             return real(path, *args, **kwargs)
         return points.run(f"{kind}:{name}", lambda: real(path, *args, **kwargs))
@@ -98,7 +109,8 @@ def _first_path(points: Points, kind: str, real: Callable[..., Any]) -> Callable
 def _second_path(points: Points, kind: str, real: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(real)
     def call(source: Any, target: Any, *args: Any, **kwargs: Any) -> Any:
-        name = points.path_name(target)
+        handle = kwargs.get("dst_dir_fd", kwargs.get("dir_fd"))
+        name = points.path_name(_full(target, handle))
         if name is None:
             return real(source, target, *args, **kwargs)
         return points.run(f"{kind}:{name}", lambda: real(source, target, *args, **kwargs))
@@ -121,7 +133,7 @@ def _writing(points: Points, real: Callable[..., int]) -> Callable[..., int]:
 
 def _opening(points: Points, real: Callable[..., int]) -> Callable[..., int]:
     def opened(path: Any, flags: int, *args: Any, **kwargs: Any) -> int:
-        name = points.path_name(path) if flags & _MAKING and kwargs.get("dir_fd") is None else None
+        name = points.path_name(_full(path, kwargs.get("dir_fd"))) if flags & _MAKING else None
         if name is None:
             return real(path, flags, *args, **kwargs)
         return points.run(f"create:{name}", lambda: real(path, flags, *args, **kwargs))

@@ -167,6 +167,33 @@ def test_writes_through_streams_and_paths_are_points_and_hashes_in_names_are_not
     ]
 
 
+IN_A_FOLDER = """
+import os, pathlib, sys
+from fleetroll_common.durable import effects
+from fleetroll_common.durable.held import Folder
+path = pathlib.Path(sys.argv[1])
+folder = Folder(os.open(path, os.O_RDONLY), path)
+one, two, three = map(folder.entry, ("one", "two", "three"))
+with effects.create(one, 0o600):
+    pass
+effects.link(one, two)
+effects.rename(one, three)
+effects.symlink(one, path)
+effects.unlink(one)
+effects.fsync_dir(folder)
+os.unlink("two", dir_fd=folder.handle)
+"""
+
+
+def test_durable_effects_in_a_folder_that_is_held_open_are_points(tmp_path: Path) -> None:
+    """They are as good as those by paths; other calls in open folders unpack or remove whole trees."""
+    plan = _plan(tmp_path)
+    done = _run(plan, _program(tmp_path, IN_A_FOLDER), str(tmp_path / "state"))
+    assert (done.returncode, done.stderr) == (0, "")
+    found = [point.point for point in plan.points()]
+    assert found == ["create:one", "link:two", "rename:three", "link:one", "unlink:one", "fsync:."]
+
+
 def test_a_stream_can_be_torn_too(tmp_path: Path) -> None:
     plan = _plan(tmp_path, Point("main", 1, "write:one", 1).act("torn"))
     _run(plan, _program(tmp_path, STREAMS), str(tmp_path / "state"), str(tmp_path / "elsewhere"))

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 from fleetroll_agent.doctor.values import Finding, Sign
 from fleetroll_agent.doctor.writing import is_mounted, why_not_writable, why_protected
+from fleetroll_agent.products.folders import weak_spots
 from fleetroll_agent.products.places import Places
-from fleetroll_agent.products.switching import leads_to, old_of, same_bytes
+from fleetroll_agent.products.standing import same_bytes
+from fleetroll_agent.products.switching import leads_to, old_of, require_replaceable
 from fleetroll_agent.settings import Kind
 from fleetroll_agent.slots import SlotStore
-from fleetroll_common.values.errors import FleetrollError
+from fleetroll_common.values.errors import AgentError, FleetrollError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from fleetroll_agent.doctor.host import Host, Kept
     from fleetroll_agent.jobs.work import Installed
@@ -25,12 +27,12 @@ def replaceable(host: Host) -> Iterator[Finding]:
     for kept in host.managed:
         places = Places(host.folder, kept.product)
         if kept.product.kind is Kind.FILE:
-            yield from _file(kept, places.file)
+            yield from _file(host, kept, places.file)
         elif kept.product.kind is Kind.SLOTS:
-            yield from _link(kept, places.link)
+            yield from _link(host, kept, places.link)
 
 
-def _file(kept: Kept, path: Path) -> Iterator[Finding]:
+def _file(host: Host, kept: Kept, path: Path) -> Iterator[Finding]:
     if path.is_symlink() or (path.exists() and not path.is_file()):
         remedy = "name the file itself in agent.toml, or move away what stands there"
         yield Finding(Sign.PLACE_TAKEN, kept.name, f"{path} is no plain file, so it is left as it is", remedy)
@@ -40,14 +42,16 @@ def _file(kept: Kept, path: Path) -> Iterator[Finding]:
     if is_mounted(path):
         reasons.append((path, "it is a mount of its own, and nothing can be renamed over it: mount its folder"))
     yield from _denied(kept, path, reasons)
+    yield from _way(host, kept, path, lambda own: require_replaceable(path, own))
 
 
-def _link(kept: Kept, link: Path) -> Iterator[Finding]:
+def _link(host: Host, kept: Kept, link: Path) -> Iterator[Finding]:
     if link.exists() and not link.is_symlink():
         remedy = "move it away, or name another link in agent.toml"
         yield Finding(Sign.PLACE_TAKEN, kept.name, f"{link} is no link, so it is left as it is", remedy)
     elif kept.product.link is not None or link.parent.exists():
         yield from _denied(kept, link, [(link.parent, why_not_writable(link.parent))])
+        yield from _way(host, kept, link, lambda _own: None)
 
 
 def _denied(kept: Kept, place: Path, reasons: list[tuple[Path, str]]) -> Iterator[Finding]:
@@ -56,6 +60,23 @@ def _denied(kept: Kept, place: Path, reasons: list[tuple[Path, str]]) -> Iterato
             text = f"{place} can't be replaced: {path}: {why}"
             remedy = f"mend that before the next update (findmnt -T {path}, ls -ld {path}, lsattr -d {path})"
             yield Finding(Sign.REPLACE_DENIED, kept.name, text, remedy)
+
+
+def _way(host: Host, kept: Kept, place: Path, look: Callable[[int], None]) -> Iterator[Finding]:
+    """Tell why the switch would refuse the way to a place, or who could bend it; ``look`` raises what else it would."""
+    own = host.folder.stat().st_uid
+    try:
+        weak = weak_spots(place.parent, own)
+        look(own)
+    except AgentError as error:
+        yield Finding(Sign.REPLACE_DENIED, kept.name, f"{place} can't be replaced: {error}", error.remedy)
+        return
+    except OSError:
+        return  # a folder that is gone, or can't be written to, is told already
+    if weak:
+        text = f"others than root can put something else in the place of {place}: {'; '.join(weak)}"
+        remedy = "let root alone own and write these folders (chown root, chmod go-w), unless whoever can is trusted"
+        yield Finding(Sign.PLACE_OPEN, kept.name, text, remedy)
 
 
 def slots(host: Host) -> Iterator[Finding]:

@@ -69,6 +69,7 @@ class Sign(str, Enum):
     # Its products
     REPLACE_DENIED = "REPLACE_DENIED"
     PLACE_TAKEN = "PLACE_TAKEN"
+    PLACE_OPEN = "PLACE_OPEN"
     SLOT_MISSING = "SLOT_MISSING"
     SLOT_CHANGED = "SLOT_CHANGED"
     FILE_CHANGED = "FILE_CHANGED"
@@ -86,6 +87,7 @@ WARNINGS = frozenset(
         Sign.HOLD_OLD,
         Sign.INTERPRETER_AT_RISK,
         Sign.KEY_OLD,
+        Sign.PLACE_OPEN,
         Sign.ROLLED_BACK,
         Sign.SERVICE_CHANGED,
         Sign.SERVICE_MISSING,

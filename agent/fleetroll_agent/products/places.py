@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 from fleetroll_agent.jobs.values import ByHand, ProductRecord
 from fleetroll_agent.jobs.work import Installed
 from fleetroll_agent.products.changes import number_of
-from fleetroll_agent.products.switching import keep_old, leads_to, publish_link, same_bytes, swap_back, swap_in
+from fleetroll_agent.products.folders import held
+from fleetroll_agent.products.standing import same_bytes
+from fleetroll_agent.products.switching import (
+    keep_old,
+    leads_to,
+    publish_link,
+    require_replaceable,
+    swap_back,
+    swap_in,
+)
 from fleetroll_agent.settings.product import Kind
 from fleetroll_agent.slots import InUse, SlotStore
 from fleetroll_agent.slots.disk import typed_disk_errors
@@ -63,6 +72,21 @@ class Places:
         if self._product.kind is Kind.FILE:
             return not self.file.exists()
         return self._product.kind is Kind.SLOTS and record.current is None
+
+    def require_replaceable(self) -> None:
+        """See, before anything is done, that the switch will not refuse what stands in its way.
+
+        A folder that is not there yet, or not open, is no reason: a command may make it.
+
+        Raises:
+            AgentError: as the switch would.
+        """
+        with contextlib.suppress(OSError):
+            if self._product.kind is Kind.FILE:
+                require_replaceable(self.file)
+            elif self._product.link is not None:
+                with held(self.link.parent):
+                    pass
 
     def switch(self, attempt: Attempt) -> None:
         """Make the attempt's version the active one.

@@ -50,6 +50,7 @@ class Staging:
         """Make the slot of what was found, unless it stands there as signed."""
         found = self._found[effect.job]
         try:
+            await in_thread(self._places.require_replaceable)
             await in_thread(partial(check_space, self._state, found))
             await self._artefacts.stage(found, await source_of(effect, line))
         except (FleetrollError, SourceFailed) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -76,7 +77,7 @@ def test_a_file_that_has_no_room_for_the_next_one_beside_it_is_told(host: WholeH
     """It may be on another disk than the state folder."""
     folder = host.tool.parent
     mounts = f"""
-    cp {host.tool} {host.root}/kept; mount -t tmpfs -o size=16k none {folder}; cp {host.root}/kept {host.tool}
+    cp {host.tool} {host.root}/kept; mount -t tmpfs -o size=16k,mode=0755 none {folder}; cp {host.root}/kept {host.tool}
     head -c 8192 /dev/zero >{folder}/ballast; head -c 8192 /dev/zero >{folder}/more 2>/dev/null || true
     """
     findings = doctor_apart(mounts, host.state, host.root)
@@ -210,6 +211,41 @@ def test_something_else_in_the_place_of_a_link_or_file_is_told(host: WholeHost) 
     host.tool.unlink()
     host.tool.mkdir()
     assert "is no plain file" in found(host, "PLACE_TAKEN").message
+
+
+@pytest.mark.parametrize("product", ["tool", "shop"])
+@pytest.mark.parametrize(
+    ("owner", "mode", "why"), [(65534, 0o755, "uid 65534"), (0, 0o775, "0775"), (0, 0o1777, "1777")]
+)
+def test_a_folder_that_others_can_change_is_told(
+    host: WholeHost, product: str, owner: int, mode: int, why: str
+) -> None:
+    """They can put something else in the product's place, at any time."""
+    folder = (host.tool if product == "tool" else host.link).parent
+    os.chown(folder, owner, owner)
+    folder.chmod(mode)
+    finding = found(host, "PLACE_OPEN")
+    assert (finding.subject, finding.severity.value) == (product, "warning")
+    assert f"{folder} " in finding.message
+    assert why in finding.message
+
+
+@pytest.mark.parametrize("product", ["tool", "shop"])
+def test_a_way_that_the_update_will_refuse_is_told_before(host: WholeHost, product: str) -> None:
+    """A link that is not root's."""
+    folder = (host.tool if product == "tool" else host.link).parent
+    folder.rename(folder.with_name("moved"))
+    folder.symlink_to("moved")
+    assert host.signs() == []
+    os.chown(folder, 65534, 65534, follow_symlinks=False)
+    finding = found(host, "REPLACE_DENIED")
+    assert (finding.subject, f"chown -h root {folder}" in finding.remedy) == (product, True)
+
+
+def test_a_file_with_a_name_elsewhere_is_told(host: WholeHost) -> None:
+    """The update refuses to take over its owner and mode."""
+    (host.root / "other").hardlink_to(host.tool)
+    assert "2 names (hard links)" in found(host, "REPLACE_DENIED").message
 
 
 @pytest.mark.parametrize("product", ["agent", "shop"])

@@ -147,6 +147,25 @@ async def test_what_can_not_be_replaced_says_where(server: FakeServer, tmp_path:
     assert f"{path} is no plain file" in result.message
 
 
+@pytest.mark.parametrize("kind", ["file", "link"])
+async def test_a_way_that_others_can_bend_is_refused_with_its_reason(
+    server: FakeServer, tmp_path: Path, kind: str
+) -> None:
+    """Nothing was done by then, so nothing has to be taken back, and the host is as well as before."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "bin").symlink_to(tmp_path / "elsewhere")
+    os.chown(tmp_path / "bin", 65534, 65534, follow_symlinks=False)
+    settings = tool_settings(tmp_path / "bin" / "tool")
+    if kind == "link":
+        settings = settings.replace('kind = "file"\npath', 'kind = "slots"\nlink')
+    host = await host_with(server, tmp_path, settings)
+    async with host.running():
+        result = await update(server, "tool", "1.0.0", 1)
+    assert f"{tmp_path}/bin is a link on the way, and is not followed: it belongs to" in result.message
+    assert ended(result) == "FAILED"
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def till_settings(home: Path, **more: str) -> str:
     hooks = {
         "backup": "echo backup-$FLEETROLL_FROM_VERSION",

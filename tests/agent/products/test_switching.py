@@ -113,6 +113,22 @@ def test_a_swap_that_the_disk_refuses_leaves_nothing_staged(
     assert (path.read_text(), names(path)) == ("one", {"shop"})
 
 
+@pytest.mark.parametrize("name", ["undo", "old"])
+def test_a_second_name_that_this_program_gave_is_no_reason_to_refuse(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A swap that ended before its rename leaves the old file with two names, and those may be put in order."""
+    with monkeypatch.context() as patch:
+        failing(patch, "rename")
+        with pytest.raises(OSError, match="the disk"):
+            swap_in(path, tmp_path / "two", "7")
+    if name == "old":
+        keep_old(path)
+    assert path.stat().st_nlink == 2
+    swap_in(path, tmp_path / "two", "7")
+    assert path.read_text() == "two"
+
+
 @pytest.mark.parametrize("kind", ["file", "link"])
 def test_what_stands_already_is_made_durable(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str

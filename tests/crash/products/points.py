@@ -15,6 +15,7 @@ from unittest import mock
 
 from fleetroll_agent.slots import RealDisk
 from fleetroll_common.durable import effects
+from fleetroll_common.durable.held import Folder, HeldName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -130,7 +131,7 @@ def _counted(points: Callable[[], Points], kind: str, real: Callable[..., Any]) 
 
 
 def _name(subject: Any) -> str:
-    return subject.name if isinstance(subject, Path) else ""
+    return subject.name if isinstance(subject, (Path, HeldName, Folder)) else ""
 
 
 def _nobody(_kind: str, *_args: object) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
+from fleetroll_common.durable.held import Folder, HeldName
 from tests.crash.products.faults import crash
 from tests.crash.products.judge import judge
 from tests.crash.products.promises import POWER, final
@@ -115,7 +116,7 @@ class Recorder:
         if kind == "write_file":
             return [Op("create", path), Op("write", path, data=args[1])]
         if kind == "open_or_create":
-            return [] if Path(args[0]).exists() else [Op("create", path)]
+            return [] if (self.host.state / path).exists() else [Op("create", path)]
         if kind == "truncate":
             return [Op("truncate", path, data=bytes(args[1]))]
         if kind not in OPS:
@@ -124,7 +125,11 @@ class Recorder:
         return [Op(OPS[kind], path, target, args[1] if kind == "write" else b"")]
 
     def _path(self, subject: Any) -> str:
-        found = Path(f"/proc/self/fd/{subject}").readlink() if isinstance(subject, int) else subject
+        found = subject
+        if isinstance(subject, HeldName):
+            found = _opened(subject.folder.handle) / subject.name
+        elif isinstance(subject, (int, Folder)):
+            found = _opened(subject if isinstance(subject, int) else subject.handle)
         path = str(Path(found).relative_to(self.host.state))
         return "" if path == "." else path
 
@@ -215,6 +220,11 @@ class Exploration:
             judge(host, POWER)
         finally:
             host.close()
+
+
+def _opened(handle: int) -> Path:
+    """Return where what is open stands now."""
+    return Path(f"/proc/self/fd/{handle}").readlink()
 
 
 def _mixed(found: Iterator[tuple[Tree, Outside]]) -> list[tuple[Tree, Outside]]:
