@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from fleetroll_agent.jobs.events import Leaving
 from fleetroll_agent.jobs.values import Step
-from fleetroll_agent.launcher.events import Beat, Stop
-from fleetroll_agent.launcher.pipe import to_event
+from fleetroll_agent.launcher.events import Beat, Extend, Stop
 from fleetroll_agent.leaving import steps_end
 from tests.faults.launcher_bench import Bench
 from tests.faults.managed_host import ManagedHost
@@ -58,11 +57,11 @@ def test_nothing_is_asked_for_where_nothing_must_end() -> None:
 def test_a_launcher_that_is_asked_to_end_after_its_agent_gives_the_time_all_the_same() -> None:
     told = sent(leaving_in(Step.MIGRATE), 100.0)
     bench = Bench().tell(Beat(healthy=True))
-    bench.tell(*(to_event(message) for at, message in told if at < 1.0)).wait(1.0).tell(Stop())
+    bench.tell(*(Extend(float(message["seconds"])) for at, message in told if at < 1.0)).wait(1.0).tell(Stop())
     last = 1.0
     for at, message in told:
         if at > last:
-            bench.wait(at - last).tell(to_event(message))
+            bench.wait(at - last).tell(Extend(float(message["seconds"])))
             last = at
     bench.wait(100.0 - last)
     assert "Kill" not in bench.kinds()

@@ -78,6 +78,7 @@ class Work:
         switched: the step ``switch`` was begun.
         backup_id: as the backup's command named it.
         tries: how often the step at hand was begun.
+        cuts: how often an orderly stop cut the step at hand; those tries do not count, within a bound.
         going_back: the way back was begun.
         code: why it goes back, or failed.
         message: in words.
@@ -96,6 +97,7 @@ class Work:
     switched: bool = False
     backup_id: str = ""
     tries: int = 0
+    cuts: int = 0
     going_back: bool = False
     code: Code | None = None
     message: str = ""

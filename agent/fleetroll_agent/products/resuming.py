@@ -41,10 +41,12 @@ def resume(recipe: Recipe, state: State, moment: Moment) -> Result:
 
 
 def on_child_gone(recipe: Recipe, state: State, event: ChildGone, moment: Moment) -> Result:
-    """Go on once it is gone; until then nothing else begins."""
+    """Go on once it is gone; until then nothing else begins. A process that leaves lets the next one go on."""
     if event.job != state.job:
         return state, ()
     state = replace(state, job=None)
+    if event.gone and state.leaving:
+        return with_work(replace(state, until=None), child=None), ()
     if not event.gone:
         child = work_of(running_attempt(state)).child
         if state.note is None and child is not None:
