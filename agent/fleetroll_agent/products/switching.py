@@ -12,10 +12,11 @@ file; a program that runs goes on with the file that it has open.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from fleetroll_common.durable import effects
 from fleetroll_common.values.codes import Code
@@ -139,7 +140,12 @@ def old_of(path: Path) -> Path:
 
 
 def same_bytes(one: Path, other: Path) -> bool:
-    """Tell whether two plain files hold the same bytes; one that is not there differs from every other."""
+    """Tell whether two plain files hold the same bytes; one that is not there differs from every other.
+
+    Raises:
+        AgentError: INTERNAL: something that is no plain file stands there.
+        OSError: one can't be read.
+    """
     try:
         return _digest(one) == _digest(other)
     except FileNotFoundError:
@@ -157,16 +163,39 @@ def _plain_file(path: Path) -> os.stat_result | None:
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(facts.st_mode):
-        text = f"{path} is no plain file, so it is left as it is"
-        raise AgentError(text, code=Code.INTERNAL, remedy="name the file itself in agent.toml")
+        raise _no_plain_file(path)
     return facts
+
+
+def _no_plain_file(path: Path) -> AgentError:
+    text = f"{path} is no plain file, so it is left as it is"
+    return AgentError(text, code=Code.INTERNAL, remedy="name the file itself in agent.toml")
+
+
+def _open_plain(path: Path) -> BinaryIO:
+    """Open a plain file for reading. A pipe that stands there now, without a writer, is not waited for.
+
+    Raises:
+        AgentError: INTERNAL: something else stands there.
+        OSError: it can't be read, or is not there.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise _no_plain_file(path) from error
+        raise
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise _no_plain_file(path)
+    return cast("BinaryIO", os.fdopen(handle, "rb", buffering=0))
 
 
 def _copy(source: Path, staged: Path, old: os.stat_result | None, path: Path) -> None:
     """Copy the bytes durably, with mode, owner and labels of what stood there."""
     mode = NEW_MODE if old is None else stat.S_IMODE(old.st_mode)
     with effects.create(staged, 0o600) as handle:
-        with source.open("rb", buffering=0) as stream:
+        with _open_plain(source) as stream:
             while piece := stream.read(_READ_BYTES):
                 effects.write(handle, piece)
         if old is not None:
@@ -201,7 +230,7 @@ def _note_absence(absent: Path) -> None:
 
 def _digest(path: Path) -> bytes:
     digest = hashlib.sha256()
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb", buffering=0) as stream:
+    with _open_plain(path) as stream:
         while piece := stream.read(_READ_BYTES):
             digest.update(piece)
     return digest.digest()
