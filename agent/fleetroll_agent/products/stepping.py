@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fleetroll_agent.jobs.effects import OpenGate, Probe, RunStep
-from fleetroll_agent.jobs.state import Result, State, new_job, running_attempt, say_stage, with_attempt
+from fleetroll_agent.jobs.state import Result, State, is_staged, new_job, running_attempt, say_stage, with_attempt
 from fleetroll_agent.jobs.values import Moment, Step
 from fleetroll_agent.products.changes import with_work, work_of
 
@@ -60,8 +60,14 @@ def probe_if_due(state: State, moment: Moment) -> Result:
     return probe(state)
 
 
+def lock_job(ask: int) -> int:
+    """Return the number under which the process of the host's own lock is told: an ask is no job, and has none."""
+    return -ask
+
+
 def on_step_started(state: State, event: StepStarted, _moment: Moment) -> Result:
-    """Write the process down, of a step or of a look at the health, then let it run."""
-    if event.job != state.job:
+    """Write the process down, of a step, of a look at the health or of the host's own lock, then let it run."""
+    ask = state.ask if is_staged(state.record.attempt) and not state.leaving else None
+    if event.job != (state.job if ask is None else lock_job(ask.number)):
         return state, ()
     return with_work(state, child=event.child), (OpenGate(event.job),)

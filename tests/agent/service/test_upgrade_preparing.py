@@ -17,7 +17,7 @@ from fleetroll_agent.service import detached
 from fleetroll_agent.service.detached import check_agents, check_attempts, detach, prepare, wait
 from fleetroll_agent.service.facts import Init
 from fleetroll_agent.service.place import running_source
-from fleetroll_agent.service.processes import is_below, is_launcher
+from fleetroll_agent.service.processes import HostLaunchers, is_below, is_launcher
 from fleetroll_agent.service.record import Installed, read_installed, write_installed
 from fleetroll_agent.service.upgrade import read_upgrade, write_upgrade
 from fleetroll_common.values.codes import Code
@@ -153,8 +153,8 @@ def test_only_an_agent_that_may_go_on_with_its_update_is_in_the_way(
     state = place.folder.parent
     write_installed(state, INSTALLED)
     kept(state, "shop", Stage.APPLYING, Step.MIGRATE)
-    monkeypatch.setattr(detached.HostLaunchers, "pids", lambda _self: frozenset({1}))
-    monkeypatch.setattr(detached.HostLaunchers, "told", lambda _self: {"status": status})
+    monkeypatch.setattr(HostLaunchers, "pids", lambda _self: frozenset({1}))
+    monkeypatch.setattr(HostLaunchers, "told", lambda _self: {"status": status})
     monkeypatch.setattr(detached, "is_below", lambda _pid, _above: False)
     # Behind the refusals: nothing is started here.
     with pytest.raises((RequestError, AgentError)) as caught:
