@@ -24,6 +24,7 @@ from fleetroll_agent.launcher.errors import LauncherError
 from fleetroll_agent.launcher.fields import Fields
 from fleetroll_agent.launcher.record import attempt_from_json, record_from_json
 from fleetroll_agent.launcher.values import Origin, Record
+from fleetroll_agent.leaving import steps_end
 from fleetroll_agent.outside import Outside
 from fleetroll_agent.parts import assemble, check_name
 from fleetroll_agent.presenting import managed_facts, own_facts
@@ -55,7 +56,6 @@ DEFECT_EXIT = 1
 """A defect of this program's own: the launcher starts it again, after a wait that grows."""
 LEAVING_SECONDS = 2.0
 """For the word that nothing begins any more; a disk that refuses must not hold an end up."""
-STEP_LOOK_SECONDS = 0.05
 RECORD_SECONDS = 30.0
 """The launcher's first message comes with the start."""
 
@@ -273,23 +273,10 @@ class Daemon:
         self._end(exit_code)
 
     async def _steps_end(self) -> None:
-        """Let nothing new begin, and wait for what a later process could not begin again.
-
-        Its own limit ends it. The launcher gives that time, and no more than its bound; then what runs is ended with
-        this process, and the next one goes by the record.
-        """
+        """Let nothing new begin, and wait for what a later process could not begin again."""
         with contextlib.suppress(asyncio.TimeoutError):
             await within(LEAVING_SECONDS, self._desk.told(None, events.Leaving()))
-        asked = False
-        while held := [state for state in self._desk.states() if state.course.must_end(state)]:
-            if not asked:
-                asked = True
-                moment = self._parts.keeper.moment()
-                seconds = max(state.course.time_left(state, moment) or 0.0 for state in held)
-                names = [state.record.product for state in held]
-                log.info("leaving_waits_for_a_step", products=names, seconds=seconds)
-                self._pipe.send(pipe.extend(seconds))
-            await asyncio.sleep(STEP_LOOK_SECONDS)
+        await steps_end(self._desk.states, self._parts.keeper.moment, self._pipe.send)
 
     def _end(self, exit_code: int) -> None:
         if not self._exit.done():

@@ -20,7 +20,8 @@ class FakeLaunchers:
 
     Attributes:
         behaviour: of ``old`` and ``new``: ``good``, ``exits``, ``hangs`` (never says anything), ``deaf`` (hangs, and
-            ignores SIGTERM), or a status that it says.
+            ignores SIGTERM), ``slow`` (runs, and takes 800 s to end), ``stuck`` (says that it ends, and never does), or
+            a status that it says.
     """
 
     def __init__(self, place: Place, **behaviour: str) -> None:
@@ -29,6 +30,7 @@ class FakeLaunchers:
         self.at = 0.0
         self.pid = 1
         self.alive = True
+        self.ends_at = float("inf")
         self.status: dict[str, Any] = {}
         self.done: list[str] = []
         self._say(OLD.name)
@@ -38,7 +40,7 @@ class FakeLaunchers:
 
     def _say(self, name: str) -> None:
         kind = self._kind(name)
-        said = "running" if kind == "good" else kind
+        said = "running" if kind in ("good", "slow", "stuck") else kind
         self.status = {"status": said, "launcher_pid": self.pid, "launcher_program": name}
 
     def told(self) -> dict[str, Any]:
@@ -50,7 +52,10 @@ class FakeLaunchers:
     def end(self, pids: frozenset[int], *, force: bool) -> None:
         self.done.append("kill" if force else "stop")
         running = str(self.status["launcher_program"]) if self.status["launcher_pid"] == self.pid else NEW.name
-        if pids and (force or self._kind(running) != "deaf"):
+        if not force and self._kind(running) in ("slow", "stuck"):
+            self.status["status"] = "ending"
+            self.ends_at = self.at + 800.0 if self._kind(running) == "slow" else float("inf")
+        elif pids and (force or self._kind(running) != "deaf"):
             self.alive = False
 
     def free(self) -> bool:
@@ -74,3 +79,5 @@ class FakeLaunchers:
 
     def sleep(self, seconds: float) -> None:
         self.at += seconds
+        if self.at >= self.ends_at:
+            self.alive, self.ends_at = False, float("inf")

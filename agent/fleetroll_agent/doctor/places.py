@@ -12,7 +12,7 @@ from fleetroll_agent.products.places import Places
 from fleetroll_agent.products.standing import same_bytes
 from fleetroll_agent.products.switching import leads_to, old_of, require_replaceable
 from fleetroll_agent.settings import Kind
-from fleetroll_agent.slots import SlotStore
+from fleetroll_agent.slots import InUse, SlotStore
 from fleetroll_common.values.errors import AgentError, FleetrollError
 
 if TYPE_CHECKING:
@@ -111,6 +111,27 @@ def _slot(host: Host, name: str, store: SlotStore, path: Path, which: str) -> It
         text = f"the {which} version is not as it was signed, in {path}: {drift.summary}"
         remedy = f"find out who changed it; then bring another version: {by_hand}"
         yield Finding(Sign.SLOT_CHANGED, name, text, remedy)
+
+
+def kept_by_processes(host: Host) -> Iterator[Finding]:
+    """Tell which old versions stay because a process uses them, and which one."""
+    agent, boot = host.products[0], host.boot
+    if boot is not None and boot.trial is None and agent.record.attempt is None:
+        store, folder = SlotStore(host.folder), host.folder / "slots" / agent.name
+        previous = None if boot.previous is None else folder / boot.previous.name
+        yield from _kept_slots(agent, store, InUse(folder / boot.current.name, None, previous))
+    for kept in host.managed:
+        if kept.product.kind is Kind.COMMAND or kept.fault or kept.record.broken or kept.is_busy:
+            continue
+        places = Places(host.folder, kept.product)
+        yield from _kept_slots(kept, places.slots, places.in_use(kept.record))
+
+
+def _kept_slots(kept: Kept, store: SlotStore, in_use: InUse) -> Iterator[Finding]:
+    for name, pid in store.users_beyond(in_use).items():
+        text = f"the version {name} is needed by no record, and stays: process {pid} uses it"
+        remedy = f"restart what runs from it (ps -fp {pid}); the next update then removes it"
+        yield Finding(Sign.SLOT_KEPT, kept.name, text, remedy)
 
 
 def in_place(host: Host) -> Iterator[Finding]:

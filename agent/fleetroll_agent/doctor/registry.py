@@ -64,6 +64,7 @@ CHECKS = (
     Check(records.set_aside),
     Check(places.replaceable),
     Check(places.slots, READING_SECONDS),
+    Check(places.kept_by_processes),
     Check(places.in_place, READING_SECONDS),
     Check(attempts.last_attempts),
     Check(attempts.holds),

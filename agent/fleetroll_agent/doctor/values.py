@@ -72,6 +72,7 @@ class Sign(str, Enum):
     PLACE_OPEN = "PLACE_OPEN"
     SLOT_MISSING = "SLOT_MISSING"
     SLOT_CHANGED = "SLOT_CHANGED"
+    SLOT_KEPT = "SLOT_KEPT"
     FILE_CHANGED = "FILE_CHANGED"
     LINK_ASTRAY = "LINK_ASTRAY"
     ROLLBACK_FAILED = "ROLLBACK_FAILED"
@@ -93,6 +94,7 @@ WARNINGS = frozenset(
         Sign.SERVICE_MISSING,
         Sign.SETTINGS_DOUBTFUL,
         Sign.SET_ASIDE,
+        Sign.SLOT_KEPT,
         Sign.UPDATE_FAILED,
     }
 )

@@ -62,6 +62,9 @@ class Course(Protocol):
     def must_end(self, state: State) -> bool:
         """Tell whether something runs that no later process could begin again: a process that leaves waits for it."""
 
+    def leave(self, state: State) -> State:
+        """Write down what the end of this process means for a step that runs: nobody crashed."""
+
     def due(self, state: State, moment: Moment) -> Result:
         """Do what is due by the clock."""
 

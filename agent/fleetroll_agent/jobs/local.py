@@ -122,7 +122,9 @@ def on_hold_ended(state: State, _event: HoldEnded, moment: Moment) -> Result:
 def on_lock_given(state: State, event: LockGiven, moment: Moment) -> Result:
     """Begin: the lock is what a person's attempt waits for."""
     attempt, ask = state.record.attempt, state.ask
-    if attempt is None or not attempt.local or not is_staged(attempt) or ask is None or ask.number != event.ask:
+    if attempt is None or not attempt.local or not is_staged(attempt) or state.leaving:
+        return state, ()
+    if ask is None or ask.number != event.ask:
         return state, ()
     return state.course.use_go(replace(state, ask=None, ask_at=None, note=None), moment)
 

@@ -143,8 +143,10 @@ def _on_timer(state: State, _event: Timer, _moment: Moment) -> Result:
 
 
 def _on_leaving(state: State, _event: Leaving, _moment: Moment) -> Result:
-    """Begin nothing that the next process would find cut off."""
-    return replace(state, leaving=True), ()
+    """Begin nothing that the next process would find cut off: a Go or a lock that is on its way is void."""
+    if state.leaving:
+        return state, ()
+    return permit.without_ask(state.course.leave(replace(state, leaving=True)))
 
 
 def _pass_over(state: State, _event: Event, _moment: Moment) -> Result:

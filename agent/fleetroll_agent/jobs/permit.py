@@ -118,7 +118,7 @@ def may_ask(state: State) -> bool:
 def on_go(state: State, event: GoGiven, moment: Moment) -> Result:
     """Use Go, if it is the one that was asked for last; else nothing happens."""
     attempt, ask = state.record.attempt, state.ask
-    if attempt is None or ask is None or not is_staged(attempt):
+    if attempt is None or ask is None or not is_staged(attempt) or state.leaving:
         return state, ()
     if (event.session, event.generation, event.ask) != (state.session, attempt.generation, ask.number):
         return state, ()
@@ -185,12 +185,18 @@ def note_wait(state: State, moment: Moment, code: Code, message: str, until: flo
 
 
 def _without_session(state: State) -> Result:
-    """Forget session and ask. The lock is given back unless the attempt is past Go."""
+    """Forget session and ask; a person's attempt needs no session, and keeps what it asked for."""
     attempt = state.record.attempt
     state = replace(state, session=0)
     if attempt is not None and attempt.local:
         return state, ()
-    state = replace(state, asks=0, ask=None, ask_at=None)
+    return without_ask(replace(state, asks=0))
+
+
+def without_ask(state: State) -> Result:
+    """Void what was asked, for a Go or for the host's lock. The lock is given back unless the attempt is past Go."""
+    attempt = state.record.attempt
+    state = replace(state, ask=None, ask_at=None)
     return state, () if attempt is not None and attempt.past_go else (ReleaseLock(),)
 
 

@@ -57,6 +57,7 @@ _NUMBERS = frozenset(
         "since_generation",
         "start_ticks",
         "tries",
+        "cuts",
     }
 )
 _PLAIN_STEP = frozenset({Report})

@@ -153,7 +153,7 @@ class Attempt:
         automatic: no person asked for it, neither here nor at the server; with ``local`` this host began it by itself.
         actor: who started it on this host; empty = the server, or an earlier version did not write it down.
         about: what the signed metadata said; None until it was read, and for the agent.
-        work: how far it went past Go; None before, and for the agent.
+        work: how far it went past Go, and before it which process asks the host's own lock; None for the agent.
     """
 
     generation: int

@@ -68,7 +68,7 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What was begun since Go, written down before it was begun.
+    """What was begun since Go, and the asking of the host's own lock, written down before it was begun.
 
     Attributes:
         from_version: what was installed before; empty = nothing that is known.
@@ -78,13 +78,14 @@ class Work:
         switched: the step ``switch`` was begun.
         backup_id: as the backup's command named it.
         tries: how often the step at hand was begun.
+        cuts: how often an orderly stop cut the step at hand; those tries do not count, within a bound.
         going_back: the way back was begun.
         code: why it goes back, or failed.
         message: in words.
         output_tail: last output of what failed.
         unproven: nobody proved that the release is to blame.
         back_failed: what failed on the way back, in words; empty = nothing so far.
-        child: the process of the step at hand; None = none was started.
+        child: the process of the step at hand, or of the host's own lock; None = none was started.
         left_version: what a person takes back by hand; empty elsewhere.
         paused: the step at hand came to its end, and the process left before the next one.
     """
@@ -96,6 +97,7 @@ class Work:
     switched: bool = False
     backup_id: str = ""
     tries: int = 0
+    cuts: int = 0
     going_back: bool = False
     code: Code | None = None
     message: str = ""

@@ -64,7 +64,7 @@ def on_step_ended(recipe: Recipe, state: State, event: StepEnded, moment: Moment
     if event.code is None or step is None or unimportant:
         return _next(recipe, state, moment)
     if work.tries < TRIES:
-        return begin(recipe, state, moment, step)
+        return (state, ()) if state.leaving else begin(recipe, state, moment, step)
     return _next(recipe, _note(state, f"{step.value}: {event.message}", event.output_tail), moment)
 
 
@@ -86,6 +86,8 @@ def on_probed(recipe: Recipe, state: State, event: Probed, moment: Moment) -> Re
 def again(recipe: Recipe, state: State, moment: Moment) -> Result:
     """Repeat the step of the way back that a crash cut off; one that kills the agent again and again is passed over."""
     attempt = running_attempt(state)
+    if work_of(attempt).paused:
+        return _next(recipe, with_work(state, paused=False), moment)
     if attempt.step is None or attempt.step not in _steps(recipe, attempt):
         return _next(recipe, state, moment)
     if work_of(attempt).tries >= TRIES:
@@ -95,11 +97,14 @@ def again(recipe: Recipe, state: State, moment: Moment) -> Result:
 
 
 def _next(recipe: Recipe, state: State, moment: Moment) -> Result:
+    """Begin the next step; a process that leaves hands the attempt over between two."""
     attempt = running_attempt(state)
     steps = _steps(recipe, attempt)
     done = -1 if attempt.step not in steps else steps.index(attempt.step)
     if done + 1 == len(steps):
         return _finish(state, moment)
+    if state.leaving:
+        return with_work(state, paused=True), ()
     return begin(recipe, state, moment, steps[done + 1])
 
 

@@ -16,6 +16,8 @@ from fleetroll_agent.jobs import effects, events
 from fleetroll_agent.jobs.hands import DEFECT, staging_ends
 from fleetroll_agent.jobs.runner import NOBODY, Ends, Runner
 from fleetroll_agent.jobs.threads import in_thread
+from fleetroll_agent.products.stepping import lock_job
+from fleetroll_agent.waiting import within
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError
 
@@ -66,6 +68,9 @@ if TYPE_CHECKING:
 
 
 log = structlog.get_logger(__name__)
+
+GATE_SECONDS = 10.0
+"""To the writing down of the lock's process: an ask may be void by then, and it must not wait for ever."""
 
 
 class ProductHands:
@@ -175,6 +180,20 @@ class ProductHands:
         self._outside.post(events.StepStarted(job, child))
         await gate.wait()
 
+    async def _lock_started(self, job: int, child: Child) -> None:
+        """Return when the lock's process is written down; an ask that is void meanwhile is written down by nobody.
+
+        Raises:
+            AgentError: LOCKED: it was not written down in time.
+        """
+        try:
+            await within(GATE_SECONDS, self._started(job, child))
+        except asyncio.TimeoutError as error:
+            text = f"it was not written down within {GATE_SECONDS:g} s"
+            raise AgentError(text, code=Code.LOCKED, remedy="the agent asks it again") from error
+        finally:
+            self._gates.pop(job, None)
+
     def _when_free(self, effect: effects.AskGo | effects.AskLock, then: Callable[[], None]) -> None:
         """Do what follows when nothing goes first, the lock is this product's, and the host's own lock is open."""
         first = self._outside.must_wait()
@@ -193,7 +212,8 @@ class ProductHands:
         """Ask the lock's command; an ask that grew old meanwhile is void by its own rule."""
         argv, user = self._product.lock_command or (), self._product.user or ""
         environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ") if name in os.environ}
-        answer = await is_free(argv, environ, Path("/"), user, redact=self._product.redact)
+        started = partial(self._lock_started, lock_job(effect.ask))
+        answer = await is_free(argv, environ, Path("/"), user, redact=self._product.redact, started=started)
         if answer.free:
             then()
             return None

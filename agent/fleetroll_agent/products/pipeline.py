@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from fleetroll_agent.jobs.events import TargetFound
     from fleetroll_agent.products.recipe import Recipe
 
+_MUST_END_BACK = frozenset({Step.RESTORE, Step.ROLLBACK})
+"""Commands that put data or a program back in place; the other steps of the way back do the same each time."""
+
 
 class Pipeline:
     """The course of one managed product."""
@@ -76,13 +79,21 @@ class Pipeline:
         return state, ()
 
     def must_end(self, state: State) -> bool:
-        """Tell whether a step runs whose cut would turn the attempt round; the way back may be begun again."""
+        """Tell whether a step runs whose cut would turn the attempt round, or leave data in pieces."""
         attempt = state.record.attempt
         if attempt is None or not attempt.past_go or attempt.step is None or state.job is None:
             return False
-        if attempt.step is Step.HEALTH or work_of(attempt).going_back:
+        if attempt.step is Step.HEALTH or (work_of(attempt).going_back and attempt.step not in _MUST_END_BACK):
             return False
         return not self.recipe.may_run_again(attempt.step)
+
+    def leave(self, state: State) -> State:
+        """Let a step that will be begun again lose no try."""
+        attempt = state.record.attempt
+        if attempt is None or not attempt.past_go or attempt.step is None:
+            return state
+        repeats = work_of(attempt).going_back or self.recipe.may_run_again(attempt.step)
+        return stepping.give_back(state) if repeats else state
 
     def due(self, state: State, moment: Moment) -> Result:
         """Look at the health when it is time, or try again to end what is left of an earlier process."""

@@ -45,7 +45,7 @@ class Places:
         """Look after ``product`` below the state folder ``state``."""
         self._state = state
         self._product = product
-        self.slots = slots or SlotStore(state, product=product.name)
+        self.slots = slots or SlotStore(state, product=product.name, user=product.user or "")
 
     @property
     def link(self) -> Path:
@@ -156,6 +156,16 @@ class Places:
         """
         if self._product.kind is Kind.COMMAND or record.broken:
             return
+        in_use, attempt = self.in_use(record), record.attempt
+        if in_use.current is not None and self.slots.is_complete(in_use.current):
+            self.slots.mark_good(in_use.current)
+        self.slots.prune(in_use)
+        if self._product.kind is Kind.FILE:
+            with typed_disk_errors(f"keeping the old {self.file.name}"):
+                keep_old(self.file, "" if attempt is None else number_of(attempt))
+
+    def in_use(self, record: ProductRecord) -> InUse:
+        """Return the slots that ``record`` needs."""
         current, previous = (
             None if one is None else self.slots.path(Version.parse(one.version), one.sha256)
             for one in (record.current, record.previous)
@@ -163,12 +173,7 @@ class Places:
         attempt = record.attempt
         wanted = attempt is not None and attempt.sha256
         trial = self.slots.path(Version.parse(attempt.version), attempt.sha256) if attempt and wanted else None
-        if current is not None and self.slots.is_complete(current):
-            self.slots.mark_good(current)
-        self.slots.prune(InUse(current, None, previous, trial))
-        if self._product.kind is Kind.FILE:
-            with typed_disk_errors(f"keeping the old {self.file.name}"):
-                keep_old(self.file, "" if attempt is None else number_of(attempt))
+        return InUse(current, None, previous, trial)
 
     def open_way(self) -> None:
         """Let other accounts reach the versions of a product of slots, and nothing else, below the state folder.

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fleetroll_agent.jobs.effects import EndChild, HoldLock, Tidy
+from fleetroll_agent.jobs.runner import NOBODY
 from fleetroll_agent.jobs.state import Result, State, join, new_job, running_attempt, say_stage
 from fleetroll_agent.jobs.values import Moment, Step
 from fleetroll_agent.products import back, forward
@@ -31,9 +32,10 @@ def resume(recipe: Recipe, state: State, moment: Moment) -> Result:
     attempt = state.record.attempt
     if attempt is None:
         return state, (Tidy(),)
-    if not attempt.past_go:
-        return state, ()
     child = work_of(attempt).child
+    if not attempt.past_go:
+        # The command of the host's own lock: it changes nothing, and whatever asks it again comes after its end.
+        return state, () if child is None else (EndChild(NOBODY, child),)
     if child is None:
         return join((HoldLock(),), go_on(recipe, state, moment))
     state, job = new_job(state)
@@ -41,10 +43,12 @@ def resume(recipe: Recipe, state: State, moment: Moment) -> Result:
 
 
 def on_child_gone(recipe: Recipe, state: State, event: ChildGone, moment: Moment) -> Result:
-    """Go on once it is gone; until then nothing else begins."""
+    """Go on once it is gone; until then nothing else begins. A process that leaves lets the next one go on."""
     if event.job != state.job:
         return state, ()
     state = replace(state, job=None)
+    if event.gone and state.leaving:
+        return with_work(replace(state, until=None), child=None), ()
     if not event.gone:
         child = work_of(running_attempt(state)).child
         if state.note is None and child is not None:

@@ -101,7 +101,8 @@ def same_bytes(one: Path, other: Path) -> bool:
     """Tell whether two plain files hold the same bytes; one that is not there differs from every other.
 
     Raises:
-        OSError: what stands there can't be read, or is no plain file; it never waits for a writer of a pipe.
+        AgentError: INTERNAL: something that is no plain file stands there; a writer of a pipe is never waited for.
+        OSError: one can't be read.
     """
     try:
         return _digest_of(one) == _digest_of(other)
@@ -109,25 +110,32 @@ def same_bytes(one: Path, other: Path) -> bool:
         return False
 
 
-def _require_plain(place: HeldName, facts: os.stat_result) -> None:
+@contextlib.contextmanager
+def plain_file(path: Path) -> Iterator[int]:
+    """Give a plain file, open for reading, by its path.
+
+    Raises:
+        AgentError: INTERNAL: something else stands there.
+        OSError: it can't be read, or is not there.
+    """
+    _require_plain(path, path.lstat())  # what is none may do something when it is opened
+    handle = os.open(path, _READ)
+    try:
+        _require_plain(path, os.fstat(handle))  # again: it is another one, if somebody was quick
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _require_plain(place: HeldName | Path, facts: os.stat_result) -> None:
     if not stat.S_ISREG(facts.st_mode):
         text = f"{place} is no plain file, so it is left as it is"
         raise AgentError(text, code=Code.INTERNAL, remedy="name the file itself in agent.toml")
 
 
 def _digest_of(path: Path) -> bytes:
-    # What is no plain file may do something when it is opened; where somebody is quick, O_NONBLOCK keeps it harmless.
-    if not stat.S_ISREG(path.lstat().st_mode):
-        message = f"{path} is no plain file"
-        raise OSError(message)
-    handle = os.open(path, _READ)
-    try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            message = f"{path} is no plain file"
-            raise OSError(message)
+    with plain_file(path) as handle:
         return _digest(handle)
-    finally:
-        os.close(handle)
 
 
 def _digest(handle: int) -> bytes:

@@ -23,6 +23,7 @@ from fleetroll_agent.products.standing import (
     READ_BYTES,
     facts_of,
     holds_bytes_of,
+    plain_file,
     require_one_name,
     same_file,
     standing,
@@ -221,8 +222,8 @@ def _led(place: HeldName) -> str:
 def _copy(source: Path, staged: HeldName, old: Standing | None) -> None:
     """Copy the bytes durably, with mode, owner and labels of what stood there; set-id bits were given to its bytes."""
     with effects.create(staged, 0o600) as handle:
-        with source.open("rb", buffering=0) as stream:
-            while piece := stream.read(READ_BYTES):
+        with plain_file(source) as stream:
+            while piece := os.read(stream, READ_BYTES):
                 effects.write(handle, piece)
         if old is not None:
             os.fchown(handle, old.facts.st_uid, old.facts.st_gid)

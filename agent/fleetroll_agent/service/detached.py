@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from fleetroll_agent.launcher import files
 from fleetroll_agent.launcher.recovery import from_bytes
 from fleetroll_agent.launcher.versions import runs_agent
+from fleetroll_agent.reading.files import read_product, recorded_products
 from fleetroll_agent.service import host
 from fleetroll_agent.service.place import Place
 from fleetroll_agent.service.processes import HostLaunchers, is_below
@@ -37,14 +38,19 @@ _LOOK_SECONDS = 0.2
 _BEGIN_SECONDS = 20.0
 """To the helper's first word; it waits 10 s for the lock of the place."""
 _LOG_NAME = "upgrade.log"
+_AT_WORK = frozenset({"starting", "running", "ending"})
+"""What a launcher says whose agent may go on with an update. A launcher in trouble has none, and is to be replaced."""
 
 
 def upgrade(state: Path, source: Source) -> Upgrade:
-    """Bring the launcher of ``state`` to ``source``; return how it ended. Blocks for some minutes at most.
+    """Bring the launcher of ``state`` to ``source``; return how it ended.
+
+    Blocks for some minutes; up to a quarter of an hour more while the agent waits for a step to come to its end.
 
     Raises:
         RequestError: NOT_FOUND: no service was installed; NOT_ALLOWED: this runs below the launcher that would end;
-            UPDATE_IN_PROGRESS: an agent is on trial; VERSION_MISMATCH: the new launcher does not run a slot's agent.
+            UPDATE_IN_PROGRESS: an update is past its Go, or an agent on trial; VERSION_MISMATCH: the new launcher does
+            not run a slot's agent.
         AgentError: the new launcher can't be loaded here, or the disk refuses; nothing was changed.
         LauncherError: LOCKED: another upgrade goes on.
     """
@@ -59,6 +65,8 @@ def upgrade(state: Path, source: Source) -> Upgrade:
         text = "this command runs below the launcher, which takes it along when it ends"
         raise RequestError(text, code=Code.NOT_ALLOWED, remedy="run it from a shell of the host")
     check_agents(_record(state), source)
+    if launchers.pids() and launchers.told().get("status") in _AT_WORK:
+        check_attempts(state)
     begun = prepare(place, installed, source)
     if begun.new == begun.old and launchers.told().get("launcher_program") == begun.new and launchers.pids():
         return replace(begun, outcome="kept", detail=f"the launcher {begun.new} runs already; nothing was changed")
@@ -81,6 +89,21 @@ def check_agents(record: Record | None, source: Source) -> None:
         if slot is not None and not runs_agent(slot.version, source.agents_from):
             text = f"the launcher {source.name} runs agents from {source.agents_from} on; this host has {slot.version}"
             raise RequestError(text, code=Code.VERSION_MISMATCH, remedy="update the agent first", version=slot.version)
+
+
+def check_attempts(state: Path) -> None:
+    """Refuse to stop the agent in the middle of an update: its records say whether one is past Go.
+
+    Raises:
+        RequestError: UPDATE_IN_PROGRESS.
+    """
+    for name in recorded_products(state):
+        attempt = read_product(state, name)[0].attempt
+        if attempt is not None and attempt.past_go:
+            step = attempt.stage.value if attempt.step is None else attempt.step.value
+            text = f"{name} is being updated to {attempt.version} ({step}); a stop would interrupt it"
+            remedy = f"wait for its end: fleetroll-agent status --state {state}"
+            raise RequestError(text, code=Code.UPDATE_IN_PROGRESS, remedy=remedy, product=name)
 
 
 def prepare(place: Place, installed: Installed, source: Source) -> Upgrade:

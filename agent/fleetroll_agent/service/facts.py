@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from enum import Enum
 
 from fleetroll_agent.launcher import own, starter
+from fleetroll_agent.launcher.limits import MAX_STOP_SECONDS, Limits
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 
 DEFAULT_NAME = "fleetroll-agent"
 STOP_SECONDS = 60
 """To an orderly end: the launcher's own grace is 10 s, and its agent says goodbye to the server first."""
+LATEST_STOP_SECONDS = int(MAX_STOP_SECONDS + 3 * Limits().grace)
+"""To the end of a stop that waits for a command, where the service manager can't be asked for more time: 930 s."""
 START_SECONDS = 180
 """To the first beat: 10 s for the lock, waits after two crashes, two starts of a trial with 30 s and a grace each."""
 WATCHDOG_SECONDS = 180

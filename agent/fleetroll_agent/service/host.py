@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from fleetroll_agent.service.facts import Init
+from fleetroll_agent.service.facts import LATEST_STOP_SECONDS, Init
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _COMMAND_SECONDS = 90.0
 """An init system that takes longer for what must not wait is itself in trouble."""
+STOP_COMMAND_SECONDS = LATEST_STOP_SECONDS + _COMMAND_SECONDS
+"""Of a command that stops the service: the agent may wait for a step that can't be run twice."""
 _STABLE_PYTHONS = ("/usr/bin/python3", "/usr/local/bin/python3")
 """Names that an upgrade of the host keeps, whatever version is behind them: the launcher runs on each from 3.6 on."""
 _OLD_ENOUGH = "import sys; sys.exit(sys.version_info < (3, 6))"
@@ -29,23 +31,28 @@ class Runner(Protocol):
         """Return what went wrong, as one line; empty when nothing did."""
 
 
-def run(command: Sequence[str]) -> str:
-    """Run ``command`` to its end; see :class:`Runner`."""
+def run(command: Sequence[str], seconds: float = _COMMAND_SECONDS) -> str:
+    """Run ``command`` to its end, ``seconds`` at most; see :class:`Runner`."""
     try:
         done = subprocess.run(  # noqa: S603 (a fixed command of the init system)
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=_COMMAND_SECONDS,
+            timeout=seconds,
             check=False,
         )
     except OSError as error:
         return f"{command[0]} can't be run: {error.strerror}"
     except subprocess.TimeoutExpired:
-        return f"{' '.join(command)} did not end within {_COMMAND_SECONDS:g} s"
+        return f"{' '.join(command)} did not end within {seconds:g} s"
     said = " ".join(done.stdout.decode("utf-8", "replace").split())[-500:]
     return f"{' '.join(command)} ended with {done.returncode}: {said}" if done.returncode else ""
+
+
+def run_stop(command: Sequence[str]) -> str:
+    """Run a command that may stop the service; see :class:`Runner`."""
+    return run(command, STOP_COMMAND_SECONDS)
 
 
 def detect(root: Path = Path("/"), system: str = sys.platform) -> Init | None:

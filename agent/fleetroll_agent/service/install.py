@@ -83,7 +83,7 @@ def install(wish: Wish, run: host.Runner = host.run, source: Source | None = Non
     return [sentence for sentence in said if sentence]
 
 
-def uninstall(wish: Wish, run: host.Runner = host.run) -> list[str]:
+def uninstall(wish: Wish, run: host.Runner = host.run_stop) -> list[str]:
     """Stop the service and remove its files; the state folder and the launcher's place stay. Return sentences.
 
     Raises:

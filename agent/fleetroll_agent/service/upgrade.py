@@ -33,6 +33,8 @@ UP_SECONDS = 60.0
 """To the word that the agent runs: a start of 30 s, the end of the one before, and a machine that is busy with both."""
 STOP_SECONDS = 45.0
 """To the end of a launcher that was asked to: its grace is 10 s, and a second one follows what can't be killed."""
+LATE_STOP_SECONDS = 945.0
+"""To the end of one that says that it is ending: its agent waits for a command that can't be run twice, up to 900 s."""
 _LOOK_SECONDS = 0.1
 _JOURNAL = "upgrade.json"
 _PHASES = frozenset({"", "starting", "running", "ending", "waiting", "stopped"})
@@ -151,7 +153,7 @@ class Helper:
         gone = self._launchers.pids()
         for force in (False, True):
             self._launchers.end(gone, force=force)
-            if self._within(STOP_SECONDS, lambda: not gone & self._launchers.pids()):
+            if self._gone(gone):
                 break
         else:
             return "the launcher that runs can't be ended"
@@ -160,6 +162,19 @@ class Helper:
         failed = self._launchers.start()
         self._step("started")
         return failed
+
+    def _gone(self, pids: frozenset[int]) -> bool:
+        """Wait for the end of launchers that were asked to; a kill would cut off what the agent waits for."""
+        begun, launchers = self._launchers.monotonic(), self._launchers
+
+        def settled() -> bool:
+            told = launchers.told()
+            ending = told.get("status") == "ending" and told.get("launcher_pid") in pids
+            late = launchers.monotonic() - begun >= STOP_SECONDS and not ending
+            return late or not pids & launchers.pids()
+
+        self._within(LATE_STOP_SECONDS, settled)
+        return not pids & launchers.pids()
 
     def _not_up(self, name: str) -> str:
         """Wait until ``name`` says that it is up; return why it is not."""

@@ -158,9 +158,16 @@ class RealDisk:
 
 @contextlib.contextmanager
 def _opened(path: Path, flags: int = 0) -> Iterator[int]:
-    """Give a read handle of ``path``, refusing a link."""
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flags)
+    """Give a read handle of ``path``, refusing a link and what is neither file nor folder: no pipe is waited for.
+
+    Raises:
+        OSError: it can't be opened, or is neither.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | flags)
     try:
+        bits = os.fstat(handle).st_mode
+        if not (stat.S_ISREG(bits) or stat.S_ISDIR(bits)):
+            raise OSError(errno.EINVAL, "neither a plain file nor a folder", str(path))
         yield handle
     finally:
         os.close(handle)

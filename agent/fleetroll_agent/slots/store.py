@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from fleetroll_agent.slots.disk import Disk, Kind, RealDisk, remove_tree, sync_tree, typed_disk_errors
 from fleetroll_agent.slots.drift import find_drift
-from fleetroll_agent.slots.live import live_slots
+from fleetroll_agent.slots.live import Lookout, slot_users
 from fleetroll_agent.slots.values import COMPLETE_NAME, Drift, InUse, Mark, Slot, dump_complete, parse_complete
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError
@@ -36,11 +36,20 @@ _SHA_CHARS = 8
 class SlotStore:
     """The folders of one product. Every method blocks: call it in a thread; one caller at a time (the job's lock)."""
 
-    def __init__(self, state: Path, disk: Disk | None = None, product: str = "agent") -> None:
-        """Work below ``state``, which exists."""
+    def __init__(
+        self,
+        state: Path,
+        disk: Disk | None = None,
+        product: str = "agent",
+        user: str = "",
+        lookout: Lookout | None = None,
+    ) -> None:
+        """Work below ``state``, which exists; ``user`` is whom the product's processes run as, where that is known."""
         self._state = state
         self._disk = disk or RealDisk()
         self._folder = state / "slots" / product
+        self._user = user
+        self._lookout = lookout or Lookout()
 
     def path(self, version: Version, sha256: str) -> Path:
         """Return where the slot of this artefact stands, or would."""
@@ -158,20 +167,28 @@ class SlotStore:
     def prune(self, in_use: InUse) -> tuple[Path, ...]:
         """Remove every slot, remnant and draft that is not ``in_use``; return what was removed.
 
-        What a living process uses stays as well, until a later call finds it free.
+        What a living process uses stays as well, until a later call finds it free; everything, where that can't be
+        told in time.
 
         Raises:
             AgentError: a fault of the disk; what was removed until then stays removed.
         """
         doomed = self._unwanted(in_use.names())
         if doomed:
-            doomed = self._unwanted(in_use.names() | live_slots(self._folder))
+            live = self._lookout.live(self._folder, self._user)
+            doomed = () if live is None else self._unwanted(in_use.names() | live)
         with typed_disk_errors("removing old slots"):
             for path in doomed:
                 self._remove_slot(path)
             if doomed:
                 self._disk.fsync_dir(self._folder)
         return doomed
+
+    def users_beyond(self, in_use: InUse) -> dict[str, int]:
+        """Return what is not ``in_use`` and stays because a living process uses it: each name with one pid. Blocks."""
+        unwanted = {path.name for path in self._unwanted(in_use.names())}
+        found = slot_users(self._folder, self._user) if unwanted else {}
+        return {name: pid for name, pid in sorted(found.items()) if name in unwanted}
 
     def _unwanted(self, kept: frozenset[str]) -> tuple[Path, ...]:
         return tuple(self._folder / name for name in self._names() if name not in kept)

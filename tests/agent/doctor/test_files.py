@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from typing import TYPE_CHECKING
@@ -305,3 +306,27 @@ def test_an_installed_version_that_is_none_fails_its_check_alone(host: WholeHost
     """A record that another program wrote."""
     host.change("shop", current=Installed("not a version", "c" * 64))
     assert set(host.signs()) == {"CHECK_FAILED"}
+
+
+@contextlib.contextmanager
+def old_version(folder: Path) -> Iterator[tuple[Path, int]]:
+    """Give a slot that no record knows, with a process that works in it, and its pid."""
+    slot = folder / "0.1.0-cccccccc"
+    slot.mkdir(parents=True)
+    waits, pipe = ("/bin/sh", "-c", "echo; read line"), subprocess.PIPE
+    with subprocess.Popen(waits, stdin=pipe, stdout=pipe, cwd=slot) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield slot, process.pid
+        process.communicate()
+
+
+@pytest.mark.parametrize("product", ["agent", "shop", "tool"])
+def test_an_old_version_that_a_process_keeps_is_told_with_its_pid(host: WholeHost, product: str) -> None:
+    """What nobody uses goes with the next update, and is no finding."""
+    with old_version(host.state / "slots" / product) as (slot, pid):
+        finding = found(host, "SLOT_KEPT")
+        assert finding.subject == product
+        assert slot.name in finding.message
+        assert f"process {pid} " in finding.message
+    assert host.signs() == []

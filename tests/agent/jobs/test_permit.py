@@ -14,6 +14,7 @@ from fleetroll_agent.jobs.events import (
     GoGiven,
     GoRefused,
     HelloBuilt,
+    Leaving,
     LockBusy,
     ServerBusy,
     SessionClosed,
@@ -225,3 +226,21 @@ def test_a_waiting_assignment_never_asks(host: Host) -> None:
     host.go(7)
     host.tell(Assigned(8, "1.2.0"))
     assert all(effect.generation == 7 for effect in host.effects if isinstance(effect, AskGo))
+
+
+def test_a_process_that_leaves_voids_its_ask_and_gives_the_lock_back(host: Host) -> None:
+    host.stage(7)
+    assert host.tell(Leaving()) == (ReleaseLock(),)
+    host.tell(GoGiven(1, 7, host.last(AskGo).ask))
+    assert host.attempt.stage is Stage.STAGED
+    host.tell(SessionClosed(1), SessionOpened(2))
+    host.wait(600)
+    assert host.count(AskGo) == 1
+    host.restart().tell(SessionOpened(1))
+    assert host.attempt.stage is Stage.STAGED
+
+
+def test_a_process_that_leaves_keeps_the_lock_of_what_is_past_go(host: Host) -> None:
+    host.stage(7)
+    host.go(7)
+    assert host.tell(Leaving()) == ()

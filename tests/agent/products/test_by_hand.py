@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from fleetroll_agent.jobs.effects import AskGo, AskLock, FillSlot, FindTarget, RunStep
+from fleetroll_agent.jobs.effects import AskGo, AskLock, FillSlot, FindTarget, ReleaseLock, RunStep
 from fleetroll_agent.jobs.events import (
     Assigned,
     HoldEnded,
     HoldSet,
+    Leaving,
     LockBusy,
     LockGiven,
     SessionClosed,
@@ -250,3 +251,18 @@ def test_its_own_number_survives_the_record() -> None:
     host.ends(Code.STEP_FAILED)
     host = started(ManagedHost.begin(record=replace(host.disk, bad=())))
     assert host.attempt.local == 2
+
+
+def test_an_agent_that_leaves_uses_no_lock_that_comes_then_and_the_next_one_goes_on() -> None:
+    host = updated()
+    previous = host.disk.previous
+    assert previous is not None
+    host.tell(StartedLocally(previous.version, "root", ByHand.ROLLBACK, sha256=previous.sha256))
+    ask = host.last(AskLock).ask
+    assert host.tell(Leaving()) == (ReleaseLock(),)
+    assert host.tell(LockGiven(ask)) == ()
+    assert host.attempt.stage is Stage.STAGED
+    host = host.crash()
+    host.wait(0)
+    host.tell(LockGiven(host.last(AskLock).ask))
+    assert host.attempt.past_go

@@ -208,18 +208,6 @@ def test_it_waits_for_nothing_that_can_be_begun_again(step: Step) -> None:
     assert not host.state.course.must_end(host.state)
 
 
-def test_it_waits_neither_for_a_look_at_the_health_nor_for_the_way_back() -> None:
-    host = leaving_in(Step.HEALTH)
-    assert not host.state.course.must_end(host.state)
-    host = ManagedHost.begin()
-    host.to_go()
-    host.up_to(Step.RESTART)
-    host.ends(Code.STEP_FAILED)
-    host.tell(Leaving())
-    assert host.attempt.work.going_back
-    assert not host.state.course.must_end(host.state)
-
-
 def test_an_agent_that_is_killed_while_it_waits_is_as_ever() -> None:
     host = leaving_in(Step.MIGRATE).crash()
     host.gone()

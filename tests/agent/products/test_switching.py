@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
+import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fleetroll_agent.products.standing import same_bytes
 from fleetroll_agent.products.switching import keep_old, old_of, publish_link, swap_back, swap_in, undo_of
 from fleetroll_common.durable import effects
 from fleetroll_common.values.errors import AgentError
@@ -150,3 +154,43 @@ def test_what_is_no_link_stays(path: Path, tmp_path: Path) -> None:
     (tmp_path / "current").mkdir()
     with pytest.raises(AgentError, match="is no link"):
         publish_link(tmp_path / "current", tmp_path / "bin")
+
+
+def within_seconds(work: Any) -> BaseException | None:
+    """Return what ``work`` raises; it MUST NOT hang."""
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except (AgentError, OSError) as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(10.0)
+    assert not thread.is_alive(), "it waits for a writer that never comes"
+    return raised[0] if raised else None
+
+
+def test_a_pipe_a_link_or_a_socket_in_a_files_place_is_refused_and_never_waited_for(path: Path, tmp_path: Path) -> None:
+    """Whoever can write into the folder could hold a product's updates up for ever."""
+    path.unlink()
+    os.mkfifo(path)
+    for one in (path, tmp_path / "link", tmp_path / "socket"):
+        if one.name == "link":
+            one.symlink_to(tmp_path / "one")
+        if one.name == "socket":
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(one))
+        refused = within_seconds(lambda one=one: same_bytes(one, tmp_path / "one"))
+        assert isinstance(refused, AgentError)
+        assert f"{one} is no plain file" in str(refused)
+
+
+def test_a_source_that_became_a_pipe_is_refused_and_nothing_staged_is_left(path: Path, tmp_path: Path) -> None:
+    """Between the check of a slot and the copy somebody may have replaced it."""
+    path.unlink()
+    os.mkfifo(tmp_path / "pipe")
+    assert isinstance(within_seconds(lambda: swap_in(path, tmp_path / "pipe", "7")), AgentError)
+    assert names(path) == set()

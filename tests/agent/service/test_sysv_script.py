@@ -19,11 +19,15 @@ from tests.faults.launcher_places import place_with, program
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# Stands in for a launcher: notes each start, ends at SIGTERM.
+# Stands in for a launcher: notes each start, ends at SIGTERM, but not before "slow" is gone.
 MAIN = """
-import os, signal, sys
+import os, signal, sys, time
 def main(argv):
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    def end(*_):
+        while os.path.exists(argv[2] + "/slow"):
+            time.sleep(0.02)
+        sys.exit(0)
+    signal.signal(signal.SIGTERM, end)
     with open(argv[2] + "/starts", "a") as stream:
         stream.write("%d\\n" % os.getpid())
     while True:
@@ -43,7 +47,8 @@ class Script:
         ((_path, file),) = render(Init.SYSV, facts).items()
         text = file.content.replace("/run/", f"{folder}/").replace("/var/log/", f"{folder}/")
         self.path = folder / "agent"
-        self.path.write_text(text.replace("sleep 2", "sleep 0.1").replace("sleep 1", "sleep 0.1"))
+        text = text.replace("sleep 2", "sleep 0.1").replace("sleep 1", "sleep 0.1")
+        self.path.write_text(text.replace("left=930", "left=5"))
         self.path.chmod(0o755)
 
     def __call__(self, action: str) -> subprocess.CompletedProcess[str]:
@@ -110,6 +115,41 @@ def test_a_restart_is_a_stop_and_a_start(script: Script) -> None:
     assert script("restart").returncode == 0
     script.until(lambda: len(script.starts()) == 2)
     assert [alive(pid) for pid in script.starts()] == [False, True]
+
+
+def late(script: Script) -> None:
+    """Start a launcher whose end takes longer than the script waits."""
+    (script.state / "slow").touch()
+    script("start")
+    script.until(lambda: len(script.starts()) == 1)
+
+
+@pytest.mark.parametrize("actions", [("restart",), ("stop", "start"), ("force-reload",)])
+def test_what_ended_late_is_started_again_all_the_same(script: Script, actions: tuple[str, ...]) -> None:
+    """A restart that found the old one still ending used to leave nothing."""
+    late(script)
+    done = [script(action) for action in actions]
+    assert "did not end within" in done[0].stderr
+    assert "is started when it has ended" in done[-1].stderr
+    assert alive(script.starts()[0])
+    (script.state / "slow").unlink()
+    script.until(lambda: len(script.starts()) == 2)
+    assert [alive(pid) for pid in script.starts()] == [False, True]
+    assert script("stop").returncode == 0
+    assert script("status").returncode == 3
+    assert not list(script.folder.glob("agent.pid*"))
+
+
+def test_what_ended_late_after_a_stop_stays_ended(script: Script) -> None:
+    """Also when a start came before that stop."""
+    late(script)
+    script("restart")
+    assert script("stop").returncode == 1
+    (script.state / "slow").unlink()
+    script.until(lambda: script("status").returncode == 3)
+    assert len(script.starts()) == 1
+    assert script("start").returncode == 0
+    script.until(lambda: len(script.starts()) == 2)
 
 
 def test_a_stale_pid_file_stops_no_stranger(script: Script) -> None:

@@ -12,7 +12,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from fleetroll_agent.launcher.limits import Limits
+from fleetroll_agent.launcher.limits import MAX_STOP_SECONDS, Limits
+from fleetroll_agent.service import facts as service_facts
 from fleetroll_agent.service.facts import Facts, Init
 from fleetroll_agent.service.templates import commands, render, systemd
 from fleetroll_common.values.codes import Code
@@ -73,6 +74,12 @@ def test_the_unit_says_what_the_design_asks_for() -> None:
     assert float(service["TimeoutStopSec"]) > 2 * Limits().grace
 
 
+def test_where_nobody_can_ask_for_time_every_stop_has_what_a_launcher_may_take() -> None:
+    """900 s for a command that can't be run twice, then the launcher's own grace, twice."""
+    assert MAX_STOP_SECONDS + 2 * Limits().grace < service_facts.LATEST_STOP_SECONDS
+    assert f"left={service_facts.LATEST_STOP_SECONDS}\n" in only(Init.SYSV, PLAIN)[1]
+
+
 def verified(folder: Path, name: str, text: str) -> tuple[int, str]:
     """Let systemd judge a unit; without systemd on this machine it has no objection."""
     path = folder / f"{name}.service"
@@ -124,7 +131,7 @@ def test_the_openrc_script_means_the_command_after_both_readings(facts: Facts, t
     script.write_text(only(Init.OPENRC, facts)[1] + '\neval printf "\'%s\\\\n\'" \'"$command"\' "$command_args"\n')
     done = subprocess.run(["sh", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == list(facts.command)
-    for setting in ("supervisor=supervise-daemon", "respawn_delay=2", "respawn_max=0", 'retry="TERM/60/KILL/5"'):
+    for setting in ("supervisor=supervise-daemon", "respawn_delay=2", "respawn_max=0", 'retry="TERM/930/KILL/5"'):
         assert setting in script.read_text().splitlines()
 
 
@@ -146,7 +153,7 @@ def test_the_property_list_is_read_back_as_it_was_meant(facts: Facts) -> None:
     path, text = only(Init.LAUNCHD, facts)
     job = plistlib.loads(text.encode())
     assert job["ProgramArguments"] == list(facts.command)
-    assert (job["Label"], job["KeepAlive"], job["RunAtLoad"], job["ExitTimeOut"]) == (facts.name, True, True, 60)
+    assert (job["Label"], job["KeepAlive"], job["RunAtLoad"], job["ExitTimeOut"]) == (facts.name, True, True, 930)
     assert path == f"/Library/LaunchDaemons/{facts.name}.plist"
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fleetroll_agent.launcher import starter
+from fleetroll_agent.launcher.limits import MAX_STOP_SECONDS, Limits
 from fleetroll_agent.launcher.starter import Choice
 from fleetroll_agent.service import upgrade
 from fleetroll_agent.service.upgrade import Helper, Upgrade, judge, read_upgrade, write_upgrade
@@ -60,6 +61,22 @@ def test_a_bad_launcher_is_put_back(place: Place, kind: str, said: str, done: li
     assert launchers.done == [names.get(one, one) for one in done]
     assert place.choice() == Choice(OLD.name, OLDEST.name)
     assert launchers.at < 60 + upgrade.STOP_SECONDS * 3
+
+
+def test_a_launcher_whose_agent_waits_for_a_step_is_not_killed(place: Place) -> None:
+    """A migration may take ten minutes: the old launcher says that it ends, and has its time."""
+    ended, launchers = carried_out(place, old="slow")
+    assert ended.outcome == "kept"
+    assert launchers.done == ["stop", f"start {NEW.name}"]
+    assert launchers.at >= 800
+
+
+def test_a_launcher_that_only_says_that_it_ends_is_killed_in_the_end(place: Place) -> None:
+    """Beyond what an orderly stop may take, with its graces."""
+    ended, launchers = carried_out(place, old="stuck")
+    assert ended.outcome == "kept"
+    assert launchers.done == ["stop", "kill", f"start {NEW.name}"]
+    assert MAX_STOP_SECONDS + 2 * Limits().grace < launchers.at < upgrade.LATE_STOP_SECONDS + 60
 
 
 def test_a_launcher_whose_starter_went_back_by_itself_is_not_stopped_again(place: Place) -> None:

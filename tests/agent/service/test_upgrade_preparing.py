@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fleetroll_agent.jobs.keeper import ProductFile
+from fleetroll_agent.jobs.values import Attempt, ProductRecord, Stage, Step
 from fleetroll_agent.launcher.starter import Choice
 from fleetroll_agent.launcher.versions import runs_agent
 from fleetroll_agent.service import detached
-from fleetroll_agent.service.detached import check_agents, detach, prepare, wait
+from fleetroll_agent.service.detached import check_agents, check_attempts, detach, prepare, wait
 from fleetroll_agent.service.facts import Init
 from fleetroll_agent.service.place import running_source
-from fleetroll_agent.service.processes import is_below, is_launcher
+from fleetroll_agent.service.processes import HostLaunchers, is_below, is_launcher
 from fleetroll_agent.service.record import Installed, read_installed, write_installed
 from fleetroll_agent.service.upgrade import read_upgrade, write_upgrade
 from fleetroll_common.values.codes import Code
@@ -125,6 +127,39 @@ def test_without_an_installed_service_there_is_nothing_to_upgrade(tmp_path: Path
     with pytest.raises(RequestError, match="service install") as caught:
         detached.upgrade(tmp_path, NEW)
     assert caught.value.code is Code.NOT_FOUND
+
+
+def kept(state: Path, name: str, stage: Stage, step: Step | None = None) -> None:
+    ProductFile(state, name).write(ProductRecord(name, attempt=Attempt(7, "2.0.0", stage=stage, step=step)))
+
+
+def test_a_launcher_is_not_replaced_while_a_product_is_past_its_go(tmp_path: Path) -> None:
+    """A migration that runs would be in danger; what is only downloaded goes on afterwards."""
+    check_attempts(tmp_path)
+    kept(tmp_path, "web", Stage.STAGED)
+    check_attempts(tmp_path)
+    kept(tmp_path, "shop", Stage.APPLYING, Step.MIGRATE)
+    with pytest.raises(RequestError, match=r"shop is being updated to 2\.0\.0 \(migrate\)") as caught:
+        check_attempts(tmp_path)
+    assert caught.value.code is Code.UPDATE_IN_PROGRESS
+    assert "wait for its end" in caught.value.remedy
+
+
+@pytest.mark.parametrize(("status", "refused"), [("running", True), ("starting", True), ("no_interpreter", False)])
+def test_only_an_agent_that_may_go_on_with_its_update_is_in_the_way(
+    place: Place, monkeypatch: pytest.MonkeyPatch, status: str, *, refused: bool
+) -> None:
+    """A launcher in trouble is what an upgrade mends."""
+    state = place.folder.parent
+    write_installed(state, INSTALLED)
+    kept(state, "shop", Stage.APPLYING, Step.MIGRATE)
+    monkeypatch.setattr(HostLaunchers, "pids", lambda _self: frozenset({1}))
+    monkeypatch.setattr(HostLaunchers, "told", lambda _self: {"status": status})
+    monkeypatch.setattr(detached, "is_below", lambda _pid, _above: False)
+    # Behind the refusals: nothing is started here.
+    with pytest.raises((RequestError, AgentError)) as caught:
+        detached.upgrade(state, program("1.2.0", "def main(:\n"))
+    assert caught.value.code is (Code.UPDATE_IN_PROGRESS if refused else Code.STEP_FAILED)
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 50, b'{"crc32":"00000000","record":{}}\n'])

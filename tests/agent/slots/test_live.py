@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from fleetroll_agent.slots import InUse, SlotStore
-from fleetroll_agent.slots.live import live_slots
+from fleetroll_agent.slots.live import Lookout, live_slots, slot_users
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +79,7 @@ def test_a_slot_is_found_over_another_name_of_its_folder(folder: Path, tmp_path:
 
 def test_whatever_a_host_shows_nothing_is_raised(folder: Path, tmp_path: Path) -> None:
     proc = tmp_path / "proc"
-    assert live_slots(folder, proc) == frozenset()
+    assert live_slots(folder, proc=proc) == frozenset()
     for pid in ("7", "8", "self", "9"):
         (proc / pid).mkdir(parents=True)
     (proc / "7" / "exe").symlink_to(f"{folder}/1.0.0-aaaaaaaa/bin/shop (deleted)")
@@ -84,4 +87,44 @@ def test_whatever_a_host_shows_nothing_is_raised(folder: Path, tmp_path: Path) -
     (proc / "self" / "cwd").symlink_to(f"{folder}/never")
     (proc / "9" / "maps").mkdir()
     (proc / "9" / "cmdline").write_bytes(f"{folder}x/no\0\xff\0".encode("latin-1"))
-    assert live_slots(folder, proc) == {"1.0.0-aaaaaaaa", "1.1.0-bbbbbbbb"}
+    assert live_slots(folder, proc=proc) == {"1.0.0-aaaaaaaa", "1.1.0-bbbbbbbb"}
+
+
+def said_by(proc: Path, pid: str, uid: int, words: str) -> None:
+    """Let a process of ``uid`` have these words."""
+    (proc / pid).mkdir(parents=True)
+    (proc / pid / "cmdline").write_text(words)
+    os.chown(proc / pid, uid, -1)
+
+
+def test_words_count_from_root_and_the_products_user_alone(folder: Path, tmp_path: Path) -> None:
+    """Else anybody could keep a host's disk full of old versions, by the words of a sleep."""
+    proc, words = tmp_path / "proc", f"sleep\0{folder}/1.0.0-aaaaaaaa\0"
+    said_by(proc, "7", 4242, words)
+    assert live_slots(folder, proc=proc) == frozenset()
+    assert live_slots(folder, "no-such-user", proc) == frozenset()
+    said_by(proc, "8", pwd.getpwnam("daemon").pw_uid, words)
+    assert live_slots(folder, proc=proc) == frozenset()
+    assert slot_users(folder, "daemon", proc) == {"1.0.0-aaaaaaaa": 8}
+    said_by(proc, "9", 0, f"{folder}/1.1.0-bbbbbbbb")
+    assert slot_users(folder, proc=proc) == {"1.1.0-bbbbbbbb": 9}
+
+
+def test_a_look_that_hangs_keeps_everything_and_no_second_one_begins(folder: Path) -> None:
+    """A process that waits for a dead disk may show its maps never."""
+    free, begun = threading.Event(), []
+
+    def look(_folder: Path, _user: str) -> frozenset[str]:
+        begun.append(1)
+        free.wait()
+        return frozenset()
+
+    lookout = Lookout(look, 0.05)
+    store = SlotStore(folder.parent.parent, product="shop", lookout=lookout)
+    kept = InUse(folder / "1.1.0-bbbbbbbb", None, None, None)
+    assert store.prune(kept) == ()
+    assert store.prune(kept) == ()
+    assert len(begun) == 1
+    free.set()
+    lookout._thread.join()
+    assert [path.name for path in store.prune(kept)] == ["1.0.0-aaaaaaaa"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -371,3 +373,19 @@ def test_a_disk_that_fails_is_named_and_leaves_no_slot(bench: Bench, fault: int,
     assert caught.value.code == code
     assert bench.store.list() == ()
     assert bench.install().path.is_dir()
+
+
+def test_a_pipe_in_the_place_of_a_file_is_refused_and_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    refused: list[OSError] = []
+
+    def read() -> None:
+        try:
+            RealDisk().read_file(tmp_path / "pipe")
+        except OSError as error:
+            refused.append(error)
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    thread.join(10.0)
+    assert len(refused) == 1

@@ -211,7 +211,7 @@ def test_what_is_no_file_is_refused_by_name_and_never_waited_for(
     assert (now.st_ino, now.st_mode, now.st_uid) == (before.st_ino, before.st_mode, before.st_uid)
     assert ground.seen() == untouched
     if name == "shop":
-        with pytest.raises(OSError, match="no plain file"):
+        with pytest.raises(AgentError, match="no plain file"):
             same_bytes(ground.path, ground.source)
 
 

@@ -6,7 +6,7 @@ import plistlib
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
-from fleetroll_agent.service.facts import RESTART_SECONDS, STOP_SECONDS, File
+from fleetroll_agent.service.facts import LATEST_STOP_SECONDS, RESTART_SECONDS, File
 from fleetroll_agent.service.templates.commands import Commands
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def render(facts: Facts) -> Mapping[str, File]:
         "RunAtLoad": True,
         "KeepAlive": True,
         "ThrottleInterval": RESTART_SECONDS,
-        "ExitTimeOut": STOP_SECONDS,
+        "ExitTimeOut": LATEST_STOP_SECONDS,
         "ProcessType": "Background",
         "Umask": 0o077,
         "StandardOutPath": log,

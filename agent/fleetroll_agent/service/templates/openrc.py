@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fleetroll_agent.service.facts import RESTART_SECONDS, STOP_SECONDS, File
+from fleetroll_agent.service.facts import LATEST_STOP_SECONDS, RESTART_SECONDS, File
 from fleetroll_agent.service.templates.commands import Commands
 from fleetroll_agent.service.templates.shell import quoted
 
@@ -46,7 +46,7 @@ def render(facts: Facts) -> Mapping[str, File]:
         python=quoted(facts.python),
         arguments=quoted(" ".join(quoted(word) for word in facts.command[1:])),
         restart=RESTART_SECONDS,
-        stop=STOP_SECONDS,
+        stop=LATEST_STOP_SECONDS,
     )
     return {f"/etc/init.d/{facts.name}": File(text, 0o755)}
 

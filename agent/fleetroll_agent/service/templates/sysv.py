@@ -1,14 +1,15 @@
 """SysV: one script with an LSB header. SysV watches nothing, so the script keeps a loop that starts the launcher again.
 
 The loop is the service: its pid is in the pid file, with the instant of its start, so that no stranger that got the
-same number is ever stopped.
+same number is ever stopped. A stop that takes longer than its limit goes on; a start that comes meanwhile is noted, and
+the loop goes on with it when what it started has ended.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fleetroll_agent.service.facts import RESTART_SECONDS, STOP_SECONDS, File
+from fleetroll_agent.service.facts import LATEST_STOP_SECONDS, RESTART_SECONDS, File
 from fleetroll_agent.service.templates.commands import Commands
 from fleetroll_agent.service.templates.shell import quoted
 
@@ -36,6 +37,8 @@ _SCRIPT = """\
 name={quoted_name}
 pid_file="/run/$name.pid"
 log="/var/log/$name.log"
+ending_file="$pid_file.ending"
+again_file="$pid_file.again"
 defaults="/etc/default/$name"
 if [ -r "$defaults" ]; then
     . "$defaults"
@@ -62,7 +65,11 @@ supervise() {{
     child=
     trap '' HUP
     trap 'ending=1; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' TERM INT
-    while [ -z "$ending" ]; do
+    while [ -z "$ending" ] || [ -e "$again_file" ]; do
+        if [ -n "$ending" ]; then
+            ending=
+            rm -f "$again_file" "$ending_file"
+        fi
         {command} &
         child=$!
         # A signal cuts wait short: the child may still be ending then.
@@ -76,18 +83,28 @@ supervise() {{
 
 start() {{
     if running; then
-        return 0
+        [ -e "$ending_file" ] || return 0
+        : >"$again_file"
+        # The loop may have looked just before.
+        sleep 1
+        if running; then
+            echo "$name is still ending, and is started when it has ended" >&2
+            return 0
+        fi
     fi
+    rm -f "$ending_file" "$again_file"
     "$0" supervise </dev/null >>"$log" 2>&1 &
     pid=$!
     echo "$pid $(started "$pid")" >"$pid_file"
 }}
 
 stop() {{
+    rm -f "$again_file"
     if ! running; then
-        rm -f "$pid_file"
+        rm -f "$pid_file" "$ending_file"
         return 0
     fi
+    : >"$ending_file"
     kill -TERM "$pid" 2>/dev/null
     left={stop}
     while running && [ "$left" -gt 0 ]; do
@@ -98,13 +115,16 @@ stop() {{
         echo "$name did not end within {stop} s" >&2
         return 1
     fi
-    rm -f "$pid_file"
+    rm -f "$pid_file" "$ending_file"
 }}
 
 case "$1" in
     start) start ;;
     stop) stop ;;
-    restart | force-reload) stop && start ;;
+    restart | force-reload)
+        stop
+        start
+        ;;
     status)
         if running; then
             echo "$name runs"
@@ -136,7 +156,7 @@ def render(facts: Facts) -> Mapping[str, File]:
         quoted_name=quoted(facts.name),
         command=" ".join(quoted(word) for word in facts.command),
         restart=RESTART_SECONDS,
-        stop=STOP_SECONDS,
+        stop=LATEST_STOP_SECONDS,
     )
     return {f"/etc/init.d/{facts.name}": File(text, 0o755)}
 
