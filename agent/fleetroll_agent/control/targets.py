@@ -29,14 +29,20 @@ class Targets:
         self._trust = trust
         self._managed = managed
 
-    def listed(self, product: str, source: str) -> tuple[ListedTarget, ...]:
+    def listed(self, product: str, source: str, *, bundles: bool = True) -> tuple[ListedTarget, ...]:
         """Return what the product's verified role lists now.
+
+        Args:
+            product: its name.
+            source: a mirror or a bundle; empty = the server.
+            bundles: whether a person asks, for whom a bundle's expiry is waived.
 
         Raises:
             TrustError, AgentError: the metadata can't be had, or not be trusted.
+            RequestError: ``source`` is none, or a bundle where no person asks.
         """
         if source:
-            return open_source(source).listed(self._trust, product).targets
+            return open_source(source, bundles=bundles).listed(self._trust, product).targets
         self._trust.refresh()
         return self._trust.targets(product)
 

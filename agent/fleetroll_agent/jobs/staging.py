@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from fleetroll_agent.jobs.by_itself import is_own
 from fleetroll_agent.jobs.effects import FillSlot, FindTarget
 from fleetroll_agent.jobs.refusing import refuse_by_windows
 from fleetroll_agent.jobs.state import (
@@ -36,7 +37,8 @@ def start_if_due(state: State, moment: Moment) -> Result:
     if attempt is None or not idle or state.retry_at is None or moment.boot_seconds < state.retry_at:
         return state, ()
     state, job = new_job(replace(state, retry_at=None))
-    return state, (FindTarget(job, state.session, attempt.generation, attempt.version, attempt.source),)
+    own = is_own(attempt)
+    return state, (FindTarget(job, state.session, attempt.generation, attempt.version, attempt.source, by_host=own),)
 
 
 def can_begin(state: State) -> bool:
@@ -64,10 +66,9 @@ def on_target_found(state: State, event: TargetFound, moment: Moment) -> Result:
         return join(excuses, end_attempt(state, moment, refusal.said, **facts))
     if first or attempt.stage is Stage.ACCEPTED:
         state = say_stage(with_attempt(state, stage=Stage.DOWNLOADING), moment, message=event.note)
-    return state, (
-        *excuses,
-        FillSlot(event.job, state.session, attempt.generation, attempt.version, event.sha256, attempt.source),
-    )
+    session, own = state.session, is_own(attempt)
+    fill = FillSlot(event.job, session, attempt.generation, attempt.version, event.sha256, attempt.source, by_host=own)
+    return state, (*excuses, fill)
 
 
 def on_slot_ready(state: State, event: SlotReady, moment: Moment) -> Result:

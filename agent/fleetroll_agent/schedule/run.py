@@ -153,7 +153,7 @@ class LocalSchedule:
         best: tuple[Version, str] | None = None
         for source in self._settings.offline_sources:
             try:
-                listed = await in_thread(partial(self._targets.listed, product, source))
+                listed = await in_thread(partial(self._targets.listed, product, source, bundles=False))
             except FleetrollError as error:
                 log.warning("source_not_usable", product=product, source=source, code=error.code, reason=error.message)
                 continue

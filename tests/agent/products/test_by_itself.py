@@ -30,8 +30,8 @@ from fleetroll_common.values.codes import Code
 from tests.faults.jobs import NEW
 from tests.faults.managed_host import PLAIN, ManagedHost
 
-OWN = StartedLocally("1.1.0", "local schedule", source="/media/bundle", automatic=True, soak_seconds=6)
-PERSONS = StartedLocally("1.1.0", "root", source="/media/bundle", soak_seconds=6)
+OWN = StartedLocally("1.1.0", "local schedule", source="/media/mirror", automatic=True, soak_seconds=6)
+PERSONS = StartedLocally("1.1.0", "root", source="/media/mirror", soak_seconds=6)
 
 
 def allowing(host: ManagedHost, **policy: Any) -> ManagedHost:
@@ -187,6 +187,15 @@ def test_a_persons_attempt_is_still_not_stopped_by_it() -> None:
     begun = host.count(RunStep)
     host.ends()
     assert host.count(RunStep) == begun + 1
+
+
+def test_a_mirror_alone_will_do_for_it() -> None:
+    """For a bundle expiry is waived, and no person is there to judge that."""
+    host = staged(ManagedHost.begin())
+    assert (host.last(FindTarget).by_host, host.last(FillSlot).by_host) == (True, True)
+    host = ManagedHost.begin()
+    host.tell(PERSONS, TargetFound(1, NEW, PLAIN))
+    assert (host.last(FindTarget).by_host, host.last(FillSlot).by_host) == (False, False)
 
 
 def test_its_failures_are_remembered_and_a_persons_start_or_a_success_forgets_them() -> None:

@@ -1,4 +1,4 @@
-"""A host without a server, whole: real signed bundles and mirrors, a real product, a clock that is told."""
+"""A host without a server, whole: real signed mirrors, a real product, a clock that is told."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from fleetroll_agent.jobs.events import HoldSet, Suspended
 from fleetroll_agent.schedule import run
 from fleetroll_agent.schedule.contact import CONTACT_NAME, Contact, ContactFile
 from fleetroll_common.values.clock import FakeClock, SystemClock
+from fleetroll_common.values.errors import RequestError
 from fleetroll_publishing.carrying import MirrorWish, update_mirror
 from tests.agent.fake_server.inprocess import InProcessHost
 from tests.agent.fake_server.releases import Releases
@@ -38,7 +39,7 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> Releases:
     folder, known = tmp_path_factory.mktemp("shop"), Releases()
     for version in ("1.0.0", "1.1.0"):
         known.publish(version, artefact(folder, version), product="shop")
-    known.publish("1.2.0", artefact(folder, "1.2.0", fault="unhealthy"), product="shop")
+    known.publish("1.2.0", artefact(folder, "1.2.0", fault="unhealthy"), ("beta",), product="shop")
     return known
 
 
@@ -66,12 +67,17 @@ async def host(server: FakeServer, shop: Shop, tmp_path: Path, monkeypatch: pyte
     enrolled = InProcessHost(tmp_path / "state", server)
     await enrolled.enrol()
     path = enrolled.folder / "agent.toml"
-    own = f'[host]\noffline = "local_schedule"\noffline_sources = ["{tmp_path}/mirror", "{tmp_path}/bundle"]\n'
+    own = f'[host]\noffline = "local_schedule"\noffline_sources = ["{tmp_path}/other", "{tmp_path}/mirror"]\n'
     path.write_text(path.read_text().replace("[host]\n", own) + shop.settings(auto_update="true"))
     async with enrolled.running():
         server.assign("1.0.0", 1, product="shop", soak=0.2)
         await server.until(lambda: server.result(1, "shop"))
     return enrolled
+
+
+def mirror(releases: Releases, folder: Path) -> None:
+    """Make, or renew, the second of the host's sources."""
+    update_mirror(folder / "mirror", releases, MirrorWish(), SystemClock())
 
 
 def moved(daemon: Daemon, seconds: float = 0.0) -> FakeClock:
@@ -113,10 +119,10 @@ async def apart(server: FakeServer, daemon: Daemon) -> FakeClock:
     return clock
 
 
-async def test_after_its_limit_it_takes_the_release_of_a_bundle_and_tells_the_server_later(
+async def test_after_its_limit_it_takes_the_release_of_a_mirror_and_tells_the_server_later(
     server: FakeServer, host: InProcessHost, shop: Shop, releases: Releases, tmp_path: Path
 ) -> None:
-    releases.bundle(tmp_path / "bundle", ("shop", "1.1.0"))
+    mirror(releases, tmp_path)
     async with host.running() as daemon:
         clock = await apart(server, daemon)
         clock.advance(DAY - 1)
@@ -134,7 +140,10 @@ async def test_after_its_limit_it_takes_the_release_of_a_bundle_and_tells_the_se
 async def test_a_bad_release_is_taken_once_and_then_passed_over(
     server: FakeServer, host: InProcessHost, shop: Shop, releases: Releases, tmp_path: Path
 ) -> None:
-    update_mirror(tmp_path / "mirror", releases, MirrorWish(), SystemClock())
+    mirror(releases, tmp_path)
+    path = host.folder / "agent.toml"
+    channels = 'auto_update = true\nallowed_channels = ["stable", "beta"]'
+    path.write_text(path.read_text().replace("auto_update = true", channels))
     async with host.running() as daemon:
         clock = await apart(server, daemon)
         clock.advance(DAY)
@@ -150,11 +159,24 @@ async def test_a_bad_release_is_taken_once_and_then_passed_over(
         assert (await asyncio.to_thread(shop.page))["version"] == "1.1.0"
 
 
+async def test_a_bundles_file_is_refused_for_it_is_a_person_who_carries_one(
+    server: FakeServer, host: InProcessHost, releases: Releases, tmp_path: Path
+) -> None:
+    """Its expiry is waived, which nobody would judge here."""
+    releases.bundle(tmp_path / "other", ("shop", "1.1.0"))
+    releases.bundle(tmp_path / "mirror", ("shop", "1.1.0"))
+    async with host.running() as daemon:
+        clock = await apart(server, daemon)
+        assert await nothing_begins(daemon, clock)
+        with pytest.raises(RequestError, match="is a file: a bundle is carried, and started by a person"):
+            daemon._schedule._targets.listed("shop", str(tmp_path / "mirror"), bundles=False)
+
+
 async def test_what_was_altered_in_a_mirror_is_not_installed(
     server: FakeServer, host: InProcessHost, shop: Shop, releases: Releases, tmp_path: Path
 ) -> None:
     """The same verification as ever: a mirror is believed nothing."""
-    update_mirror(tmp_path / "mirror", releases, MirrorWish(), SystemClock())
+    mirror(releases, tmp_path)
     for file in (tmp_path / "mirror").rglob("*.tar.zst"):
         file.chmod(0o644)
         file.write_bytes(file.read_bytes()[:-1] + b"\0")
@@ -170,7 +192,7 @@ async def test_what_was_altered_in_a_mirror_is_not_installed(
 async def test_nothing_is_taken_while_the_kill_switch_was_the_servers_last_word_or_a_person_holds_it(
     server: FakeServer, host: InProcessHost, releases: Releases, tmp_path: Path
 ) -> None:
-    releases.bundle(tmp_path / "bundle", ("shop", "1.1.0"))
+    mirror(releases, tmp_path)
     server.script.suspended = {"global"}
     async with host.running() as daemon:
         await apart(server, daemon)
@@ -192,9 +214,9 @@ async def test_sources_that_are_away_are_looked_for_again_and_not_each_minute(
         targets = daemon._schedule._targets
         listed = targets.listed
 
-        def counted(product: str, source: str) -> tuple[ListedTarget, ...]:
+        def counted(product: str, source: str, *, bundles: bool = True) -> tuple[ListedTarget, ...]:
             asked.append(source)
-            return listed(product, source)
+            return listed(product, source, bundles=bundles)
 
         monkeypatch.setattr(targets, "listed", counted)
         clock.advance(DAY)
@@ -203,7 +225,7 @@ async def test_sources_that_are_away_are_looked_for_again_and_not_each_minute(
             clock.advance(60)
             await asyncio.sleep(0.06)
         assert len(asked) == 2
-        releases.bundle(tmp_path / "bundle", ("shop", "1.1.0"))
+        mirror(releases, tmp_path)
         clock.advance(4400)
         await until(lambda: outcomes(daemon))
         assert outcomes(daemon)[0].said.value == "SUCCEEDED"
@@ -212,7 +234,7 @@ async def test_sources_that_are_away_are_looked_for_again_and_not_each_minute(
 async def test_a_server_that_answers_ends_the_silence(
     server: FakeServer, host: InProcessHost, releases: Releases, tmp_path: Path
 ) -> None:
-    releases.bundle(tmp_path / "bundle", ("shop", "1.1.0"))
+    mirror(releases, tmp_path)
     async with host.running() as daemon:
         await until(lambda: daemon._link.in_touch)
         clock = moved(daemon)
@@ -223,7 +245,7 @@ async def test_a_server_that_refuses_in_words_is_there(
     server: FakeServer, host: InProcessHost, releases: Releases, tmp_path: Path
 ) -> None:
     """A host that was revoked, or is to wait, does not help itself."""
-    releases.bundle(tmp_path / "bundle", ("shop", "1.1.0"))
+    mirror(releases, tmp_path)
     async with host.running() as daemon:
         await until(lambda: daemon._link.in_touch)
         clock = moved(daemon)
@@ -239,7 +261,7 @@ async def test_a_host_that_is_in_quarantine_stays_so_without_its_server(
     server: FakeServer, host: InProcessHost, releases: Releases, tmp_path: Path
 ) -> None:
     """The last word of the server counts, also for the next process."""
-    releases.bundle(tmp_path / "bundle", ("shop", "1.1.0"))
+    mirror(releases, tmp_path)
     server.script.quarantined = True
     async with host.running() as daemon:
         await until(lambda: ContactFile(host.folder).read().quarantined)
