@@ -14,6 +14,7 @@ from fleetroll_common.values.errors import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from fleetroll_agent.jobs.state import State
     from fleetroll_agent.settings.product import Product
@@ -45,6 +46,14 @@ class Targets:
             return open_source(source, bundles=bundles).listed(self._trust, product).targets
         self._trust.refresh()
         return self._trust.targets(product)
+
+    def known_time(self) -> datetime:
+        """Return the latest instant that has surely passed: no clock that is right shows less.
+
+        Raises:
+            TrustError, AgentError: this host's record of it is damaged, or can't be read.
+        """
+        return self._trust.known_time
 
     def previous(self, product: str, state: State) -> tuple[str, str]:
         """Return version and digest of what a person's way back leads to.

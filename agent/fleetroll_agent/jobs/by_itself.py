@@ -51,6 +51,8 @@ def _reasons(state: State, moment: Moment) -> Iterator[str]:
     record, policy, attempt = state.record, state.policy, state.record.attempt
     if state.session:
         yield "a server is there"
+    if state.skewed:
+        yield "this host's clock differed from the server's by more than 5 min when the two last spoke"
     if state.leaving:
         yield "the agent is about to be started anew"
     if attempt is not None and (attempt.local or attempt.past_go):

@@ -69,6 +69,7 @@ def test_it_goes_the_way_of_a_persons_attempt_and_leaves_no_hold() -> None:
     [
         ((SessionOpened(1),), "a server is there"),
         ((Suspended("global", active=True),), "the kill switch (global)"),
+        ((SessionOpened(1, skewed=True), SessionClosed(1)), "clock differed from the server's by more than 5 min"),
         ((SessionOpened(1, frozenset({"global"})), SessionClosed(1)), "the kill switch (global)"),
         ((HoldSet("root", 2e9, "inventory"),), "HELD_LOCALLY: hold by root: inventory"),
         ((PERSONS,), "an update to 1.1.0 is going on"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from fleetroll.v1 import reasons_pb2
 from fleetroll_agent.jobs.events import HoldSet, Suspended
 from fleetroll_agent.schedule import run
 from fleetroll_agent.schedule.contact import CONTACT_NAME, Contact, ContactFile
+from fleetroll_common.durable import dump_record
 from fleetroll_common.values.clock import FakeClock, SystemClock
 from fleetroll_common.values.errors import RequestError
 from fleetroll_publishing.carrying import MirrorWish, update_mirror
@@ -86,6 +88,7 @@ def moved(daemon: Daemon, seconds: float = 0.0) -> FakeClock:
     schedule = daemon._schedule
     schedule._clock = clock
     schedule._silence = None
+    schedule._written = float("-inf")
     clock.advance(seconds)
     return clock
 
@@ -241,6 +244,23 @@ async def test_a_server_that_answers_ends_the_silence(
         assert await nothing_begins(daemon, clock)
 
 
+async def test_a_server_that_came_and_went_between_two_looks_was_there(
+    server: FakeServer, host: InProcessHost, releases: Releases, tmp_path: Path
+) -> None:
+    mirror(releases, tmp_path)
+    async with host.running() as daemon:
+        clock = await apart(server, daemon)
+        clock.advance(DAY - 60)
+        await until(lambda: ContactFile(host.folder).read().silent_seconds)
+        daemon._link.heard_at = clock.boottime()
+        await until(lambda: ContactFile(host.folder).read().silent_seconds == 0)
+        clock.advance(DAY - 60)
+        await asyncio.sleep(0.3)
+        assert outcomes(daemon) == []
+        clock.advance(60)
+        await until(lambda: outcomes(daemon))
+
+
 async def test_a_server_that_refuses_in_words_is_there(
     server: FakeServer, host: InProcessHost, releases: Releases, tmp_path: Path
 ) -> None:
@@ -250,10 +270,13 @@ async def test_a_server_that_refuses_in_words_is_there(
         await until(lambda: daemon._link.in_touch)
         clock = moved(daemon)
         server.script.refusals = [stream_pb2.Refusal(code=reasons_pb2.REASON_CODE_INTERNAL)] * 10_000
-        seen = server.streams
+        seen, welcomed_at = server.streams, daemon._link.heard_at
+        assert welcomed_at is not None
         server.session.end()
         await until(lambda: server.streams >= seen + 3)
         assert daemon._link._stream is None
+        assert daemon._link.heard_at is not None
+        assert daemon._link.heard_at > welcomed_at
         assert await nothing_begins(daemon, clock)
 
 
@@ -276,14 +299,69 @@ async def test_a_host_that_is_in_quarantine_stays_so_without_its_server(
         await until(lambda: outcomes(daemon))
 
 
+async def test_a_clock_that_is_set_makes_no_silence(
+    server: FakeServer, host: InProcessHost, releases: Releases, tmp_path: Path
+) -> None:
+    """A battery that is flat, or a year that was mistyped."""
+    mirror(releases, tmp_path)
+    async with host.running() as daemon:
+        clock = await apart(server, daemon)
+        for days in (1, 400, 4000):
+            clock.jump(days * DAY)
+            clock.advance(400)
+            await asyncio.sleep(0.2)
+        assert daemon._desk.state("shop").record.locals == 0
+
+
+async def test_nothing_begins_by_a_clock_that_shows_what_is_over(
+    server: FakeServer, host: InProcessHost, releases: Releases, tmp_path: Path
+) -> None:
+    """The last refresh of signed metadata was later than what it shows now."""
+    mirror(releases, tmp_path)
+    async with host.running() as daemon:
+        clock = await apart(server, daemon)
+        clock.jump(-30 * DAY)
+        assert await nothing_begins(daemon, clock)
+        assert "is over" in daemon._schedule._doubt
+        clock.jump(30 * DAY)
+        clock.advance(DAY)
+        await until(lambda: outcomes(daemon))
+
+
+async def test_the_silence_goes_on_in_the_next_process_and_after_the_machine_was_off(
+    server: FakeServer, host: InProcessHost, releases: Releases, tmp_path: Path
+) -> None:
+    file = ContactFile(host.folder)
+    async with host.running() as daemon:
+        clock = await apart(server, daemon)
+        for _ in range(4):
+            clock.advance(1800)
+            await asyncio.sleep(0.2)
+        await until(lambda: file.read().silent_seconds >= 5400)
+    file.write(replace(file.read(), boot_id="another boot"))
+    mirror(releases, tmp_path)
+    async with host.running() as daemon:
+        clock = moved(daemon)
+        await until(lambda: daemon._schedule._silence is not None)
+        clock.advance(DAY - 7200 - 60)
+        await asyncio.sleep(0.3)
+        assert outcomes(daemon) == []
+        clock.advance(7200)
+        await until(lambda: outcomes(daemon))
+
+
 def test_the_contact_of_an_earlier_process_is_read_back_and_damage_is_no_contact(tmp_path: Path) -> None:
     file = ContactFile(tmp_path)
     assert file.read() == Contact()
-    file.write(Contact(1234.5, quarantined=True))
-    assert ContactFile(tmp_path).read() == Contact(1234.5, quarantined=True)
+    file.write(Contact("one", 1234.5, 60.0, quarantined=True))
+    assert ContactFile(tmp_path).read() == Contact("one", 1234.5, 60.0, quarantined=True)
     whole = (tmp_path / CONTACT_NAME).read_bytes()
-    for damaged in (b"", whole[:-3], json.dumps({"at": 1}).encode(), b"\xff"):
+    for damaged in (b"", whole[:-3], json.dumps({"silent_seconds": 9e9}).encode(), b"\xff"):
         (tmp_path / CONTACT_NAME).write_bytes(damaged)
-        assert file.read().at is None
+        assert file.read() == Contact()
+    for wrong in ({"silent_seconds": -1}, {"boot_seconds": "1"}, {"boot_id": 7}, {"silent_seconds": True}):
+        record = {"boot_id": "one", "boot_seconds": 1.0, "silent_seconds": 9e9, "quarantined": True} | wrong
+        (tmp_path / CONTACT_NAME).write_bytes(dump_record(record))
+        assert file.read() == Contact(quarantined=True)
     shutil.rmtree(tmp_path)
-    file.write(Contact(1.0))
+    file.write(Contact())
