@@ -22,6 +22,7 @@ from fleetroll_agent.jobs.state import (
     is_staged,
     join,
     say_stage,
+    with_attempt,
     with_suspended,
 )
 from fleetroll_agent.jobs.values import Moment, Said, Stage
@@ -128,7 +129,10 @@ def on_go(state: State, event: GoGiven, moment: Moment) -> Result:
 
 
 def on_no_go(state: State, event: GoRefused, moment: Moment) -> Result:
-    """Give the lock back and ask later; an answer to an older ask says nothing."""
+    """Give the lock back and ask later; an answer to an older ask says nothing.
+
+    Why it was refused is written down: what its server halted is not this host's to take when the server is gone.
+    """
     attempt, ask = state.record.attempt, state.ask
     if attempt is None or ask is None or not is_staged(attempt):
         return state, ()
@@ -137,7 +141,8 @@ def on_no_go(state: State, event: GoRefused, moment: Moment) -> Result:
     at = _next_ask(state, moment)
     if event.retry_after_seconds is not None:
         at = min(at, moment.boot_seconds + max(SOONEST_ASK_SECONDS, event.retry_after_seconds))
-    return replace(state, ask=None, ask_at=at), (ReleaseLock(),)
+    state = with_attempt(replace(state, ask=None, ask_at=at), refused=event.code or Code.INTERNAL)
+    return state, (ReleaseLock(),)
 
 
 def on_ask_again(state: State, event: AskAgain, moment: Moment) -> Result:

@@ -30,6 +30,7 @@ _KINDS: dict[str, Callable[[Any], object]] = {
     "said": Said,
     "stop": Stop,
     "code": lambda name: Code(name) if name in Code.__members__ else None,
+    "refused": lambda name: Code(name) if name in Code.__members__ else Code.INTERNAL,
     "stop_code": lambda name: Code(name) if name in Code.__members__ else None,
     "by_hand": lambda name: _known(ByHand, name, ByHand.NOTHING),
     "kind": lambda name: _known(OverrideKind, name, OverrideKind.HOLD),

@@ -3,7 +3,8 @@
 1. Alone is who reached no server for ``offline_after_seconds`` of running, by the clock of the boot, and has asked for
    one for five minutes in this process. The time in which a host is switched off does not count, nor what is set.
 2. The server's last word counts: where an assignment waits for its permit, that version is taken, if it is listed, and
-   no newer one. It was chosen for this host; what is newer was not.
+   no newer one. It was chosen for this host; what is newer was not. Where its permit was refused otherwise than for the
+   time being, nothing is (:mod:`fleetroll_agent.jobs.by_itself`).
 3. Else it is the newest that is listed, above what runs, in an allowed channel, within the pin, and without breaking
    changes, for nobody is there to acknowledge them. What is not installed yet is not begun.
 4. What failed on this host as bad is passed over, and so is what waits after a failure.

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from fleetroll_agent.jobs import by_itself
-from fleetroll_agent.jobs.effects import AskLock, FillSlot, FindTarget, RunStep
+from fleetroll_agent.jobs.effects import AskGo, AskLock, FillSlot, FindTarget, RunStep
 from fleetroll_agent.jobs.events import (
     Assigned,
     CancelledLocally,
+    GoRefused,
     HoldSet,
     LockGiven,
     SessionClosed,
@@ -116,6 +117,36 @@ def test_the_kill_switch_that_was_heard_last_outlasts_a_restart_and_the_next_wel
     assert host.disk.locals == 0
     host.tell(SessionOpened(2), SessionClosed(2), OWN)
     assert host.disk.locals == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "begins"),
+    [(Code.WINDOW, 1), (Code.BUDGET, 1), (Code.PAUSED, 0), (Code.YANKED, 0), (Code.INTERNAL, 0), (None, 0)],
+)
+@pytest.mark.parametrize("crashes", [False, True])
+def test_what_the_server_had_stopped_is_not_begun_when_the_server_is_gone(
+    code: Code | None, begins: int, crashes: bool
+) -> None:
+    """Nor is anything else of the product: the assignment that waits is the server's last word."""
+    host = ManagedHost.begin()
+    host.tell(SessionOpened(1), Assigned(7, "1.1.0", 6, 60))
+    host.tell(TargetFound(host.last(FindTarget).job, NEW, PLAIN), SlotReady(host.last(FindTarget).job))
+    host.tell(GoRefused(1, 7, host.last(AskGo).ask, code), SessionClosed(1))
+    host = host.crash() if crashes else host
+    host.tell(OWN)
+    assert host.disk.locals == begins
+    if not begins:
+        assert "the server refused 1.1.0 when it was last asked" in by_itself.why_not(host.state, host._moment(host.at))
+
+
+def test_what_was_stopped_is_remembered_behind_a_persons_attempt_and_a_newer_assignment_ends_it() -> None:
+    host = ManagedHost.begin()
+    host.tell(SessionOpened(1), Assigned(7, "1.1.0", 6, 60))
+    host.tell(TargetFound(host.last(FindTarget).job, NEW, PLAIN), SlotReady(host.last(FindTarget).job))
+    host.tell(GoRefused(1, 7, host.last(AskGo).ask, Code.PAUSED), SessionClosed(1), PERSONS, CancelledLocally(), OWN)
+    assert host.disk.locals == 1
+    host.tell(SessionOpened(2), Assigned(8, "1.1.0", 6, 60), SessionClosed(2), OWN)
+    assert host.disk.locals == 2
 
 
 def test_it_waits_for_its_window_also_when_it_is_staged() -> None:
