@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from fleetroll_agent.fetch.patterns import PLACE, parse_pattern
 from fleetroll_common.trust.bundle import TARGETS
 from fleetroll_common.values.clock import SystemClock
 from fleetroll_common.values.codes import Code
-from fleetroll_common.values.errors import RequestError
+from fleetroll_common.values.errors import AgentError, RequestError
 
 if TYPE_CHECKING:
     from fleetroll_common.values.clock import Clock
@@ -38,19 +39,20 @@ def open_source(text: str, clock: Clock | None = None, *, bundles: bool = True) 
     Raises:
         RequestError: INVALID_ARGUMENT: it is none of these, or not there, or a file where none will do (whoever
             typed it).
+        AgentError: UNAVAILABLE: the share or the disk does not say (the host's fault; another try may do).
         TrustError: HOSTILE_ARCHIVE: the file is no bundle, or one that nobody honest makes.
     """
     if not text.isprintable() or not 0 < len(text) <= MAX_CHARS:
         raise _invalid(text, f"is no path and no address of at most {MAX_CHARS} printable characters")
     if "://" in text or text.startswith("file:"):
         return _mirror(text, text, clock)
-    path = Path(text)
-    if not path.is_absolute():
+    if not text.startswith("/"):
         raise _invalid(text, "is no absolute path, and no address")
-    if path.is_dir():
-        return _mirror(text, path.as_uri(), clock)
+    mode = _mode(text)
+    if stat.S_ISDIR(mode):
+        return _mirror(text, Path(text).as_uri(), clock)
     if not bundles:
-        raise _no_mirror(text, is_there=path.exists())
+        raise _no_mirror(text, is_there=bool(mode))
     index = read_index(text)
     targets = BundleTargets(text, index)
     return Source(text, BundleMetadata(text, index), targets, targets.holds, is_bundle=True)
@@ -67,6 +69,22 @@ def _mirror(name: str, address: str, clock: Clock | None) -> Source:
 def _perhaps(_path: str) -> bool:
     """A mirror is asked for what is listed: it is complete, or says so when the bytes are wanted."""
     return True
+
+
+def _mode(path: str) -> int:
+    """Return what stands at a path, as the mode of stat; 0 = nothing does.
+
+    Raises:
+        AgentError: UNAVAILABLE: that can't be seen.
+    """
+    try:
+        return Path(path).stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except OSError as error:
+        text = f"source: {path[:200]!r} can't be looked at: {error.strerror or error}"
+        remedy = "see to the share, the disk, or the rights of its folders; then run it again"
+        raise AgentError(text, code=Code.UNAVAILABLE, remedy=remedy) from error
 
 
 def _no_mirror(text: str, *, is_there: bool) -> RequestError:

@@ -97,9 +97,12 @@ class LocalSchedule:
         self._due: dict[str, float] = {}
 
     async def run(self) -> None:
-        """Look again and again; never returns."""
+        """Look again and again; never returns. Whatever goes wrong with a look ends no more than that look."""
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except Exception:
+                log.exception("look_failed")
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import errno
+import os
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +13,6 @@ from fleetroll_agent.jobs.effects import FillSlot, FindTarget
 from fleetroll_agent.jobs.finding import opened
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError, RequestError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def find(place: object, *, by_host: bool) -> FindTarget:
@@ -41,3 +40,26 @@ def test_a_person_is_told_that_it_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(RequestError) as caught:
         opened(find(tmp_path / "away", by_host=False))
     assert caught.value.code is Code.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("fault", [errno.ENAMETOOLONG, errno.ESTALE, errno.EIO, errno.EACCES])
+@pytest.mark.parametrize("by_host", [True, False])
+def test_a_share_that_does_not_answer_is_said_in_words_and_worth_another_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: int, by_host: bool
+) -> None:
+    stat = Path.stat
+
+    def failing(path: Path, **named: bool) -> os.stat_result:
+        if str(path) == f"{tmp_path}/share":
+            raise OSError(fault, os.strerror(fault))
+        return stat(path, **named)
+
+    monkeypatch.setattr(Path, "stat", failing)
+    with pytest.raises(AgentError, match=os.strerror(fault)) as caught:
+        opened(find(tmp_path / "share", by_host=by_host))
+    assert is_transient(caught.value)
+
+
+def test_a_name_that_no_file_system_takes_is_said_in_words(tmp_path: Path) -> None:
+    with pytest.raises(AgentError, match="too long"):
+        opened(find(tmp_path / ("x" * 300), by_host=True))

@@ -162,6 +162,30 @@ async def test_a_bad_release_is_taken_once_and_then_passed_over(
         assert (await asyncio.to_thread(shop.page))["version"] == "1.1.0"
 
 
+async def test_a_look_that_fails_ends_nothing_and_the_next_one_comes(
+    server: FakeServer, host: InProcessHost, releases: Releases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A defect, or whatever a disk may come to raise, must not end the agent."""
+    mirror(releases, tmp_path)
+    async with host.running() as daemon:
+        clock = await apart(server, daemon)
+        targets, asked = daemon._schedule._targets, []
+        listed = targets.listed
+
+        def failing(product: str, source: str, *, bundles: bool) -> tuple[ListedTarget, ...]:
+            asked.append(source)
+            if len(asked) == 1:
+                raise OSError(5, "Input/output error")
+            return listed(product, source, bundles=bundles)
+
+        monkeypatch.setattr(targets, "listed", failing)
+        clock.advance(DAY)
+        await until(lambda: asked)
+        clock.advance(4400)
+        await until(lambda: outcomes(daemon))
+        assert outcomes(daemon)[0].said.value == "SUCCEEDED"
+
+
 async def test_a_bundles_file_is_refused_for_it_is_a_person_who_carries_one(
     server: FakeServer, host: InProcessHost, releases: Releases, tmp_path: Path
 ) -> None:
