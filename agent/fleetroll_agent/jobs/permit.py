@@ -14,6 +14,7 @@ from fleetroll_agent.jobs.assigning import suspend
 from fleetroll_agent.jobs.by_itself import gives_way, is_own
 from fleetroll_agent.jobs.effects import AskGo, AskLock, ExtendLease, ReleaseLock
 from fleetroll_agent.jobs.obstacles import OBSTACLES, obstacle
+from fleetroll_agent.jobs.staging import look_up_again
 from fleetroll_agent.jobs.state import (
     Ask,
     Result,
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 SOONEST_ASK_SECONDS = 1.0
 """After a refusal: a server that names no time, or one in the past, would be asked in a tight loop. The interval bounds
 the other side."""
+
+FRESH_SECONDS = 3600.0
+"""What the host started by itself, and had staged so long, is looked up again before it begins."""
 
 
 def on_hello_built(state: State, _event: HelloBuilt, _moment: Moment) -> Result:
@@ -94,7 +98,8 @@ def ask_if_due(state: State, moment: Moment) -> Result:
 def ask_lock_if_due(state: State, moment: Moment) -> Result:
     """Ask for the host's lock when a local attempt is staged: no server has a say in it.
 
-    What the host started by itself waits for its window, for a hold and for the interval, as the server's wishes do.
+    What the host started by itself waits for its window, for a hold and for the interval, as the server's wishes do;
+    and when it has waited long, it is looked up once more: no server is there to say what became of it.
     """
     attempt = state.record.attempt
     due = is_staged(attempt) and state.ask is None and state.ask_at is not None and moment.boot_seconds >= state.ask_at
@@ -103,9 +108,16 @@ def ask_lock_if_due(state: State, moment: Moment) -> Result:
     wait = obstacle(state, moment) if is_own(attempt) else None
     if wait is not None:
         return _wait(state, moment, wait), ()
+    if is_own(attempt) and not _is_fresh(state, moment):
+        return look_up_again(state, moment)
     ask = Ask(state.asks + 1, moment.boot_seconds)
     at = moment.boot_seconds + state.rules.ask_interval
     return replace(state, asks=ask.number, ask=ask, ask_at=at), (AskLock(ask.number, by_host=is_own(attempt)),)
+
+
+def _is_fresh(state: State, moment: Moment) -> bool:
+    """Tell whether it was looked up lately; what an earlier process had staged was not."""
+    return state.staged_at is not None and moment.boot_seconds - state.staged_at <= FRESH_SECONDS
 
 
 def may_ask(state: State) -> bool:

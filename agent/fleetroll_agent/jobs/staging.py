@@ -77,7 +77,13 @@ def on_slot_ready(state: State, event: SlotReady, moment: Moment) -> Result:
         return state, ()
     state = with_attempt(replace(state, job=None, note=None), stage=Stage.STAGED, tries=0)
     state = say_stage(state, moment)
-    return replace(state, ask_at=moment.boot_seconds), ()
+    return replace(state, ask_at=moment.boot_seconds, staged_at=moment.boot_seconds), ()
+
+
+def look_up_again(state: State, moment: Moment) -> Result:
+    """Go back from STAGED to the beginning: what was signed then may be yanked, or have expired, by now."""
+    state = replace(with_attempt(state, stage=Stage.ACCEPTED), ask_at=None, note=None, staged_at=None)
+    return start_if_due(replace(state, retry_at=moment.boot_seconds), moment)
 
 
 def on_staging_failed(state: State, event: StagingFailed, moment: Moment) -> Result:

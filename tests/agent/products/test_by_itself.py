@@ -13,7 +13,9 @@ from fleetroll_agent.jobs.events import (
     Assigned,
     CancelledLocally,
     GoRefused,
+    HoldEnded,
     HoldSet,
+    LockBusy,
     LockGiven,
     SessionClosed,
     SessionOpened,
@@ -160,7 +162,38 @@ def test_it_waits_for_its_window_also_when_it_is_staged() -> None:
     opens = host.journal[-1].retry_at
     assert opens is not None
     host.wait(opens - host._moment(host.at).wall_seconds)
+    assert (host.count(AskLock), host.count(FindTarget)) == (0, 2), "what was signed then is looked up again"
+    host.tell(TargetFound(host.last(FindTarget).job, NEW, PLAIN), SlotReady(host.last(FindTarget).job))
     assert host.count(AskLock) == 1
+
+
+def test_what_was_yanked_while_it_waited_is_not_begun() -> None:
+    host = ManagedHost.begin()
+    host.tell(OWN, TargetFound(1, NEW, PLAIN), HoldSet("root", 2e9), SlotReady(1))
+    host.wait(3601)
+    host.tell(HoldEnded())
+    host.wait(60)
+    host.tell(StagingFailed(host.last(FindTarget).job, Code.NOT_LISTED, "no signed role has it"))
+    assert host.count(AskLock) == 0
+    assert host.said[-1] == "FAILED NOT_LISTED"
+
+
+@pytest.mark.parametrize(("seconds", "looks"), [(3540, 1), (3660, 2)])
+def test_what_waits_for_the_lock_is_looked_up_hourly(seconds: int, looks: int) -> None:
+    host = staged(ManagedHost.begin())
+    for _ in range(seconds // 60):
+        host.tell(LockBusy(host.last(AskLock).ask))
+        host.wait(60)
+    assert host.count(FindTarget) == looks
+
+
+def test_what_an_earlier_process_had_staged_is_looked_up_again_and_a_persons_is_not() -> None:
+    host = staged(ManagedHost.begin()).crash()
+    assert (host.count(AskLock), host.count(FindTarget)) == (0, 1)
+    host = ManagedHost.begin()
+    host.tell(PERSONS, TargetFound(1, NEW, PLAIN), SlotReady(1))
+    host = host.crash()
+    assert (host.count(AskLock), host.count(FindTarget)) == (1, 0)
 
 
 def test_the_hosts_own_lock_and_its_order_count_for_it() -> None:
