@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _WAITING = frozenset({Code.DISK_FULL, Code.LOCKED, Code.CLOCK_SKEW})
 """The host is busy, full, or in doubt about the time: the attempt waits and spends no try."""
+_ENDING = frozenset({Code.DISK_FULL, Code.LOCKED})
+"""Of these a local attempt spends tries: the server sees its own wait, and ends it; a local one has nobody who does,
+and all that stands behind it would wait as well."""
 
 
 def start_if_due(state: State, moment: Moment) -> Result:
@@ -99,9 +102,9 @@ def on_staging_failed(state: State, event: StagingFailed, moment: Moment) -> Res
         event = replace(event, code=Code.CLOCK_SKEW, message=f"the clocks differ by more than 5 min: {event.message}")
     if event.transient and event.session != state.session:
         return replace(state, retry_at=moment.boot_seconds), ()
-    if event.code in _WAITING:
-        return _wait(state, event, moment, state.rules.disk_full)
     attempt = running_attempt(state)
+    if event.code in _WAITING and not (attempt.local and event.code in _ENDING):
+        return _wait(state, event, moment, state.rules.disk_full)
     tries = attempt.tries + 1
     state = with_attempt(state, tries=tries)
     if not event.transient or tries >= (attempt.max_attempts or state.rules.max_attempts):

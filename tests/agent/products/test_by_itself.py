@@ -278,6 +278,22 @@ def test_its_failures_are_remembered_and_a_persons_start_or_a_success_forgets_th
     assert host.disk.failures == (), "a person sees for themselves"
 
 
+@pytest.mark.parametrize("code", [Code.DISK_FULL, Code.LOCKED])
+@pytest.mark.parametrize("start", [OWN, PERSONS])
+def test_a_full_disk_ends_a_local_attempt_after_its_tries_for_nobody_else_would(
+    code: Code, start: StartedLocally
+) -> None:
+    host = ManagedHost.begin()
+    host.tell(start)
+    for seconds in (30, 120, 600):
+        host.tell(StagingFailed(host.last(FindTarget).job, code, "no room", transient=True))
+        host.wait(seconds)
+    assert host.attempt is None
+    assert host.said[-1] == f"FAILED {code}"
+    resting = [(known.count, known.permanent, known.wait_seconds) for known in host.disk.failures]
+    assert resting == ([(1, False, 3600.0)] if start is OWN else [])
+
+
 def test_whoever_keeps_the_version_ends_its_count() -> None:
     host = ManagedHost.begin()
     host.tell(OWN)
