@@ -108,8 +108,7 @@ class LocalSchedule:
     async def look(self) -> None:
         """Look once; start at most one attempt."""
         moment, heard_at = self._moment(), self._server.heard_at
-        if self._server.in_touch or heard_at != self._heard_at:
-            # It may have come and gone between two looks.
+        if self._is_heard():
             self._heard_at = heard_at
             await self._note(moment)
             return
@@ -124,6 +123,10 @@ class LocalSchedule:
         for product in self._desk.products:
             if await self._starts(product, seconds):
                 return
+
+    def _is_heard(self) -> bool:
+        """Tell whether a server is there, or has come and gone since the last look."""
+        return self._server.in_touch or self._server.heard_at != self._heard_at
 
     async def _begin(self, moment: Moment) -> Silence:
         """Go on from what the process before had counted."""
@@ -176,7 +179,7 @@ class LocalSchedule:
             return False
         self._due[product] = moment.boot_seconds + SOURCES_SECONDS * (0.8 + 0.4 * moment.random01)
         found = await self._find(product)
-        if found is None:
+        if found is None or self._is_heard():
             return False
         version, source = found
         reason = f"no server for {silent_seconds / 3600:.1f} h"
