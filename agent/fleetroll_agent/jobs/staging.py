@@ -80,7 +80,8 @@ def on_slot_ready(state: State, event: SlotReady, moment: Moment) -> Result:
         return state, ()
     state = with_attempt(replace(state, job=None, note=None), stage=Stage.STAGED, tries=0)
     state = say_stage(state, moment)
-    return replace(state, ask_at=moment.boot_seconds, staged_at=moment.boot_seconds), ()
+    staged_at = moment.boot_seconds if is_own(state.record.attempt) else None
+    return replace(state, ask_at=moment.boot_seconds, staged_at=staged_at), ()
 
 
 def look_up_again(state: State, moment: Moment) -> Result:

@@ -98,7 +98,7 @@ class State:
         jobs: number of the newest job.
         job: the one that runs; None = none. Answers of any other are late.
         retry_at: the next try of the staging is due.
-        staged_at: when this process had the attempt staged; None = it had not, or it is none.
+        staged_at: when this process had staged what the host started by itself; None = it had not, or it is none.
         arm_until: the launcher's answer is due.
         note: why the attempt waits, as it was reported last.
         probe_at: the next look at the health of a managed product is due.
