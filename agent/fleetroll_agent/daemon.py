@@ -85,8 +85,8 @@ class Daemon:
             targets,
             ContactFile(parts.folder),
             parts.clock,
-            lambda: self._link.in_touch,
-            lambda: self._link.quarantined,
+            parts.boot_id,
+            self._link,
         )
         self._control = ControlServer(parts.folder, self._office.handle)
         hands = Hands(self._outside(PRODUCT), self._link, parts.update, parts.lock, parts.slot.path.name)

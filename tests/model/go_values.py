@@ -166,6 +166,8 @@ def _plain(state: State, session: int, rank: dict[int, int]) -> State:
         replace(known, number=0, message="", ended_at=0.0, running_version="") for known in record.outcomes[-2:]
     )
     record = replace(record, reports=0, outcomes=outcomes, settled=record.settled[-2:])
+    # Only what a host starts by itself goes by it, which no host does here.
+    record = replace(record, attempt=record.attempt and replace(record.attempt, refused=None))
     ask = state.ask and replace(state.ask, number=rank[state.ask.number])
     job = None if state.job is None else 1
     attempt = record.attempt

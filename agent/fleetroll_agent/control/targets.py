@@ -14,6 +14,7 @@ from fleetroll_common.values.errors import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from fleetroll_agent.jobs.state import State
     from fleetroll_agent.settings.product import Product
@@ -29,16 +30,30 @@ class Targets:
         self._trust = trust
         self._managed = managed
 
-    def listed(self, product: str, source: str) -> tuple[ListedTarget, ...]:
+    def listed(self, product: str, source: str, *, bundles: bool = True) -> tuple[ListedTarget, ...]:
         """Return what the product's verified role lists now.
+
+        Args:
+            product: its name.
+            source: a mirror or a bundle; empty = the server.
+            bundles: whether a person asks, for whom a bundle's expiry is waived.
 
         Raises:
             TrustError, AgentError: the metadata can't be had, or not be trusted.
+            RequestError: ``source`` is none, or a bundle where no person asks.
         """
         if source:
-            return open_source(source).listed(self._trust, product).targets
+            return open_source(source, bundles=bundles).listed(self._trust, product).targets
         self._trust.refresh()
         return self._trust.targets(product)
+
+    def known_time(self) -> datetime:
+        """Return the latest instant that has surely passed: no clock that is right shows less.
+
+        Raises:
+            TrustError, AgentError: this host's record of it is damaged, or can't be read.
+        """
+        return self._trust.known_time
 
     def previous(self, product: str, state: State) -> tuple[str, str]:
         """Return version and digest of what a person's way back leads to.

@@ -3,6 +3,9 @@
 Nobody knows how long the attempt ahead takes: a step has its limit, a pipeline many steps, a person's attempt may wait
 for the host's lock. So the host announces what the work at hand may take, with what the assignment itself needs before
 its first word, and says it again when half of that is over. A host that is silent for longer met with something.
+
+Without a session nobody hears it: it is said once, and not again before the next session, whose hello gives it time. A
+host that is alone for months would fill its journal otherwise.
 """
 
 from __future__ import annotations
@@ -49,8 +52,8 @@ def say_if_due(state: State, moment: Moment) -> Result:
 
 
 def next_due(state: State) -> float | None:
-    """Return when that is; None where nothing waits."""
-    return None if state.record.waiting is None else state.behind_at
+    """Return when that is; None where nothing waits, or nobody hears."""
+    return None if state.record.waiting is None or not state.session else state.behind_at
 
 
 def resumed(state: State, moment: Moment) -> State:

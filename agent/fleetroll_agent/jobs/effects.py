@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 class FindTarget:
     """Refresh the signed metadata and look the version up; answered by TargetFound or StagingFailed.
 
-    ``source`` empty = over the session; else what a person named on this host.
+    ``source`` empty = over the session; else what a person named on this host. ``by_host``: no person started it, so a
+    mirror alone will do, and what was named for all times may be away just now.
     """
 
     job: int
@@ -22,11 +23,12 @@ class FindTarget:
     generation: int
     version: str
     source: str = ""
+    by_host: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FillSlot:
-    """Fetch, verify and unpack; answered by SlotReady or StagingFailed."""
+    """Fetch, verify and unpack; answered by SlotReady or StagingFailed. ``by_host`` as in FindTarget."""
 
     job: int
     session: int
@@ -34,6 +36,7 @@ class FillSlot:
     version: str
     sha256: str
     source: str = ""
+    by_host: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 FIRST_SECONDS, LONGEST_SECONDS = 3600.0, 86400.0
 MAX_FAILURES = 16
-"""More versions than a list offers between two that are taken; the oldest go."""
+"""More versions than a list offers between two that are taken. Above it the oldest go of those that pass by themselves,
+then the oldest of which a try is left, then the oldest: what waits for a person is not tried again for want of room."""
 _PASSING = frozenset({Code.SUPERSEDED, Code.KILLED})
 """Somebody else went first: no word about the version."""
 
@@ -70,7 +71,14 @@ def note(failures: tuple[Failure, ...], outcome: Outcome, max_attempts: int) -> 
     unproven = known.unproven + (0 if passes or not outcome.unproven else 1)
     permanent = not passes and (not outcome.unproven or unproven >= max_attempts)
     fresh = replace(known, count=known.count + 1, at=outcome.ended_at, unproven=unproven, permanent=permanent)
-    return (*forget(failures, outcome.version), fresh)[-MAX_FAILURES:]
+    return _bounded((*forget(failures, outcome.version), fresh))
+
+
+def _bounded(failures: tuple[Failure, ...]) -> tuple[Failure, ...]:
+    """Return at most ``MAX_FAILURES`` of them, in their order."""
+    by_worth = sorted(failures, key=lambda known: (known.permanent, known.unproven > 0))
+    gone = {known.version for known in by_worth[: max(0, len(failures) - MAX_FAILURES)]}
+    return tuple(known for known in failures if known.version not in gone)
 
 
 def _passes(outcome: Outcome) -> bool:

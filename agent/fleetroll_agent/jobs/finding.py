@@ -10,9 +10,10 @@ from fleetroll_agent.fetch.values import is_transient
 from fleetroll_agent.jobs.artefacts import Found, look_up
 from fleetroll_agent.jobs.threads import in_thread
 from fleetroll_common.values.codes import Code
-from fleetroll_common.values.errors import AgentError, FleetrollError
+from fleetroll_common.values.errors import AgentError, FleetrollError, RequestError
 
 if TYPE_CHECKING:
+    from fleetroll_agent.bundle import Source
     from fleetroll_agent.fetch import TargetSource
     from fleetroll_agent.jobs.artefacts import Line
     from fleetroll_agent.jobs.effects import FillSlot, FindTarget
@@ -27,7 +28,7 @@ async def find_release(trust: TrustClient, effect: FindTarget, product: str) -> 
     """
     if not effect.source:
         return await in_thread(partial(look_up, trust, effect.version, product)), ""
-    source = await in_thread(partial(open_source, effect.source))
+    source = await in_thread(partial(opened, effect))
     try:
         found, waived = await source.find(trust, product, effect.version)
     except FleetrollError as error:
@@ -44,7 +45,22 @@ async def source_of(effect: FillSlot, line: Line) -> TargetSource:
     """
     if not effect.source:
         return line.repository(effect.session)
-    return (await in_thread(partial(open_source, effect.source))).targets
+    return (await in_thread(partial(opened, effect))).targets
+
+
+def opened(effect: FindTarget | FillSlot) -> Source:
+    """Return what an attempt takes from beside the server. Blocks.
+
+    Raises:
+        RequestError, TrustError: what a person named is gone, or can't be read any more.
+        AgentError: UNAVAILABLE: no mirror is there now; the host's own attempts, for which agent.toml names it, wait.
+    """
+    try:
+        return open_source(effect.source, bundles=not effect.by_host)
+    except RequestError as error:
+        if not effect.by_host:
+            raise
+        raise AgentError(error.message, code=Code.UNAVAILABLE, remedy=error.remedy, **error.details) from error
 
 
 def waived_words(source: str, waived: tuple[str, ...]) -> str:

@@ -14,6 +14,7 @@ from fleetroll_agent.jobs.assigning import suspend
 from fleetroll_agent.jobs.by_itself import gives_way, is_own
 from fleetroll_agent.jobs.effects import AskGo, AskLock, ExtendLease, ReleaseLock
 from fleetroll_agent.jobs.obstacles import OBSTACLES, obstacle
+from fleetroll_agent.jobs.staging import look_up_again
 from fleetroll_agent.jobs.state import (
     Ask,
     Result,
@@ -22,6 +23,7 @@ from fleetroll_agent.jobs.state import (
     is_staged,
     join,
     say_stage,
+    with_attempt,
     with_suspended,
 )
 from fleetroll_agent.jobs.values import Moment, Said, Stage
@@ -43,6 +45,9 @@ if TYPE_CHECKING:
 SOONEST_ASK_SECONDS = 1.0
 """After a refusal: a server that names no time, or one in the past, would be asked in a tight loop. The interval bounds
 the other side."""
+
+FRESH_SECONDS = 3600.0
+"""What the host started by itself, and had staged so long, is looked up again before it begins."""
 
 
 def on_hello_built(state: State, _event: HelloBuilt, _moment: Moment) -> Result:
@@ -93,7 +98,8 @@ def ask_if_due(state: State, moment: Moment) -> Result:
 def ask_lock_if_due(state: State, moment: Moment) -> Result:
     """Ask for the host's lock when a local attempt is staged: no server has a say in it.
 
-    What the host started by itself waits for its window, for a hold and for the interval, as the server's wishes do.
+    What the host started by itself waits for its window, for a hold and for the interval, as the server's wishes do;
+    and when it has waited long, it is looked up once more: no server is there to say what became of it.
     """
     attempt = state.record.attempt
     due = is_staged(attempt) and state.ask is None and state.ask_at is not None and moment.boot_seconds >= state.ask_at
@@ -102,9 +108,16 @@ def ask_lock_if_due(state: State, moment: Moment) -> Result:
     wait = obstacle(state, moment) if is_own(attempt) else None
     if wait is not None:
         return _wait(state, moment, wait), ()
+    if is_own(attempt) and not _is_fresh(state, moment):
+        return look_up_again(state, moment)
     ask = Ask(state.asks + 1, moment.boot_seconds)
     at = moment.boot_seconds + state.rules.ask_interval
     return replace(state, asks=ask.number, ask=ask, ask_at=at), (AskLock(ask.number, by_host=is_own(attempt)),)
+
+
+def _is_fresh(state: State, moment: Moment) -> bool:
+    """Tell whether it was looked up lately; what an earlier process had staged was not."""
+    return state.staged_at is not None and moment.boot_seconds - state.staged_at <= FRESH_SECONDS
 
 
 def may_ask(state: State) -> bool:
@@ -128,7 +141,10 @@ def on_go(state: State, event: GoGiven, moment: Moment) -> Result:
 
 
 def on_no_go(state: State, event: GoRefused, moment: Moment) -> Result:
-    """Give the lock back and ask later; an answer to an older ask says nothing."""
+    """Give the lock back and ask later; an answer to an older ask says nothing.
+
+    Why it was refused is written down: what its server halted is not this host's to take when the server is gone.
+    """
     attempt, ask = state.record.attempt, state.ask
     if attempt is None or ask is None or not is_staged(attempt):
         return state, ()
@@ -137,7 +153,8 @@ def on_no_go(state: State, event: GoRefused, moment: Moment) -> Result:
     at = _next_ask(state, moment)
     if event.retry_after_seconds is not None:
         at = min(at, moment.boot_seconds + max(SOONEST_ASK_SECONDS, event.retry_after_seconds))
-    return replace(state, ask=None, ask_at=at), (ReleaseLock(),)
+    state = with_attempt(replace(state, ask=None, ask_at=at), refused=event.code or Code.INTERNAL)
+    return state, (ReleaseLock(),)
 
 
 def on_ask_again(state: State, event: AskAgain, moment: Moment) -> Result:

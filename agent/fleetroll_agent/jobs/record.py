@@ -30,11 +30,11 @@ _KINDS: dict[str, Callable[[Any], object]] = {
     "said": Said,
     "stop": Stop,
     "code": lambda name: Code(name) if name in Code.__members__ else None,
+    "refused": lambda name: Code(name) if name in Code.__members__ else Code.INTERNAL,
     "stop_code": lambda name: Code(name) if name in Code.__members__ else None,
     "by_hand": lambda name: _known(ByHand, name, ByHand.NOTHING),
     "kind": lambda name: _known(OverrideKind, name, OverrideKind.HOLD),
     "until": lambda seconds: _instant(seconds),  # noqa: PLW0108 (it stands below)
-    "at": lambda seconds: _instant(seconds),  # noqa: PLW0108 (the same)
     "since": lambda seconds: _instant(seconds),  # noqa: PLW0108 (the same)
     "channels": lambda names: tuple(str(name) for name in names),
     "about": lambda document: read_value(About, document),
@@ -45,7 +45,6 @@ _KINDS: dict[str, Callable[[Any], object]] = {
 
 _NUMBERS = frozenset(
     {
-        "count",
         "generation",
         "highest",
         "local",
@@ -149,6 +148,8 @@ def _plain(value: object) -> object:
 
 
 def _typed(kind: type, name: str, value: Any) -> object:  # noqa: ANN401 (plain JSON)
+    if kind is Failure:
+        return _OF_A_FAILURE[name](value)
     if value is None or (name == "step" and kind in _PLAIN_STEP):
         return value
     if name in _NUMBERS:
@@ -182,3 +183,36 @@ def _number(value: object) -> int:
         message = f"{value!r} is no count"
         raise ValueError(message)
     return value
+
+
+def _plain_text(value: object) -> str:
+    if not isinstance(value, str):
+        message = f"{value!r} is no text"
+        raise TypeError(message)
+    return value
+
+
+def _truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        message = f"{value!r} is neither true nor false"
+        raise TypeError(message)
+    return value
+
+
+def _set_instant(value: object) -> float:
+    """Return Unix seconds that are not left out."""
+    instant = _instant(value)
+    if instant is None:
+        message = "an instant is missing"
+        raise ValueError(message)
+    return instant
+
+
+_OF_A_FAILURE: dict[str, Callable[[object], object]] = {
+    "version": _plain_text,
+    "count": _number,
+    "at": _set_instant,
+    "unproven": _number,
+    "permanent": _truth,
+}
+"""Rules calculate with these: a text in place of a number would be found only when the next attempt ends."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from fleetroll_agent.jobs.by_itself import is_own
 from fleetroll_agent.jobs.effects import FillSlot, FindTarget
 from fleetroll_agent.jobs.refusing import refuse_by_windows
 from fleetroll_agent.jobs.state import (
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 _WAITING = frozenset({Code.DISK_FULL, Code.LOCKED, Code.CLOCK_SKEW})
 """The host is busy, full, or in doubt about the time: the attempt waits and spends no try."""
+_ENDING = frozenset({Code.DISK_FULL, Code.LOCKED})
+"""Of these a local attempt spends tries: the server sees its own wait, and ends it; a local one has nobody who does,
+and all that stands behind it would wait as well."""
 
 
 def start_if_due(state: State, moment: Moment) -> Result:
@@ -36,7 +40,8 @@ def start_if_due(state: State, moment: Moment) -> Result:
     if attempt is None or not idle or state.retry_at is None or moment.boot_seconds < state.retry_at:
         return state, ()
     state, job = new_job(replace(state, retry_at=None))
-    return state, (FindTarget(job, state.session, attempt.generation, attempt.version, attempt.source),)
+    own = is_own(attempt)
+    return state, (FindTarget(job, state.session, attempt.generation, attempt.version, attempt.source, by_host=own),)
 
 
 def can_begin(state: State) -> bool:
@@ -64,10 +69,9 @@ def on_target_found(state: State, event: TargetFound, moment: Moment) -> Result:
         return join(excuses, end_attempt(state, moment, refusal.said, **facts))
     if first or attempt.stage is Stage.ACCEPTED:
         state = say_stage(with_attempt(state, stage=Stage.DOWNLOADING), moment, message=event.note)
-    return state, (
-        *excuses,
-        FillSlot(event.job, state.session, attempt.generation, attempt.version, event.sha256, attempt.source),
-    )
+    session, own = state.session, is_own(attempt)
+    fill = FillSlot(event.job, session, attempt.generation, attempt.version, event.sha256, attempt.source, by_host=own)
+    return state, (*excuses, fill)
 
 
 def on_slot_ready(state: State, event: SlotReady, moment: Moment) -> Result:
@@ -76,7 +80,14 @@ def on_slot_ready(state: State, event: SlotReady, moment: Moment) -> Result:
         return state, ()
     state = with_attempt(replace(state, job=None, note=None), stage=Stage.STAGED, tries=0)
     state = say_stage(state, moment)
-    return replace(state, ask_at=moment.boot_seconds), ()
+    staged_at = moment.boot_seconds if is_own(state.record.attempt) else None
+    return replace(state, ask_at=moment.boot_seconds, staged_at=staged_at), ()
+
+
+def look_up_again(state: State, moment: Moment) -> Result:
+    """Go back from STAGED to the beginning: what was signed then may be yanked, or have expired, by now."""
+    state = replace(with_attempt(state, stage=Stage.ACCEPTED), ask_at=None, note=None, staged_at=None)
+    return start_if_due(replace(state, retry_at=moment.boot_seconds), moment)
 
 
 def on_staging_failed(state: State, event: StagingFailed, moment: Moment) -> Result:
@@ -92,9 +103,9 @@ def on_staging_failed(state: State, event: StagingFailed, moment: Moment) -> Res
         event = replace(event, code=Code.CLOCK_SKEW, message=f"the clocks differ by more than 5 min: {event.message}")
     if event.transient and event.session != state.session:
         return replace(state, retry_at=moment.boot_seconds), ()
-    if event.code in _WAITING:
-        return _wait(state, event, moment, state.rules.disk_full)
     attempt = running_attempt(state)
+    if event.code in _WAITING and not (attempt.local and event.code in _ENDING):
+        return _wait(state, event, moment, state.rules.disk_full)
     tries = attempt.tries + 1
     state = with_attempt(state, tries=tries)
     if not event.transient or tries >= (attempt.max_attempts or state.rules.max_attempts):

@@ -98,6 +98,7 @@ class State:
         jobs: number of the newest job.
         job: the one that runs; None = none. Answers of any other are late.
         retry_at: the next try of the staging is due.
+        staged_at: when this process had staged what the host started by itself; None = it had not, or it is none.
         arm_until: the launcher's answer is due.
         note: why the attempt waits, as it was reported last.
         probe_at: the next look at the health of a managed product is due.
@@ -124,6 +125,7 @@ class State:
     jobs: int = 0
     job: int | None = None
     retry_at: float | None = None
+    staged_at: float | None = None
     arm_until: float | None = None
     note: Code | None = None
     leaving: bool = False
@@ -287,7 +289,7 @@ def accept(state: State, moment: Moment, attempt: Attempt) -> Result:
 def stop_work(state: State) -> Result:
     """Void a Go that was not used, end the running job, forget the timers of the attempt."""
     cancel: Effects = () if state.job is None else (CancelJob(state.job),)
-    state = replace(state, ask=None, ask_at=None, job=None, retry_at=None, arm_until=None, note=None)
+    state = replace(state, ask=None, ask_at=None, job=None, retry_at=None, arm_until=None, note=None, staged_at=None)
     state = replace(state, probe_at=None, until=None, soak_from=None, held=0, deferrals=0, alone_until=None)
     return state, (*cancel, ReleaseLock())
 

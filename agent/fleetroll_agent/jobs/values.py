@@ -152,6 +152,7 @@ class Attempt:
         override_local: the assignment ends a person's decision on this host.
         automatic: no person asked for it, neither here nor at the server; with ``local`` this host began it by itself.
         actor: who started it on this host; empty = the server, or an earlier version did not write it down.
+        refused: why the server gave it no permit when it was last asked; None = it was not asked, or did not refuse.
         about: what the signed metadata said; None until it was read, and for the agent.
         work: how far it went past Go, and before it which process asks the host's own lock; None for the agent.
     """
@@ -180,6 +181,7 @@ class Attempt:
     override_local: bool = False
     automatic: bool = False
     actor: str = ""
+    refused: Code | None = None
     about: About | None = None
     work: Work | None = None
 

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fleetroll_agent.bundle import open_source
 from fleetroll_agent.fetch.values import SourceFailed
 from fleetroll_agent.jobs.artefacts import Artefacts, Ways, about, staging_failed
 from fleetroll_agent.jobs.events import SlotReady, TargetFound
-from fleetroll_agent.jobs.finding import source_of, waived_words
+from fleetroll_agent.jobs.finding import opened, source_of, waived_words
 from fleetroll_agent.jobs.threads import in_thread
 from fleetroll_agent.slots.disk import typed_disk_errors
 from fleetroll_common.trust.listing import not_listed
@@ -92,7 +91,7 @@ def find_manifest(trust: TrustClient, effect: FindTarget, product: str) -> tuple
     if not effect.source:
         trust.refresh()
         return _described(trust.target(path)), ""
-    offered = open_source(effect.source).listed(trust, product)
+    offered = opened(effect).listed(trust, product)
     target = next((one for one in offered.targets if one.path == path), None)
     if target is None:
         raise not_listed(path)

@@ -1,9 +1,10 @@
 """When a host counts as left alone, and which release it takes then. Pure.
 
-1. Alone is who reached no server for ``offline_after_seconds``, and has asked for one for five minutes in this process:
-   a host that was switched off for a month asks first.
+1. Alone is who reached no server for ``offline_after_seconds`` of running, by the clock of the boot, and has asked for
+   one for five minutes in this process. The time in which a host is switched off does not count, nor what is set.
 2. The server's last word counts: where an assignment waits for its permit, that version is taken, if it is listed, and
-   no newer one. It was chosen for this host; what is newer was not.
+   no newer one. It was chosen for this host; what is newer was not. Where its permit was refused otherwise than for the
+   time being, nothing is (:mod:`fleetroll_agent.jobs.by_itself`).
 3. Else it is the newest that is listed, above what runs, in an allowed channel, within the pin, and without breaking
    changes, for nobody is there to acknowledge them. What is not installed yet is not begun.
 4. What failed on this host as bad is passed over, and so is what waits after a failure.
@@ -35,19 +36,24 @@ class Silence:
 
     Attributes:
         boot_seconds: since when this process has none, by the clock that counts suspend.
-        wall_seconds: when an earlier process had one last, in Unix seconds; None = this one had one itself, or nobody
-            knows.
+        before_seconds: for how long there had been none by then, as earlier processes counted it; 0 = this one had one
+            itself, or nobody knows.
     """
 
     boot_seconds: float
-    wall_seconds: float | None = None
+    before_seconds: float = 0.0
 
     def lasts(self, moment: Moment) -> float:
-        """Return for how many seconds; a wall clock that was set back takes nothing away."""
-        here = moment.boot_seconds - self.boot_seconds
-        if self.wall_seconds is None or here < PATIENCE_SECONDS:
-            return here
-        return max(here, moment.wall_seconds - self.wall_seconds)
+        """Return for how many seconds, as far as it is believed."""
+        here = self._here(moment)
+        return here if here < PATIENCE_SECONDS else self.counted(moment)
+
+    def counted(self, moment: Moment) -> float:
+        """Return for how many seconds, to be written down."""
+        return self.before_seconds + self._here(moment)
+
+    def _here(self, moment: Moment) -> float:
+        return max(0.0, moment.boot_seconds - self.boot_seconds)
 
 
 def choose(listed: Iterable[ListedTarget], state: State, here: Platform, moment: Moment) -> Version | None:

@@ -75,6 +75,8 @@ class Link:
         self._something = asyncio.Event()
         self._resting = False
         self._answered = False
+        self.heard_at: float | None = None
+        """When a server last welcomed this host, or refused it in words, in boot seconds; None = never."""
         self.quarantined: bool | None = None
         """Whether the server's last word was that this host takes no updates; None = there was none yet."""
 
@@ -92,6 +94,8 @@ class Link:
         while True:
             ended = await self._round()
             self._answered = ended.kind in _ANSWERS
+            if self._answered:
+                self.heard_at = self._clock.boottime()
             if ended.code in _SHUT_OUT:
                 self.quarantined = True
             lasted = self._clock.monotonic() - self._opened_at
@@ -216,6 +220,7 @@ class Link:
             self._repository = Repository(channel, lambda: stream.token)
             self._closed.clear()
             self._stream = stream
+            self.heard_at = self._clock.boottime()
             quarantined = opened.welcome.quarantined
             self.quarantined = quarantined
             facts = {"session": stream.session, "address": address, "quarantined": quarantined}

@@ -25,6 +25,14 @@ def is_program(path: str) -> bool:
     return Path(path).is_file() and os.access(path, os.X_OK)
 
 
+def is_file(path: str) -> bool:
+    """Tell whether ``path`` is a file; False where that can't be seen."""
+    try:
+        return Path(path).is_file()
+    except OSError:
+        return False
+
+
 def warnings(
     settings: Settings, is_executable: Callable[[str], bool] = is_program, time_zone: str = ""
 ) -> tuple[str, ...]:
@@ -46,6 +54,12 @@ def _of_offline(settings: Settings) -> Iterator[str]:
         return
     if not settings.host.offline_sources:
         yield "host.offline = local_schedule without host.offline_sources: without a server nothing can be taken"
+    for place in settings.host.offline_sources:
+        if is_file(place):
+            yield (
+                f"host.offline_sources: {place} is a file, and refused: the schedule takes mirrors alone; "
+                "a bundle is started by a person: fleetroll-agent update --bundle"
+            )
     if not any(product.auto_update is AutoUpdate.ALWAYS for product in settings.products):
         yield "host.offline = local_schedule, and no product has auto_update = true: nothing is taken by itself"
 

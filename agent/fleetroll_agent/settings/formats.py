@@ -105,7 +105,10 @@ def mirror(value: str) -> str:
 
 
 def source(value: str) -> str:
-    """Check where a whole signed repository may be: the absolute path of a bundle or a folder, or a mirror's URL."""
+    """Check where a mirror of the whole signed repository may be: the absolute path of a folder, or a URL.
+
+    Whether a folder is there is looked at when it is used: a start must not hang on a share that is away.
+    """
     if "://" not in value and not value.startswith("file:"):
         if not value.startswith("/") or not value.isprintable():
             raise ValueError("is neither an absolute path nor a URL")

@@ -87,10 +87,10 @@ HOST = Section(
             several(
                 text("path or URL", MAX_URL_CHARS, formats.source, '"https://mirror.example/repo"'),
                 MAX_MIRRORS,
-                "paths of bundles or mirrors' folders, or URLs of mirrors",
+                "paths of mirrors' folders, or URLs of mirrors",
             ),
-            "Where releases are looked for then: files of bundles, folders or addresses of mirrors of the whole signed "
-            "repository. What they hold is verified like everything else.",
+            "Where releases are looked for then: folders or addresses of mirrors of the whole signed repository. What "
+            "they hold is verified like everything else. No bundles: these are carried, and started by a person.",
         ),
     ),
     (HostSettings,),

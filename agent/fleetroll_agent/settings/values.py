@@ -38,7 +38,7 @@ class HostSettings:
         check_in_seconds: between two visits; of no meaning for a stream.
         offline: what happens without a server.
         offline_after_seconds: without a server, until the host goes by its own schedule.
-        offline_sources: bundles and mirrors that it takes releases from then, each by its path or address.
+        offline_sources: mirrors that it takes releases from then, each by its path or address.
     """
 
     order: tuple[str, ...] = ()

@@ -162,6 +162,16 @@ class TrustClient:
         verified = self._verified
         return 0 if verified is None else verified.timestamp.version
 
+    @property
+    def known_time(self) -> datetime:
+        """Return the latest instant that has surely passed, aware: this program's making, or the last refresh.
+
+        Raises:
+            TrustError, AgentError: as for :meth:`refresh`, but for what concerns the source.
+        """
+        with self._locked(), _explained(Sight("root", data=self._root)):
+            return self._passed(FloorBook(self._directory, self._root).floor)
+
     def host_files(self) -> dict[str, bytes]:
         """Return the trusted timestamp, snapshot and product files as they were signed, by name without version.
 
@@ -194,7 +204,11 @@ class TrustClient:
 
     def _reference_time(self, floor: Floor) -> datetime:
         """Return the time that expiry is measured against (rule 8)."""
-        return max(self._clock.now(), floor.reference_time, self._built_at)
+        return max(self._clock.now(), self._passed(floor))
+
+    def _passed(self, floor: Floor) -> datetime:
+        """Return the latest instant that this host knows to have passed."""
+        return max(floor.reference_time, self._built_at)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

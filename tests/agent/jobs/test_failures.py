@@ -10,6 +10,7 @@ from fleetroll_agent.jobs.failures import MAX_FAILURES, Failure, forget, note
 from fleetroll_agent.jobs.record import read_record, record_json
 from fleetroll_agent.jobs.values import Outcome, ProductRecord, Said
 from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import AgentError
 
 HOUR = 3600.0
 CUT = Outcome(1, 0, "1.1.0", Said.FAILED, code=Code.DOWNLOAD_FAILED, ended_at=1000.0, local=1)
@@ -96,8 +97,49 @@ def test_versions_are_counted_apart_and_the_oldest_go() -> None:
     assert forget(known, "1.5.0") == known[1:]
 
 
+def test_what_passes_goes_before_what_waits_for_a_person() -> None:
+    """A mirror that is away for weeks must not bring a bad version back."""
+    bad, touched = replace(CUT, version="2.0.0", code=Code.WRONG_HASH), replace(WENT_BACK, version="2.1.0")
+    known = note(note((), bad, 3), touched, 3)
+    for number in range(MAX_FAILURES + 5):
+        known = note(known, replace(CUT, version=f"1.{number}.0"), 3)
+    assert len(known) == MAX_FAILURES
+    assert [each.version for each in known[:3]] == ["2.0.0", "2.1.0", "1.7.0"]
+    for number in range(MAX_FAILURES):
+        known = note(known, replace(bad, version=f"3.{number}.0"), 3)
+    assert (known[0].version, len(known)) == ("3.0.0", MAX_FAILURES), "of the same worth the oldest go"
+    assert note(known, replace(CUT, version="4.0.0"), 3) == known
+
+
 def test_they_are_kept_over_restarts() -> None:
     record = ProductRecord(failures=(after(WENT_BACK, WENT_BACK, WENT_BACK),), suspended=("global",))
     assert read_record(record_json(record)) == record
     older = {name: value for name, value in record_json(record).items() if name not in ("failures", "suspended")}
     assert read_record(older) == ProductRecord()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"unproven": "1"},
+        {"unproven": True},
+        {"unproven": None},
+        {"count": "1"},
+        {"count": -1},
+        {"at": "noon"},
+        {"at": None},
+        {"permanent": "no"},
+        {"permanent": None},
+        {"version": 7},
+        {"version": None},
+    ],
+)
+def test_one_that_is_not_what_was_written_is_a_damaged_record(damage: dict[str, object]) -> None:
+    """It is told when it is read: not by a crash of the rules when the next attempt ends."""
+    document = record_json(ProductRecord(failures=(after(CUT),)))
+    assert read_record(document).failures == (after(CUT),)
+    document["failures"][0] |= damage
+    with pytest.raises(AgentError):
+        read_record(document)
+    document["failures"][0] = {"version": "1.1.0", "count": 1, "at": 1000, "of_a_newer_version": []}
+    assert read_record(document).failures == (after(CUT),)

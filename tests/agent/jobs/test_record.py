@@ -34,6 +34,7 @@ attempts = st.builds(
     tries=st.integers(0, 3),
     stop=st.sampled_from(Stop),
     stop_code=codes,
+    refused=codes,
     promoted=st.booleans(),
 )
 reports = st.builds(
@@ -116,3 +117,10 @@ def test_a_damaged_file_is_an_empty_record_since_the_launchers_restores_what_cou
 
 def test_an_absent_file_is_an_empty_record(tmp_path: Path) -> None:
     assert ProductFile(tmp_path).read() == ProductRecord()
+
+
+def test_a_refusal_that_a_newer_version_knows_stays_a_refusal_and_an_older_record_has_none() -> None:
+    known = value_json(Attempt(7, "1.1.0", refused=Code.PAUSED))
+    assert read_value(Attempt, {**known, "refused": "OF_NEXT_YEAR"}).refused is Code.INTERNAL
+    del known["refused"]
+    assert read_value(Attempt, known).refused is None

@@ -9,6 +9,7 @@ from fleetroll_agent.jobs.events import (
     Assigned,
     LockBusy,
     LockGiven,
+    SessionClosed,
     SessionOpened,
     SlotReady,
     StartedLocally,
@@ -85,6 +86,24 @@ def test_after_a_restart_it_is_announced_again_soon() -> None:
     assert len(announced(host)) == before
     host.wait(1)
     assert len(announced(host)) == before + 1
+
+
+def test_without_a_session_it_is_said_once_and_again_when_there_is_one() -> None:
+    """Nobody hears it, and a journal that grew all the while would have to be sent."""
+    host = ManagedHost.begin()
+    host.tell(SessionOpened(1), Assigned(8, "1.2.0"), SessionClosed(1), PERSONS)
+    host.tell(TargetFound(host.last(FindTarget).job, NEW, PLAIN), SlotReady(host.last(FindTarget).job))
+    before, reports = announced(host), len(host.journal)
+    for _ in range(200):
+        host.tell(LockBusy(host.last(AskLock).ask))
+        host.wait(60)
+    assert announced(host) == before
+    assert len(host.journal) == reports + 1, "that the lock is in the way is said once as well"
+    host = host.crash()
+    host.wait(7200)
+    assert announced(host) == before
+    host.tell(SessionOpened(2))
+    assert announced(host)[len(before) :] == [(now(host), 900.0)]
 
 
 def test_a_hello_says_how_long_it_may_take() -> None:

@@ -11,6 +11,7 @@ from fleetroll_agent.jobs.events import Assigned, SessionClosed, SessionOpened
 from fleetroll_agent.jobs.failures import Failure
 from fleetroll_agent.jobs.policy import Policy
 from fleetroll_agent.jobs.values import Moment, ProductRecord
+from fleetroll_agent.schedule.contact import Contact
 from fleetroll_agent.schedule.rules import Silence, choose
 from fleetroll_agent.settings import formats
 from fleetroll_common.trust.listing import ListedTarget
@@ -106,15 +107,29 @@ def test_a_standing_assignment_is_the_servers_last_word() -> None:
     assert chosen(*listed, host=host) is None, "another digest than the one that was staged"
 
 
-def test_a_silence_counts_from_the_last_contact_of_this_process() -> None:
-    assert Silence(1000.0).lasts(replace(NOW, boot_seconds=4600.0, wall_seconds=9e9)) == 3600.0
+def at(boot_seconds: float) -> Moment:
+    """Return a moment whose wall clock has been set at will."""
+    return replace(NOW, boot_seconds=boot_seconds, wall_seconds=(boot_seconds * 7919) % 4e9)
 
 
-def test_what_an_earlier_process_wrote_counts_after_five_minutes_without_a_server() -> None:
-    silence = Silence(1000.0, wall_seconds=1_800_000_000.0 - 86_400)
-    assert silence.lasts(replace(NOW, boot_seconds=1299.0)) == 299.0
-    assert silence.lasts(replace(NOW, boot_seconds=1300.0)) == 86_400.0
+def test_a_silence_counts_from_the_last_contact_of_this_process_by_the_clock_of_the_boot() -> None:
+    assert Silence(1000.0).lasts(at(4600.0)) == 3600.0
 
 
-def test_a_clock_that_was_set_back_takes_nothing_away() -> None:
-    assert Silence(1000.0, wall_seconds=NOW.wall_seconds + 1e6).lasts(replace(NOW, boot_seconds=2000.0)) == 1000.0
+def test_what_earlier_processes_counted_is_believed_after_five_minutes_without_a_server() -> None:
+    silence = Silence(1000.0, before_seconds=86_400.0)
+    assert silence.lasts(at(1299.0)) == 299.0
+    assert silence.lasts(at(1300.0)) == 86_700.0
+    assert silence.counted(at(1001.0)) == 86_401.0
+
+
+def test_within_one_boot_its_clock_goes_on_between_two_processes() -> None:
+    contact = Contact("one", 5000.0, 600.0)
+    assert contact.silent_before("one", 5900.0) == 1500.0
+    assert contact.silent_before("one", 4000.0) == 600.0, "no clock that goes back takes anything away"
+
+
+@pytest.mark.parametrize("boot_id", ["another", ""])
+def test_the_time_in_which_the_machine_was_off_does_not_count(boot_id: str) -> None:
+    assert Contact("one", 5000.0, 600.0).silent_before(boot_id, 9e6) == 600.0
+    assert Contact("", 5000.0, 600.0).silent_before(boot_id, 9e6) == 600.0

@@ -54,6 +54,14 @@ def test_a_schedule_that_leads_nowhere_is_told() -> None:
     assert said(f'[host]\noffline = "postpone"\n{places}') == ()
 
 
+def test_a_bundle_among_the_sources_of_a_schedule_is_told(tmp_path: Path) -> None:
+    """It is refused when it is used; a folder that is away is not."""
+    (tmp_path / "fleet.bundle").touch()
+    places = f'offline_sources = ["{tmp_path}", "{tmp_path}/away", "{tmp_path}/fleet.bundle", "/{"x" * 300}"]\n'
+    (told,) = said(f'[host]\noffline = "local_schedule"\n{places}[products.agent]\nauto_update = true')
+    assert told.startswith(f"host.offline_sources: {tmp_path}/fleet.bundle is a file, and refused")
+
+
 def test_every_program_that_is_not_there_is_told_with_its_key() -> None:
     """A command that can't start is found before an update is."""
     text = (

@@ -212,7 +212,7 @@ def test_names_of_fields_have_one_dot_between_them(text: str) -> None:
 
 @pytest.mark.parametrize(
     "place",
-    ["/media/usb/fleet.bundle", "/srv/mirror", "https://mirror.example/repo", "https://mirror.example/get?file={path}"],
+    ["/media/usb/fleet", "/srv/mirror", "https://mirror.example/repo", "https://mirror.example/get?file={path}"],
 )
 def test_a_place_of_a_whole_repository_is_taken_as_it_is(place: str) -> None:
     assert formats.source(place) == place

@@ -10,7 +10,7 @@ import pytest
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError, TrustError
 from fleetroll_publishing import repository as building
-from tests.faults.repositories import Host, Repository, entry, path_of, role_signers
+from tests.faults.repositories import BUILT_AT, START, Host, Repository, entry, path_of, role_signers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +31,15 @@ def test_nothing_is_touched_before_the_first_question(host: Host, repository: Re
     assert repository.asked == []
     assert host.client.timestamp_version == 0
     assert host.client.host_files() == {}
+
+
+def test_what_has_surely_passed_is_the_last_refresh_and_the_making_of_this_program(host: Host) -> None:
+    """So a clock that shows less is known to be wrong; one that was set back moves nothing."""
+    assert host.client.known_time == BUILT_AT
+    host.update()
+    host.clock.jump(-3 * 365 * 86400)
+    host.restart()
+    assert host.client.known_time == START
 
 
 def test_a_first_question_refreshes_by_itself(host: Host) -> None:
