@@ -116,8 +116,9 @@ class Life:
         return self._state.record
 
     def _does(self, effect: Any) -> Any:
-        name, attempt = type(effect).__name__, getattr(effect, "attempt", None)
-        step = getattr(attempt, "step", None)
+        name = type(effect).__name__
+        attempt: Any = getattr(effect, "attempt", None)
+        step: Any = getattr(attempt, "step", None)
         self.done.append(name if step is None else f"{name} {step.value}")
         if isinstance(effect, effects.EndChild):
             return events.ChildGone(effect.job, gone=True)
@@ -134,5 +135,5 @@ class Life:
 
 
 if __name__ == "__main__":
-    does = {"write": write, "read": read, "live": live}[sys.argv[1]]
-    print(json.dumps({"from": fleetroll_agent.__file__, "said": does(Path(sys.argv[2]), *sys.argv[3:])}))
+    does: dict[str, Any] = {"write": write, "read": read, "live": live}
+    print(json.dumps({"from": fleetroll_agent.__file__, "said": does[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])}))

@@ -83,7 +83,8 @@ def test_the_samples_leave_no_field_out() -> None:
     assert attempt is not None
     assert attempt.work is not None
     assert attempt.about is not None
-    for value in (record, attempt, attempt.work, attempt.about, *record.outcomes, *record.outbox, *record.failures):
+    parts: list[Any] = [record, attempt, attempt.work, attempt.about]
+    for value in (*parts, *record.outcomes, *record.outbox, *record.failures):
         optional = [each for each in fields(value) if each.default is not MISSING]
         unset = [each.name for each in optional if getattr(value, each.name) == each.default]
         assert set(unset) <= {"product"}, f"{type(value).__name__}: {unset}"
