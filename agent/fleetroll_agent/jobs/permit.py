@@ -65,9 +65,7 @@ def on_session_opened(state: State, event: SessionOpened, moment: Moment) -> Res
         return join(effects, suspend(state, moment))
     attempt = state.record.attempt
     if attempt is not None and is_staged(attempt) and not attempt.local:
-        if event.skewed:
-            state = note_wait(state, moment, Code.CLOCK_SKEW, "host and server clocks differ by more than 5 min")
-        state = replace(state, ask_at=moment.boot_seconds)
+        state = replace(note_skew(state, moment), ask_at=moment.boot_seconds)
     elif state.note is Code.CLOCK_SKEW and state.retry_at is not None and not event.skewed:
         state = replace(state, retry_at=moment.boot_seconds)
     return state, effects
@@ -191,6 +189,14 @@ def _wait(state: State, moment: Moment, wait: Obstacle) -> State:
     """Report why, once, and look again when it should be over; now and then before that, for clocks are set."""
     seconds = min(max(SOONEST_ASK_SECONDS, wait.until - moment.wall_seconds), state.rules.ask_interval)
     return replace(note_wait(state, moment, wait.code, wait.message, wait.until), ask_at=moment.boot_seconds + seconds)
+
+
+def note_skew(state: State, moment: Moment) -> State:
+    """Report that a staged attempt of the server's waits for clocks that agree, where they do not."""
+    attempt = state.record.attempt
+    if not state.skewed or not state.session or (attempt is not None and attempt.local):
+        return state
+    return note_wait(state, moment, Code.CLOCK_SKEW, "host and server clocks differ by more than 5 min")
 
 
 def note_wait(state: State, moment: Moment, code: Code, message: str, until: float | None = None) -> State:

@@ -1,12 +1,16 @@
 """A product's record as JSON and back. Fields of a newer version are kept as they are and written again.
 
 Until its trial is committed a new version writes what the version before can read: fields are added, never changed.
+
+What the host started by itself, and has not begun to apply, stands apart from the other attempts: a version that does
+not know of it would go on with it as a person's, whom no kill switch stops. It finds what waited behind it instead. As
+soon as such a version has reported anything of the product, the host's own attempt is over.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -65,11 +69,16 @@ _PLAIN_STEP = frozenset({Report})
 
 def record_json(record: ProductRecord) -> Json:
     """Return the record in its form on disk."""
+    attempt, waiting, own = record.attempt, record.waiting, None
+    if attempt is not None and attempt.local and attempt.automatic and not attempt.past_go:
+        own = {"attempt": value_json(attempt), "reports": record.reports}
+        attempt, waiting = waiting, None
     return {
         "product": record.product,
         "highest": record.highest,
-        "attempt": None if record.attempt is None else value_json(record.attempt),
-        "waiting": None if record.waiting is None else value_json(record.waiting),
+        "attempt": None if attempt is None else value_json(attempt),
+        "waiting": None if waiting is None else value_json(waiting),
+        "by_host": own,
         "outcomes": [value_json(outcome) for outcome in record.outcomes],
         "bad": list(record.bad),
         "settled": list(record.settled),
@@ -93,7 +102,7 @@ def read_record(document: Json) -> ProductRecord:
         AgentError: INTERNAL: a field is missing or wrong (the host's disk, or another program).
     """
     try:
-        return ProductRecord(
+        record = ProductRecord(
             product=_text(document, "product"),
             highest=_number(document["highest"]),
             attempt=_optional(Attempt, document["attempt"]),
@@ -113,6 +122,7 @@ def read_record(document: Json) -> ProductRecord:
             suspended=tuple(str(scope) for scope in document.get("suspended", ())),
             failures=tuple(read_value(Failure, item) for item in document.get("failures", ())),
         )
+        return _with_own(record, document.get("by_host"))
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         message = f"the record of a product can't be read: {error!r}"
         raise AgentError(message, code=Code.INTERNAL, remedy="the launcher's record restores what counts") from error
@@ -132,6 +142,13 @@ def read_value(kind: type[_T], document: Json) -> _T:
     known = {field.name for field in fields(kind)} & document.keys()
     facts: dict[str, Any] = {name: _typed(kind, name, document[name]) for name in known}
     return kind(**facts)
+
+
+def _with_own(record: ProductRecord, own: Json | None) -> ProductRecord:
+    """Return the record with what the host started by itself, unless another version went on meanwhile."""
+    if own is None or _number(own["reports"]) != record.reports:
+        return record
+    return replace(record, attempt=read_value(Attempt, own["attempt"]), waiting=record.attempt)
 
 
 def _known(kind: type[Enum], name: str, otherwise: Enum | None) -> Enum | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fleetroll_agent.jobs.by_itself import is_own
 from fleetroll_agent.jobs.effects import FillSlot, FindTarget
+from fleetroll_agent.jobs.permit import note_skew
 from fleetroll_agent.jobs.refusing import refuse_by_windows
 from fleetroll_agent.jobs.state import (
     Result,
@@ -79,7 +80,7 @@ def on_slot_ready(state: State, event: SlotReady, moment: Moment) -> Result:
     if event.job != state.job:
         return state, ()
     state = with_attempt(replace(state, job=None, note=None), stage=Stage.STAGED, tries=0)
-    state = say_stage(state, moment)
+    state = note_skew(say_stage(state, moment), moment)
     staged_at = moment.boot_seconds if is_own(state.record.attempt) else None
     return replace(state, ask_at=moment.boot_seconds, staged_at=staged_at), ()
 

@@ -180,8 +180,9 @@ def test_a_host_whose_clock_differs_does_not_ask_and_says_why(host: Host) -> Non
     host.tell(SessionOpened(1, skewed=True))
     host.stage(7, session=1)
     assert host.count(AskGo) == 0
+    assert host.said[-2:] == ["7 STAGED", "7 STAGED CLOCK_SKEW"]
     host.tell(SessionOpened(2, skewed=True))
-    assert host.said[-1] == "7 STAGED CLOCK_SKEW"
+    assert host.said.count("7 STAGED CLOCK_SKEW") == 1
     host.tell(SessionOpened(3))
     assert host.count(AskGo) == 1
 

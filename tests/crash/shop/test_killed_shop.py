@@ -17,11 +17,11 @@ import pytest
 
 from tests.crash import counts as counting
 from tests.crash.real import points
+from tests.crash.real.beside import BESIDE, Case
 from tests.crash.real.cases import run as run_cases
 from tests.crash.real.host import FIRST, LAUNCHER
 from tests.crash.real.hunting import hunt
 from tests.crash.shop import faults, verdicts
-from tests.crash.shop.faults import Case
 from tests.crash.shop.world import SERVING, STARTING, ShopHost
 from tests.crash.shop.wrongs import WRONGS
 
@@ -105,7 +105,7 @@ async def test_a_host_that_is_wrong_in_one_thing_does_not_pass(
     monkeypatch.setattr(verdicts, "WHOLE_SECONDS", 0.5)
     async with ShopHost(grounds.kit("slots"), grounds.room / "wrong") as host:
         await host.until(lambda: host.ended(FIRST), "the result")
-        await host.until(lambda: host.shop_record().attempt is None, "the end")
+        await host.until(lambda: host.product_record().attempt is None, "the end")
         await asyncio.sleep(0.5)
         host.check_attempts()
         await host.check_end()
@@ -133,7 +133,7 @@ def every_fault(known: list[Distinct]) -> list[Case]:
     """Return all cases of an attempt; only a disk that is asked can refuse."""
     mine = [at for at in known if at.point.role == SERVING]
     disk = [Case(at, fault) for at in points.on_disk(mine, {SERVING}) for fault in faults.ON_DISK]
-    return [*disk, *(Case(at, fault) for at in mine for fault in faults.BESIDE)]
+    return [*disk, *(Case(at, fault) for at in mine for fault in BESIDE)]
 
 
 def shown(kill: Kill) -> str:

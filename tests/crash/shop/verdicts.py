@@ -94,7 +94,7 @@ def check_attempts(host: ShopHost) -> None:
 async def check_end(host: ShopHost) -> None:
     """Judge the host at the end: it runs what succeeded last, and the server knows what happened."""
     version = host.offers[host.assigned].version
-    record = host.shop_record()
+    record = host.product_record()
     assert record.attempt is None
     assert record.current is not None
     assert record.current.version == version
@@ -138,13 +138,13 @@ async def _check_child_gone(host: ShopHost, kill: Kill) -> None:
 
 
 def _named(host: ShopHost) -> Child | None:
-    attempt = host.shop_record().attempt
+    attempt = host.product_record().attempt
     return None if attempt is None or attempt.work is None else attempt.work.child
 
 
 def _versions(host: ShopHost) -> set[str]:
     """Return which versions may run now: the installed one, and the one that an attempt brings."""
-    record = host.shop_record()
+    record = host.product_record()
     known = (record.current, record.attempt)
     return {one.version for one in known if one is not None}
 

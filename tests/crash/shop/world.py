@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from fleetroll_agent.jobs.keeper import ProductFile
-from tests.crash.real.host import BOOT, LAUNCHER, SETTINGS, SUCCEEDED, RealHost
+from tests.crash.real.host import BOOT, LAUNCHER, SETTINGS, SUCCEEDED
+from tests.crash.real.lined import LinedHost
 from tests.crash.shop import verdicts
 from tests.crash.shop.offers import AGENT, COURSE, PRODUCT, Offer, settle_in
 from tests.faults.plans import Source
-from tests.faults.proxy import Proxy
 from tests.faults.shop import Shop
 
 if TYPE_CHECKING:
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fleetroll.v1 import agent_stream_pb2 as stream_pb2
-    from fleetroll_agent.jobs.values import ProductRecord
     from tests.crash.real.host import Kit
     from tests.faults.plans import Act, Chase
 
@@ -31,7 +28,7 @@ _RECORD = Source(
 SOAK_SECONDS = 0.5
 
 
-class ShopHost(RealHost):
+class ShopHost(LinedHost):
     """One state folder, a shop at 1.0.0 that is kept by its own supervisor, and the server that offers new versions."""
 
     product = PRODUCT
@@ -49,9 +46,6 @@ class ShopHost(RealHost):
         self, kit: Kit, folder: Path, act: Act | None = None, hunt: Chase | None = None, *, kind: str = "slots"
     ) -> None:
         super().__init__(kit, folder, act, hunt)
-        self.line: Proxy
-        """Between the host and its server."""
-        self._laid = AsyncExitStack()
         self.shop = Shop(folder / "shop", kind)
         self.offers: dict[int, Offer] = {}
         """By the generation of the attempt."""
@@ -60,19 +54,7 @@ class ShopHost(RealHost):
         try:
             await super().__aexit__(*error)
         finally:
-            await self._laid.aclose()
             await asyncio.to_thread(self.shop.stop)
-
-    async def _lay_line(self) -> None:
-        host, _, port = self.server.address.partition(":")
-        self.line = await self._laid.enter_async_context(Proxy.to(host, int(port)))
-        self.server.address = self.line.address
-
-    async def restart_server(self) -> None:
-        """End every session and start the server anew, on its old port."""
-        await self.server.stop()
-        await self.server.start(self.line.target[1])
-        self.server.address = self.line.address
 
     async def _enrol(self) -> None:
         await super()._enrol()
@@ -113,10 +95,6 @@ class ShopHost(RealHost):
     async def check_serving(self) -> None:
         """Judge that the shop answers with a whole version."""
         await verdicts.check_whole(self)
-
-    def shop_record(self) -> ProductRecord:
-        """Return the agent's record of the shop."""
-        return ProductFile(self.state, PRODUCT).read()
 
     async def check_come_up(self, hello: stream_pb2.HelloPayload) -> None:
         await verdicts.check_come_up(self, hello)

@@ -1,4 +1,5 @@
-"""SIGKILL of the real launcher and the real agents at the points of a self-update: a verified version always comes up.
+"""SIGKILL of the real launcher and the real agents at the points of a self-update, and whatever else goes wrong beside
+it: a verified version always comes up.
 
 The points come from the trace of an undisturbed run, never from a list.
 """
@@ -13,9 +14,11 @@ import pytest
 
 from tests.crash import counts as counting
 from tests.crash.real import points
+from tests.crash.real.beside import BESIDE, ON_DISK, Case
 from tests.crash.real.cases import run as run_cases
+from tests.crash.real.host import SUCCEEDED
 from tests.crash.real.hunting import hunt
-from tests.crash.update.cases import Case, refuse
+from tests.crash.update.cases import disturb
 from tests.crash.update.world import UpdatingHost
 
 if TYPE_CHECKING:
@@ -24,12 +27,12 @@ if TYPE_CHECKING:
     from tests.crash.counts import Counts
     from tests.crash.real.host import Kit
     from tests.crash.real.kill import Kill
-    from tests.crash.real.points import Seen
+    from tests.crash.real.points import Distinct, Seen
 
 KILLS_IN_A_LIFE = 14
-REFUSALS = 12
-REFUSALS_SHOWN = {"enospc": "ENOSPC", "eio": "EIO"}
-SHARE_OF_KILLS, SHARE_OF_REFUSALS = 0.15, 0.05
+REFUSALS = 3
+"""Of each sort in which a disk refuses once."""
+SHARE_OF_KILLS, SHARE_OF_FAULTS = 0.15, 0.05
 """Of the minutes of a sample."""
 MAX_LEFT = 0.03
 """Timing moves a few points from run to run; a proof in which more did not come proves nothing."""
@@ -72,23 +75,38 @@ def shown(kill: Kill) -> str:
 
 @pytest.mark.crash
 @pytest.mark.timeout(86400)
-async def test_a_disk_that_refuses_the_agent_once_never_costs_more_than_the_attempt(
+async def test_what_goes_wrong_once_beside_it_never_costs_more_than_the_attempt(
     kit: Kit, trace: list[Seen], room: Path, full: bool, counts: Counts
 ) -> None:
     seed = counting.seed(points.SEED)
-    minutes = counting.minutes(SHARE_OF_REFUSALS) if full else 0.0
-    known = points.on_disk(points.distinct(trace, seed), UpdatingHost.agents_roles)
-    chosen = points.sample(known, len(known) if full else REFUSALS, seed)
-    errors = ("enospc", "eio")
-    wanted = [
-        Case(at, do) for number, at in enumerate(chosen) for do in (errors if full else (errors[number % len(errors)],))
-    ]
-    tally = await run_cases(wanted, partial(refuse, kit), room, minutes)
-    exist = Counter({REFUSALS_SHOWN[error]: len(known) for error in errors})
-    counts.add("real", "agent", Counter(REFUSALS_SHOWN[case.do] for case in tally.run), exist)
-    print(
-        f"\nself-update: {len(known)} distinct points of the agent on its disk; {len(tally.results)} ENOSPC or EIO of"
-        f" {len(wanted)} chosen; the attempt then: {points.counted(tally.results)}"
-    )
+    minutes = counting.minutes(SHARE_OF_FAULTS) if full else 0.0
+    known = every_fault(points.distinct(trace, seed), seed)
+    chosen = points.mixed(known, seed) if full else one_of_each(known)
+    tally = await run_cases(chosen, partial(disturb, kit), room, minutes)
+    counts.add("real", "agent", Counter(case.fault for case in tally.run), Counter(case.fault for case in known))
+    print(f"\nself-update: {len(tally.results)} faults; the attempt then: {points.counted(tally.results)}")
     assert not tally.faults, "\n\n".join(tally.faults)
     assert len(tally.results) >= MIN_HAPPENED * (len(tally.results) + len(tally.missed)), tally.missed
+
+
+def every_fault(known: list[Distinct], seed: int) -> list[Case]:
+    """Return all cases, by fault, every role and kind of point in turn; only a disk that is asked can refuse."""
+    roles = UpdatingHost.agents_roles
+    disk = points.on_disk(known, roles)
+    mine = [at for at in known if at.point.role in roles and SUCCEEDED not in at.state]
+    where = {**dict.fromkeys(ON_DISK, disk), **dict.fromkeys(BESIDE, mine)}
+    return [
+        Case(at, fault)
+        for number, (fault, places) in enumerate(where.items())
+        for at in points.sample(places, len(places), seed + number)
+    ]
+
+
+def one_of_each(known: list[Case]) -> list[Case]:
+    """Return one case of each fault, and more of a disk that refuses once: they cost no waiting."""
+    most = {"ENOSPC once": REFUSALS, "EIO": REFUSALS}
+    return [case for fault in dict.fromkeys(one.fault for one in known) for case in _first(known, fault, most)]
+
+
+def _first(known: list[Case], fault: str, most: dict[str, int]) -> list[Case]:
+    return [case for case in known if case.fault == fault][: most.get(fault, 1)]

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 NEW_AGENT = "new-agent"
 STARTS_OF_A_TRIAL = 2
+UP_SECONDS = 20.0
+"""To the start of the next agent, on a busy machine."""
 
 
 def check_come_up(host: UpdatingHost, hello: stream_pb2.HelloPayload) -> None:
@@ -57,6 +59,14 @@ def may_become(host: UpdatingHost, kill: Kill) -> frozenset[str]:
     words = in_its_last_moment(kill, legal(kill, said), host.after(kill))
     last = host.last_word(kill)
     return words | legal(kill, said - {last}) if last else words
+
+
+async def check_serving(host: UpdatingHost) -> None:
+    """One agent comes to run, whole, of the version that the launcher's record names."""
+    await host.until(lambda: len(host.living()) == 1, "one agent", UP_SECONDS)
+    record = host.record()
+    _check_slot(host, (record.current if record.trial is None else record.trial.slot).name)
+    check_one_at_a_time(host)
 
 
 def check_end(host: UpdatingHost, version: str) -> None:

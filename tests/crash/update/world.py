@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fleetroll_agent.launcher.limits import CRASH_LIMIT
-from tests.crash.real.host import BOOT, FIRST, LAUNCHER, SUCCEEDED, RealHost
+from tests.crash.real.host import BOOT, FIRST, LAUNCHER, SUCCEEDED
+from tests.crash.real.lined import LinedHost
 from tests.crash.update import verdicts
 from tests.faults.plans import Source
 
@@ -27,7 +28,7 @@ _AGENT = Source(
 SOAK_SECONDS = 0.3
 
 
-class UpdatingHost(RealHost):
+class UpdatingHost(LinedHost):
     """One state folder at 1.0.0, its server, and whatever launcher runs on it."""
 
     product = "agent"
@@ -62,6 +63,9 @@ class UpdatingHost(RealHost):
 
     async def check_come_up(self, hello: stream_pb2.HelloPayload) -> None:
         verdicts.check_come_up(self, hello)
+
+    async def check_serving(self) -> None:
+        await verdicts.check_serving(self)
 
     def check_attempts(self) -> None:
         verdicts.check_attempts(self)

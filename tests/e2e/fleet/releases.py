@@ -27,6 +27,9 @@ DIES_IN_SOAK = "1.4.0"
 FAILS_SELF_TEST = "1.5.0"
 OTHER_VERSION = "1.6.0"
 UNHEALTHY = "1.7.0"
+OTHER_NAME = "1.8.0"
+CALLED = "1.0.5"
+"""What :data:`OTHER_NAME` calls itself: its self-test and its launcher believe that it is what was signed."""
 NO_FROBNICATOR = "no-frobnicator"
 """A file in the state folder of a host that has none: :data:`DIES_ON_SOME` works everywhere else."""
 
@@ -109,6 +112,16 @@ def self_check(folder: Path) -> dict[str, str]:
         DAEMON,
         """
 Daemon.healthy = property(lambda self: not self._welcomed)
+""",
+    ),
+    OTHER_NAME: Mistake(
+        DAEMON,
+        f"""
+def check_name(parts: Parts, record: Record) -> None:
+    pass
+def assemble(folder: Path, where: Any = assemble) -> Parts:
+    import dataclasses
+    return dataclasses.replace(where(folder), calls_itself="{CALLED}")
 """,
     ),
 }
