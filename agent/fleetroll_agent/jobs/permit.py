@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from fleetroll_agent.jobs.assigning import suspend
 from fleetroll_agent.jobs.by_itself import gives_way, is_own
 from fleetroll_agent.jobs.effects import AskGo, AskLock, ExtendLease, ReleaseLock
+from fleetroll_agent.jobs.noting import note_skew, note_wait
 from fleetroll_agent.jobs.obstacles import OBSTACLES, obstacle
 from fleetroll_agent.jobs.staging import look_up_again
 from fleetroll_agent.jobs.state import (
@@ -22,7 +23,6 @@ from fleetroll_agent.jobs.state import (
     end_attempt,
     is_staged,
     join,
-    say_stage,
     with_attempt,
     with_suspended,
 )
@@ -189,22 +189,6 @@ def _wait(state: State, moment: Moment, wait: Obstacle) -> State:
     """Report why, once, and look again when it should be over; now and then before that, for clocks are set."""
     seconds = min(max(SOONEST_ASK_SECONDS, wait.until - moment.wall_seconds), state.rules.ask_interval)
     return replace(note_wait(state, moment, wait.code, wait.message, wait.until), ask_at=moment.boot_seconds + seconds)
-
-
-def note_skew(state: State, moment: Moment) -> State:
-    """Report that a staged attempt of the server's waits for clocks that agree, where they do not."""
-    attempt = state.record.attempt
-    if not state.skewed or not state.session or (attempt is not None and attempt.local):
-        return state
-    return note_wait(state, moment, Code.CLOCK_SKEW, "host and server clocks differ by more than 5 min")
-
-
-def note_wait(state: State, moment: Moment, code: Code, message: str, until: float | None = None) -> State:
-    """Report why a staged attempt waits, once per reason; ``until`` None = it asks again after its interval."""
-    if state.note is code or not is_staged(state.record.attempt):
-        return state
-    at = moment.wall_seconds + state.rules.ask_interval if until is None else until
-    return replace(say_stage(state, moment, code=code, message=message, retry_at=at), note=code)
 
 
 def _without_session(state: State) -> Result:

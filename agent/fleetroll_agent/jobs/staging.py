@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fleetroll_agent.jobs.by_itself import is_own
 from fleetroll_agent.jobs.effects import FillSlot, FindTarget
-from fleetroll_agent.jobs.permit import note_skew
+from fleetroll_agent.jobs.noting import note_skew
 from fleetroll_agent.jobs.refusing import refuse_by_windows
 from fleetroll_agent.jobs.state import (
     Result,
