@@ -39,6 +39,7 @@ WORK = {
     "child": Child(4711, 99, "boot"),
     "left_version": "0.9.0",
     "paused": True,
+    "cuts": 2,
 }
 ATTEMPT = {
     "generation": 7,
@@ -64,6 +65,7 @@ ATTEMPT = {
     "ticket": "ticket",
     "override_local": True,
     "automatic": True,
+    "refused": Code.PAUSED,
     "actor": "root",
 }
 ENDED = {

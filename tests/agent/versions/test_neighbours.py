@@ -117,7 +117,7 @@ def test_the_previous_version_reads_what_this_one_writes_and_keeps_what_it_does_
     record = samples.record(**FRESH)
     previous.write(tmp_path)
     written(tmp_path, record)
-    ContactFile(tmp_path).write(Contact(1000.5, quarantined=True))
+    ContactFile(tmp_path).write(Contact("boot-1", 1000.5, 60.0, quarantined=True))
     before, identity = on_disk(tmp_path), previous.identity_of(tmp_path).load()
     said = told("read", tmp_path)
     assert said["damaged"] == []
@@ -131,7 +131,7 @@ def test_the_previous_version_reads_what_this_one_writes_and_keeps_what_it_does_
     assert [entry.report.number for entry in read_journal(tmp_path / "journal")] == [12, 13]
     assert said["identity"] == samples.plain(identity)
     assert previous.identity_of(tmp_path).load().ratchet.current == identity.ratchet.next
-    assert ContactFile(tmp_path).read() == Contact(1000.5, quarantined=True)
+    assert ContactFile(tmp_path).read() == Contact("boot-1", 1000.5, 60.0, quarantined=True)
 
 
 def test_a_code_that_the_previous_version_does_not_know_costs_the_code_alone(tmp_path: Path) -> None:
