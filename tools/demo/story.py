@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -102,11 +103,14 @@ class Story:
             "1.2.0": (DIES_AT_START,),
             "1.3.0": (DIES_IN_SOAK,),
         }
-        for version, made in mistakes.items():
-            source = copy_source(self._root, self._fleet.folder / "sources" / version, made)
-            self._artefacts[version] = self._fleet.build(version, source)
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            self._artefacts.update(zip(mistakes, pool.map(self._build, mistakes, mistakes.values()), strict=True))
         if len({self._sha256(version) for version in mistakes}) != len(mistakes):
             raise DemoError("two releases are the same bytes")
+
+    def _build(self, version: str, made: tuple[Mistake, ...]) -> Path:
+        """Build one release from a copy of the source with these mistakes in it."""
+        return self._fleet.build(version, copy_source(self._root, self._fleet.folder / "sources" / version, made))
 
     def _publish(self, version: str) -> None:
         """Publish a release."""
