@@ -15,11 +15,10 @@ import pytest
 from fleetroll_agent.app import main
 from tests.agent.fake_server.inprocess import InProcessHost
 from tests.agent.fake_server.releases import Releases
-from tests.agent.fake_server.server import FakeServer
 from tests.faults.shop import Shop, artefact
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from tests.agent.fake_server.server import FakeServer
 
 
 @pytest.fixture(scope="module")
@@ -31,22 +30,6 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> Releases:
     known.publish("2.0.0", artefact(folder, "2.0.0", fault="unhealthy"), ("beta",), product="shop")
     known.publish("2.0.1", artefact(folder, "2.0.1", fault="smoke"), ("beta",), product="shop")
     return known
-
-
-@pytest.fixture
-async def server(releases: Releases) -> AsyncIterator[FakeServer]:
-    """Give a running server."""
-    async with FakeServer(releases) as running:
-        yield running
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    """Give a shop that is kept running."""
-    home = Shop(tmp_path / "shop")
-    home.start()
-    yield home
-    home.stop()
 
 
 @pytest.fixture

@@ -15,11 +15,12 @@ from fleetroll_agent.app import main
 from fleetroll_publishing.artefact import build_artefact
 from tests.agent.fake_server.inprocess import InProcessHost
 from tests.agent.fake_server.releases import Releases
-from tests.agent.fake_server.server import FakeServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
     from pathlib import Path
+
+    from tests.agent.fake_server.server import FakeServer
 
 TOOL = '#!/bin/sh\nif [ "$1" = --version ]; then echo {version}; exit; fi\nexit {code}\n'
 
@@ -39,13 +40,6 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> Releases:
     known.import_manifest("till", "1.1.0", migrations_required=True, breaking_changes="prices are in cents")
     known.import_manifest("till", "2.0.0")
     return known
-
-
-@pytest.fixture
-async def server(releases: Releases) -> AsyncIterator[FakeServer]:
-    """Give a running server."""
-    async with FakeServer(releases) as running:
-        yield running
 
 
 async def soon(condition: Callable[[], bool]) -> None:

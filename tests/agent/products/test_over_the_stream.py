@@ -20,11 +20,10 @@ from fleetroll_agent.jobs.values import Attempt, Stage, Step
 from fleetroll_agent.jobs.work import Work
 from tests.agent.fake_server.inprocess import InProcessHost
 from tests.agent.fake_server.releases import Releases
-from tests.agent.fake_server.server import FakeServer
 from tests.faults.shop import Shop, artefact
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from tests.agent.fake_server.server import FakeServer
 
 
 @pytest.fixture(scope="module")
@@ -40,22 +39,6 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> Releases:
     migrated = artefact(folder, "4.0.0", schema=2, fault="unhealthy")
     known.publish("4.0.0", migrated, product="shop", migrations_required=True)
     return known
-
-
-@pytest.fixture
-async def server(releases: Releases) -> AsyncIterator[FakeServer]:
-    """Give a running server."""
-    async with FakeServer(releases) as running:
-        yield running
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    """Give a shop that is kept running."""
-    home = Shop(tmp_path / "shop")
-    home.start()
-    yield home
-    home.stop()
 
 
 @pytest.fixture

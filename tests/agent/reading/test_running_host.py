@@ -18,7 +18,7 @@ from tests.agent.fake_server.server import FakeServer
 from tests.faults.shop import Shop, artefact
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     Asks = Callable[..., Awaitable[dict[str, Any]]]
@@ -32,15 +32,6 @@ async def server(tmp_path: Path) -> AsyncIterator[FakeServer]:
     releases.publish("2.0.0", artefact(tmp_path, "2.0.0", fault="start"), product="shop")
     async with FakeServer(releases) as running:
         yield running
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    """Give a shop that is kept running."""
-    home = Shop(tmp_path / "shop")
-    home.start()
-    yield home
-    home.stop()
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import pytest
 from fleetroll_agent.schedule import run
 from tests.agent.fake_server.inprocess import InProcessHost
 from tests.agent.fake_server.releases import Releases
-from tests.agent.fake_server.server import FakeServer
 from tests.faults.shop import Shop, artefact
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+    from tests.agent.fake_server.server import FakeServer
 
 
 @pytest.fixture(scope="module")
@@ -25,22 +25,6 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> Releases:
         known.publish(version, artefact(folder, version), product="shop")
     known.publish("1.2.0", artefact(folder, "1.2.0", fault="unhealthy"), ("beta",), product="shop")
     return known
-
-
-@pytest.fixture
-async def server(releases: Releases) -> AsyncIterator[FakeServer]:
-    """Give a running server."""
-    async with FakeServer(releases) as running:
-        yield running
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    """Give a shop that is kept running."""
-    home = Shop(tmp_path / "shop")
-    home.start()
-    yield home
-    home.stop()
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import pytest
 
 from tests.agent.fake_server.inprocess import InProcessHost, small_artefact
 from tests.agent.fake_server.releases import Releases
-from tests.agent.fake_server.server import FakeServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from tests.agent.fake_server.server import FakeServer
 
 
 @pytest.fixture(scope="session")
@@ -23,13 +23,6 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> Releases:
     known.publish("1.1.0", small_artefact(folder, "1.1.0"))
     known.publish("1.2.0", small_artefact(folder, "1.2.0", reported="9.9.9"))
     return known
-
-
-@pytest.fixture
-async def server(releases: Releases) -> AsyncIterator[FakeServer]:
-    """Give a running server."""
-    async with FakeServer(releases) as running:
-        yield running
 
 
 @pytest.fixture
