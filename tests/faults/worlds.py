@@ -26,7 +26,7 @@ from fleetroll_server.engine.engine import Engine
 from fleetroll_server.lifecycle import Running, running
 from fleetroll_server.settings import load_settings
 from fleetroll_server.store.fleets import every_fleet
-from fleetroll_server.store.tables import AgentRow, BudgetRow, EventRow, RolloutHostRow, ServerRow, SpellRow, table_of
+from fleetroll_server.store.tables import AgentRow, BudgetRow, EventRow, RolloutHostRow, SpellRow, table_of
 from tests.faults.stocks import FLEET, NEW, ElsewhereFolder, Stock, enroll
 from tests.faults.virtual_agent import VirtualAgent
 from tests.faults.virtual_disk import PRODUCT, Disk
@@ -125,13 +125,10 @@ class World:
         await self.engine.sweep()
 
     async def accepted_all_along(self) -> None:
-        """Write what the ticks of the time that has passed would have written, and the lease's renewals."""
-        table, server, now = table_of(SpellRow), table_of(ServerRow), self.clock.now()
+        """Write what the ticks of the time that has passed would have written."""
+        table, now = table_of(SpellRow), self.clock.now()
         change = sa.update(table).where(table.c.over.is_(False)).values(ticked_at=now)
         await self.services.store.writer.command(lambda tx: tx.execute(change))
-        renewed = {"lease_until": now + timedelta(seconds=self.services.settings.lease_seconds)}
-        lease = sa.update(server).where(server.c.id == self.services.server_id).values(**renewed)
-        await self.services.store.writer.command(lambda tx: tx.execute(lease))
 
     async def watch(self, seconds: float, step: float = 5.0) -> None:
         """Let time pass with the server sweeping all along."""

@@ -14,7 +14,7 @@ from fleetroll_server.domain.presence import online_until
 from fleetroll_server.engine.actor import HOST
 from fleetroll_server.gateway.session import SessionKey
 from fleetroll_server.store.fleets import every_fleet
-from fleetroll_server.store.tables import AgentRow, ServerRow, table_of
+from fleetroll_server.store.tables import AgentRow, table_of
 from fleetroll_server.store.tx import EventFact
 
 if TYPE_CHECKING:
@@ -25,16 +25,17 @@ if TYPE_CHECKING:
     from fleetroll_server.store.tx import Tx
 
 AGENT = table_of(AgentRow)
-SERVER = table_of(ServerRow)
 FOR_ALL = "time goes by for all"
 
 
 def is_online(now: datetime) -> sa.ColumnElement[bool]:
-    """Return the condition that an agent's row is of a host that is online."""
-    live = sa.select(SERVER.c.id).where(SERVER.c.id == AGENT.c.server_id, SERVER.c.lease_until > now).exists()
-    here = sa.and_(AGENT.c.server_id != "", live)
+    """Return the condition that an agent's row is of a host that is online.
+
+    A session counts until somebody ends it, whatever became of its server's lease: a server that stood still for longer
+    than its lease holds its sessions all the same, and of a lease that is renewed late no event would tell.
+    """
     returning = (AGENT.c.revoked.is_(False), AGENT.c.online_until.is_not(None), AGENT.c.online_until > now)
-    return sa.or_(here, sa.and_(*returning))
+    return sa.or_(AGENT.c.server_id != "", sa.and_(*returning))
 
 
 async def known(tx: Tx, key: SessionKey) -> RowMapping:

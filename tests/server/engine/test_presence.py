@@ -112,6 +112,15 @@ async def test_a_restart_of_the_server_is_no_news_of_hosts_that_come_back(world:
     assert [await is_online(world, name) for name in ("host-1", "host-2")] == [True, False]
 
 
+async def test_a_server_that_stood_still_for_longer_than_its_lease_shows_its_hosts_as_before(world: World) -> None:
+    await world.online("host-1")
+    rollout = await world.roll("host-1", "host-2")
+    world.clock.advance(3 * world.services.settings.lease_seconds)
+    assert await is_online(world, "host-1", rollout)
+    assert await told(world) == ["online"]
+    await world.cancel(rollout)
+
+
 async def test_a_revoked_host_is_offline_at_once(world: World) -> None:
     await world.online("host-1")
     await world.revoke("host-1")
