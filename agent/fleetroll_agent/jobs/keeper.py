@@ -83,7 +83,8 @@ class ProductFile:
             log.warning("product_record_damaged", product=self._product, reason=str(error))
             self.damaged = True
             return ProductRecord(self._product)
-        self._unknown = {name: value for name, value in document.items() if name not in record_json(record)}
+        known = record_json(record).keys()
+        self._unknown = {name: value for name, value in document.items() if name not in known}
         return record
 
     def set_aside(self) -> None:

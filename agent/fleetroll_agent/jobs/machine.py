@@ -109,9 +109,10 @@ def next_deadline(state: State) -> float | None:
 def _settled(state: State, work: Callable[[State], Result]) -> Result:
     """Run ``work`` with an empty outbox; a record that says nothing new stays the very same one."""
     before = state.record
-    emptied = replace(before, outbox=())
+    emptied = replace(before, outbox=()) if before.outbox else before
     after, effects = work(replace(state, record=emptied))
-    return (replace(after, record=before) if after.record == emptied else after), effects
+    unchanged = after.record == emptied and after.record is not before
+    return (replace(after, record=before) if unchanged else after), effects
 
 
 def _resume(state: State, effects: Effects, moment: Moment) -> Result:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from tests.crash.products.world import Process
 
 FETCH_SECONDS = 2.0
+SEED = 20264
 
 
 class Command:
@@ -52,7 +54,8 @@ class Bench:
         self.host: Host
 
     def make(self, scenario: Scenario, at: int = 0, fault: Callable[[Host], None] | None = None) -> Host:
-        """Return a fresh host."""
+        """Return a fresh host; what it leaves to chance falls the same way each time."""
+        random.seed(SEED)
         self.host = Host(scenario, self._folder, at, fault)
         self.host.install()
         return self.host
@@ -75,6 +78,7 @@ class Bench:
         replaced: list[tuple[Any, str, Any]] = [
             (asyncio, "to_thread", _at_once),
             (store, "RealDisk", Disk),
+            (store, "Lookout", lambda: self),
             (artefacts, "fetch_target", self._fetch),
             (artefacts, "unpack", self._unpack),
             (artefacts, "log", _Deaf()),
@@ -105,6 +109,12 @@ class Bench:
             real(doer, attempt, step)
 
         return own
+
+    def live(self, folder: Path, _user: str) -> frozenset[str]:
+        """Return the slots that processes use, as /proc would show them."""
+        self.host.world.settle()
+        serving = f"{self.host.world.service}-"
+        return frozenset(slot.name for slot in folder.iterdir() if slot.name.startswith(serving))
 
     async def _fetch(self, sources: Any, target: Any, file: Path, *_rest: Any, **_more: Any) -> Path:
         self.host.points.reach("receive", "artefact")

@@ -79,9 +79,9 @@ def restarted(host: Host) -> None:
     host.server.close()
 
 
-CRASH = "crash"
-DISK_KINDS = points.ON_DISK
-ON_DISK: dict[str, Callable[[Host], None]] = {"ENOSPC": enospc, "EIO": eio, "read-only": erofs}
+CRASH, FULL = "crash", "ENOSPC"
+DISK_KINDS, NEEDS_ROOM = points.ON_DISK, points.NEEDS_ROOM
+ON_DISK: dict[str, Callable[[Host], None]] = {FULL: enospc, "EIO": eio, "read-only": erofs}
 CLOCKS: dict[str, Callable[[Host], None]] = {"clock +10 years": future, "clock -10 years": past}
 OF_SERVER: dict[str, Callable[[Host], None]] = {
     "server gone": gone,

@@ -24,7 +24,7 @@ from fleetroll_agent.products.assembling import Shared, seat_of
 from fleetroll_agent.slots import SlotStore
 from fleetroll_common.values.errors import AgentError
 from fleetroll_common.values.ids import SequentialIds
-from tests.crash.products.points import Crash, Points
+from tests.crash.products.points import Crash, Moment, Points
 from tests.crash.products.promises import BrokenPromiseError, require
 from tests.crash.products.releases import NEW, NEXT, OLD, PRODUCT, Release, Trust
 from tests.crash.products.upstream import Server, Wire
@@ -65,7 +65,7 @@ class Host:
         self.server = Server(self.loop)
         self.world = World(self.state, scenario, self.loop.time)
         self._at = at
-        self.points = Points(0, self._strike, lambda _kind: None)
+        self.points = Points(0, self._strike, lambda _kind: None, self.moment)
         self.lives = 0
         self.struck: ProductRecord | None = None
         """The record as it was when the fault struck; None = it did not."""
@@ -90,7 +90,7 @@ class Host:
         if not scenario.by_hand:
             self.server.wants = self.assigned(GENERATION, NEW)
         ProductFile(self.state, PRODUCT).write(record)
-        self.points = Points(self._at, self._strike, self._look)
+        self.points = Points(self._at, self._strike, self._look, self.moment)
 
     def _installed(self, record: ProductRecord, version: str, slots: SlotStore | None) -> ProductRecord:
         """Return the record with ``version`` as the current one, which is then in use."""
@@ -156,6 +156,10 @@ class Host:
         self.points.dead = True
         self.loop.broken = Crash()
         raise self.loop.broken
+
+    def moment(self) -> Moment:
+        """Return the instant at hand."""
+        return Moment(self.loop.at, self.loop.turns, self.loop.asked, self.clock.looks)
 
     def record(self) -> ProductRecord:
         """Return the product's record as it lies on disk."""

@@ -10,7 +10,7 @@ import contextlib
 import errno
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest import mock
 
 from fleetroll_agent.slots import RealDisk
@@ -30,18 +30,38 @@ class Crash(BaseException):
     """The process is gone."""
 
 
+class Moment(NamedTuple):
+    """What tells one instant of a run from the next.
+
+    Attributes:
+        second: of the virtual time.
+        turn: of the loop: within one nothing else is done.
+        asked: how many callbacks were asked for: what is asked for next comes behind them.
+        looks: how often the wall clock was read.
+    """
+
+    second: float
+    turn: int
+    asked: int
+    looks: int
+
+
 class Points:
     """Counts, and lets one thing happen at one point."""
 
-    def __init__(self, at: int, happen: Callable[[], None], look: Callable[[str], None]) -> None:
+    def __init__(
+        self, at: int, happen: Callable[[], None], look: Callable[[str], None], time: Callable[[], Moment]
+    ) -> None:
         """Let ``happen`` take place before the point number ``at``, 0 = never; ``look`` is called at each."""
+        self._time = time
         self._at = at
         self._happen = happen
         self._look = look
         self.names: list[str] = []
-        self.events: list[int] = []
-        """For each point, how many messages there were before it."""
-        self.messages = 0
+        self.idle: set[int] = set()
+        """Numbers of the points whose effect changed nothing that is seen: a sync, or the end of a name that was not."""
+        self.moments: list[Moment] = []
+        """For each point, when it was."""
         self.dead = False
         self.paused = False
         """While the judge reads: no point of the agent's."""
@@ -56,9 +76,8 @@ class Points:
         if self.dead:
             raise Crash
         self.names.append(f"{kind} {name}")
-        self.events.append(self.messages)
+        self.moments.append(self._time())
         if kind not in ON_DISK:
-            self.messages += 1
             self.done("message")
         self._look(kind)
         if len(self.names) == self._at:
@@ -104,10 +123,12 @@ class PointDisk(RealDisk):
 
     def fsync_file(self, path: Path) -> None:
         self.points.reach("fsync_file", path.name)
+        self.points.idle.add(len(self.points.names))
         self.points.done("fsync_file", path)
 
     def fsync_dir(self, path: Path) -> None:
         self.points.reach("fsync_dir", path.name)
+        self.points.idle.add(len(self.points.names))
         self.points.done("fsync_dir", path)
 
 
@@ -123,6 +144,8 @@ def counted_effects(points: Callable[[], Points]) -> Iterator[None]:
 def _counted(points: Callable[[], Points], kind: str, real: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any) -> Any:
         points().reach(kind, _name(args[-1] if kind in ("rename", "link") else args[0]))
+        if kind.startswith("fsync") or (kind == "unlink" and not _is_there(args[0])):
+            points().idle.add(len(points().names))
         made = None if kind.startswith("fsync") else real(*args)  # a sync costs time and changes nothing that is seen
         points().done(kind, *args)
         return made
@@ -132,6 +155,16 @@ def _counted(points: Callable[[], Points], kind: str, real: Callable[..., Any]) 
 
 def _name(subject: Any) -> str:
     return subject.name if isinstance(subject, (Path, HeldName, Folder)) else ""
+
+
+def _is_there(name: Path | HeldName) -> bool:
+    """Tell whether there is something, be it a link that leads nowhere."""
+    held = isinstance(name, HeldName)
+    try:
+        os.stat(name.name if held else name, dir_fd=name.folder.handle if held else None, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _nobody(_kind: str, *_args: object) -> None:

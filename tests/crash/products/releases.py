@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
 from fleetroll_common.trust import ListedTarget
@@ -96,11 +97,7 @@ class Trust:
     """The signed metadata: what it lists is known, and nobody doubts it here."""
 
     def __init__(self, releases: tuple[Release, ...]) -> None:
-        self._listed = {
-            said.target_path: ListedTarget(said.target_path, 1024, release.sha256, said.to_json())
-            for release in releases
-            for said in (release.custom, release.words)
-        }
+        self._listed = {path: target for release in releases for path, target in _listed(release)}
 
     def refresh(self) -> None:
         pass
@@ -111,5 +108,12 @@ class Trust:
         return self._listed[path]
 
 
+@cache
+def _listed(release: Release) -> tuple[tuple[str, ListedTarget], ...]:
+    said = (release.custom, release.words)
+    return tuple((one.target_path, ListedTarget(one.target_path, 1024, release.sha256, one.to_json())) for one in said)
+
+
+@cache
 def digest_of(version: str) -> str:
     return hashlib.sha256(f"artefact {version}".encode()).hexdigest()

@@ -22,6 +22,10 @@ class VirtualLoop(base_events.BaseEventLoop):
         super().__init__()
         self.at = 0.0
         self.rounds = 0
+        self.turns = 0
+        """Of callbacks: within one of them nothing else can come in between."""
+        self.asked = 0
+        """Callbacks that were asked for: those of one instant run in this order."""
         self.broken: BaseException | None = None
         """What ends the run after the callback at hand: the death of the process, or a broken promise."""
         self._only_ready = False
@@ -29,6 +33,14 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     def time(self) -> float:
         return self.at
+
+    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> Any:
+        self.asked += 1
+        return super().call_at(when, callback, *args, context=context)
+
+    def _call_soon(self, callback: Any, args: Any, context: Any) -> Any:
+        self.asked += 1
+        return super()._call_soon(callback, args, context)  # type: ignore[misc]
 
     def until_quiet(self, work: Coroutine[Any, Any, None]) -> None:
         """Run ``work`` and whatever it starts until nothing is left that could happen; raises what broke the run."""
@@ -70,6 +82,7 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     def _one(self, handle: Any) -> None:
         if not handle._cancelled:
+            self.turns += 1
             handle._run()
         if self.broken is not None:
             raise self.broken
@@ -81,8 +94,10 @@ class VirtualClock:
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
         self.wrong_by = timedelta()
+        self.looks = 0
 
     def now(self) -> datetime:
+        self.looks += 1
         return START + timedelta(seconds=self._loop.at) + self.wrong_by
 
     def monotonic(self) -> float:
