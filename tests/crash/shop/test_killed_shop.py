@@ -2,7 +2,7 @@
 
 The shop is kept by a supervisor of its own; it is backed up, migrated, switched, restarted, soaked, and taken back with
 its data. Whatever happens it has to answer again, with a whole version whose schema fits. The first tier kills a
-product of kind ``slots`` once at each point; the second knows all kinds, victims and faults.
+product of kind ``slots`` once at each distinct point; the second knows all kinds, victims and faults.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from tests.crash import counts as counting
 from tests.crash.real import points
 from tests.crash.real.beside import BESIDE, Case
 from tests.crash.real.cases import run as run_cases
-from tests.crash.real.host import FIRST, LAUNCHER
+from tests.crash.real.host import FIRST
 from tests.crash.real.hunting import hunt
 from tests.crash.shop import faults, verdicts
-from tests.crash.shop.world import SERVING, STARTING, ShopHost
+from tests.crash.shop.world import SERVING, ShopHost
 from tests.crash.shop.wrongs import WRONGS
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ SHARE = 0.1
 """Of the minutes of a sample, for the kills of one kind and for its other faults."""
 MAX_LEFT, MIN_HAPPENED = 0.03, 0.9
 """Timing moves a few points from run to run; a proof in which more did not come proves nothing."""
-_SHARED_STATES = ("none", "accepted", "downloading")
 
 
 @pytest.mark.crash
@@ -53,9 +52,8 @@ async def test_a_kill_at_any_point_of_an_update_leaves_a_shop_that_answers(
         return  # of the second tier
     seed, minutes = counting.seed(points.SEED), counting.minutes(SHARE) if full else 0.0
     known = points_of(kind, grounds, seed)
-    mine = points.one_of_each_effect(filter(is_of_products, known), seed)
     assert {"create", "write", "fsync", "rename", "spawn", "send", "received"} <= {at.kind for at in known}
-    wanted = points.every_victim(known) if full else points.one_each(mine)
+    wanted = points.every_victim(known) if full else points.one_each(known)
 
     def make(folder: Path, chase: Chase) -> ShopHost:
         return ShopHost(grounds.kit(kind), folder, hunt=chase, kind=kind)
@@ -66,7 +64,7 @@ async def test_a_kill_at_any_point_of_an_update_leaves_a_shop_that_answers(
     distinct = points.faults_of(points.every_victim(points.one_of_each_effect(known, seed)))
     counts.add("real", kind, run, exist, distinct)
     print(
-        f"\nshop, {kind}: {len(known)} distinct points, {len(mine)} before another effect of a product;"
+        f"\nshop, {kind}: {len(known)} distinct points;"
         f" {len(bag.kills)} real SIGKILLs in the lives of {bag.lives} hosts, of {len(wanted)} wanted"
         f" ({len(bag.left)} did not come, at {bag.nobody} nobody was there to kill), seed {seed}"
         f"\n  by state: {points.counted(map(shown, bag.kills))}\n  the attempts then: {points.counted(bag.results)};"
@@ -120,13 +118,6 @@ async def test_a_host_that_is_wrong_in_one_thing_does_not_pass(
 def points_of(kind: str, grounds: Grounds, seed: int) -> list[Distinct]:
     """Return the distinct points: a process of an agent comes to most of them once in an update."""
     return [replace(at, nth=1) for at in points.distinct(grounds.trace(kind)[0], seed)]
-
-
-def is_of_products(at: Distinct) -> bool:
-    """Tell whether the point is one of a product's update alone: how the agent starts, and how it fetches, it has in
-    common with its own update, whose first tier kills it there.
-    """
-    return at.point.role not in (LAUNCHER, STARTING) and not at.state.startswith(_SHARED_STATES)
 
 
 def every_fault(known: list[Distinct]) -> list[Case]:
