@@ -59,7 +59,7 @@ class Points:
         self._look = look
         self.names: list[str] = []
         self.idle: set[int] = set()
-        """Numbers of the points whose effect changed nothing that is seen: a sync, or the end of a name that was not."""
+        """Numbers of the points whose effect changed nothing that is seen: a sync, or a name that was not there."""
         self.moments: list[Moment] = []
         """For each point, when it was."""
         self.dead = False
@@ -159,12 +159,9 @@ def _name(subject: Any) -> str:
 
 def _is_there(name: Path | HeldName) -> bool:
     """Tell whether there is something, be it a link that leads nowhere."""
-    held = isinstance(name, HeldName)
-    try:
-        os.stat(name.name if held else name, dir_fd=name.folder.handle if held else None, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return True
+    if isinstance(name, HeldName):
+        return name.name in os.listdir(name.folder.handle)  # noqa: PTH208 (of a handle)
+    return name.is_symlink() or name.exists()
 
 
 def _nobody(_kind: str, *_args: object) -> None:

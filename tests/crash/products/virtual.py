@@ -34,7 +34,7 @@ class VirtualLoop(base_events.BaseEventLoop):
     def time(self) -> float:
         return self.at
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> Any:
+    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> Any:  # type: ignore[override]
         self.asked += 1
         return super().call_at(when, callback, *args, context=context)
 
