@@ -104,7 +104,7 @@ def _add(commands: Commands, name: str, what: str) -> argparse.ArgumentParser:
 
 def _add_source(command: argparse.ArgumentParser) -> None:
     what = "take it from this bundle, folder of a mirror, or address of one, instead of the server"
-    command.add_argument("--from", default="", dest="source", metavar="PLACE", help=what)
+    command.add_argument("--from", "--bundle", default="", dest="source", metavar="PLACE", help=what)
 
 
 def _add_work(command: argparse.ArgumentParser, *, hold: bool = True) -> None:

@@ -69,7 +69,7 @@ class AgentUpdate:
         try:
             slot = await in_thread(partial(self._artefacts.checked, effect.version, effect.sha256))
         except FleetrollError as error:
-            return SelfTested(effect.job, error.code, error.message)
+            return SelfTested(effect.job, error.code, str(error))
         verdict = await run_self_test(python, slot.path / slot.entry, self._state, effect.version)
         return SelfTested(effect.job, verdict.code, verdict.message, verdict.output_tail, verdict.by_itself)
 

@@ -178,7 +178,7 @@ async def staging_failed(effect: FindTarget | FillSlot, line: Line, error: Excep
     transient = is_transient(error)
     if transient:
         await line.over(effect.session, GRACE_SECONDS)
-    return StagingFailed(effect.job, error.code, error.message, transient, effect.session)
+    return StagingFailed(effect.job, error.code, str(error), transient, effect.session)
 
 
 def look_up(trust: TrustClient, version: str, product: str = PRODUCT) -> Found:

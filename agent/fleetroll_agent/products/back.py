@@ -148,12 +148,23 @@ def _by_hand(state: State, moment: Moment) -> Result:
 
 def _needs_a_person(state: State, attempt: Attempt, moment: Moment) -> Result:
     """Say loudly what stands and what is to be done."""
-    work = work_of(attempt)
+    work, record = work_of(attempt), state.record
     restore = f"; the backup is {work.backup_id}" if work.backup_id and work.migrated else ""
     wanted = work.from_version or "what was there before"
-    text = (
-        f"the way back failed ({work.back_failed}) after {attempt.version} failed ({work.message}). "
-        f"On this host: bring {wanted} up by hand{restore}, then run: fleetroll-agent check"
-    )
+    what, remedy = {
+        ByHand.NOTHING: (
+            f"the way back failed ({work.back_failed}) after {attempt.version} failed ({work.message})",
+            f"bring {wanted} up by hand{restore}",
+        ),
+        ByHand.ROLLBACK: (
+            f"the way back to {attempt.version} failed ({work.back_failed})",
+            f"bring {attempt.version} up by hand{restore}",
+        ),
+        ByHand.RESTORE: (
+            f"the backup {work.backup_id} was not restored as it should be ({work.back_failed})",
+            f"see to the data, or restore another one: fleetroll-agent restore {record.product} --backup ID",
+        ),
+    }[attempt.by_hand]
+    text = f"{what}. On this host: {remedy}, then run: fleetroll-agent check"
     code = Code.HEALTH_FAILED if work.back_failed.startswith("health:") else Code.STEP_FAILED
     return end_attempt(state, moment, Said.ROLLBACK_FAILED, code=code, message=text, output_tail=work.output_tail)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from fleetroll_agent.app import main
+from tests.agent.control.person import Person
 from tests.agent.fake_server.inprocess import InProcessHost
 from tests.agent.fake_server.releases import Releases
 from tests.faults.shop import Shop, artefact
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.agent.fake_server.server import FakeServer
 
 
@@ -40,32 +40,6 @@ async def host(server: FakeServer, shop: Shop, tmp_path: Path) -> InProcessHost:
     with (enrolled.folder / "agent.toml").open("a") as settings:
         settings.write(shop.settings())
     return enrolled
-
-
-class Person:
-    """Root on the host."""
-
-    def __init__(self, host: InProcessHost, capsys: pytest.CaptureFixture[str]) -> None:
-        self._state = str(host.folder)
-        self._capsys = capsys
-        self.out = self.err = ""
-
-    async def is_heard(self) -> None:
-        """Wait until the agent listens."""
-        while not (Path(self._state) / "control.sock").exists():
-            await asyncio.sleep(0.02)
-
-    async def runs(self, *words: str) -> int:
-        """Run a command; return its exit code."""
-        self._capsys.readouterr()
-        exit_code = await asyncio.to_thread(main, [*words, "--state", self._state])
-        self.out, self.err = self._capsys.readouterr()
-        return exit_code
-
-    async def asks(self, *words: str) -> tuple[int, dict[str, Any]]:
-        """Run a command with --json; return its exit code and what it says."""
-        exit_code = await self.runs(*words, "--json")
-        return exit_code, json.loads(self.out)
 
 
 @pytest.fixture
@@ -123,6 +97,7 @@ async def test_each_end_has_its_exit_code(server: FakeServer, host: InProcessHos
         assert "the frobnicator is missing" in person.out
         assert await person.runs("update", "shop", "--version", "9.9.9") == 21
         assert "NOT_LISTED" in person.out
+        assert "publish it, or ask for a release that is listed" in person.out
         assert await person.runs("update", "shop", "--version", "2.0.0") == 21
         assert "BAD_DIGEST" in person.out
 

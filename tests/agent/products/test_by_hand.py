@@ -221,6 +221,34 @@ def test_data_can_be_restored_by_hand_under_the_version_that_runs() -> None:
     assert host.disk.override is None
 
 
+def failing_back(host: ManagedHost, wish: StartedLocally, step: Step) -> str:
+    """Let a step of a person's way back fail as often as it is tried; return what is said at the end."""
+    host.tell(wish)
+    host.tell(LockGiven(host.last(AskLock).ask))
+    host.up_to(step)
+    for _ in range(3):
+        host.ends(Code.STEP_FAILED, message="exit code 1")
+    host.up_to(Step.HEALTH_BACK)
+    for _ in range(3):
+        host.looks()
+    assert host.said[-1] == "ROLLBACK_FAILED STEP_FAILED"
+    return host.journal[-1].message
+
+
+def test_a_backup_that_can_not_be_restored_blames_no_version() -> None:
+    wish = StartedLocally("1.1.0", "root", ByHand.RESTORE, sha256=NEW, backup_id="backup-0")
+    text = failing_back(updated(), wish, Step.RESTORE)
+    assert text.startswith("the backup backup-0 was not restored as it should be (restore: exit code 1)")
+    assert "fleetroll-agent restore shop --backup ID" in text
+
+
+def test_a_persons_way_back_that_fails_says_what_to_bring_up() -> None:
+    wish = StartedLocally("1.0.0", "root", ByHand.ROLLBACK, sha256=OLD)
+    text = failing_back(updated(), wish, Step.RESTORE)
+    assert text.startswith("the way back to 1.0.0 failed (restore: exit code 1)")
+    assert "bring 1.0.0 up by hand; the backup is backup-1" in text
+
+
 def test_a_hold_is_set_and_lifted() -> None:
     host = ManagedHost.begin()
     host.tell(HoldSet("root", 2e9, "inventory day"))
