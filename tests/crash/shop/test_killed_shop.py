@@ -42,14 +42,17 @@ MAX_LEFT, MIN_HAPPENED = 0.03, 0.9
 """Timing moves a few points from run to run; a proof in which more did not come proves nothing."""
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Take slots; in the second tier all kinds."""
+    if "kind" in metafunc.fixturenames:
+        metafunc.parametrize("kind", KINDS if metafunc.config.getoption("--full") else KINDS[:1])
+
+
 @pytest.mark.crash
 @pytest.mark.timeout(86400)
-@pytest.mark.parametrize("kind", KINDS)
 async def test_a_kill_at_any_point_of_an_update_leaves_a_shop_that_answers(
     kind: str, grounds: Grounds, full: bool, counts: Counts
 ) -> None:
-    if kind != "slots" and not full:
-        pytest.skip("of the second tier")
     seed, minutes = counting.seed(points.SEED), counting.minutes(SHARE) if full else 0.0
     known = points_of(kind, grounds, seed)
     assert {"create", "write", "fsync", "rename", "spawn", "send", "received"} <= {at.kind for at in known}
@@ -76,12 +79,9 @@ async def test_a_kill_at_any_point_of_an_update_leaves_a_shop_that_answers(
 
 @pytest.mark.crash
 @pytest.mark.timeout(86400)
-@pytest.mark.parametrize("kind", KINDS)
 async def test_what_goes_wrong_once_never_costs_more_than_the_attempt(
     kind: str, grounds: Grounds, full: bool, counts: Counts
 ) -> None:
-    if kind != "slots" and not full:
-        pytest.skip("of the second tier")
     seed, minutes = counting.seed(points.SEED), counting.minutes(SHARE) if full else 0.0
     known = every_fault(points.distinct(grounds.trace(kind)[1], seed))
     chosen = points.mixed(known, seed)
