@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the examples."""
     settings.load_profile("full" if config.getoption("--full") else "fixed")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the files that take longest begin first, and those of many tests before those of few.
+
+    A file's tests stay in one process: a long one that begins last has the other processors wait for its end.
+    """
+    size = Counter(item.path for item in items)
+    long = {item.path for item in items if item.get_closest_marker("long")}
+    items.sort(key=lambda item: (item.path not in long, -size[item.path]))
 
 
 def pytest_unconfigure() -> None:

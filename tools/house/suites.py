@@ -70,7 +70,8 @@ def tests() -> list[Suite]:
 
 def _of_folder(name: str) -> Suite:
     """Return the suite of one folder of tests/."""
-    spread = ("-n", str(WORKERS), "--dist", "loadfile")
+    # In the order of tests/conftest.py, which knows the long ones.
+    spread = ("-n", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder")
     return Suite(f"tests/{name}", (*PYTEST, *spread, f"tests/{name}"), quiet=False)
 
 

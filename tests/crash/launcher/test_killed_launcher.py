@@ -89,6 +89,7 @@ def traced(folder: Path) -> list[Point]:
         return update.points()
 
 
+@pytest.mark.long
 @pytest.mark.crash
 @pytest.mark.timeout(900)
 def test_a_launcher_killed_at_any_point_of_an_update_leaves_a_host_that_ends_on_the_new_version(

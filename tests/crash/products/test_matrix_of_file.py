@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tests.crash.counts import Counts
 
 
+@pytest.mark.long
 @pytest.mark.crash
 @pytest.mark.timeout(86400)
 def test_no_fault_at_any_point_breaks_a_promise(tmp_path: Path, counts: Counts, full: bool) -> None:

@@ -48,6 +48,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("kind", KINDS if metafunc.config.getoption("--full") else KINDS[:1])
 
 
+@pytest.mark.long
 @pytest.mark.crash
 @pytest.mark.timeout(86400)
 async def test_a_kill_at_any_point_of_an_update_leaves_a_shop_that_answers(

@@ -39,6 +39,7 @@ MAX_LEFT = 0.03
 MIN_HAPPENED = 0.9
 
 
+@pytest.mark.long
 @pytest.mark.crash
 @pytest.mark.timeout(86400)
 async def test_a_kill_at_any_point_of_an_update_leaves_a_host_that_runs_and_can_be_updated(

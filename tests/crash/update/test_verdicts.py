@@ -78,6 +78,7 @@ def _trial_of_its_own(hello: stream_pb2.HelloPayload) -> None:
 WRONG_HELLOS = (_other_version, _other_bytes, _trial_of_its_own)
 
 
+@pytest.mark.long
 @pytest.mark.crash
 @pytest.mark.timeout(600)
 async def test_a_host_that_is_wrong_in_one_thing_does_not_pass(kit: Kit, room: Path) -> None:
