@@ -6,6 +6,7 @@ The points come from the trace of an undisturbed run, never from a list.
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Self
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import subprocess
     from pathlib import Path
 
+    from tests.crash.counts import Counts
     from tests.faults.plans import Act, Point
 
 AT_ONCE = 3
@@ -93,7 +95,7 @@ def traced(folder: Path) -> list[Point]:
 @pytest.mark.crash
 @pytest.mark.timeout(900)
 def test_a_launcher_killed_at_any_point_of_an_update_leaves_a_host_that_ends_on_the_new_version(
-    tmp_path: Path, full: bool
+    tmp_path: Path, full: bool, counts: Counts
 ) -> None:
     points = traced(tmp_path)
     names = " ".join(str(point) for point in points)
@@ -109,6 +111,9 @@ def test_a_launcher_killed_at_any_point_of_an_update_leaves_a_host_that_ends_on_
     deeds = ("kill-before", "kill-after") if full else ("kill-before",)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         died = sum(pool.map(partial(killed, tmp_path), [point.act(deed) for deed in deeds for point in points]))
+    faults = {"kill-before": "SIGKILL launcher before", "kill-after": "SIGKILL launcher after"}
+    run, exist = (Counter(dict.fromkeys([faults[deed] for deed in some], len(points))) for some in (deeds, faults))
+    counts.add("real", "launcher", run, exist)
     print(f"\nlauncher: {len(points)} traced points, {died} SIGKILLs; each time 1.1.0 was kept in the end")
     assert died == len(points) * len(deeds)
 
@@ -137,16 +142,18 @@ def check_killed(update: Update, point: str) -> None:
 @pytest.mark.crash
 @pytest.mark.timeout(900)
 def test_a_disk_that_refuses_at_any_point_of_an_update_never_leaves_a_host_without_an_agent(
-    tmp_path: Path, full: bool
+    tmp_path: Path, full: bool, counts: Counts
 ) -> None:
     points = [point for point in traced(tmp_path) if "boot.json" in point.point]
     chosen = points if full else points[:: max(1, len(points) // 8)]
+    names = ["ENOSPC" if number % 2 else "EIO" for number in range(len(chosen))]
     for number, point in enumerate(chosen):
-        act = point.act("enospc" if number % 2 else "eio", sticky=full)
+        act = point.act(names[number].lower(), sticky=full)
         with Update(tmp_path / str(number), act) as update:
             update.host.until(update.settled)
             update.restart()
             update.host.until(update.over)
             assert len(update.host.living()) == 1
+    counts.add("real", "launcher", Counter(names), Counter(dict.fromkeys(("EIO", "ENOSPC"), len(points))))
     print(f"\nlauncher: {len(chosen)} of {len(points)} points with EIO or ENOSPC")
     assert len(chosen) >= 8
