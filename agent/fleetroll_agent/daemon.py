@@ -33,7 +33,7 @@ from fleetroll_agent.schedule.contact import ContactFile
 from fleetroll_agent.schedule.run import LocalSchedule
 from fleetroll_agent.session.facts import HostFacts
 from fleetroll_agent.session.link import Link
-from fleetroll_agent.session.polling import has_work, is_busy, polled_seconds
+from fleetroll_agent.session.polling import has_work, is_busy, polled_seconds, rest_seconds
 from fleetroll_agent.session.rotation import Rotation
 from fleetroll_agent.settings import Offline
 from fleetroll_agent.waiting import within
@@ -140,6 +140,11 @@ class Daemon:
     def busy(self) -> bool:
         """Tell whether something is going on for which a host that polls holds its stream."""
         return is_busy(self._desk.states(), on_trial=self.on_trial)
+
+    @property
+    def rest_seconds(self) -> float | None:
+        """Return after how long an attempt that rests by the host's own rules may go on; None = none rests."""
+        return rest_seconds(self._desk.states(), self._parts.keeper.moment())
 
     async def before_hello(self, receipt: WelcomeReceipt | None) -> HostFacts:
         """Void every permit of an older session, then return the state of the host."""

@@ -169,12 +169,18 @@ def about(custom: ReleaseCustom | ManifestCustom, *, fresh: bool = False) -> Abo
 
 
 async def staging_failed(effect: FindTarget | FillSlot, line: Line, error: Exception) -> StagingFailed:
-    """Return what a failure means for the attempt; for a broken line only once it is clear whose fault that was."""
+    """Return what a failure means for the attempt; for a broken line only once it is clear whose fault that was.
+
+    A place that a person named and that is not there ends the attempt, in words that say what to do: who named it waits
+    for an answer, and is there to try again.
+    """
     if isinstance(error, SourceFailed):
         error = AgentError(str(error), code=Code.DOWNLOAD_FAILED, remedy="it goes on where it stopped")
     if not isinstance(error, FleetrollError):
         raise error
     log.warning("staging_failed", version=effect.version, code=error.code, reason=error.message)
+    if effect.source and not effect.by_host and error.code is Code.UNAVAILABLE:
+        return StagingFailed(effect.job, error.code, str(error), session=effect.session)
     transient = is_transient(error)
     if transient:
         await line.over(effect.session, GRACE_SECONDS)

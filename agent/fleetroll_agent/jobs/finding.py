@@ -32,7 +32,7 @@ async def find_release(trust: TrustClient, effect: FindTarget, product: str) -> 
     try:
         found, waived = await source.find(trust, product, effect.version)
     except FleetrollError as error:
-        raise _once(error) from error
+        raise _away(error, effect) from error
     return found, waived_words(effect.source, waived)
 
 
@@ -70,8 +70,9 @@ def waived_words(source: str, waived: tuple[str, ...]) -> str:
     return f"taken from {source}: its {' and '.join(waived)} had expired, which is waived for a bundle alone"
 
 
-def _once(error: FleetrollError) -> FleetrollError:
-    """Return the error as one that no later try mends by itself: who named the place is there to try again."""
-    if not is_transient(error) or error.code is Code.DISK_FULL:
+def _away(error: FleetrollError, effect: FindTarget) -> FleetrollError:
+    """Return the error of a place that can't be read now; one of this host's own, its disk or a lock, as it is."""
+    if not is_transient(error) or error.code in (Code.DISK_FULL, Code.LOCKED):
         return error
-    return AgentError(error.message, code=Code.UNAVAILABLE, remedy=error.remedy, **error.details)
+    remedy = error.remedy if effect.by_host else f"see to {effect.source} and the way there; then run it again"
+    return AgentError(error.message, code=Code.UNAVAILABLE, remedy=remedy, **error.details)

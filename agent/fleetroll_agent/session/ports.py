@@ -39,6 +39,10 @@ class SessionHost(Greeter, Protocol):
     def busy(self) -> bool:
         """Tell whether something is going on for which a host that polls holds its stream."""
 
+    @property
+    def rest_seconds(self) -> float | None:
+        """Return after how long an attempt that rests by the host's own rules may go on; None = none rests."""
+
     async def tell(self, event: Event, product: str | None = None) -> None:
         """Bring an event to the rules of ``product`` (None: of every one), in order; returns when it has happened."""
 

@@ -226,7 +226,7 @@ class Stream:
         while self._host.busy or self._journal.acked < self._journal.last_sequence:  # noqa: ASYNC110 (many things end it)
             await asyncio.sleep(VISIT_LOOK_SECONDS)
         chance = random.random()  # noqa: S311 (spreads the fleet)
-        seconds = next_check_in_seconds(self._named_check_in, poll_seconds, chance)
+        seconds = next_check_in_seconds(self._named_check_in, poll_seconds, chance, self._host.rest_seconds)
         # The server ends the stream at the goodbye: whichever task sees that first, it was this host that left.
         self._left = Ended(End.VISITED, message="until the next check-in", retry_after_seconds=seconds, opened=True)
         reason = f"until the check-in in {seconds:.0f} s"

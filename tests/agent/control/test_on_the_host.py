@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from fleetroll_agent.jobs import staging
 from tests.agent.control.person import Person
 from tests.agent.fake_server.inprocess import InProcessHost
 from tests.agent.fake_server.releases import Releases
@@ -112,6 +114,23 @@ async def test_without_a_server_check_says_so_and_without_an_agent_too(
         assert daemon is not None
         await person.is_heard()
         assert await person.runs("check", "shop") == 20
+
+
+async def test_a_place_that_is_not_there_is_asked_once_and_said_at_once(
+    server: FakeServer, host: InProcessHost, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who named it waits for an answer, and is there to try again: another try would be seen, and not waited for."""
+    wait = staging._wait
+    monkeypatch.setattr(staging, "_wait", lambda state, event, moment, _seconds: wait(state, event, moment, 0.01))
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        place = f"https://127.0.0.1:{closed.getsockname()[1]}/repo"
+    async with host.running():
+        await server.until(lambda: server.sessions)
+        await person.is_heard()
+        assert await person.runs("update", "shop", "--version", "1.1.0", "--from", place) == 20
+    assert [told.said.value for told in host.journal()] == ["OFFERED", "FAILED"]
+    assert "Connection refused" in person.out
+    assert f"see to {place} and the way there; then run it again (UNAVAILABLE)" in person.out
 
 
 async def test_what_is_asked_wrongly_is_refused_by_name(

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from fleetroll_agent.fetch.values import is_transient
+from fleetroll_agent.fetch.values import SourceFailed, is_transient
+from fleetroll_agent.jobs import finding
+from fleetroll_agent.jobs.artefacts import staging_failed
 from fleetroll_agent.jobs.effects import FillSlot, FindTarget
 from fleetroll_agent.jobs.finding import opened
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError, RequestError
+
+if TYPE_CHECKING:
+    from fleetroll_agent.fetch import TargetSource
+    from fleetroll_common.trust import TrustClient
 
 
 def find(place: object, *, by_host: bool) -> FindTarget:
@@ -44,7 +52,7 @@ def test_a_person_is_told_that_it_is_not_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fault", [errno.ENAMETOOLONG, errno.ESTALE, errno.EIO, errno.EACCES])
 @pytest.mark.parametrize("by_host", [True, False])
-def test_a_share_that_does_not_answer_is_said_in_words_and_worth_another_try(
+def test_a_share_that_does_not_answer_is_away_and_that_is_said_in_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: int, by_host: bool
 ) -> None:
     stat = Path.stat
@@ -57,7 +65,56 @@ def test_a_share_that_does_not_answer_is_said_in_words_and_worth_another_try(
     monkeypatch.setattr(Path, "stat", failing)
     with pytest.raises(AgentError, match=os.strerror(fault)) as caught:
         opened(find(tmp_path / "share", by_host=by_host))
-    assert is_transient(caught.value)
+    assert caught.value.code is Code.UNAVAILABLE
+
+
+@dataclass
+class OpenLine:
+    """A session that does not end; how often somebody waited for its end."""
+
+    asked: int = 0
+
+    def repository(self, _session: int) -> TargetSource:
+        raise SourceFailed("nothing is fetched here")
+
+    async def over(self, _session: int, _seconds: float) -> None:
+        self.asked += 1
+
+
+AWAY = AgentError("nobody answers", code=Code.UNAVAILABLE, remedy="see to it")
+BROKEN = AgentError("it broke off", code=Code.DOWNLOAD_FAILED, remedy="it goes on where it stopped")
+
+
+@pytest.mark.parametrize(
+    ("effect", "error", "said", "transient"),
+    [
+        (find("https://away/", by_host=False), AWAY, "nobody answers; see to it", False),
+        (FillSlot(1, 0, 0, "1", "", "https://away/"), AWAY, "nobody answers; see to it", False),
+        (FillSlot(1, 0, 0, "1", "", "https://away/"), BROKEN, "it broke off", True),
+        (find("https://away/", by_host=True), AWAY, "nobody answers", True),
+        (find("", by_host=False), AWAY, "nobody answers", True),
+    ],
+    ids=["a person's", "a person's, later", "a download that can go on", "the host's own", "the server's"],
+)
+async def test_only_a_place_that_a_person_named_gets_no_other_try_when_it_is_away(
+    effect: FindTarget | FillSlot, error: AgentError, said: str, transient: bool
+) -> None:
+    line = OpenLine()
+    failed = await staging_failed(effect, line, error)
+    assert (failed.code, failed.message, failed.transient) == (error.code, said, transient)
+    assert line.asked == transient, "an answer that is final waits for nobody"
+
+
+@pytest.mark.parametrize("code", [Code.DISK_FULL, Code.LOCKED])
+async def test_what_this_host_lacks_is_not_said_of_the_place(monkeypatch: pytest.MonkeyPatch, code: Code) -> None:
+    class Lacking:
+        async def find(self, *_asked: object) -> object:
+            raise AgentError("no room, or another process is at it", code=code, remedy="wait")
+
+    monkeypatch.setattr(finding, "opened", lambda _effect: Lacking())
+    with pytest.raises(AgentError) as caught:
+        await finding.find_release(cast("TrustClient", None), find("https://there/", by_host=False), "shop")
+    assert caught.value.code is code
 
 
 def test_a_name_that_no_file_system_takes_is_said_in_words(tmp_path: Path) -> None:

@@ -122,6 +122,10 @@ class RealAgent:
     def busy(self) -> bool:
         return False
 
+    @property
+    def rest_seconds(self) -> float | None:
+        return None
+
     def keeps(self, product: str) -> bool:
         return product == "agent"
 
