@@ -10,7 +10,7 @@ from fleetroll_agent.jobs.values import PRODUCT
 from fleetroll_agent.products.by_hand import why_not
 from fleetroll_agent.products.recipes import recipe_of
 from fleetroll_common.values.codes import Code
-from fleetroll_common.values.errors import RequestError
+from fleetroll_common.values.errors import AgentError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,13 @@ class Targets:
             RequestError: ``source`` is none, or a bundle where no person asks.
         """
         if source:
-            return open_source(source, bundles=bundles).listed(self._trust, product).targets
+            try:
+                return open_source(source, bundles=bundles).listed(self._trust, product).targets
+            except AgentError as error:
+                if error.code is not Code.DOWNLOAD_FAILED:
+                    raise
+                remedy = f"see to {source} and the way there; then run it again"
+                raise AgentError(error.message, code=error.code, remedy=remedy, **error.details) from error
         self._trust.refresh()
         return self._trust.targets(product)
 

@@ -111,3 +111,13 @@ async def test_a_bundle_is_named_as_one_or_as_any_other_source(
         assert await person.runs("check", "shop", "--bundle", str(bundle)) == 10, person.err
         assert await person.runs("update", "shop", "--bundle", str(bundle), "--soak", "0.2s") == 0, person.err
         assert await person.runs("check", "shop", "--from", str(bundle)) == 0
+
+
+async def test_a_place_that_can_not_be_looked_into_is_named_with_what_to_do(
+    server: FakeServer, host: InProcessHost, person: Person
+) -> None:
+    async with host.running():
+        await server.until(lambda: server.sessions)
+        await person.is_heard()
+        assert await person.runs("check", "shop", "--from", "https://nowhere.invalid/repo") != 0
+        assert "see to https://nowhere.invalid/repo and the way there" in person.err + person.out
