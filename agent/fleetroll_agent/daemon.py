@@ -235,7 +235,12 @@ class Daemon:
         except asyncio.TimeoutError as error:
             text = f"the launcher said nothing for {RECORD_SECONDS:g} s"
             raise AgentError(text, code=Code.INTERNAL, remedy="it starts the agent again") from error
-        check_name(self._parts, boot)
+        try:
+            check_name(self._parts, boot)
+        except AgentError as error:
+            log.error("wrong_name", reason=str(error))  # noqa: TRY400 (its sentence is for a person at the host)
+            self._end(pipe.WRONG_NAME_EXIT)
+            return
         await self._desk.begin(boot)
         self._begun = True
         endless = (self._desk.run(), self._link.run(), interpreter.watch(lambda: boot_record(self.state).current))

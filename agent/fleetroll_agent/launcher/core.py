@@ -103,7 +103,7 @@ def _exited(state: State, event: ChildExited, moment: Moment) -> Step:
     if ending:
         return _ended(gone, moment)
     if on_trial and gone.record.trial is not None:
-        return on_exit(gone, event.detail, moment)
+        return on_exit(gone, event, moment)
     if gone.record.trial is not None:
         return launch(gone, moment)
     if state.goodbye:

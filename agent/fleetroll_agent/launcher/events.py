@@ -93,11 +93,13 @@ class Goodbye(NamedTuple):
 class ChildExited(NamedTuple):
     """The child and everything it started are gone.
 
-    ``detail`` says how, for people. ``host_refuses``: it ended with ``pipe.HOST_REFUSES_EXIT``.
+    ``detail`` says how, for people. ``host_refuses``: it ended with ``pipe.HOST_REFUSES_EXIT``; ``wrong_name``: with
+    ``pipe.WRONG_NAME_EXIT``.
     """
 
     detail: str
     host_refuses: bool = False
+    wrong_name: bool = False
 
 
 class SpawnFailed(NamedTuple):

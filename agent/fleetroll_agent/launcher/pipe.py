@@ -22,6 +22,8 @@ BEAT_SECONDS = 2.0
 """Between two beats of the agent."""
 HOST_REFUSES_EXIT = 78
 """Exit code of an agent that the host's own state keeps from starting: no crash of a version that was committed."""
+WRONG_NAME_EXIT = 79
+"""Exit code of an agent on trial that was built as another version than its release: a second start changes nothing."""
 
 
 def encode(message: Message) -> bytes:

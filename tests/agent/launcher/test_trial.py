@@ -126,6 +126,18 @@ def test_before_the_first_hello_any_end_uses_one_try_and_the_last_one_is_bad(det
     assert bench.disk.bad == (NEW.digest,)
 
 
+@pytest.mark.parametrize("beat_first", [False, True])
+def test_a_version_that_was_built_as_another_is_bad_by_that_name_at_its_first_start(beat_first: bool) -> None:
+    bench = Bench().trial()
+    if beat_first:
+        bench.tell(HEALTHY)
+    bench.tell(ChildExited("exit code 79", wrong_name=True))
+    assert way_back(bench) == ("bad", "VERSION_MISMATCH", False)
+    assert last(bench).detail == "the new version calls itself another one than its release, 1.1.0"
+    assert bench.starts(NEW) == 1
+    assert bench.disk.bad == (NEW.digest,)
+
+
 def test_no_beat_within_the_start_limit_uses_one_try() -> None:
     bench = Bench().trial().wait(30.0)
     assert "Terminate" in bench.kinds()
