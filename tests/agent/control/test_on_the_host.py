@@ -102,6 +102,23 @@ async def test_each_end_has_its_exit_code(server: FakeServer, host: InProcessHos
         assert "BAD_DIGEST" in person.out
 
 
+async def test_a_way_back_that_fails_has_an_exit_code_of_its_own(
+    server: FakeServer, host: InProcessHost, shop: Shop, person: Person
+) -> None:
+    """The service can't be started any more, in either version: a person is needed."""
+    settings, stuck = host.folder / "agent.toml", shop.home / "stuck"
+    restart = 'restart = ["/bin/sh", "-c", "'
+    text = settings.read_text()
+    assert restart in text
+    settings.write_text(text.replace(restart, f"{restart}test ! -e {stuck} || exit 1; "))
+    async with host.running():
+        await person.is_heard()
+        assert await person.runs("update", "shop", "--version", "1.0.0", "--soak", "0.2s") == 0
+        stuck.touch()
+        assert await person.runs("update", "shop", "--version", "1.1.0", "--soak", "0.2s") == 23
+        assert "rollback failed" in person.out
+
+
 async def test_without_a_server_check_says_so_and_without_an_agent_too(
     server: FakeServer, host: InProcessHost, person: Person
 ) -> None:
@@ -126,7 +143,14 @@ async def test_what_is_asked_wrongly_is_refused_by_name(
         assert "name one of agent, shop" in person.err
         assert await person.runs("rollback", "shop") == 21
         assert "no version before this one" in person.err
-        assert await person.runs("update", "shop", "--version", "one") == 21
+
+
+async def test_a_version_that_is_none_is_wrong_usage(person: Person) -> None:
+    """It is known before anybody is asked: no agent runs here."""
+    with pytest.raises(SystemExit) as ended:
+        await person.runs("update", "shop", "--version", "one")
+    assert ended.value.code == 2
+    assert "'one' is not a semantic version; write it like 1.4.2" in person.usage()
 
 
 async def test_a_hold_keeps_its_reason_and_its_time(server: FakeServer, host: InProcessHost, person: Person) -> None:
