@@ -70,6 +70,7 @@ class Daemon:
         self._exit: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._first_record: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
         self._welcomed = False
+        self._heard = False
         self._begun = False
         self._leaving: asyncio.Task[None] | None = None
         rotation = Rotation(parts.store, parts.identity, parts.settings, parts.clock, parts.boot_id)
@@ -186,6 +187,12 @@ class Daemon:
         if not self._welcomed:
             self._welcomed = True
             self._pipe.send(pipe.hello())
+
+    def heard(self) -> None:
+        """Tell the launcher of the first message after a Welcome in this process."""
+        if not self._heard:
+            self._heard = True
+            self._pipe.send(pipe.heard())
 
     def _outside(self, product: str) -> Outside:
         return Outside(product, self._desk, self._link, self._pipe.send, self.leave, self._before, self._office.printed)

@@ -24,6 +24,7 @@ from fleetroll_agent.launcher.events import (
     Exit,
     Extend,
     Goodbye,
+    Heard,
     Hello,
     Moment,
     PersistFailed,
@@ -44,7 +45,7 @@ from fleetroll_agent.launcher.timers import on_tick
 from fleetroll_agent.launcher.trial import back, commit_if_due, expire, extend, launch, on_beat, on_exit
 from fleetroll_agent.launcher.values import Reason
 
-_MESSAGES = (Beat, Hello, Arm, Promote, Recall, Extend, Excuse, Goodbye)
+_MESSAGES = (Beat, Hello, Heard, Arm, Promote, Recall, Extend, Excuse, Goodbye)
 
 
 def step(state: State, event: Event, moment: Moment) -> Step:
@@ -75,6 +76,10 @@ def _hello(state: State, _event: Hello, _moment: Moment) -> Step:
     if state.on_trial and state.record.trial is not None:
         return commit_if_due(state)
     return state, ()
+
+
+def _heard(state: State, _event: Heard, _moment: Moment) -> Step:
+    return state._replace(heard=True), ()
 
 
 def _wait_longer(state: State, event: Event, moment: Moment) -> State:
@@ -169,6 +174,7 @@ def _what_was_dropped(state: State) -> Actions:
 HANDLERS: Dict[type, Callable[[State, Any, Moment], Step]] = {
     Beat: _beat,
     Hello: _hello,
+    Heard: _heard,
     Arm: on_arm,
     Promote: on_promote,
     Recall: on_recall,

@@ -44,6 +44,10 @@ class Hello(NamedTuple):
     """The child got its first Welcome over its own stream, in this process."""
 
 
+class Heard(NamedTuple):
+    """The child read a message of its server after a Welcome. It says why a Promote is missing, and no more."""
+
+
 class Arm(NamedTuple):
     """The child asks for a trial.
 
@@ -190,6 +194,7 @@ class Exit(NamedTuple):
 Event = Union[
     Beat,
     Hello,
+    Heard,
     Arm,
     Promote,
     Recall,

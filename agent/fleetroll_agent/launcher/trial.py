@@ -215,9 +215,22 @@ def expire(state: State, moment: Moment) -> Step:
     if not state.on_trial or moment.at < lease_end(state, trial):
         return state, ()
     if trial.authority is Authority.SERVER:
-        detail = "no promote within the lease" if state.hello else "no contact with the server within the lease"
-        return back(state, moment, Reason.UNPROVEN, "LOST_CONTACT", detail)
+        return back(state, moment, Reason.UNPROVEN, "LOST_CONTACT", _what_was_missing(state, trial))
     return state, ()
+
+
+def _what_was_missing(state: State, trial: Trial) -> str:
+    """Say how far a child came whose lease is over, by its own words: that tells where to look, not whose fault it is.
+
+    A child of an older version never says that it heard its server.
+    """
+    if not state.hello:
+        what = "no contact with the server"
+    elif not state.heard:
+        what = "it said hello, and not that it heard anything of its server after that,"
+    else:
+        what = "it said hello and heard its server, but got no promote"
+    return "{} within the lease of {:g} s".format(what, trial.lease_seconds + trial.extended_seconds)
 
 
 def extend(state: State, seconds: float) -> Step:
