@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fleetroll.v1 import reasons_pb2
 from tests.agent.control.person import Person
 from tests.agent.fake_server.inprocess import InProcessHost
 from tests.agent.fake_server.releases import Releases
@@ -164,6 +165,46 @@ async def test_a_hold_keeps_its_reason_and_its_time(server: FakeServer, host: In
         server.assign("1.0.0", 1, product="shop")
         await server.until(lambda: server.states(1, "shop")[-1:] == ["STAGED"])
         assert "inventory" in [told for told in server.agent.reports if told.generation == 1][-1].message
+
+
+async def test_an_assignment_that_may_end_a_hold_ends_it(
+    server: FakeServer, host: InProcessHost, shop: Shop, person: Person
+) -> None:
+    """What it brings is installed, and what the host says of itself has no hold any more."""
+    async with host.running():
+        await server.until(lambda: server.sessions)
+        await person.is_heard()
+        assert await person.runs("hold", "shop", "--reason", "inventory") == 0
+        await server.until(lambda: len(server.sessions) == 2)
+        server.assign("1.0.0", 1, product="shop")
+        await server.until(lambda: server.states(1, "shop")[-1:] == ["STAGED"])
+        server.assign("1.0.0", 2, product="shop", override_local=True)
+        await server.until(lambda: server.result(2, "shop"))
+        assert server.states(2, "shop")[-1] == "SUCCEEDED"
+        assert await person.runs("unhold", "shop") == 0
+        assert "was not held" in person.out
+        await server.until(lambda: len(server.sessions) == 3)
+        assert list(server.session.hello.overrides) == []
+
+
+async def test_where_agent_toml_forbids_it_no_assignment_ends_a_hold(
+    server: FakeServer, host: InProcessHost, person: Person
+) -> None:
+    settings = host.folder / "agent.toml"
+    settings.write_text(settings.read_text().replace('kind = "slots"', 'kind = "slots"\noverride_local = false'))
+    async with host.running():
+        await server.until(lambda: server.sessions)
+        await person.is_heard()
+        assert await person.runs("hold", "shop", "--reason", "inventory") == 0
+        await server.until(lambda: len(server.sessions) == 2)
+        server.assign("1.0.0", 1, product="shop", override_local=True)
+        await server.until(lambda: server.result(1, "shop"))
+        refused = server.result(1, "shop")
+        assert refused is not None
+        assert refused.code == reasons_pb2.REASON_CODE_OVERRIDE_NOT_ALLOWED
+        assert "hold by root: agent.toml lets only this host end it" in refused.message
+        assert await person.runs("unhold", "shop") == 0
+        assert "is held no longer" in person.out
 
 
 async def test_nobody_but_root_may_ask(server: FakeServer, host: InProcessHost, person: Person) -> None:
