@@ -30,9 +30,9 @@ EXIT_REFUSED = 21
 EXIT_INTERRUPTED = 130
 """Exit codes of names.md; 2 is wrong usage, by argparse.
 
-An agent that its launcher runs has three more: 0 and 75 for ends on purpose (75: start what your record says), and 78
-(``pipe.HOST_REFUSES_EXIT``) when the host's own state keeps it from starting, which counts against no version. A
-self-test ends with 78 likewise.
+An agent that its launcher runs has four more: 0 and 75 for ends on purpose (75: start what your record says), 78
+(``pipe.HOST_REFUSES_EXIT``) when the host's own state keeps it from starting, which counts against no version, and 79
+(``pipe.WRONG_NAME_EXIT``) on trial as another version than it was built as. A self-test ends with 78 likewise.
 """
 
 

@@ -70,6 +70,7 @@ class Daemon:
         self._exit: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._first_record: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
         self._welcomed = False
+        self._heard = False
         self._begun = False
         self._leaving: asyncio.Task[None] | None = None
         rotation = Rotation(parts.store, parts.identity, parts.settings, parts.clock, parts.boot_id)
@@ -192,6 +193,12 @@ class Daemon:
             self._welcomed = True
             self._pipe.send(pipe.hello())
 
+    def heard(self) -> None:
+        """Tell the launcher of the first message after a Welcome in this process."""
+        if not self._heard:
+            self._heard = True
+            self._pipe.send(pipe.heard())
+
     def _outside(self, product: str) -> Outside:
         return Outside(product, self._desk, self._link, self._pipe.send, self.leave, self._before, self._office.printed)
 
@@ -240,7 +247,12 @@ class Daemon:
         except asyncio.TimeoutError as error:
             text = f"the launcher said nothing for {RECORD_SECONDS:g} s"
             raise AgentError(text, code=Code.INTERNAL, remedy="it starts the agent again") from error
-        check_name(self._parts, boot)
+        try:
+            check_name(self._parts, boot)
+        except AgentError as error:
+            log.error("wrong_name", reason=str(error))  # noqa: TRY400 (its sentence is for a person at the host)
+            self._end(pipe.WRONG_NAME_EXIT)
+            return
         await self._desk.begin(boot)
         self._begun = True
         endless = (self._desk.run(), self._link.run(), interpreter.watch(lambda: boot_record(self.state).current))

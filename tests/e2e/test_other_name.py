@@ -57,6 +57,8 @@ def test_a_release_that_calls_itself_another_version_is_an_alarm_and_goes_back(f
     assert fleet.outcome(rollout, SECONDS) == "HALTED"
     attempt = fleet.place(rollout, "h1").attempt
     assert (attempt.state, attempt.unproven) == (types_pb2.ATTEMPT_STATE_ROLLED_BACK, True)
+    assert attempt.code == reasons_pb2.REASON_CODE_CAME_BACK_OTHER, "all that its host can say is that no Promote came"
+    assert f"calls itself {CALLED}, the release is {OTHER_NAME}" in attempt.message
     assert "SUCCEEDED" not in host.told(1)
     fleet.wait_online("h1")
     (product,) = fleet.agents()["h1"].products

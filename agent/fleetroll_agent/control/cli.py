@@ -30,7 +30,7 @@ def add_commands(commands: Commands) -> None:
     check = _add(commands, "check", "say whether a newer release is listed that this host may take (exit 10)")
     _add_source(check)
     update = _add(commands, "update", "update a product to a version, or to the newest that this host may take")
-    update.add_argument("--version", default="", metavar="V", help="the version to reach")
+    update.add_argument("--version", type=version, default=argparse.SUPPRESS, metavar="V", help="the version to reach")
     _add_source(update)
     update.add_argument("--retry-bad", action="store_true", help="also where this digest failed here before")
     _add_work(update)
@@ -46,6 +46,22 @@ def add_commands(commands: Commands) -> None:
     hold.add_argument("--reason", default="", help="shown at the server")
     _add(commands, "cancel", "end what was started on this host, while nothing is changed yet")
     _add(commands, "unhold", "let the server's assignments come again")
+
+
+def version(text: str) -> str:
+    """Return ``text`` when it is a version.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    from fleetroll_common.values.errors import RequestError  # noqa: PLC0415 (the launcher's process stays small)
+    from fleetroll_common.values.version import Version  # noqa: PLC0415 (the launcher's process stays small)
+
+    try:
+        return str(Version.parse(text))
+    except RequestError as error:
+        message = f"{error.message}; {error.remedy}"
+        raise argparse.ArgumentTypeError(message) from error
 
 
 def span(text: str) -> float:

@@ -24,6 +24,7 @@ from fleetroll_agent.launcher.events import (
     Exit,
     Extend,
     Goodbye,
+    Heard,
     Hello,
     Moment,
     PersistFailed,
@@ -44,7 +45,7 @@ from fleetroll_agent.launcher.timers import on_tick
 from fleetroll_agent.launcher.trial import back, commit_if_due, expire, extend, launch, on_beat, on_exit
 from fleetroll_agent.launcher.values import Reason
 
-_MESSAGES = (Beat, Hello, Arm, Promote, Recall, Extend, Excuse, Goodbye)
+_MESSAGES = (Beat, Hello, Heard, Arm, Promote, Recall, Extend, Excuse, Goodbye)
 
 
 def step(state: State, event: Event, moment: Moment) -> Step:
@@ -77,6 +78,10 @@ def _hello(state: State, _event: Hello, _moment: Moment) -> Step:
     return state, ()
 
 
+def _heard(state: State, _event: Heard, _moment: Moment) -> Step:
+    return state._replace(heard=True), ()
+
+
 def _wait_longer(state: State, event: Event, moment: Moment) -> State:
     """Give an orderly end more time where the child asks for it: a command runs that can't be begun again."""
     if not isinstance(event, Extend) or state.phase is not Phase.ENDING or state.after is not After.EXIT:
@@ -103,7 +108,7 @@ def _exited(state: State, event: ChildExited, moment: Moment) -> Step:
     if ending:
         return _ended(gone, moment)
     if on_trial and gone.record.trial is not None:
-        return on_exit(gone, event.detail, moment)
+        return on_exit(gone, event, moment)
     if gone.record.trial is not None:
         return launch(gone, moment)
     if state.goodbye:
@@ -169,6 +174,7 @@ def _what_was_dropped(state: State) -> Actions:
 HANDLERS: Dict[type, Callable[[State, Any, Moment], Step]] = {
     Beat: _beat,
     Hello: _hello,
+    Heard: _heard,
     Arm: on_arm,
     Promote: on_promote,
     Recall: on_recall,

@@ -44,6 +44,10 @@ class Hello(NamedTuple):
     """The child got its first Welcome over its own stream, in this process."""
 
 
+class Heard(NamedTuple):
+    """The child read a message of its server after a Welcome. It says why a Promote is missing, and no more."""
+
+
 class Arm(NamedTuple):
     """The child asks for a trial.
 
@@ -93,11 +97,13 @@ class Goodbye(NamedTuple):
 class ChildExited(NamedTuple):
     """The child and everything it started are gone.
 
-    ``detail`` says how, for people. ``host_refuses``: it ended with ``pipe.HOST_REFUSES_EXIT``.
+    ``detail`` says how, for people. ``host_refuses``: it ended with ``pipe.HOST_REFUSES_EXIT``; ``wrong_name``: with
+    ``pipe.WRONG_NAME_EXIT``.
     """
 
     detail: str
     host_refuses: bool = False
+    wrong_name: bool = False
 
 
 class SpawnFailed(NamedTuple):
@@ -188,6 +194,7 @@ class Exit(NamedTuple):
 Event = Union[
     Beat,
     Hello,
+    Heard,
     Arm,
     Promote,
     Recall,

@@ -12,7 +12,7 @@ from fleetroll_agent.launcher.events import Actions, Arm, ChildExited, Event, Mo
 from fleetroll_agent.launcher.executor import Executor
 from fleetroll_agent.launcher.limits import Limits
 from fleetroll_agent.launcher.output import Output
-from fleetroll_agent.launcher.pipe import HOST_REFUSES_EXIT, Lines, parse, to_event
+from fleetroll_agent.launcher.pipe import HOST_REFUSES_EXIT, WRONG_NAME_EXIT, Lines, parse, to_event
 from fleetroll_agent.launcher.posix import PosixFamily, how_it_ended
 from fleetroll_agent.launcher.signals import Signals
 from fleetroll_agent.launcher.state import Phase, State
@@ -140,7 +140,8 @@ class Loop:
         self._watch()
         how = how_it_ended(code)
         self._note("the agent ended: {}".format(how))
-        return self._step(state, ChildExited(how, host_refuses=code == HOST_REFUSES_EXIT))
+        whose = {"host_refuses": code == HOST_REFUSES_EXIT, "wrong_name": code == WRONG_NAME_EXIT}
+        return self._step(state, ChildExited(how, **whose))
 
     def _drain(self, state: State) -> State:
         while True:

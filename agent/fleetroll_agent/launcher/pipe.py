@@ -1,15 +1,15 @@
 """The pipe between launcher and agent: one JSON object per line, both ends' codec.
 
 Launcher to agent: ``record``, ``armed``, ``dropped``, ``committed``, ``stop``. Agent to launcher: ``beat``, ``hello``,
-``arm``, ``promote``, ``recall``, ``extend``, ``excuse``, ``goodbye``. Unknown types are passed over by both: they are
-of a newer version of the other end.
+``heard``, ``arm``, ``promote``, ``recall``, ``extend``, ``excuse``, ``goodbye``. Unknown types are passed over by both:
+they are of a newer version of the other end.
 """
 
 import json
 from typing import Any, Callable, Dict, List, Optional
 
 from fleetroll_agent.launcher.errors import PipeError
-from fleetroll_agent.launcher.events import Arm, Beat, Event, Excuse, Extend, Goodbye, Hello, Promote, Recall
+from fleetroll_agent.launcher.events import Arm, Beat, Event, Excuse, Extend, Goodbye, Heard, Hello, Promote, Recall
 from fleetroll_agent.launcher.fields import Fields
 from fleetroll_agent.launcher.record import attempt_from_json, attempt_to_json, slot_from_json
 from fleetroll_agent.launcher.values import Attempt, Authority, SlotRef
@@ -22,6 +22,8 @@ BEAT_SECONDS = 2.0
 """Between two beats of the agent."""
 HOST_REFUSES_EXIT = 78
 """Exit code of an agent that the host's own state keeps from starting: no crash of a version that was committed."""
+WRONG_NAME_EXIT = 79
+"""Exit code of an agent on trial that was built as another version than its release: a second start changes nothing."""
 
 
 def encode(message: Message) -> bytes:
@@ -90,6 +92,11 @@ def beat(healthy: bool) -> Message:  # noqa: FBT001 (the one fact of the message
 def hello() -> Message:
     """Say that the first Welcome came over the agent's own stream, in this process."""
     return {"type": "hello"}
+
+
+def heard() -> Message:
+    """Say that a message of the server was read after a Welcome, for the first time in this process."""
+    return {"type": "heard"}
 
 
 def arm(
@@ -168,6 +175,7 @@ def _read_arm(fields: Fields) -> Event:
 _READERS: Dict[str, Callable[[Fields], Event]] = {
     "beat": lambda fields: Beat(fields.boolean("healthy")),
     "hello": lambda _fields: Hello(),
+    "heard": lambda _fields: Heard(),
     "arm": _read_arm,
     "promote": lambda fields: Promote(attempt_from_json(fields.inner("attempt")), fields.text("digest")),
     "recall": lambda fields: Recall(attempt_from_json(fields.inner("attempt"))),

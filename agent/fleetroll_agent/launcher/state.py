@@ -50,6 +50,7 @@ class State(NamedTuple):
         healthy_at: its first healthy beat: soak and lease are counted from here.
         soak_held: a healthy beat came at or after the end of the soak, and none before it was unhealthy.
         hello: it said hello.
+        heard: it said that it heard its server after that.
         goodbye: it said goodbye.
         armed_at: the child was told ``armed`` and should end.
         after: what follows its end.
@@ -74,6 +75,7 @@ class State(NamedTuple):
     healthy_at: Optional[float] = None
     soak_held: bool = False
     hello: bool = False
+    heard: bool = False
     goodbye: bool = False
     armed_at: Optional[float] = None
     after: After = After.LAUNCH
@@ -125,6 +127,7 @@ def spawn(state: State, slot: SlotRef, moment: Moment, *, on_trial: bool) -> Ste
         healthy_at=None,
         soak_held=False,
         hello=False,
+        heard=False,
         goodbye=False,
         armed_at=None,
         detail="",

@@ -2,7 +2,17 @@
 
 from typing import List, Tuple
 
-from fleetroll_agent.launcher.events import Actions, Beat, MarkBad, MarkGood, Moment, Purpose, Send, UnmarkGood
+from fleetroll_agent.launcher.events import (
+    Actions,
+    Beat,
+    ChildExited,
+    MarkBad,
+    MarkGood,
+    Moment,
+    Purpose,
+    Send,
+    UnmarkGood,
+)
 from fleetroll_agent.launcher.limits import MAX_EXTENSION_SECONDS
 from fleetroll_agent.launcher.record import attempt_to_json
 from fleetroll_agent.launcher.state import After, Phase, State, Step, end_child, join, persist, spawn, tell_record
@@ -160,10 +170,14 @@ def on_beat(state: State, beat: Beat, moment: Moment) -> Step:
     return commit_if_due(state._replace(healthy_at=since, soak_held=held))
 
 
-def on_exit(state: State, detail: str, moment: Moment) -> Step:
+def on_exit(state: State, event: ChildExited, moment: Moment) -> Step:
     """Judge the end of a trial's child that nobody asked for: any exit code, 0 included, any signal."""
+    detail = event.detail
     if state.hello:
         return back(state, moment, Reason.BAD, "EXITED", "the new version ended after its hello: {}".format(detail))
+    if event.wrong_name:
+        why = "the new version calls itself another one than its release, {}".format(_trial_of(state).slot.version)
+        return back(state, moment, Reason.BAD, "VERSION_MISMATCH", why)
     return _failed_start(state, moment, detail)
 
 
@@ -201,9 +215,22 @@ def expire(state: State, moment: Moment) -> Step:
     if not state.on_trial or moment.at < lease_end(state, trial):
         return state, ()
     if trial.authority is Authority.SERVER:
-        detail = "no promote within the lease" if state.hello else "no contact with the server within the lease"
-        return back(state, moment, Reason.UNPROVEN, "LOST_CONTACT", detail)
+        return back(state, moment, Reason.UNPROVEN, "LOST_CONTACT", _what_was_missing(state, trial))
     return state, ()
+
+
+def _what_was_missing(state: State, trial: Trial) -> str:
+    """Say how far a child came whose lease is over, by its own words: that tells where to look, not whose fault it is.
+
+    A child of an older version never says that it heard its server.
+    """
+    if not state.hello:
+        what = "no contact with the server"
+    elif not state.heard:
+        what = "it said hello, and not that it heard anything of its server after that,"
+    else:
+        what = "it said hello and heard its server, but got no promote"
+    return "{} within the lease of {:g} s".format(what, trial.lease_seconds + trial.extended_seconds)
 
 
 def extend(state: State, seconds: float) -> Step:

@@ -45,7 +45,6 @@ PRODUCT_KEYS = (
     "retry_bad",
     "override_local",
     "revert_on_lost_contact",
-    "stop_revoked",
 )
 NEXT_WINDOW = "next_window"
 _WITHOUT = {"allowed_channels": "any", "windows": "always open"}

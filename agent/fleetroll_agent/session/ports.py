@@ -51,3 +51,6 @@ class SessionHost(Greeter, Protocol):
 
     def welcomed(self) -> None:
         """Take note of a Welcome: this process reached the server over its own stream."""
+
+    def heard(self) -> None:
+        """Take note of a message after the Welcome: what comes over the stream is read."""

@@ -143,6 +143,7 @@ class Stream:
 
     async def _hear(self, message: stream_pb2.ConnectResponse) -> None:
         """Let one message take effect; what a newer server says beyond this contract is passed over."""
+        self._host.heard()
         kind = message.WhichOneof("message")
         if kind == "ack":
             await self._ack(message.ack)

@@ -167,7 +167,6 @@ class Product:
         min_update_interval_seconds: between two updates.
         retry_bad: a digest that failed here may be taken again when a person asks.
         override_local: the server may end a hold that was set here.
-        stop_revoked: the product is stopped when what runs was revoked.
         windows: in which work may begin; empty = always.
         redact: what is made unreadable in a command's output.
         lock_command: ends with 0 when an update may begin; None = it may.
@@ -193,7 +192,6 @@ class Product:
     min_update_interval_seconds: int = 600
     retry_bad: bool = True
     override_local: bool = True
-    stop_revoked: bool = False
     windows: tuple[Window, ...] = ()
     redact: tuple[re.Pattern[str], ...] = ()
     lock_command: Argv | None = None

@@ -142,12 +142,10 @@ PRODUCT = Section(
             "seconds",
         ),
         Key("retry_bad", truth(), "Whether a release that failed here may be tried again when a person asks for it."),
-        Key("override_local", truth(), "Whether the server may end a hold that was set on this host."),
         Key(
-            "stop_revoked",
+            "override_local",
             truth(),
-            "Whether the product is stopped when the release that runs was revoked.",
-            kinds=MANAGED,
+            "Whether the server may end a hold that was set on this host. No server asks for that yet.",
         ),
         Key(
             "windows",

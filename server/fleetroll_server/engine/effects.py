@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from fleetroll_server.domain.deadlines import deadline
 from fleetroll_server.domain.limits import RolloutLimits
 from fleetroll_server.domain.states import BEFORE_GO, FINAL, AttemptState, RolloutState, Trigger
+from fleetroll_server.engine import other_name
 from fleetroll_server.engine.actor import HOST
 from fleetroll_server.engine.excusing import excuses
 from fleetroll_server.engine.moves import cohorts_here, move
@@ -39,6 +40,7 @@ async def take_step(tx: Tx, services: Services, book: Book, host: dict[str, Any]
     if said.state is AttemptState.ROLLBACK_FAILED:
         words = {"code": str(said.code or ""), "message": said.message}
         tx.emit(book.event("alert.rollback_failed", HOST, agent_id=host["agent_id"], **words))
+    other_name.tell_of_end(tx, book, host, said)
     values: dict[str, Any] = {"late": late}
     if said.code is not None or said.state in FINAL:
         values.update(code=str(said.code or ""), message=said.message, output_tail=said.output_tail)
@@ -51,6 +53,8 @@ async def take_step(tx: Tx, services: Services, book: Book, host: dict[str, Any]
     if excuse is not None:
         trigger = Trigger.REQUEUE
         values.update(excuse, unproven=False)
+    elif other_name.explains(host, said):
+        values.update(code=host["code"], message=host["message"])
     values.update(_go_of(trigger))
     not_late = step.late and _was_there(book, host)
     await move(tx, book, host, trigger, HOST, **values)

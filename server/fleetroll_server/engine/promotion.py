@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from fleetroll_common.values.codes import Code
 from fleetroll_server.domain.promote import TrialFacts, is_another, may_promote
 from fleetroll_server.domain.states import AttemptState, Trigger
-from fleetroll_server.engine.actor import DISPATCH, HOST
+from fleetroll_server.engine import other_name
+from fleetroll_server.engine.actor import DISPATCH
 from fleetroll_server.engine.desire import assignment_of
 from fleetroll_server.engine.moves import move, note
 from fleetroll_server.gateway.convert_out import Message, promote
@@ -73,10 +74,9 @@ async def _facts(tx: Tx, book: Book, host: dict[str, Any]) -> TrialFacts | None:
 
 async def _tell(tx: Tx, book: Book, host: dict[str, Any], facts: TrialFacts) -> None:
     """Raise the alarm about a release that runs under another name, once for each trial."""
-    code = Code.CAME_BACK_OTHER.value
-    if host["code"] == code:
+    if other_name.is_told(host):
         return
     said = facts.calls_itself if facts.calls_itself != facts.wanted_version else facts.running_version
     message = f"what is on trial calls itself {said}, the release is {facts.wanted_version}: it is not kept"
-    tx.emit(book.event("alert.came_back_other", HOST, code=code, agent_id=host["agent_id"], message=message))
-    await note(tx, book, host, code=code, message=message)
+    other_name.tell(tx, book, host, Code.CAME_BACK_OTHER, message)
+    await note(tx, book, host, code=Code.CAME_BACK_OTHER.value, message=message)

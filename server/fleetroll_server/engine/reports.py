@@ -10,7 +10,7 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_server.domain.assignments import Rejected, Step, judge_report
 from fleetroll_server.domain.states import FINAL, AttemptState
-from fleetroll_server.engine import late, local
+from fleetroll_server.engine import late, local, other_name
 from fleetroll_server.engine.advance import go_on
 from fleetroll_server.engine.book import open_book
 from fleetroll_server.engine.effects import is_over, take_step
@@ -118,7 +118,8 @@ async def _effect(tx: Tx, services: Services, key: SessionKey, said: Said) -> tu
 async def _fill_in(tx: Tx, book: Book, host: dict[str, Any], said: Said) -> None:
     """Keep what a hello was too short for: the report of the same result brings words and last output."""
     if said.state in FINAL and host["state"] == said.state.value and not host["output_tail"]:
-        facts = {"message": said.message, "output_tail": said.output_tail, "unproven": said.unproven}
+        message = host["message"] if other_name.explains(host, said) else said.message
+        facts = {"message": message, "output_tail": said.output_tail, "unproven": said.unproven}
         await note(tx, book, host, **facts)
         await book.write(tx)
 

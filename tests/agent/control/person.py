@@ -35,6 +35,10 @@ class Person:
         self.out, self.err = self._capsys.readouterr()
         return exit_code
 
+    def usage(self) -> str:
+        """Return what wrong usage was answered with."""
+        return self._capsys.readouterr().err
+
     async def asks(self, *words: str) -> tuple[int, dict[str, Any]]:
         """Run a command with --json; return its exit code and what it says."""
         exit_code = await self.runs(*words, "--json")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fleetroll.v1 import reasons_pb2
 from fleetroll_agent.jobs import staging
 from tests.agent.control.person import Person
 from tests.agent.fake_server.inprocess import InProcessHost
@@ -104,6 +105,23 @@ async def test_each_end_has_its_exit_code(server: FakeServer, host: InProcessHos
         assert "BAD_DIGEST" in person.out
 
 
+async def test_a_way_back_that_fails_has_an_exit_code_of_its_own(
+    server: FakeServer, host: InProcessHost, shop: Shop, person: Person
+) -> None:
+    """The service can't be started any more, in either version: a person is needed."""
+    settings, stuck = host.folder / "agent.toml", shop.home / "stuck"
+    restart = 'restart = ["/bin/sh", "-c", "'
+    text = settings.read_text()
+    assert restart in text
+    settings.write_text(text.replace(restart, f"{restart}test ! -e {stuck} || exit 1; "))
+    async with host.running():
+        await person.is_heard()
+        assert await person.runs("update", "shop", "--version", "1.0.0", "--soak", "0.2s") == 0
+        stuck.touch()
+        assert await person.runs("update", "shop", "--version", "1.1.0", "--soak", "0.2s") == 23
+        assert "rollback failed" in person.out
+
+
 async def test_without_a_server_check_says_so_and_without_an_agent_too(
     server: FakeServer, host: InProcessHost, person: Person
 ) -> None:
@@ -145,7 +163,14 @@ async def test_what_is_asked_wrongly_is_refused_by_name(
         assert "name one of agent, shop" in person.err
         assert await person.runs("rollback", "shop") == 21
         assert "no version before this one" in person.err
-        assert await person.runs("update", "shop", "--version", "one") == 21
+
+
+async def test_a_version_that_is_none_is_wrong_usage(person: Person) -> None:
+    """It is known before anybody is asked: no agent runs here."""
+    with pytest.raises(SystemExit) as ended:
+        await person.runs("update", "shop", "--version", "one")
+    assert ended.value.code == 2
+    assert "'one' is not a semantic version; write it like 1.4.2" in person.usage()
 
 
 async def test_a_hold_keeps_its_reason_and_its_time(server: FakeServer, host: InProcessHost, person: Person) -> None:
@@ -159,6 +184,46 @@ async def test_a_hold_keeps_its_reason_and_its_time(server: FakeServer, host: In
         server.assign("1.0.0", 1, product="shop")
         await server.until(lambda: server.states(1, "shop")[-1:] == ["STAGED"])
         assert "inventory" in [told for told in server.agent.reports if told.generation == 1][-1].message
+
+
+async def test_an_assignment_that_may_end_a_hold_ends_it(
+    server: FakeServer, host: InProcessHost, shop: Shop, person: Person
+) -> None:
+    """What it brings is installed, and what the host says of itself has no hold any more."""
+    async with host.running():
+        await server.until(lambda: server.sessions)
+        await person.is_heard()
+        assert await person.runs("hold", "shop", "--reason", "inventory") == 0
+        await server.until(lambda: len(server.sessions) == 2)
+        server.assign("1.0.0", 1, product="shop")
+        await server.until(lambda: server.states(1, "shop")[-1:] == ["STAGED"])
+        server.assign("1.0.0", 2, product="shop", override_local=True)
+        await server.until(lambda: server.result(2, "shop"))
+        assert server.states(2, "shop")[-1] == "SUCCEEDED"
+        assert await person.runs("unhold", "shop") == 0
+        assert "was not held" in person.out
+        await server.until(lambda: len(server.sessions) == 3)
+        assert list(server.session.hello.overrides) == []
+
+
+async def test_where_agent_toml_forbids_it_no_assignment_ends_a_hold(
+    server: FakeServer, host: InProcessHost, person: Person
+) -> None:
+    settings = host.folder / "agent.toml"
+    settings.write_text(settings.read_text().replace('kind = "slots"', 'kind = "slots"\noverride_local = false'))
+    async with host.running():
+        await server.until(lambda: server.sessions)
+        await person.is_heard()
+        assert await person.runs("hold", "shop", "--reason", "inventory") == 0
+        await server.until(lambda: len(server.sessions) == 2)
+        server.assign("1.0.0", 1, product="shop", override_local=True)
+        await server.until(lambda: server.result(1, "shop"))
+        refused = server.result(1, "shop")
+        assert refused is not None
+        assert refused.code == reasons_pb2.REASON_CODE_OVERRIDE_NOT_ALLOWED
+        assert "hold by root: agent.toml lets only this host end it" in refused.message
+        assert await person.runs("unhold", "shop") == 0
+        assert "is held no longer" in person.out
 
 
 async def test_nobody_but_root_may_ask(server: FakeServer, host: InProcessHost, person: Person) -> None:

@@ -14,14 +14,16 @@ from hypothesis import strategies as st
 from fleetroll_agent.launcher import pipe
 from fleetroll_agent.launcher.child_end import ChildEnd
 from fleetroll_agent.launcher.errors import PipeError
-from fleetroll_agent.launcher.events import Arm, Beat, Event, Extend, Goodbye, Hello, Promote, Recall
+from fleetroll_agent.launcher.events import Arm, Beat, Event, Extend, Goodbye, Heard, Hello, Promote, Recall
 from fleetroll_agent.launcher.values import Authority
 from tests.faults.launcher_bench import NEW, SERVER_1
 
+ARM = pipe.arm(SERVER_1, NEW, Authority.SERVER, 3.0, 60.0)
 MESSAGES: list[tuple[pipe.Message, Event]] = [
     (pipe.beat(True), Beat(healthy=True)),
     (pipe.hello(), Hello()),
-    (pipe.arm(SERVER_1, NEW, Authority.SERVER, 3.0, 60.0), Arm(SERVER_1, NEW, Authority.SERVER, 3.0, 60.0)),
+    (pipe.heard(), Heard()),
+    (ARM, Arm(SERVER_1, NEW, Authority.SERVER, 3.0, 60.0)),
     (pipe.promote(SERVER_1, NEW.digest), Promote(SERVER_1, NEW.digest)),
     (pipe.recall(SERVER_1), Recall(SERVER_1)),
     (pipe.extend(5.0), Extend(5.0)),
@@ -55,9 +57,9 @@ def test_an_unknown_message_is_of_a_newer_agent_and_passed_over() -> None:
         b'{"type":"extend","seconds":NaN}',
         b'{"type":"promote","attempt":{"origin":"server","generation":0},"digest":""}',
         b'{"type":"recall","attempt":{"origin":"moon","generation":1}}',
-        pipe.encode({**MESSAGES[2][0], "slot": "../x"}).strip(),
-        pipe.encode({**MESSAGES[2][0], "digest": "x"}).strip(),
-        pipe.encode({**MESSAGES[2][0], "authority": "me"}).strip(),
+        pipe.encode({**ARM, "slot": "../x"}).strip(),
+        pipe.encode({**ARM, "digest": "x"}).strip(),
+        pipe.encode({**ARM, "authority": "me"}).strip(),
     ],
 )
 def test_a_wrong_line_is_refused_with_a_sentence(line: bytes) -> None:

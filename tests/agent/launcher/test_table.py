@@ -19,6 +19,7 @@ from fleetroll_agent.launcher.events import (
     Exit,
     Extend,
     Goodbye,
+    Heard,
     Hello,
     Kill,
     Persist,
@@ -102,6 +103,7 @@ EVENTS: dict[str, Event] = {
     "healthy": HEALTHY,
     "unhealthy": UNHEALTHY,
     "hello": Hello(),
+    "heard": Heard(),
     "promote": Promote(SERVER_1, NEW.digest),
     "promote of another": Promote(Attempt(Origin.SERVER, 2), NEW.digest),
     "recall": Recall(SERVER_1),
@@ -173,7 +175,7 @@ class Host(RuleBasedStateMachine):
         if self.bench.children:
             self.bench.tell(Beat(healthy))
 
-    @rule(event=st.sampled_from([Hello(), Goodbye(), Extend(30.0), Extend(700.0)]))
+    @rule(event=st.sampled_from([Hello(), Heard(), Goodbye(), Extend(30.0), Extend(700.0)]))
     def say(self, event: Event) -> None:
         if self.bench.children:
             self.bench.tell(event)

@@ -7,8 +7,10 @@ import pytest
 from fleetroll_agent.launcher.events import (
     Beat,
     ChildExited,
+    Event,
     Extend,
     Goodbye,
+    Heard,
     Hello,
     Persist,
 )
@@ -126,6 +128,18 @@ def test_before_the_first_hello_any_end_uses_one_try_and_the_last_one_is_bad(det
     assert bench.disk.bad == (NEW.digest,)
 
 
+@pytest.mark.parametrize("beat_first", [False, True])
+def test_a_version_that_was_built_as_another_is_bad_by_that_name_at_its_first_start(beat_first: bool) -> None:
+    bench = Bench().trial()
+    if beat_first:
+        bench.tell(HEALTHY)
+    bench.tell(ChildExited("exit code 79", wrong_name=True))
+    assert way_back(bench) == ("bad", "VERSION_MISMATCH", False)
+    assert last(bench).detail == "the new version calls itself another one than its release, 1.1.0"
+    assert bench.starts(NEW) == 1
+    assert bench.disk.bad == (NEW.digest,)
+
+
 def test_no_beat_within_the_start_limit_uses_one_try() -> None:
     bench = Bench().trial().wait(30.0)
     assert "Terminate" in bench.kinds()
@@ -167,12 +181,27 @@ def test_a_version_that_never_becomes_healthy_has_as_long_as_a_start() -> None:
     assert way_back(bench) == ("bad", "HEALTH_TIMEOUT", False)
 
 
-@pytest.mark.parametrize("hello", [False, True])
-def test_a_lease_without_a_promote_ends_unproven_and_counts(hello: bool) -> None:
-    bench = Bench().trial().tell(HEALTHY, *([Hello()] if hello else [])).beats(60.0)
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ((), "no contact with the server"),
+        ((Hello(),), "it said hello, and not that it heard anything of its server after that,"),
+        ((Hello(), Heard()), "it said hello and heard its server, but got no promote"),
+    ],
+)
+def test_a_lease_without_a_promote_ends_unproven_counts_and_says_how_far_it_came(
+    said: tuple[Event, ...], words: str
+) -> None:
+    bench = Bench().trial().tell(HEALTHY, *said).beats(60.0)
     assert way_back(bench) == ("unproven", "LOST_CONTACT", True)
+    assert last(bench).detail == f"{words} within the lease of 60 s"
     assert bench.disk.unproven == ((NEW.digest, 1),)
     assert bench.disk.bad == ()
+
+
+def test_what_a_child_heard_is_nothing_that_the_next_one_heard() -> None:
+    bench = Bench().trial().tell(HEALTHY, Heard(), ChildExited("exit code 1"), HEALTHY, Hello()).beats(60.0)
+    assert "not that it heard anything" in last(bench).detail
 
 
 def test_extensions_lengthen_lease_and_trial_by_ten_minutes_in_all() -> None:

@@ -41,6 +41,19 @@ async def test_a_session_opens_and_the_ratchet_is_written(server: FakeServer, ho
     assert known.receipt.epoch == server.session.epoch
 
 
+async def test_the_launcher_hears_of_the_first_message_after_a_welcome_alone(
+    server: FakeServer, host: InProcessHost
+) -> None:
+    async with host.running():
+        await server.until(lambda: server.sessions)
+        await server.until(lambda: any(heard.HasField("heartbeat") for heard in server.session.heard))
+        assert host.launcher.said("heard") == []
+        server.assign("1.1.0", 7)
+        await host.launcher.until_said("heard")
+        await server.until(lambda: "STAGED" in server.states(7))
+        assert len(host.launcher.said("heard")) == 1
+
+
 @pytest.mark.parametrize("times", [1, 3])
 async def test_lost_welcomes_make_no_fork(server: FakeServer, host: InProcessHost, times: int) -> None:
     server.script.lose_welcomes = times

@@ -95,7 +95,6 @@ def test_what_makes_no_sense_with_commands_is_refused_by_name() -> None:
         'user = "a"',
         "redact = []",
         "time_limit_seconds = 1",
-        "stop_revoked = true",
         "revert_on_lost_contact = true",
         "idempotent = []",
         'hooks.smoke = ["/x"]',

@@ -55,6 +55,11 @@ def test_what_is_left_out_has_its_default() -> None:
     [
         ("[reconnect]\nbase_second = 1", 2, "reconnect.base_second = 1 is not known here"),
         ("base_seconds = 1", 1, "base_seconds = 1 is not known here"),
+        (
+            '[products.shop]\nkind = "slots"\nstop_revoked = true',
+            3,
+            "products.shop.stop_revoked = true is not known here",
+        ),
         ("[reconnect]\nbase_seconds = -1", 2, "reconnect.base_seconds = -1 is not above 0 and at most 86400"),
         ("[reconnect]\nbase_seconds = 0", 2, "reconnect.base_seconds = 0 is not above 0 and at most 86400"),
         ("[reconnect]\nbase_seconds = 86401", 2, "reconnect.base_seconds = 86401 is not above 0 and at most 86400"),

@@ -37,7 +37,6 @@ SHOP = Product(
     min_update_interval_seconds=60,
     retry_bad=False,
     override_local=False,
-    stop_revoked=True,
     windows=(Window((0, 1, 2, 3, 4), 1320, 300, "Europe/Berlin"), Window((5, 6), 0, 1440, "local")),
     redact=(re.compile(r"password=\S+"),),
     lock_command=("/usr/local/bin/busy",),

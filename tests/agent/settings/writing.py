@@ -104,7 +104,6 @@ def _product(kind: Kind) -> st.SearchStrategy[Product]:
         "expected_seconds": seconds,
     }
     managed: dict[str, st.SearchStrategy[Any]] = {
-        "stop_revoked": st.booleans(),
         "lock_command": st.none() | argvs,
         "redact": st.lists(words.map(re.escape), max_size=3, unique=True).map(
             lambda all_: tuple(map(re.compile, all_))
@@ -210,7 +209,6 @@ def _document(product: Product) -> dict[str, Any]:
     own = {name: value for name, value in _plain(product).items() if name not in {"name", "health", "hooks"}}
     if product.kind is Kind.AGENT:
         managed = {
-            "stop_revoked",
             "redact",
             "time_limit_seconds",
             "time_limits",

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="module")]
 
 LOST = {
-    mistakes.NEVER_CONNECTS: ("no contact with the server within the lease", False),
-    mistakes.NEVER_READS: ("no promote within the lease", True),
-    mistakes.LIES_TO_LAUNCHER: ("no promote within the lease", True),
+    mistakes.NEVER_CONNECTS: ("no contact with the server within the lease of 5 s", False),
+    mistakes.NEVER_READS: ("not that it heard anything of its server after that, within the lease of 5 s", True),
+    mistakes.LIES_TO_LAUNCHER: ("heard its server, but got no promote within the lease of 5 s", True),
 }
 ENDED = {
     mistakes.CRASHES: ("EXITED", "signal SIG"),

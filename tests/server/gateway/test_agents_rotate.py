@@ -135,6 +135,9 @@ class RealAgent:
     def welcomed(self) -> None:
         self.welcomes += 1
 
+    def heard(self) -> None:
+        """Nobody needs to know."""
+
 
 @pytest.fixture
 def agent(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RealAgent:
