@@ -18,6 +18,7 @@ RESERVE_BYTES = 16 * 1024 * 1024
 """Left free for records, journal and logs, which have to be written whatever becomes of the update."""
 RESERVE_INODES = 256
 _BLOCK_BYTES = 4096
+_MIB = 1024 * 1024
 
 
 def needed_bytes(found: Found) -> int:
@@ -26,27 +27,37 @@ def needed_bytes(found: Found) -> int:
     return found.target.length + custom.tar_bytes + custom.file_count * _BLOCK_BYTES
 
 
-def check_space(state: Path, found: Found) -> None:
+def check_space(state: Path, found: Found, bytes_there: int = 0) -> None:
     """Refuse to begin without room. Blocks.
+
+    Args:
+        state: folder on the file system that the update is staged on.
+        found: what is to be staged.
+        bytes_there: of the archive, fetched earlier: they take their room already.
 
     Raises:
         AgentError: DISK_FULL: bytes or inodes are short; the message says how many.
     """
+    still = needed_bytes(found) - min(bytes_there, found.target.length)
+    require_room(state, still + RESERVE_BYTES, found.custom.file_count + RESERVE_INODES)
+
+
+def require_room(folder: Path, wanted: int, inodes: int = 0) -> None:
+    """Refuse where ``wanted`` bytes and so many ``inodes`` are not free for this process. Blocks.
+
+    Raises:
+        AgentError: DISK_FULL: they are not; the message says how many are needed, and how many are free.
+    """
     with typed_disk_errors("looking at the free space"):
-        facts = os.statvfs(state)
-    free, wanted = facts.f_bavail * facts.f_frsize, needed_bytes(found) + RESERVE_BYTES
+        facts = os.statvfs(folder)
+    free = facts.f_bavail * facts.f_frsize
     if free < wanted:
-        _refuse(state, f"{_mib(wanted)} MiB are needed, {_mib(free)} MiB are free")
-    inodes = found.custom.file_count + RESERVE_INODES
+        _refuse(folder, f"{-(-wanted // _MIB)} MiB are needed, {free // _MIB} MiB are free")
     if facts.f_files and facts.f_favail < inodes:  # a file system that makes inodes as they are needed says 0
-        _refuse(state, f"{inodes} inodes are needed, {facts.f_favail} are free")
+        _refuse(folder, f"{inodes} inodes are needed, {facts.f_favail} are free")
 
 
-def _mib(count: int) -> int:
-    return -(-count // (1024 * 1024))
-
-
-def _refuse(state: Path, what: str) -> None:
-    text = f"no room below {state}: {what}"
+def _refuse(folder: Path, what: str) -> None:
+    text = f"no room below {folder}: {what}"
     remedy = "free space there; the update tries again by itself"
     raise AgentError(text, code=Code.DISK_FULL, remedy=remedy, reason=what)
