@@ -42,8 +42,14 @@ def check_space(state: Path, found: Found, bytes_there: int = 0) -> None:
     require_room(state, still + RESERVE_BYTES, found.custom.file_count + RESERVE_INODES)
 
 
-def require_room(folder: Path, wanted: int, inodes: int = 0) -> None:
+def require_room(folder: Path, wanted: int, inodes: int = 0, what: str = "") -> None:
     """Refuse where ``wanted`` bytes and so many ``inodes`` are not free for this process. Blocks.
+
+    Args:
+        folder: on the file system that is meant.
+        wanted: bytes.
+        inodes: how many; 0 = none.
+        what: the room is for, in the message; empty = the update.
 
     Raises:
         AgentError: DISK_FULL: they are not; the message says how many are needed, and how many are free.
@@ -52,12 +58,12 @@ def require_room(folder: Path, wanted: int, inodes: int = 0) -> None:
         facts = os.statvfs(folder)
     free = facts.f_bavail * facts.f_frsize
     if free < wanted:
-        _refuse(folder, f"{-(-wanted // _MIB)} MiB are needed, {free // _MIB} MiB are free")
+        _refuse(folder, what, f"{-(-wanted // _MIB)} MiB are needed, {free // _MIB} MiB are free")
     if facts.f_files and facts.f_favail < inodes:  # a file system that makes inodes as they are needed says 0
-        _refuse(folder, f"{inodes} inodes are needed, {facts.f_favail} are free")
+        _refuse(folder, what, f"{inodes} inodes are needed, {facts.f_favail} are free")
 
 
-def _refuse(folder: Path, what: str) -> None:
-    text = f"no room below {folder}: {what}"
+def _refuse(folder: Path, what: str, short: str) -> None:
+    text = f"no room {f'for the {what} ' if what else ''}below {folder}: {short}"
     remedy = "free space there; the update tries again by itself"
-    raise AgentError(text, code=Code.DISK_FULL, remedy=remedy, reason=what)
+    raise AgentError(text, code=Code.DISK_FULL, remedy=remedy, reason=short)

@@ -49,7 +49,9 @@ class Staging:
         found = self._found[effect.job]
         try:
             await in_thread(self._places.require_replaceable)
+            await in_thread(self._places.require_backup_room)
             await self._artefacts.stage(found, await source_of(effect, line))
+            await in_thread(self._places.require_backup_room)  # what was staged may lie on the same disk
         except (FleetrollError, SourceFailed) as error:
             return await staging_failed(effect, line, error)
         return SlotReady(effect.job)
