@@ -218,6 +218,7 @@ def _document(product: Product) -> dict[str, Any]:
             "time_limits",
             "idempotent",
             "revert_on_lost_contact",
+            "backup_mib",
         }
         return {name: value for name, value in own.items() if name not in managed}
     own["time_limits"] = {hook.value: limit for hook, limit in product.time_limits}
