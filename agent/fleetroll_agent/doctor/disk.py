@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from fleetroll_agent.doctor.values import Finding, Sign
 from fleetroll_agent.doctor.writing import why_not_writable, why_protected
 from fleetroll_agent.identity.store import AGENT, KEY, RATCHET
+from fleetroll_agent.jobs.space import RESERVE_BYTES, RESERVE_INODES
 from fleetroll_agent.launcher.files import RECORD_NAME
-from fleetroll_agent.products.space import RESERVE_BYTES, RESERVE_INODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

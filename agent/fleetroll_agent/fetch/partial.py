@@ -28,7 +28,7 @@ class Partial:
     def __init__(self, dest: Path, target: Wanted) -> None:
         """Look after ``dest``, which shall become ``target``."""
         self._dest = dest
-        self._part = dest.with_name(f"{dest.name}.part")
+        self._part = part_of(dest)
         self._note = dest.with_name(f"{dest.name}.note")
         self._target = target
         self._facts = {"path": target.path, "sha256": target.sha256, "length": target.length}
@@ -105,6 +105,19 @@ class Partial:
             return load_record(self._note.read_bytes()) == self._facts
         except (FileNotFoundError, DamagedRecord):
             return False
+
+
+def part_of(dest: Path) -> Path:
+    """Return where the bytes are until they are verified."""
+    return dest.with_name(f"{dest.name}.part")
+
+
+def size_of(path: Path) -> int:
+    """Return the length of a file; 0 where there is none, or none that can be looked at."""
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0
 
 
 def _hash_file(path: Path) -> tuple[hashlib._Hash, int]:

@@ -9,6 +9,7 @@ program as ``NAME=value``, each closed by a NUL. It comes this way because what 
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import warnings  # noqa: F401 (os.execvpe imports it, when the new user may not read it any more)
@@ -50,11 +51,22 @@ def become(user: str) -> None:
     os.setresuid(int(uid), int(uid), int(uid))
 
 
+def lift_limit() -> None:
+    """Take away what bounds the agent's own memory: a migration may need more, and a service outlives its command.
+
+    A limit that the host set itself is hard as well, and stays.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if hard == resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
+
+
 def prepare(user: str, folder: str) -> None:
     """Make this process what the program expects to find: its user, its folder, no input, signals as usual."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
+    lift_limit()
     become(user)
     os.chdir(folder)
     for number in signal.valid_signals():

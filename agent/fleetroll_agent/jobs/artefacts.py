@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from fleetroll_agent.fetch import Liars, NamedSource, SourcesInTurn, fetch_target
+from fleetroll_agent.fetch.partial import part_of, size_of
 from fleetroll_agent.fetch.values import SourceFailed, is_transient
 from fleetroll_agent.jobs.events import StagingFailed
+from fleetroll_agent.jobs.space import check_space
 from fleetroll_agent.jobs.threads import in_thread
 from fleetroll_agent.jobs.values import PRODUCT
 from fleetroll_agent.jobs.work import About
@@ -88,19 +90,21 @@ class Artefacts:
 
     def __init__(self, state: Path, product: str, slots: SlotStore, ways: Ways) -> None:
         """Unpack into ``slots``; downloads go to a cache below the state folder."""
+        self._state = state
         self._cache = state / "cache" / product
         self._slots = slots
         self._ways = ways
 
     async def stage(self, found: Found, source: TargetSource) -> None:
-        """Make the slot of what was found, unless it stands there as signed.
+        """Make the slot of what was found, unless it stands there as signed; without room, nothing is fetched.
 
         Raises:
-            TrustError, AgentError: it can't be had, or is not what was signed.
+            TrustError, AgentError: it can't be had, there is no room for it, or it is not what was signed.
             SourceFailed: the session is over.
         """
         if await in_thread(partial(self._is_there, found)):
             return
+        await in_thread(partial(self._require_room, found))
         archive = await self.fetch(found.target, source)
         await in_thread(partial(fill_slot, self._slots, found, archive))
 
@@ -109,7 +113,7 @@ class Artefacts:
         with typed_disk_errors("making the cache"):
             for folder in (self._cache.parent, self._cache):
                 folder.mkdir(mode=0o700, exist_ok=True)
-        file, ways = self._cache / f"{target.sha256}.tar.zst", self._ways
+        file, ways = self._file(target), self._ways
         if isinstance(source, NamedSource):  # what a person named is asked alone, and blamed by its own name
             sources = SourcesInTurn((source,))
         else:
@@ -140,6 +144,15 @@ class Artefacts:
             for file in self._cache.iterdir():
                 if not wanted_sha256 or not file.name.startswith(wanted_sha256):
                     file.unlink()
+
+    def _file(self, target: ListedTarget) -> Path:
+        """Return the place of a verified download."""
+        return self._cache / f"{target.sha256}.tar.zst"
+
+    def _require_room(self, found: Found) -> None:
+        """Ask for what is still to come: an update that was cut short goes on where its first half fills the disk."""
+        file = self._file(found.target)
+        check_space(self._state, found, max(size_of(file), size_of(part_of(file))))
 
     def _is_there(self, found: Found) -> bool:
         """Tell whether the slot stands there as signed; one that has changed is not used, and not mended."""

@@ -57,10 +57,6 @@ def seat_of(product: Product, shared: Shared, outside: ProductOutside, line: Lin
     part = Part(rules, course=Pipeline(recipe), policy=policy_of(product, shared.time_zone), rebuild=places.rebuilt)
     keeper = Keeper(file, shared.journal, shared.clock, part)
     doer = Doer(shared.folder, product, recipe, places, shared.agent_id, shared.clock)
-    named = (shared.folder, product.name, shared.trust)
-    staging: ProductStaging = (
-        ManifestStaging(*named, places.slots, shared.ways)
-        if product.kind is Kind.COMMAND
-        else Staging(*named, places, shared.ways)
-    )
+    way = ManifestStaging if product.kind is Kind.COMMAND else Staging
+    staging: ProductStaging = way(shared.folder, product.name, shared.trust, places, shared.ways)
     return Seat(keeper, ProductHands(outside, line, product, staging, doer, shared.lock))

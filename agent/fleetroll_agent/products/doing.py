@@ -159,6 +159,7 @@ class Doer:
         if step is not Step.BACKUP:
             result = await self._run(attempt, step, argv, started, on_line, "")
             return await self._ended(effect, step, result, result.last_line.strip() if step is Step.CHECK else "")
+        await in_thread(self._places.require_backup_room)
         with backup_id_file(self._product.user or "") as path:
             result = await self._run(attempt, step, argv, started, on_line, str(path))
             value = await in_thread(partial(read_backup_id, result, path)) if result.ok else ""

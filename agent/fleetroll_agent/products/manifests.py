@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fleetroll_agent.jobs.effects import FillSlot, FindTarget
     from fleetroll_agent.jobs.events import StagingFailed
     from fleetroll_agent.jobs.values import ProductRecord
-    from fleetroll_agent.slots import SlotStore
+    from fleetroll_agent.products.places import Places
     from fleetroll_common.trust import ListedTarget, TrustClient
 
 
@@ -45,11 +45,12 @@ class FoundManifest:
 class ManifestStaging:
     """One product of commands: from a version's name to a manifest that was read."""
 
-    def __init__(self, state: Path, product: str, trust: TrustClient, slots: SlotStore, ways: Ways) -> None:
+    def __init__(self, state: Path, product: str, trust: TrustClient, places: Places, ways: Ways) -> None:
         """Look up in ``trust``; the manifest passes through the cache below the state folder."""
         self._product = product
+        self._places = places
         self._trust = trust
-        self._artefacts = Artefacts(state, product, slots, ways)
+        self._artefacts = Artefacts(state, product, places.slots, ways)
         self._found: dict[int, FoundManifest] = {}
 
     async def find(self, effect: FindTarget, line: Line, record: ProductRecord) -> TargetFound | StagingFailed:  # noqa: ARG002 (what is installed is the commands' affair)
@@ -65,6 +66,7 @@ class ManifestStaging:
         """Fetch the manifest and compare its words with the signed ones."""
         found = self._found[effect.job]
         try:
+            await in_thread(self._places.require_backup_room)
             file = await self._artefacts.fetch(found.target, await source_of(effect, line))
             await in_thread(partial(check_manifest, file, found.custom))
         except (FleetrollError, SourceFailed) as error:

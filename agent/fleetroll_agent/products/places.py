@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from fleetroll_agent.jobs.values import ByHand, ProductRecord
 from fleetroll_agent.jobs.work import Installed
+from fleetroll_agent.products.backup_room import require_backup_room
 from fleetroll_agent.products.changes import number_of
 from fleetroll_agent.products.folders import held
 from fleetroll_agent.products.standing import same_bytes
@@ -87,6 +88,14 @@ class Places:
             elif self._product.link is not None:
                 with held(self.link.parent):
                     pass
+
+    def require_backup_room(self) -> None:
+        """See whether the backup has room.
+
+        Raises:
+            AgentError: DISK_FULL: it has too little.
+        """
+        require_backup_room(self._state, self._product)
 
     def switch(self, attempt: Attempt) -> None:
         """Make the attempt's version the active one.

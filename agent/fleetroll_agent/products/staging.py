@@ -10,7 +10,6 @@ from fleetroll_agent.jobs.artefacts import Artefacts, Found, Ways, about, stagin
 from fleetroll_agent.jobs.events import SlotReady, TargetFound
 from fleetroll_agent.jobs.finding import find_release, source_of
 from fleetroll_agent.jobs.threads import in_thread
-from fleetroll_agent.products.space import check_space
 from fleetroll_common.values.errors import FleetrollError
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ class Staging:
 
     def __init__(self, state: Path, product: str, trust: TrustClient, places: Places, ways: Ways) -> None:
         """Look up in ``trust``, unpack below the state folder."""
-        self._state = state
         self._product = product
         self._trust = trust
         self._places = places
@@ -37,7 +35,7 @@ class Staging:
         self._found: dict[int, Found] = {}
 
     async def find(self, effect: FindTarget, line: Line, record: ProductRecord) -> TargetFound | StagingFailed:
-        """Refresh the signed metadata, look the version up, and see whether there is room for it."""
+        """Refresh the signed metadata and look the version up."""
         try:
             found, note = await find_release(self._trust, effect, self._product)
             fresh = await in_thread(partial(self._places.is_fresh, record))
@@ -51,8 +49,9 @@ class Staging:
         found = self._found[effect.job]
         try:
             await in_thread(self._places.require_replaceable)
-            await in_thread(partial(check_space, self._state, found))
+            await in_thread(self._places.require_backup_room)
             await self._artefacts.stage(found, await source_of(effect, line))
+            await in_thread(self._places.require_backup_room)  # what was staged may lie on the same disk
         except (FleetrollError, SourceFailed) as error:
             return await staging_failed(effect, line, error)
         return SlotReady(effect.job)

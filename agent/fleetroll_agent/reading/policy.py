@@ -40,6 +40,7 @@ PRODUCT_KEYS = (
     "min_update_interval_seconds",
     "windows",
     "expected_seconds",
+    "backup_mib",
     "lock_command",
     "lock_deferrals",
     "retry_bad",

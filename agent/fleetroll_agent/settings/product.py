@@ -180,6 +180,8 @@ class Product:
         unit: the service that runs the product; None = none is known.
         path: the file, absolute; given with kind ``file`` alone.
         link: a symlink to the current slot, absolute; with kind ``slots`` alone.
+        backup_mib: what the backup takes, as whoever wrote its command reckons; 0 = unknown, and nothing is asked.
+        backup_folder: where it is written, absolute; None = beside the product.
         user: whom the commands run as; None = the agent's own user.
         revert_on_lost_contact: the product goes back when the server is out of reach after the switch.
     """
@@ -205,6 +207,8 @@ class Product:
     unit: str | None = None
     path: str | None = None
     link: str | None = None
+    backup_mib: int = 0
+    backup_folder: str | None = None
     user: str | None = None
     revert_on_lost_contact: bool = False
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_WINDOWS = 32
+MAX_BACKUP_MIB = 1 << 24
+"""16 TiB: more is a slip of the unit."""
 
 _HOOK_MEANINGS: Mapping[Hook, tuple[str, frozenset[Kind]]] = {
     Hook.BACKUP: (
@@ -186,6 +188,21 @@ PRODUCT = Section(
             absolute_path(),
             "A symlink to the current version, for the service's unit. It decides nothing.",
             kinds=frozenset({Kind.SLOTS}),
+        ),
+        Key(
+            "backup_mib",
+            whole(0, MAX_BACKUP_MIB),
+            "What the command `backup` writes, by your own estimate: without so much room no update begins. 0: "
+            "unknown, and nothing is asked. [More](../operating/README.md#room-on-a-host).",
+            "MiB",
+            MANAGED,
+        ),
+        Key(
+            "backup_folder",
+            absolute_path(),
+            "Where the backup is written, for `backup_mib`: the disk that is asked for room.",
+            kinds=MANAGED,
+            default="the folder of `link` or `path`, else the state folder",
         ),
         Key(
             "user",

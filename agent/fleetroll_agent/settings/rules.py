@@ -97,6 +97,7 @@ def of_product(name: str, table: Mapping[str, Any], read: Mapping[str, Any]) -> 
         return
     yield from _of_kind(path, kind, PRODUCT, table)
     yield from _of_hooks(path, kind, _table(table, "hooks"))
+    yield from _of_backup(path, table)
     yield from _of_health(path, _table(table, "health"), table)
     if kind is Kind.FILE and "path" not in table:
         yield Fault((*path, "path"), "is missing", 'name the file, like path = "/usr/local/bin/tool"')
@@ -147,6 +148,20 @@ def _of_hooks(path: KeyPath, kind: Kind, hooks: Mapping[str, Any]) -> Iterator[F
             yield Fault((*where, needed), fault, f"write {needed}, or take {name} out")
     if "restart" in hooks and "reload" in hooks:
         yield Fault((*where, "reload"), "stands beside restart", "keep one of them", shown_value(hooks["reload"]))
+
+
+def _of_backup(path: KeyPath, table: Mapping[str, Any]) -> Iterator[Fault]:
+    """Tell what is said of a backup that nobody makes, or of its place where nothing is asked of that."""
+    where = dotted((*path, "hooks"))
+    if "backup" not in _table(table, "hooks"):
+        for name in ("backup_mib", "backup_folder"):
+            if table.get(name):  # backup_mib = 0 says that nothing is asked
+                remedy = f"take it out, or write backup in [{where}]"
+                yield Fault((*path, name), "goes with the command backup alone", remedy, shown_value(table[name]))
+    elif "backup_folder" in table and "backup_mib" not in table:
+        remedy = "write backup_mib, or take it out"
+        shown = shown_value(table["backup_folder"])
+        yield Fault((*path, "backup_folder"), "goes with backup_mib alone", remedy, shown)
 
 
 def _of_health(path: KeyPath, health: Mapping[str, Any], table: Mapping[str, Any]) -> Iterator[Fault]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import resource
 import signal
 import subprocess
 import sys
@@ -117,6 +118,26 @@ async def test_a_command_ignores_and_blocks_no_signal() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     blocked, ignored = (int(word, 16) & ~OF_THE_C_LIBRARY for word in result.tail.split()[1::2])
     assert (blocked, ignored) == (0, 0)
+
+
+async def test_a_command_is_not_bound_by_the_limit_on_the_agents_own_memory() -> None:
+    """A migration may need more, and a service that it starts lives on with what it inherits."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (64 << 30, hard))
+    try:
+        result = await run(("grep", "Max data size", "/proc/self/limits"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+    assert result.tail.split()[3:5] == ["unlimited", "unlimited"]
+
+
+def test_a_limit_that_the_host_set_itself_binds_commands_too() -> None:
+    """It is a hard one."""
+    code = "import resource; from fleetroll_agent.hooks.held import lift_limit; lift_limit(); "
+    code += "print(*resource.getrlimit(resource.RLIMIT_DATA))"
+    command = ("/bin/sh", "-c", 'ulimit -d 4194304; exec "$@"', "sh", sys.executable, "-c", code)
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said.split() == [str(4 << 30)] * 2
 
 
 @pytest.mark.parametrize(

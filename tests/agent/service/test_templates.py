@@ -32,7 +32,7 @@ KEYS = {
     "Unit": {"Description", "After", "RequiresMountsFor", "StartLimitIntervalSec"},
     "Service": {
         "Type", "NotifyAccess", "ExecStart", "Restart", "RestartSec", "TimeoutStartSec", "TimeoutStopSec",
-        "WatchdogSec", "WatchdogSignal", "KillMode", "UMask",
+        "WatchdogSec", "WatchdogSignal", "KillMode", "MemoryMax", "OOMPolicy", "UMask",
     },
     "Install": {"WantedBy"},
 }  # fmt: skip

@@ -48,6 +48,23 @@ def test_what_is_brought_back_was_saved_before() -> None:
     assert (line, sentence) == (3, "products.shop.hooks.backup is missing: restore needs it, since it gives the id")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("backup_mib = 5", "backup_mib = 5 goes with the command backup alone"),
+        ('backup_folder = "/b"', "backup_folder = '/b' goes with the command backup alone"),
+        (
+            'backup_folder = "/b"\n[products.shop.hooks]\nbackup = ["/b"]',
+            "backup_folder = '/b' goes with backup_mib alone",
+        ),
+    ],
+)
+def test_what_is_said_of_a_backup_that_nobody_asks_for_is_told(text: str, said: str) -> None:
+    """It would be believed to guard something."""
+    at, sentence, _ = told_of_shop(text)
+    assert (at, sentence) == (3, f"products.shop.{said}")
+
+
 def test_a_file_product_needs_its_path() -> None:
     """Nobody guesses which file is meant."""
     assert told('[products.shop]\nkind = "file"')[:2] == (1, "products.shop.path is missing")

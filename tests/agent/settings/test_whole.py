@@ -57,6 +57,8 @@ SHOP = Product(
     unit="shop.service",
     link="/srv/shop/current",
     user="shop",
+    backup_mib=500,
+    backup_folder="/var/backups/shop",
     revert_on_lost_contact=True,
 )
 

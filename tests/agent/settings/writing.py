@@ -127,6 +127,8 @@ def _placed(product: Product) -> Product:
     place = f"/srv/{product.name}"
     if product.unit and product.health is None:
         product = replace(product, health=Health(UnitCheck(product.unit)))
+    if product.hooks.backup and product.override_local:
+        product = replace(product, backup_mib=product.lock_deferrals + 1, backup_folder="/var/backups")
     if product.kind is Kind.FILE:
         return replace(product, path=place)
     return replace(product, link=place) if product.kind is Kind.SLOTS and product.retry_bad else product
@@ -214,6 +216,7 @@ def _document(product: Product) -> dict[str, Any]:
             "time_limits",
             "idempotent",
             "revert_on_lost_contact",
+            "backup_mib",
         }
         return {name: value for name, value in own.items() if name not in managed}
     own["time_limits"] = {hook.value: limit for hook, limit in product.time_limits}

@@ -33,8 +33,6 @@ CRASHES_LATER = "7.0.0"
 
 STAMPED = "1.0.5"
 """What releases that were built as something else call themselves."""
-MEMORY_BYTES = 300 << 20
-"""What the greedy release lets itself take beyond what it has when it begins."""
 RISC_V = 243
 """An ELF machine number that no host of these tests has."""
 
@@ -185,20 +183,22 @@ async def run_daemon(folder: Path, pipe_option: str) -> int:
     ),
     EATS_MEMORY: Mistake(
         {
-            DAEMON: f"""
+            DAEMON: """
 
 async def _eat(self: Daemon, beat: Any = Daemon._beat) -> None:
     import resource
     beats = asyncio.create_task(beat(self))
     while not self._welcomed:
         await asyncio.sleep(0.02)
-    with open("/proc/self/statm") as memory:
-        taken = int(memory.read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (taken + {MEMORY_BYTES}, taken + {MEMORY_BYTES}))
-    kept = []
-    while True:
-        kept.append(bytearray(16 << 20))
-        await asyncio.sleep(0)
+    limit, kept = resource.getrlimit(resource.RLIMIT_DATA)[0], []
+    try:
+        while True:
+            kept.append(bytearray(16 << 20))
+            await asyncio.sleep(0)
+    except MemoryError as error:
+        had = len(kept) << 24
+        kept.clear()
+        raise MemoryError(f"stopped by the limit of {limit} bytes: {had < limit < had + (512 << 20)}") from error
 Daemon._beat = _eat
 """
         }

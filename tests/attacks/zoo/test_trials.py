@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import resource
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 
+from fleetroll_agent.launcher.child import data_limit
 from tests.attacks.zoo import mistakes
 from tests.attacks.zoo.breeding import breed
 from tests.attacks.zoo.enclosure import Enclosure, enclosure, taken_back
@@ -21,9 +24,11 @@ LOST = {
     mistakes.NEVER_READS: ("not that it heard anything of its server after that, within the lease of 5 s", True),
     mistakes.LIES_TO_LAUNCHER: ("heard its server, but got no promote within the lease of 5 s", True),
 }
+DATA_LIMIT = data_limit(os.cpu_count() or 1, max(resource.getrlimit(resource.RLIMIT_STACK)[0], 8 << 20))
+"""The launcher's own: the greedy release takes all it gets, and sets none itself."""
 ENDED = {
     mistakes.CRASHES: ("EXITED", "signal SIG"),
-    mistakes.EATS_MEMORY: ("EXITED", "MemoryError"),
+    mistakes.EATS_MEMORY: ("EXITED", f"MemoryError: stopped by the limit of {DATA_LIMIT} bytes: True"),
 }
 STAMPS = {mistakes.LIES_TO_LAUNCHER: mistakes.STAMPED}
 """What a release calls itself where that is not its version."""

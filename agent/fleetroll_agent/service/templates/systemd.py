@@ -38,6 +38,11 @@ TimeoutStopSec={stop}
 WatchdogSec={watchdog}
 WatchdogSignal=SIGTERM
 KillMode=mixed
+# Above the bound on data that the launcher gives its agent (512 MiB and the stacks of its threads) on hosts of up to 32
+# processors: so the agent ends with its own reason first, and this is for all else that the unit starts. A command of
+# a product has a scope of its own, with the host's own limits.
+MemoryMax=1536M
+OOMPolicy=continue
 UMask=0077
 
 [Install]
