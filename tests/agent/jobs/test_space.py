@@ -171,7 +171,7 @@ async def test_what_is_missing_is_said_with_what_is_there_and_what_to_do(update:
     disk.free_bytes = 3 * MIB - 1
     told = (await update.refused()).message
     assert told == (
-        f"no room below {update.state}: {-(-update.needed // MIB)} MiB are needed, 2 MiB are free; "
+        f"no room below {update.state}: {-(-update.needed // MIB)} MiB are needed, 2 MiB are free (DISK_FULL); "
         "free space there; the update tries again by itself"
     )
 
@@ -181,7 +181,7 @@ async def test_an_inode_for_each_file_has_to_be_free_and_some_more(update: Updat
     needed = update.repository.target.custom["file_count"] + RESERVE_INODES
     disk.free_inodes = needed - 1
     told = (await update.refused()).message
-    assert f"{needed} inodes are needed, {needed - 1} are free; free space there" in told
+    assert f"{needed} inodes are needed, {needed - 1} are free (DISK_FULL); free space there" in told
     disk.free_inodes = needed
     assert isinstance(await update.fill(), SlotReady)
 
