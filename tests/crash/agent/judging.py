@@ -78,7 +78,7 @@ def _costs_before_go(fault: str, stage: Stage) -> set[str]:
         return set()
     if fault in _LOST:
         return {_ROLLED_BACK}
-    return {_FAILED} if VICTIMS.get(fault) == {LAUNCHER} else set()
+    return {_FAILED} if VICTIMS.get(fault) == frozenset({LAUNCHER}) else set()
 
 
 def _after_kill(
