@@ -16,9 +16,12 @@ from fleetroll_agent.hooks.specs import Health
 from fleetroll_agent.jobs import artefacts, keeper, runner
 from fleetroll_agent.products import doing, hands, manifests
 from fleetroll_agent.slots import store
+from tests.crash.products.faults import FAULTS
 from tests.crash.products.host import Host
+from tests.crash.products.judge import judge
 from tests.crash.products.points import PointDisk, Points, counted_effects
 from tests.crash.products.releases import Release
+from tests.crash.products.scenarios import scenarios
 from tests.crash.products.world import COMMAND_SECONDS
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from fleetroll_agent.jobs.values import Attempt, Step
     from fleetroll_agent.jobs.work import Child
     from tests.crash.products.scenarios import Scenario
+    from tests.crash.products.virtual import VirtualLoop
     from tests.crash.products.world import Process
 
 FETCH_SECONDS = 2.0
@@ -48,6 +52,8 @@ class Command:
 class Bench:
     """Makes hosts, one after the other, in the same folder."""
 
+    faults = FAULTS
+
     def __init__(self, folder: Path) -> None:
         """Work in ``folder``."""
         self._folder = folder
@@ -59,6 +65,18 @@ class Bench:
         self.host = Host(scenario, self._folder, at, fault)
         self.host.install()
         return self.host
+
+    def scenarios(self, kind: str) -> list[Scenario]:
+        """Return everything that a product of ``kind`` goes through."""
+        return scenarios(kind)
+
+    def is_struck(self, _kind: str, _scenario: Scenario) -> bool:
+        """Tell that every scenario is."""
+        return True
+
+    def judge(self, host: Host, fault: str = "") -> str:
+        """Judge a host that has become quiet."""
+        return judge(host, fault)
 
     @contextlib.contextmanager
     def standing(self) -> Iterator[Bench]:
@@ -76,12 +94,12 @@ class Bench:
             def add(self, _step: str, _line: str) -> None: ...
 
         replaced: list[tuple[Any, str, Any]] = [
-            (asyncio, "to_thread", _at_once),
+            (asyncio, "to_thread", at_once),
             (store, "RealDisk", Disk),
             (store, "Lookout", lambda: self),
             (artefacts, "fetch_target", self._fetch),
             (artefacts, "unpack", self._unpack),
-            (artefacts, "log", _Deaf()),
+            (artefacts, "log", Deaf()),
             (manifests, "check_manifest", lambda *_read: None),
             (doing, "spawn", self._spawn),
             (doing, "run_hook", self._run),
@@ -90,9 +108,9 @@ class Bench:
             (doing, "AttemptLog", NoLog),
             (doing, "backup_id_file", lambda _user: contextlib.nullcontext(Path("/nowhere"))),
             (hands, "end_child", self._end_child),
-            (runner, "log", _Alarm(self)),
+            (runner, "log", Alarm(lambda: self.host.loop)),
             (doing.Doer, "_own", self._own(doing.Doer._own)),
-            *((module, "log", _Deaf()) for module in (keeper, hands)),
+            *((module, "log", Deaf()) for module in (keeper, hands)),
         ]
         with ExitStack() as stack:
             stack.enter_context(counted_effects(lambda: self.host.points))
@@ -155,22 +173,22 @@ class Bench:
         return True
 
 
-async def _at_once(work: Callable[..., Any], *args: Any) -> Any:
+async def at_once(work: Callable[..., Any], *args: Any) -> Any:
     return work(*args)
 
 
-class _Deaf:
+class Deaf:
     """A log that nobody reads."""
 
     def __getattr__(self, _name: str) -> Callable[..., None]:
         return lambda *_words, **_facts: None
 
 
-class _Alarm(_Deaf):
+class Alarm(Deaf):
     """The log of jobs: what it calls a defect ends the run."""
 
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
+    def __init__(self, loop: Callable[[], VirtualLoop]) -> None:
+        self._loop = loop
 
     def exception(self, _event: str, **_facts: Any) -> None:
-        self._bench.host.loop.broken = sys.exc_info()[1]
+        self._loop().broken = sys.exc_info()[1]

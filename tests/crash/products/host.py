@@ -45,6 +45,8 @@ RESTART_SECONDS = 1.0
 """From the agent's death to the next one's start."""
 GENERATION = 7
 SOAK_SECONDS = 4.0
+WRONG_SECONDS = 3600.0
+"""How long a wrong clock is wrong."""
 _PROGRAMS = frozenset(Release(version).program for version in (OLD, NEW, NEXT))
 _SEE_NOTHING_NEW = frozenset({"write", "fsync_file", "fsync_dir", "write_file", "create", "truncate"})
 """Before these nothing can have changed that was not looked at before the call that comes ahead of them."""
@@ -60,6 +62,7 @@ class Host:
         """Make the host in ``folder``, whose content is replaced; ``fault`` strikes before point number ``at``."""
         self.scenario = scenario
         self.state = folder / "state"
+        self.wrong_seconds = WRONG_SECONDS
         self.loop = VirtualLoop()
         self.clock = VirtualClock(self.loop)
         self.server = Server(self.loop)
@@ -168,6 +171,10 @@ class Host:
             return ProductFile(self.state, PRODUCT).read()
         finally:
             self.points.paused = False
+
+    def facts(self) -> tuple[object, ...]:
+        """Return what a run that begins now could depend on."""
+        return self.world.facts()
 
     def _strike(self) -> None:
         self.struck = self.record()

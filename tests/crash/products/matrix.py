@@ -19,18 +19,35 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tests.crash.products import faults
-from tests.crash.products.judge import judge
-from tests.crash.products.scenarios import scenarios
+from tests.crash.products.points import ALONE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from tests.crash.products.bench import Bench
     from tests.crash.products.points import Moment
-    from tests.crash.products.scenarios import Scenario
+
+    class Bench(Protocol):
+        """A model: what its hosts go through, what strikes them, and who judges."""
+
+        @property
+        def faults(self) -> Mapping[str, Callable[[Any], None]]:
+            """Everything that goes wrong."""
+
+        def scenarios(self, kind: str) -> Sequence[Any]:
+            """Return everything that a product of ``kind`` goes through, what most others begin like first."""
+
+        def is_struck(self, kind: str, scenario: Any) -> bool:
+            """Tell whether the proof of ``kind`` strikes ``scenario``; another proof's is what others begin like."""
+
+        def make(self, scenario: Any, at: int = 0, fault: Callable[[Any], None] | None = None) -> Any:
+            """Return a fresh host, which ``fault`` strikes before its point number ``at``."""
+
+        def judge(self, host: Any, fault: str = "") -> str:
+            """Judge a host that has become quiet; return the result of its attempt."""
+
 
 SEED = 20262
 MOST_SHOWN = 5
@@ -48,18 +65,36 @@ class Trace:
         names: of its points; the first has the number 1.
         moments: for each point, when it was.
         idle: numbers of points that change nothing that is seen.
+        owners: for each point, whose it is.
+        living: for each point, which processes there are.
         own: number of the first point that no earlier scenario has.
     """
 
-    scenario: Scenario
+    scenario: Any
     names: tuple[str, ...]
     moments: tuple[Moment, ...]
     idle: frozenset[int]
+    owners: tuple[str, ...]
+    living: tuple[frozenset[str], ...]
     own: int = 1
 
-    def is_on_disk(self, at: int) -> bool:
-        """Tell whether a disk is asked at this point."""
-        return self.kind(at) in faults.DISK_KINDS
+    def can_strike(self, fault: str, at: int) -> bool:
+        """Tell whether there is something to strike: a disk that is asked, and processes that there are."""
+        if fault in faults.ON_DISK:
+            return self.kind(at) in faults.DISK_KINDS
+        return faults.VICTIMS.get(fault, frozenset()) <= self.living[at - 1]
+
+    def last_change(self, at: int) -> int:
+        """Return the point before which a crash leaves the same as before ``at``: what lies between changes nothing.
+
+        Beside a process that lives on, and sees the other one gone at that moment, it has to be the same moment.
+        """
+        while at - 1 in self.idle and (self.owners[at - 1] == ALONE or self._is_same_turn(at)):
+            at -= 1
+        return at
+
+    def _is_same_turn(self, at: int) -> bool:
+        return self.moments[at - 2].turn == self.moments[at - 1].turn
 
     def kind(self, at: int) -> str:
         """Return the name of the effect or message at a point."""
@@ -90,11 +125,11 @@ class Case:
         moment = trace.moments[at - 1]
         if self.fault in faults.CLOCKS:
             return trace.scenario.name, self.fault, self.is_ahead, moment
-        if self.fault in faults.OF_SERVER:
+        victims = faults.VICTIMS.get(self.fault, frozenset())
+        if self.fault in faults.OF_SERVER or (victims and trace.owners[at - 1] not in victims):
             return trace.scenario.name, self.fault, self.is_ahead, (moment.turn, moment.asked)
-        if self.fault == faults.CRASH:
-            while at - 1 in trace.idle:
-                at -= 1
+        if victims:
+            at = trace.last_change(at)
         elif self.fault == faults.FULL:
             at = trace.needing_room(at)
         return trace.scenario.name, self.fault, self.is_ahead, at
@@ -119,30 +154,32 @@ class Tally:
 
 
 def traced(bench: Bench, kind: str) -> list[Trace]:
-    """Run every scenario of a kind undisturbed, and judge it."""
+    """Run every scenario of a kind undisturbed, and judge it; return those that are struck."""
     known: list[Trace] = []
-    for scenario in scenarios(kind):
+    for scenario in bench.scenarios(kind):
         host = bench.make(scenario)
         try:
             host.run()
-            judge(host)
+            bench.judge(host)
         finally:
             host.close()
         seen = host.points
         names = tuple(seen.names)
         shared = max((_shared(names, other.names) for other in known), default=0)
-        known.append(Trace(scenario, names, tuple(seen.moments), frozenset(seen.idle), shared + 1))
-    return known
+        who = tuple(seen.owners), tuple(seen.living)
+        known.append(Trace(scenario, names, tuple(seen.moments), frozenset(seen.idle), *who, shared + 1))
+    return [trace for trace in known if bench.is_struck(kind, trace.scenario)]
 
 
-def every(traces: Iterable[Trace]) -> list[Case]:
-    """Return all cases that exist."""
+def every(traces: Iterable[Trace], named: Iterable[str] = faults.FAULTS) -> list[Case]:
+    """Return all cases that exist; ``named`` are the faults."""
+    known = tuple(named)
     return [
         Case(trace, fault, at)
         for trace in traces
-        for fault in faults.FAULTS
+        for fault in known
         for at in range(1, len(trace.names) + 1)
-        if fault not in faults.ON_DISK or trace.is_on_disk(at)
+        if trace.can_strike(fault, at)
     ]
 
 
@@ -196,10 +233,10 @@ def shuffled(cases: Iterable[Case], seed: int) -> list[Case]:
 
 
 def _one(bench: Bench, case: Case) -> str:
-    host = bench.make(case.trace.scenario, case.at, faults.FAULTS[case.fault])
+    host = bench.make(case.trace.scenario, case.at, bench.faults[case.fault])
     try:
         host.run()
-        result = judge(host, case.fault)
+        result: str = bench.judge(host, case.fault)
     finally:
         host.close()
     if host.struck is None:

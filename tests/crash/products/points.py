@@ -46,6 +46,11 @@ class Moment(NamedTuple):
     looks: int
 
 
+ALONE = ""
+"""The name of the process where a model has but one."""
+_ONLY_ONE = frozenset({ALONE})
+
+
 class Points:
     """Counts, and lets one thing happen at one point."""
 
@@ -62,12 +67,26 @@ class Points:
         """Numbers of the points whose effect changed nothing that is seen: a sync, or a name that was not there."""
         self.moments: list[Moment] = []
         """For each point, when it was."""
+        self.owners: list[str] = []
+        """For each point, whose effect or message it is."""
+        self.living: list[frozenset[str]] = []
+        """For each point, which processes there were."""
         self.dead = False
         self.paused = False
         """While the judge reads: no point of the agent's."""
         self.refusal: Callable[[str], int] = lambda _kind: 0
         self.done: Callable[..., None] = _nobody
         """Told of every effect that the disk took, with its arguments, and of every message that is about to come."""
+
+    @property
+    def owner(self) -> str:
+        """The process that runs now."""
+        return ALONE
+
+    @property
+    def alive(self) -> frozenset[str]:
+        """The processes that there are now."""
+        return _ONLY_ONE
 
     def reach(self, kind: str, name: object = "") -> None:
         """Stand before an effect or a message."""
@@ -77,6 +96,8 @@ class Points:
             raise Crash
         self.names.append(f"{kind} {name}")
         self.moments.append(self._time())
+        self.owners.append(self.owner)
+        self.living.append(self.alive)
         if kind not in ON_DISK:
             self.done("message")
         self._look(kind)
@@ -133,11 +154,14 @@ class PointDisk(RealDisk):
 
 
 @contextlib.contextmanager
-def counted_effects(points: Callable[[], Points]) -> Iterator[None]:
-    """Make every durable effect of records, journal and switch a point of the life at hand."""
+def counted_effects(points: Callable[[], Points], module: Any = effects) -> Iterator[None]:
+    """Make every durable effect of records, journal and switch a point of the life at hand.
+
+    ``module`` has the functions of the effects, and in POINTS their names.
+    """
     with contextlib.ExitStack() as stack:
-        for name in effects.POINTS:
-            stack.enter_context(mock.patch.object(effects, name, _counted(points, name, getattr(effects, name))))
+        for name in module.POINTS:
+            stack.enter_context(mock.patch.object(module, name, _counted(points, name, getattr(module, name))))
         yield
 
 
@@ -154,11 +178,15 @@ def _counted(points: Callable[[], Points], kind: str, real: Callable[..., Any]) 
 
 
 def _name(subject: Any) -> str:
+    if isinstance(subject, str):
+        return Path(subject).name
     return subject.name if isinstance(subject, (Path, HeldName, Folder)) else ""
 
 
-def _is_there(name: Path | HeldName) -> bool:
+def _is_there(name: Path | HeldName | str) -> bool:
     """Tell whether there is something, be it a link that leads nowhere."""
+    if isinstance(name, str):
+        return os.path.lexists(name)
     if isinstance(name, HeldName):
         return name.name in os.listdir(name.folder.handle)  # noqa: PTH208 (of a handle)
     return name.is_symlink() or name.exists()

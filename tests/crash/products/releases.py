@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PRODUCT = "shop"
 OLDER, OLD, NEW, NEXT = "0.9.0", "1.0.0", "1.1.0", "1.2.0"
 ENTRY = "run"
+_ANYWHERE = Platform.parse("any")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Release:
 
     version: str
     migrating: bool = False
+    product: str = PRODUCT
+    platform: Platform = _ANYWHERE
 
     @property
     def program(self) -> bytes:
@@ -50,10 +53,10 @@ class Release:
     @property
     def custom(self) -> ReleaseCustom:
         return ReleaseCustom(
-            product=PRODUCT,
+            product=self.product,
             version=Version.parse(self.version),
             channels=("stable",),
-            platform=Platform.parse("any"),
+            platform=self.platform,
             git_sha="a" * 40,
             tar_sha256="b" * 64,
             tar_bytes=10240,
@@ -71,7 +74,7 @@ class Release:
         """Return what is signed about its release manifest: a product of commands has nothing else."""
         custom = self.custom
         return ManifestCustom(
-            product=PRODUCT,
+            product=self.product,
             version=custom.version,
             channels=custom.channels,
             git_sha=custom.git_sha,

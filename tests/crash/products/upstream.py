@@ -17,12 +17,22 @@ from tests.crash.products.releases import PRODUCT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
-    from fleetroll_agent.jobs.desk import Desk
     from fleetroll_agent.jobs.effects import AskGo
     from fleetroll_agent.jobs.journal import Entry, Journal
     from tests.crash.products.points import Points
     from tests.crash.products.virtual import VirtualClock, VirtualLoop
+
+    class Told(Protocol):
+        """Whom the session brings its events to."""
+
+        def post(self, product: str, event: events.Event) -> None:
+            """Bring an event to the rules of ``product``; returns at once."""
+
+        async def told(self, product: str | None, event: events.Event) -> None:
+            """Bring an event to the rules and wait until it has happened."""
+
 
 LATENCY_SECONDS = 0.01
 RECONNECT_SECONDS = 1.0
@@ -75,7 +85,10 @@ class Server:
 class Wire:
     """The agent's sessions, one after the other."""
 
-    def __init__(self, server: Server, desk: Desk, journal: Journal, points: Points, clock: VirtualClock) -> None:
+    product = PRODUCT
+    """What the server wants something of."""
+
+    def __init__(self, server: Server, desk: Told, journal: Journal, points: Points, clock: VirtualClock) -> None:
         self._server = server
         self._desk = desk
         self._journal = journal
@@ -104,11 +117,15 @@ class Wire:
 
     def ask_go(self, ask: AskGo) -> None:
         """Send RequestGo."""
-        if ask.session != self.session:
+        self.request_go(ask.session, ask.generation, ask.ask)
+
+    def request_go(self, session: int, generation: int, ask: int) -> None:
+        """Ask, and be permitted."""
+        if session != self.session:
             return
-        self._points.reach("send", f"ask {ask.ask}")
+        self._points.reach("send", f"ask {ask}")
         require(not self._skewed, "it asks for Go under a wrong clock")
-        self._answer("go", events.GoGiven(ask.session, ask.generation, ask.ask))
+        self._answer("go", events.GoGiven(session, generation, ask))
 
     def reports_ready(self) -> None:
         self._wake.set()
@@ -124,14 +141,16 @@ class Wire:
         server.push = self._push
         server.close = lambda: self._incoming.put_nowait(("close", None))
         self._points.reach("send", "hello")
-        await self._desk.told(None, events.HelloBuilt())
+        await self._say_hello()
         server.greet(self._journal.journal_id)
         await asyncio.sleep(LATENCY_SECONDS)
         self._points.reach("receive", "welcome")
+        self._welcomed()
         self._skewed = abs(self._clock.wrong_by.total_seconds()) > SKEW_SECONDS
         self._acked(server.held)
         self._sent, self.session = server.held, server.epoch
         await self._desk.told(None, events.SessionOpened(server.epoch, frozenset(), self._skewed))
+        self._opened()
         if server.wants is not None:
             self._answer("assignment", server.wants)
         self._wake.set()
@@ -141,9 +160,23 @@ class Wire:
         finally:
             writing.cancel()
             session, self.session = self.session, 0
+            self._closed()
             with contextlib.suppress(asyncio.CancelledError):
                 await writing
         await self._desk.told(None, events.SessionClosed(session))
+
+    async def _say_hello(self) -> None:
+        """Say what the hello says."""
+        await self._desk.told(None, events.HelloBuilt())
+
+    def _welcomed(self) -> None:
+        """Take note of a Welcome."""
+
+    def _opened(self) -> None:
+        """Take note that the server may say something."""
+
+    def _closed(self) -> None:
+        """Take note that the session is over."""
 
     def _push(self, assigned: events.Assigned) -> None:
         """Let the server say what it wants, in an open session."""
@@ -164,7 +197,7 @@ class Wire:
                 self._acked(word)
                 self._wake.set()
             else:
-                await self._desk.told(PRODUCT, word)
+                await self._desk.told(self.product, word)
 
     def _acked(self, sequence: int) -> None:
         for product, number in self._journal.ack(self._server.journal_id, sequence).items():
