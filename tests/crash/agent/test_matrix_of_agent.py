@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 LEAST = 1000
 
 
+@pytest.mark.long
 @pytest.mark.crash
 @pytest.mark.timeout(86400)
 def test_no_fault_at_any_point_of_a_good_update_breaks_a_promise(tmp_path: Path, counts: Counts, full: bool) -> None:

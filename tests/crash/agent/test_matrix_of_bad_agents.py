@@ -19,6 +19,7 @@ LEAST = 1500
 NAMES = (BAD, "agent, then bad")
 
 
+@pytest.mark.long
 @pytest.mark.crash
 @pytest.mark.timeout(86400)
 def test_no_fault_at_any_point_of_a_bad_update_breaks_a_promise(tmp_path: Path, counts: Counts, full: bool) -> None:
