@@ -42,6 +42,8 @@ class Life:
         self._end = end
         self._is_hunted = is_hunted
         self._judged = 0
+        self._permitted = False
+        """A kill may come, or has come and is not judged: the permit is taken before the kill is written down."""
         self._fault: AssertionError | None = None
         host.server.script.before_welcome = self._come_up
 
@@ -99,14 +101,15 @@ class Life:
                 if not self._host.greeted_since_kill():
                     return
                 await self._host.check_come_up(session.hello)
-                self._judged = kills
+                self._judged, self._permitted = kills, False
             self._permit()
         except AssertionError as error:
             self._fault = error
 
     def _permit(self) -> None:
         """Let the next kill come, once the last one was judged."""
-        if len(self._host.kills()) == self._judged and self._may_be_killed() and self._host.bears_another():
+        if not self._permitted and self._may_be_killed() and self._host.bears_another():
+            self._permitted = True
             self._host.plan.arm()
 
     def _may_be_killed(self) -> bool:
