@@ -200,13 +200,18 @@ def enrolment_of(message: enrolment_pb2.EnrollResponse) -> Enrolment:
     )
 
 
+def _text(words: str) -> str:
+    """Return what can be sent: a record that an older version wrote may hold what is no text."""
+    return words.encode("utf-8", "replace").decode()
+
+
 def _override(product: str, override: Override) -> stream_pb2.Override:
     message = stream_pb2.Override(
         product=product,
         kind=override.kind.value,
-        actor=types_pb2.Actor(kind=types_pb2.ACTOR_KIND_AGENT_LOCAL, id=override.actor[:MAX_ACTOR_CHARS]),
+        actor=types_pb2.Actor(kind=types_pb2.ACTOR_KIND_AGENT_LOCAL, id=_text(override.actor[:MAX_ACTOR_CHARS])),
         since_generation=override.since_generation,
-        reason=override.reason[:MAX_OVERRIDE_REASON_CHARS],
+        reason=_text(override.reason[:MAX_OVERRIDE_REASON_CHARS]),
     )
     message.until.FromDatetime(_instant(override.until))
     return message

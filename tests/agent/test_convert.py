@@ -13,6 +13,7 @@ from fleetroll.v1 import reasons_pb2, types_pb2
 from fleetroll_agent import convert
 from fleetroll_agent.jobs.effects import AskGo
 from fleetroll_agent.jobs.journal import Entry
+from fleetroll_agent.jobs.overrides import Override, OverrideKind
 from fleetroll_agent.jobs.summary import AttemptFact
 from fleetroll_agent.jobs.values import Report, Said
 from fleetroll_common.values.codes import Code
@@ -106,3 +107,9 @@ def test_each_word_of_an_assignment_is_heard_and_no_other(field: str) -> None:
 @pytest.mark.parametrize(("said", "heard"), [(0, 0), (1, 1), (100, 100), (2**31 - 1, 100), (-5, 0)])
 def test_the_tries_of_an_assignment_are_bounded(said: int, heard: int) -> None:
     assert convert.assigned(stream_pb2.Assignment(generation=1, max_attempts=said)).max_attempts == heard
+
+
+def test_a_hold_that_an_older_version_wrote_down_as_no_text_is_sent_all_the_same() -> None:
+    held = Override(OverrideKind.HOLD, "j\udcffrg", 3, 1.8e9, "gr\udcffn")
+    message = convert._override("shop", held)
+    assert (message.actor.id, message.reason) == ("j?rg", "gr?n")

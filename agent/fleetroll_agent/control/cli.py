@@ -38,7 +38,12 @@ def add_commands(commands: Commands) -> None:
     _add_work(rollback)
     restore = _add(commands, "restore", "restore the data of a backup under the version that runs")
     restore.add_argument(
-        "--backup", default="", metavar="ID", dest="backup_id", help="the last one, unless it is named"
+        "--backup",
+        type=named,
+        default=argparse.SUPPRESS,
+        metavar="ID",
+        dest="backup_id",
+        help="the last one, unless it is named",
     )
     _add_work(restore, hold=False)
     hold = _add(commands, "hold", "let the server's assignments of a product wait")
@@ -46,6 +51,18 @@ def add_commands(commands: Commands) -> None:
     hold.add_argument("--reason", default="", help="shown at the server")
     _add(commands, "cancel", "end what was started on this host, while nothing is changed yet")
     _add(commands, "unhold", "let the server's assignments come again")
+
+
+def named(text: str) -> str:
+    """Return ``text``, which somebody gave: nothing stands for no default.
+
+    Raises:
+        argparse.ArgumentTypeError: it is empty, as a variable of a script is that was never set.
+    """
+    if not text:
+        message = "it is empty: leave the option out, or name something"
+        raise argparse.ArgumentTypeError(message)
+    return text
 
 
 def version(text: str) -> str:
@@ -90,7 +107,8 @@ def run(options: argparse.Namespace, show: Callable[[str], None] = print) -> int
     given = {name: getattr(options, name) for name in names if hasattr(options, name)}
     if given.get("source") and "://" not in given["source"]:
         given["source"] = str(Path(given["source"]).absolute())  # the agent's own folder is another one
-    ask = Ask(options.command, person=os.environ.get("SUDO_USER", "")[:64], **given)
+    person = os.environ.get("SUDO_USER", "")[:64].encode("utf-8", "replace").decode()
+    ask = Ask(options.command, person=person, **given)
     done = ask_agent(options.state.absolute(), ask, lambda line: None if quiet else show(plain(line, _TEXT_CHARS)))
     _print(done, show, as_json=quiet)
     return done.exit
@@ -120,7 +138,9 @@ def _add(commands: Commands, name: str, what: str) -> argparse.ArgumentParser:
 
 def _add_source(command: argparse.ArgumentParser) -> None:
     what = "take it from this bundle, folder of a mirror, or address of one, instead of the server"
-    command.add_argument("--from", "--bundle", default="", dest="source", metavar="PLACE", help=what)
+    command.add_argument(
+        "--from", "--bundle", type=named, default=argparse.SUPPRESS, dest="source", metavar="PLACE", help=what
+    )
 
 
 def _add_work(command: argparse.ArgumentParser, *, hold: bool = True) -> None:

@@ -147,9 +147,20 @@ def _value(name: str, kind: object, value: Any) -> Any:  # noqa: ANN401 (JSON)
         raise _refused(name, f"{value!r:.80} is not a {kind}")
     if isinstance(value, str) and (len(value) > MAX_TEXT_CHARS or "\0" in value):
         raise _refused(name, f"it has more than {MAX_TEXT_CHARS} characters, or a zero among them")
+    if isinstance(value, str) and not is_text(value):
+        raise _refused(name, "it is no text in UTF-8")
     if isinstance(value, (int, float)) and name in _LIMITS and not 0 <= value <= _LIMITS[name]:
         raise _refused(name, f"{value} is not 0 to {_LIMITS[name]:g}")
     return value
+
+
+def is_text(value: str) -> bool:
+    """Tell whether it can be written down and sent: what a terminal of another encoding says may be none."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _line(document: dict[str, Any]) -> bytes:

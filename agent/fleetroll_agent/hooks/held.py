@@ -8,6 +8,7 @@ program as ``NAME=value``, each closed by a NUL. It comes this way because what 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -54,11 +55,12 @@ def become(user: str) -> None:
 def lift_limit() -> None:
     """Take away what bounds the agent's own memory: a migration may need more, and a service outlives its command.
 
-    A limit that the host set itself is hard as well, and stays.
+    A hard limit of the host stays. Where nobody may change limits there is none of ours.
     """
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    if hard == resource.RLIM_INFINITY:
-        resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if soft != hard and hard == resource.RLIM_INFINITY:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
 
 
 def prepare(user: str, folder: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,8 @@ def backup_place(state: Path, product: Product) -> Path:
     A folder that is not there yet is the command's to make: then its nearest parent that is there.
     """
     place = product.backup_folder or _folder_of(product.link) or _folder_of(product.path) or str(state)
-    return next(folder for folder in (Path(place), *Path(place).parents) if folder.exists())
+    real = Path(os.path.realpath(place))  # a link to what is not made yet leads to another disk, perhaps
+    return next(folder for folder in (real, *real.parents) if folder.exists())
 
 
 def require_backup_room(state: Path, product: Product) -> None:

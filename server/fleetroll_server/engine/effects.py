@@ -42,7 +42,7 @@ async def take_step(tx: Tx, services: Services, book: Book, host: dict[str, Any]
         tx.emit(book.event("alert.rollback_failed", HOST, agent_id=host["agent_id"], **words))
     other_name.tell_of_end(tx, book, host, said)
     values: dict[str, Any] = {"late": late}
-    if said.code is not None or said.state in FINAL:
+    if said.state in FINAL or (said.code is not None and not other_name.is_told(host)):
         values.update(code=str(said.code or ""), message=said.message, output_tail=said.output_tail)
     if said.state is AttemptState.APPLYING:
         values["step"] = said.step

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
 
     from fleetroll.v1 import agent_stream_pb2 as stream_pb2
+    from fleetroll.v1 import reasons_pb2
 
 MAX_MESSAGE_CHARS = 2000
 MAX_TAIL_CHARS = 4000
@@ -105,7 +106,7 @@ def _reported(report: stream_pb2.Report) -> Said | None:
         product=_text(report.product, MAX_TEXT),
         generation=report.generation,
         state=state,
-        code=read_code(report.code),
+        code=_said(report.code),
         message=_text(report.message, MAX_MESSAGE_CHARS),
         step=_text(report.step, MAX_STEP_CHARS),
         output_tail=_text(report.output_tail[-MAX_TAIL_CHARS:], MAX_TAIL_CHARS),
@@ -127,7 +128,7 @@ def _shown(attempt: stream_pb2.AttemptReport) -> Said | None:
         product=_text(attempt.product, MAX_TEXT),
         generation=attempt.generation,
         state=state,
-        code=read_code(attempt.code),
+        code=_said(attempt.code),
         message=_text(attempt.message, MAX_MESSAGE_CHARS),
         time_limit=_wait(attempt.time_left) if attempt.HasField("time_left") else None,
         sha256=attempt.sha256.hex(),
@@ -142,6 +143,12 @@ def _hold(said: stream_pb2.Override) -> str:
     limit = "" if until is None else f" until {until:%Y-%m-%d %H:%M}Z"
     why = f": {said.reason}" if said.reason else ""
     return f"held: {said.kind} by {said.actor.id}{limit}{why}"
+
+
+def _said(number: reasons_pb2.ReasonCode.ValueType) -> Code | None:
+    """Return the code that a host gives; that it came back as another version is the server's own word."""
+    code = read_code(number)
+    return None if code is Code.CAME_BACK_OTHER else code
 
 
 def _product(product: stream_pb2.ProductState, hold: str = "") -> ProductSaid:

@@ -121,3 +121,32 @@ async def test_a_place_that_can_not_be_looked_into_is_named_with_what_to_do(
         await person.is_heard()
         assert await person.runs("check", "shop", "--from", "https://nowhere.invalid/repo") != 0
         assert "see to https://nowhere.invalid/repo and the way there" in person.err + person.out
+
+
+@pytest.mark.parametrize("variable", ["reason", "SUDO_USER"])
+async def test_what_is_no_text_does_not_end_the_agent(
+    server: FakeServer, host: InProcessHost, person: Person, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """A terminal of another encoding says bytes that no message can carry."""
+    async with host.running():
+        await server.until(lambda: server.sessions)
+        await person.is_heard()
+        if variable == "reason":
+            assert await person.runs("hold", "shop", "--reason", "gr\udcffn") == 21
+            assert "reason: it is no text in UTF-8" in person.err
+        else:
+            monkeypatch.setenv("SUDO_USER", "j\udcffrg")
+        assert await person.runs("hold", "shop", "--reason", "grün") == 0
+        await server.until(lambda: len(server.sessions) == 2)
+        (held,) = server.session.hello.overrides
+        assert held.reason == "grün"
+
+
+@pytest.mark.parametrize(
+    "words", [("update", "shop", "--bundle", ""), ("check", "shop", "--from", ""), ("restore", "shop", "--backup", "")]
+)
+async def test_an_empty_word_stands_for_no_default(person: Person, words: tuple[str, ...]) -> None:
+    """A variable of a script that was never set must not begin something else."""
+    with pytest.raises(SystemExit) as ended:
+        await person.runs(*words)
+    assert ended.value.code == 2

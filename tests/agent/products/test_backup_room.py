@@ -201,3 +201,11 @@ print(json.dumps(said))
 """
     told = apart(f"mount -t tmpfs -o size=8m none {backups}", code)
     assert told == ["", f"no room for the backup of shop below {backups}: 9 MiB are needed, 8 MiB are free"]
+
+
+def test_a_link_to_a_folder_that_is_not_made_yet_is_gone_after(tmp_path: Path) -> None:
+    """It may lead to another disk."""
+    (tmp_path / "big").mkdir()
+    (tmp_path / "backups").symlink_to(tmp_path / "big" / "backups")
+    product = replace(SHOP, backup_folder=str(tmp_path / "backups"))
+    assert backup_place(tmp_path / "state", product) == tmp_path / "big"

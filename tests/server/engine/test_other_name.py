@@ -126,3 +126,23 @@ async def test_a_fault_that_its_host_proved_stands(world: World) -> None:
     await agent.back(code=code("EXITED"), message="signal SIGSEGV")
     assert (await world.host("host-1"))["code"] == "EXITED"
     await world.cancel(rollout)
+
+
+async def test_no_word_of_the_release_raises_a_second_alarm(world: World) -> None:
+    rollout, agent = await under_another_name(world)
+    for word in ("LOST_CONTACT", "HELD_LOCALLY", "LOST_CONTACT"):
+        await agent.report("trial", code=code(word), message="nothing of note")
+    assert len(await world.events(KIND)) == 1
+    assert (await world.host("host-1"))["code"] == "CAME_BACK_OTHER"
+    await agent.back(code=MISMATCH, message=WORDS)
+    assert len(await world.events(KIND)) == 1
+    await world.cancel(rollout)
+
+
+async def test_no_word_of_the_release_keeps_the_alarm_away(world: World) -> None:
+    """That it came back as another version is the server's own word."""
+    rollout, agent = await applying(world)
+    await agent.report("applying", step="self_test", code=code("CAME_BACK_OTHER"), message="all is well")
+    await agent.report("failed", code=MISMATCH, message=WORDS, running_version=OLD)
+    assert len(await world.events(KIND)) == 1
+    await world.cancel(rollout)
