@@ -13,7 +13,6 @@ import pytest
 
 from fleetroll.v1 import reasons_pb2
 from fleetroll_agent.jobs import staging
-from tests.agent.control.person import Person
 from tests.agent.fake_server.inprocess import InProcessHost
 from tests.agent.fake_server.releases import Releases
 from tests.faults.shop import Shop, artefact
@@ -21,6 +20,7 @@ from tests.faults.shop import Shop, artefact
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.agent.control.person import Person
     from tests.agent.fake_server.server import FakeServer
 
 
@@ -43,12 +43,6 @@ async def host(server: FakeServer, shop: Shop, tmp_path: Path) -> InProcessHost:
     with (enrolled.folder / "agent.toml").open("a") as settings:
         settings.write(shop.settings())
     return enrolled
-
-
-@pytest.fixture
-def person(host: InProcessHost, capsys: pytest.CaptureFixture[str]) -> Person:
-    """Return somebody at the host's command line."""
-    return Person(host, capsys)
 
 
 async def test_check_and_update_say_what_they_find_by_their_exit_codes(

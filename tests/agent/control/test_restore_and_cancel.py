@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.agent.control.person import Person
 from tests.agent.fake_server.inprocess import InProcessHost
 from tests.agent.fake_server.releases import Releases
 from tests.faults.shop import Shop, artefact
@@ -17,6 +16,7 @@ from tests.faults.shop import Shop, artefact
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.agent.control.person import Person
     from tests.agent.fake_server.server import FakeServer
 
 
@@ -43,12 +43,6 @@ async def host(server: FakeServer, shop: Shop, tmp_path: Path, busy: Path) -> In
     with (enrolled.folder / "agent.toml").open("a") as settings:
         settings.write(shop.settings(lock_command=f'["/bin/sh", "-c", "! test -e {busy}"]'))
     return enrolled
-
-
-@pytest.fixture
-def person(host: InProcessHost, capsys: pytest.CaptureFixture[str]) -> Person:
-    """Return somebody at the host's command line."""
-    return Person(host, capsys)
 
 
 async def test_the_last_backup_comes_back_under_the_version_that_runs(
