@@ -12,6 +12,7 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.manifest_custom import kind_of
 from fleetroll_server.catalogue import reads
+from fleetroll_server.catalogue.values import ReleaseState
 from fleetroll_server.store import EventFact
 from fleetroll_server.store.tables import ArtifactRow, ReleaseRow, table_of
 
@@ -185,6 +186,8 @@ def _release_row(listing: Listing, caller: Caller, row_id: str) -> Mapping[str, 
         "supported_from": "" if listing.supported_from is None else str(listing.supported_from),
         "protocol": listing.protocol,
         "listed": True,
+        "state": ReleaseState.LISTED.value,
+        "state_reason": "",
         "actor_kind": caller.actor_kind,
         "actor_id": caller.actor_id,
     }

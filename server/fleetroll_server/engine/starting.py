@@ -28,6 +28,7 @@ from fleetroll_server.domain.summary import HostView, WaveCounters, cohorts_of, 
 from fleetroll_server.engine.advance import go_on
 from fleetroll_server.engine.book import open_book
 from fleetroll_server.engine.late import tell_older
+from fleetroll_server.engine.listed import require_listed
 from fleetroll_server.engine.suspended import is_suspended
 from fleetroll_server.store.tables import (
     AgentRow,
@@ -166,9 +167,7 @@ async def _release(tx: Tx, order: Order) -> Release:
         chosen = await release(tx.connection, order.product, order.version)
     else:
         chosen = await newest_release(tx.connection, order.product)
-    if not chosen.listed:
-        message = f"version: {chosen.version} is not listed any more"
-        raise RequestError(message, code=Code.YANKED, remedy="choose another version", field="version")
+    await require_listed(tx, chosen.id)
     if chosen.breaking_changes and not order.acknowledge_breaking_changes:
         message = f"version: {chosen.version} has breaking changes: {chosen.breaking_changes[:300]}"
         remedy = "read them, then acknowledge them"
