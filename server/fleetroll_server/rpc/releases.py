@@ -19,6 +19,7 @@ from fleetroll_server.catalogue.metadata import one_file
 from fleetroll_server.catalogue.publish import Publisher
 from fleetroll_server.catalogue.upload import Upload
 from fleetroll_server.rpc import requests
+from fleetroll_server.rpc.committing import CommitMetadata
 from fleetroll_server.rpc.releases_convert import (
     import_from_wire,
     offer_from_wire,
@@ -41,7 +42,7 @@ MAX_NAME_CHARS = 320
 """A target's path, and what stands before it."""
 
 
-class ReleasesServicer(releases_pb2_grpc.ReleasesServiceServicer):
+class ReleasesServicer(CommitMetadata, releases_pb2_grpc.ReleasesServiceServicer):
     """Publishes and lists."""
 
     def __init__(self, services: Services) -> None:
