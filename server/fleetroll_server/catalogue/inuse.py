@@ -60,41 +60,41 @@ async def in_use(
     for name, table, column in (("running", _PRODUCT, "version"), ("previous", _PRODUCT, "previous_version")):
         query = sa.select(table.c[column], sa.func.count()).where(table.c.product == product).group_by(table.c[column])
         _add(counted, name, (await connection.execute(_held(query, table, fleets))).all())
-    wanted = await connection.execute(_wanted(product, fleets))
-    _add(counted, "wanted", wanted.all())
+    for query, table in ((_planned(product), _HOST), (_assigned(product), _ASSIGNMENT)):
+        _add(counted, "wanted", (await connection.execute(_held(query, table, fleets))).all())
     return {version: InUse(**counted[version]) for version in sorted(counted)}
 
 
-def _wanted(product: str, fleets: Sequence[str] | None) -> Any:  # noqa: ANN401 (a statement)
-    """Return the query for the number of hosts by the version that they are meant to run.
-
-    An assignment whose attempt has ended wants nothing any more: what came of it is what runs.
-    """
+def _planned(product: str) -> sa.Select[Any]:
+    """Return the query for the number of hosts by the version that a rollout would still bring them to."""
     of_rollout = sa.and_(_ROLLOUT.c.id == _HOST.c.rollout_id, _ROLLOUT.c.fleet_id == _HOST.c.fleet_id)
-    planned = (
-        sa.select(_HOST.c.agent_id, _ROLLOUT.c.version)
+    return (
+        sa.select(_ROLLOUT.c.version, sa.func.count(sa.distinct(_HOST.c.agent_id)))
         .select_from(_HOST.join(_ROLLOUT, of_rollout))
         .where(_HOST.c.product == product, _HOST.c.state.not_in(_ENDED))
+        .group_by(_ROLLOUT.c.version)
     )
-    ended = sa.select(_HOST.c.agent_id).where(
+
+
+def _assigned(product: str) -> sa.Select[Any]:
+    """Return the query for the number of hosts by the version that no rollout, but somebody else wants them to run.
+
+    What a rollout assigned is counted with its hosts, or has ended: what came of it is what runs.
+    """
+    of_rollout = sa.select(_HOST.c.agent_id).where(
         _HOST.c.agent_id == _ASSIGNMENT.c.agent_id,
         _HOST.c.product == _ASSIGNMENT.c.product,
         _HOST.c.fleet_id == _ASSIGNMENT.c.fleet_id,
         _HOST.c.generation == _ASSIGNMENT.c.generation,
-        _HOST.c.state.in_(_ENDED),
     )
-    assigned = sa.select(_ASSIGNMENT.c.agent_id, _ASSIGNMENT.c.version).where(
-        _ASSIGNMENT.c.product == product, _ASSIGNMENT.c.version != "", sa.not_(ended.exists())
+    return (
+        sa.select(_ASSIGNMENT.c.version, sa.func.count())
+        .where(_ASSIGNMENT.c.product == product, _ASSIGNMENT.c.version != "", sa.not_(of_rollout.exists()))
+        .group_by(_ASSIGNMENT.c.version)
     )
-    if fleets is not None:
-        planned = planned.where(_HOST.c.fleet_id.in_(fleets))
-        assigned = assigned.where(_ASSIGNMENT.c.fleet_id.in_(fleets))
-    both = sa.union(planned, assigned).subquery()
-    query = sa.select(both.c.version, sa.func.count()).group_by(both.c.version)
-    return query if fleets is not None else every_fleet(query, _WHY)
 
 
-def _held(query: Any, table: sa.Table, fleets: Sequence[str] | None) -> Any:  # noqa: ANN401 (a statement)
+def _held(query: sa.Select[Any], table: sa.Table, fleets: Sequence[str] | None) -> sa.Select[Any]:
     """Hold a statement to ``fleets``, or say why it is held to none."""
     return query.where(table.c.fleet_id.in_(fleets)) if fleets is not None else every_fleet(query, _WHY)
 

@@ -25,12 +25,14 @@ from fleetroll_common.values.platform import ANY, Platform
 from fleetroll_common.values.release import ReleaseCustom
 from fleetroll_publishing.policies import Withdrawal, policy_of, releases_in, withdrawn_in
 from fleetroll_server.catalogue import reads
+from fleetroll_server.catalogue.alarms import tell_below_floor, tell_revoked
 from fleetroll_server.catalogue.inuse import in_use
 from fleetroll_server.catalogue.listing import (
     Listing,
     insert,
     published_event,
     require_free,
+    require_not_withdrawn,
     require_one_kind,
     require_release,
 )
@@ -101,7 +103,16 @@ async def relist(
             changed.add(str(version))
     if policy is not None and policy != policy_before:
         tx.emit(_policy_event(product, policy, policy_before, caller))
+        await _raise_alarms(tx, policy, policy_before)
     return [one for one in await reads.releases(tx.connection, product) if one.version in changed]
+
+
+async def _raise_alarms(tx: Tx, policy: ProductPolicy, before: ProductPolicy | None) -> None:
+    """Name the hosts that run what is ruled out by this role and was not by the one before."""
+    revoked = {one.sha256 for one in policy.revoked} - {one.sha256 for one in (before.revoked if before else ())}
+    await tell_revoked(tx, policy.product, revoked)
+    if policy.floor is not None and (before is None or policy.floor != before.floor):
+        await tell_below_floor(tx, policy.product, policy.floor)
 
 
 async def _refuse_in_use(tx: Tx, product: str, ruled: Mapping[Version, Ruling]) -> None:
@@ -147,13 +158,9 @@ async def _list(
     custom = describe(target.custom or {})
     require_release(custom.version)
     sha256 = target.hashes["sha256"]
+    await require_not_withdrawn(tx.connection, product, str(custom.version))
     await require_free(tx.connection, target.path, sha256)
     await require_one_kind(tx.connection, product, str(custom.version), kind_of(target.custom or {}))
-    query = sa.select(_RELEASE.c.state).where(_RELEASE.c.product == product, _RELEASE.c.version == str(custom.version))
-    state = (await tx.execute(query)).scalar_one_or_none()
-    if state not in {None, ReleaseState.LISTED.value}:
-        message = f"version: {product} {custom.version} is {state}, and what was taken back is not published again"
-        raise RequestError(message, code=Code.CONFLICT, remedy="publish under a new version", field="version")
     listing = Listing(
         product=product,
         version=str(custom.version),

@@ -12,6 +12,7 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.platform import Platform
 from fleetroll_common.values.release import AGENT as AGENT_PRODUCT
+from fleetroll_server.catalogue.policies import require_above_floor
 from fleetroll_server.catalogue.reads import newest_release, release
 from fleetroll_server.domain.plan import (
     Exclusion,
@@ -168,6 +169,7 @@ async def _release(tx: Tx, order: Order) -> Release:
     else:
         chosen = await newest_release(tx.connection, order.product)
     await require_listed(tx, chosen.id)
+    await require_above_floor(tx.connection, chosen.product, chosen.parsed_version)
     if chosen.breaking_changes and not order.acknowledge_breaking_changes:
         message = f"version: {chosen.version} has breaking changes: {chosen.breaking_changes[:300]}"
         remedy = "read them, then acknowledge them"
