@@ -77,7 +77,7 @@ def read_authority(folder: DataFolder) -> Authority:
     if (folder.tls / _SWITCH).exists():
         _spread(folder, _record(folder.tls / _SWITCH))
     path = folder.tls / _BRIDGES
-    bridges = split_pem(_checked(path)) if path.exists() else ()
+    bridges = split_pem(_checked(path)) if path.exists() and path.stat().st_size else ()
     successor = folder.tls / _NEXT
     prepared = _record(successor)["certificate"].encode() if successor.exists() else None
     return Authority(_checked(folder.tls / _CA), bridges, prepared)
@@ -117,8 +117,8 @@ def switch(folder: DataFolder, now: datetime) -> Authority:
         message = "authority: no successor of the CA is prepared"
         raise RequestError(message, code=Code.NOT_FOUND, remedy="prepare one first", field="authority")
     prepared = _record(folder.tls / _NEXT)
-    bridges = [prepared["bridge"].encode(), *(old for old in known.bridges if ends_at(old) > now)][:MAX_BRIDGES]
-    after = {**prepared, "bridges": b"".join(bridges).decode("ascii")}
+    bridges = [old for old in (*split_pem(prepared["bridge"].encode()), *known.bridges) if ends_at(old) > now]
+    after = {**prepared, "bridges": b"".join(bridges[:MAX_BRIDGES]).decode("ascii")}
     write_durably(folder.tls / _SWITCH, dump_record(after))
     return read_authority(folder)
 

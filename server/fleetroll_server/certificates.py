@@ -61,7 +61,7 @@ def make_successor(old: Pair, now: datetime) -> Pair:
 def bridge(old: Pair, new: bytes) -> bytes:
     """Return the certificate, PEM, by which who trusts ``old`` trusts ``new`` (a CA's certificate, PEM) as well.
 
-    It ends with the sooner of the two.
+    It ends with the sooner of the two; empty where ``old`` has ended before ``new`` began: nobody trusts it any more.
     """
     issuer, subject = x509.load_pem_x509_certificate(old.certificate), x509.load_pem_x509_certificate(new)
     key = _ec_key(old)
@@ -70,6 +70,8 @@ def bridge(old: Pair, new: bytes) -> bytes:
         message = "the new CA's key is of another kind"
         raise TypeError(message)
     ends = min(issuer.not_valid_after_utc, subject.not_valid_after_utc)
+    if ends <= subject.not_valid_before_utc:
+        return b""
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject.subject)
@@ -115,7 +117,7 @@ def needs_renewal(certificate: bytes, hosts: Sequence[str], now: datetime) -> bo
 
 
 def is_issued_by(certificate: bytes, ca: bytes) -> bool:
-    """Tell whether the CA of the certificate ``ca`` has signed ``certificate`` (both PEM); names alone prove nothing."""
+    """Tell whether the CA of the certificate ``ca`` has signed ``certificate``, both PEM; names alone prove nothing."""
     try:
         x509.load_pem_x509_certificate(certificate).verify_directly_issued_by(x509.load_pem_x509_certificate(ca))
     except (ValueError, TypeError, InvalidSignature):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fleetroll.v1 import (
     agent_stream_pb2,
     agents_pb2,
+    anchors_pb2,
     enrolment_pb2,
     events_pb2,
     releases_pb2,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _FILES = (
     agent_stream_pb2,
     agents_pb2,
+    anchors_pb2,
     enrolment_pb2,
     events_pb2,
     releases_pb2,
