@@ -8,8 +8,8 @@ The rules, in this order:
 3. nothing else in the top-level role changes but its version and expiry;
 4. the whole set passes as a host would take it.
 
-Where the online keys are elsewhere, :func:`sign_anchors` gives the one file that a publisher signs and commits. Not done
-here: whether a server shows a certificate of one of the CAs; the server itself looks at that.
+Where the online keys are elsewhere, :func:`sign_anchors` gives the one file that a publisher signs and commits. Not
+done here: whether a server shows a certificate of one of the CAs; the server itself looks at that.
 """
 
 from __future__ import annotations

@@ -786,16 +786,20 @@ class Heartbeat(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     HEALTHY_FIELD_NUMBER: _builtins.int
+    ANCHORS_SERIAL_FIELD_NUMBER: _builtins.int
     healthy: _builtins.bool
     """True when the agent's own health check holds."""
+    anchors_serial: _builtins.int
+    """Serial of the anchors that this host goes by, as in the hello; 0 = nothing is said about it."""
     def __init__(
         self,
         *,
         healthy: _builtins.bool = ...,
+        anchors_serial: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["healthy", b"healthy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchors_serial", b"anchors_serial", "healthy", b"healthy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -77,8 +77,13 @@ def read_host(payload: stream_pb2.HelloPayload) -> HostSaid:
         ),
         attempts=tuple(said for said in shown if said is not None),
         check_in=_wait(payload.check_in_interval) if payload.HasField("check_in_interval") else None,
-        anchors_serial=min(max(0, payload.anchors_serial), MAX_SERIAL),
+        anchors_serial=read_serial(payload.anchors_serial),
     )
+
+
+def read_serial(serial: int) -> int:
+    """Read the serial of anchors; what none can have is bounded."""
+    return min(max(0, serial), MAX_SERIAL)
 
 
 def _part(text: str) -> str:

@@ -70,8 +70,8 @@ async def test_a_leaf_that_can_not_be_renewed_is_an_alarm_at_30_and_at_7_days_on
                 await CertificateWatch(server.services).look()  # another process's look says nothing twice
         else:
             await watch.look()
-        found = await events(server)
-        assert len(found) == told, f"after {days} more days"
+        assert len(await events(server)) == told, f"after {days} more days"
+    found = await events(server)
     assert {event.facts["what"] for event in found} == {"server"}
     assert {event.facts["severity"] for event in found} == {"critical"}
     assert await shown_to(server) == before, "the old one is shown as before"
