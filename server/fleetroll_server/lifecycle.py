@@ -33,7 +33,7 @@ from fleetroll_server.rpc.contract import SERVICES
 from fleetroll_server.rpc.errors import ErrorInterceptor
 from fleetroll_server.rpc.texts import TextInterceptor
 from fleetroll_server.secrets import Secrets
-from fleetroll_server.services import Services
+from fleetroll_server.services import Born, Services
 from fleetroll_server.store import Store
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ async def running(folder: DataFolder, settings: Settings, clock: Clock, ids: IdS
             secrets=secrets,
             server_key=installation.server_key,
             server_id=ids.new("server"),
-            incarnation=installation.incarnation,
+            born=Born(installation.incarnation),
             demo=installation.demo,
             ca_pem=ca_certificate(folder),
             addresses=settings.addresses or (address,),

@@ -11,6 +11,7 @@ from fleetroll.v1 import (
     agents_pb2_grpc,
     enrolment_pb2_grpc,
     events_pb2_grpc,
+    recovery_pb2_grpc,
     releases_pb2_grpc,
     repository_pb2_grpc,
     rollouts_pb2_grpc,
@@ -24,9 +25,11 @@ from fleetroll_server.gateway.gateway import Gateway
 from fleetroll_server.gateway.servicer import AgentStreamServicer
 from fleetroll_server.observe.lease import ServerLease
 from fleetroll_server.observe.rootkeys import RootKeyWatch
+from fleetroll_server.recovery.watch import RecoveryWatch
 from fleetroll_server.rpc.agents import AgentsServicer
 from fleetroll_server.rpc.enrolment import EnrolmentServicer
 from fleetroll_server.rpc.events import EventsServicer
+from fleetroll_server.rpc.recovery import RecoveryServicer
 from fleetroll_server.rpc.releases import ReleasesServicer
 from fleetroll_server.rpc.repository import RepositoryServicer
 from fleetroll_server.rpc.rollouts import RolloutsServicer
@@ -74,10 +77,12 @@ def assemble(services: Services, registry: SessionRegistry) -> Parts:
             _adding(repository_pb2_grpc.add_RepositoryServiceServicer_to_server, RepositoryServicer(services)),
             _adding(rollouts_pb2_grpc.add_RolloutsServiceServicer_to_server, RolloutsServicer(services)),
             _adding(agent_stream_pb2_grpc.add_AgentStreamServiceServicer_to_server, AgentStreamServicer(gateway)),
+            _adding(recovery_pb2_grpc.add_RecoveryServiceServicer_to_server, RecoveryServicer(services)),
             _adding(events_pb2_grpc.add_EventsServiceServicer_to_server, EventsServicer(services, hub)),
         ),
         background=(
             ServerLease(services),
+            RecoveryWatch(services),
             Freshness(services),
             RootKeyWatch(settings.root_keys),
             Retention(services.store, timedelta(days=settings.report_days), timedelta(days=settings.event_days)),

@@ -35,7 +35,9 @@ async def stock_up(data: Path, token: str, spare: Path) -> Stock:
             seed, name = bytes([number]) * 32, f"host-{number}"
             ratchet = Ratchet(current=SystemIds().token(32), next=SystemIds().token(32))
             answer = await enroll(channel, join.join_string, name, seed, ratchet.current)
-            world.stock.disks.append(Disk(answer.agent_id, seed, ratchet, name))
+            disk = Disk(answer.agent_id, seed, ratchet, name)
+            disk.enrolment = (answer.receipt, answer.receipt_mac)
+            world.stock.disks.append(disk)
     finally:
         await world.stop()
     return world.stock
