@@ -45,16 +45,16 @@ def init(options: argparse.Namespace) -> int:
     """Make the data folder; print where everything is, and the first token, once."""
     os.umask(PRIVATE)
     configure_logs("warning")
-    passphrase = _passphrase(options.passphrase_file)
+    passphrase = passphrase_of(options.passphrase_file)
     request = InitRequest(options.data, options.root_keys, tuple(options.address), passphrase, options.demo)
     made = initialise(request, SystemClock(), SystemIds())
-    _say(f"The data folder is {made.folder.path}.")
-    _say(f"The root keys are in {made.root_key_files[0].parent}: take them away from this machine.")
+    say(f"The data folder is {made.folder.path}.")
+    say(f"The root keys are in {made.root_key_files[0].parent}: take them away from this machine.")
     if passphrase is None:
-        _say(UNPROTECTED)
-    _say(f"The CA certificate for clients is {made.folder.tls / 'ca.pem'}.")
-    _say(f"The first admin token, also in {made.folder.admin_token}:")
-    _say(made.admin_token)
+        say(UNPROTECTED)
+    say(f"The CA certificate for clients is {made.folder.tls / 'ca.pem'}.")
+    say(f"The first admin token, also in {made.folder.admin_token}:")
+    say(made.admin_token)
     return 0
 
 
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLDS)
-            _say(f"fleetroll-server {build_info().shown} is ready on {server.address}")
+            say(f"fleetroll-server {build_info().shown} is ready on {server.address}")
             _log.info("server.ready", address=server.address, server_id=server.services.server_id)
             await wait_for(stop, server)
         _log.info("server.stopped")
@@ -97,29 +97,29 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-def _passphrase(path: Path | None) -> Passphrase | None:
+def passphrase_of(path: Path | None) -> Passphrase | None:
     """Read the passphrase's file; None without one."""
     if path is None:
         return None
     try:
         first = path.read_text("utf-8").partition("\n")[0].rstrip("\r")
     except OSError as error:
-        raise _bad_passphrase(
+        raise _badpassphrase_of(
             f"{path} can't be read: {error.strerror}", "name a file that this user can read"
         ) from error
     except UnicodeDecodeError as error:
-        raise _bad_passphrase(f"{path} is not UTF-8", "write the passphrase there as UTF-8") from error
+        raise _badpassphrase_of(f"{path} is not UTF-8", "write the passphrase there as UTF-8") from error
     if not first:
-        raise _bad_passphrase(f"the first line of {path} is empty", "write the passphrase there")
+        raise _badpassphrase_of(f"the first line of {path} is empty", "write the passphrase there")
     return Passphrase(first)
 
 
-def _bad_passphrase(what: str, remedy: str) -> RequestError:
+def _badpassphrase_of(what: str, remedy: str) -> RequestError:
     """Return the operator's error."""
     message = f"passphrase-file: {what}"
     return RequestError(message, code=Code.INVALID_ARGUMENT, remedy=remedy, field="passphrase-file")
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
     """Print for people, at once: whoever started us may wait for it."""
     print(line, file=sys.stdout, flush=True)  # noqa: T201 (the command line prints)

@@ -62,6 +62,11 @@ class DataFolder:
         """Uploads that are not accepted yet; those of an earlier process are deleted at start."""
         return self.path / "spool"
 
+    @property
+    def stops(self) -> Path:
+        """Every stop once more, beside the database; where the settings name no other place."""
+        return self.path / "stops.log"
+
     def make(self) -> None:
         """Make the folder and those inside."""
         for folder in (self.path, self.tls, self.artefacts, self.spool):

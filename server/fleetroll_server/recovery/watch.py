@@ -9,6 +9,7 @@ import structlog
 
 from fleetroll_common.values.errors import StoreError
 from fleetroll_server.recovery.proof import announce
+from fleetroll_server.recovery.restopping import stop_again
 from fleetroll_server.recovery.state import incarnation_of, recovery_of
 
 if TYPE_CHECKING:
@@ -28,11 +29,12 @@ class RecoveryWatch:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Say that the server starts in recovery, then watch.
+        """Stop again what was stopped in the lost time, say that the server starts in recovery, then watch.
 
         Raises:
             StoreError: the database can't be read.
         """
+        await stop_again(self._services)
         async with self._services.store.read() as connection:
             recovery = await recovery_of(connection)
         if recovery is not None and recovery.active:
