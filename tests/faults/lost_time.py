@@ -18,6 +18,7 @@ from tests.faults.virtual_agent import RefusedError
 from tests.faults.virtual_disk import Disk
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from typing import Any
 
@@ -97,15 +98,18 @@ async def restored(world: World, source: Path, data: Path, stops: Path | None, u
     disks = {name: agent.disk for name, agent in world.agents.items()}
     await world.stop()
     made = await restore(RestoreRequest(data, source, SECRET, stops), world.clock, SystemIds(), url)
+    if url:
+        (data / "fleetroll.db").touch()  # its rows are elsewhere; a data folder has the file
     await _go_on(world, data, url, disks)
     return made
 
 
-async def copied(world: World, target: Path) -> Path:
-    """Copy the data folder of the server, which stands meanwhile."""
+async def copied(world: World, target: Path, copy_database: Callable[[], object] = dict) -> Path:
+    """Copy the data folder of the server, which stands meanwhile, and the database where it is another."""
     disks = {name: agent.disk for name, agent in world.agents.items()}
     await world.stop()
     shutil.copytree(world.stock.data, target)
+    copy_database()
     await _go_on(world, world.stock.data, world._url, disks)
     return target
 

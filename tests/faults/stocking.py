@@ -28,7 +28,7 @@ async def stock_up(data: Path, token: str, spare: Path) -> Stock:
     try:
         channel = world.channel
         for version in (NEW, NEWER):
-            world.stock.digests[version] = await _publish(world, version, spare / version)
+            world.stock.digests[version] = await publish(world, version, spare / version)
         stub: Any = tokens_pb2_grpc.TokensServiceStub(channel)
         join = await world.call(stub.CreateJoinToken, tokens_pb2.CreateJoinTokenRequest(max_uses=HOSTS))
         for number in range(1, HOSTS + 1):
@@ -43,7 +43,7 @@ async def stock_up(data: Path, token: str, spare: Path) -> Stock:
     return world.stock
 
 
-async def _publish(world: World, version: str, tree: Path) -> str:
+async def publish(world: World, version: str, tree: Path) -> str:
     """Publish a tiny artefact; return its hash."""
     (tree / "fleetroll_common").mkdir(parents=True)
     (tree / "entry.py").write_text("print('hello')\n")

@@ -2,7 +2,8 @@
 
 Nobody but a server of this database can make one, and no row's epoch ever falls. So one is enough, and it is no fork: a
 folder was copied back, a fail-over or a disk lost commits. In the same transaction nothing is offered any more and a
-new incarnation begins; every stream is closed, so that the hosts come with all that they can show.
+new incarnation begins; every stream is closed, so that the hosts come with all that they can show. A stops.log that
+lies elsewhere has not gone back: what it knows and the database does not is stopped again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import structlog
 from fleetroll_common.wire.macs import receipt_holds
 from fleetroll_server.gateway.convert_out import reconnect
 from fleetroll_server.recovery.minting import mint
+from fleetroll_server.recovery.restopping import carry_out, forgotten_stops
 from fleetroll_server.recovery.state import Cause, Recovery, incarnation_of
 from fleetroll_server.store.fleets import every_fleet
 from fleetroll_server.store.tables import AgentRow, table_of
@@ -51,7 +53,12 @@ async def went_back(tx: Tx, services: Services, agent_id: str, proof: Proof) -> 
     epoch = (await tx.execute(every_fleet(query, "the agent's fleet is what is found out"))).scalar_one_or_none()
     if proof.epoch <= (epoch or 0):
         return False
-    fresh = await mint(tx, services.ids.new("inc"), Recovery(Cause.WENT_BACK, since=tx.now))
+    forgotten = await forgotten_stops(tx, services)
+    last = max((stop.at for stop in forgotten), default=None)
+    recovery = Recovery(Cause.WENT_BACK, since=tx.now, stops_read=bool(forgotten), blind_from=last)
+    fresh = await mint(tx, services.ids.new("inc"), recovery)
+    for stop in forgotten:
+        await carry_out(tx, services, stop)
     tx.after_commit(lambda: announce(services, fresh))
     return True
 

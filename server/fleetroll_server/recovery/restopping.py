@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,13 @@ from fleetroll_server.engine.advance import go_on
 from fleetroll_server.engine.book import open_book
 from fleetroll_server.hosts.decisions import revoke_host
 from fleetroll_server.recovery.state import META, STOPS_KEY, write_meta
-from fleetroll_server.recovery.stops import Stop
+from fleetroll_server.recovery.stops import KINDS, Stop, read_stops
 from fleetroll_server.store.fleets import every_fleet
 from fleetroll_server.store.tables import (
     AgentRow,
     ApiTokenRow,
     BarredAgentRow,
+    EventRow,
     JoinTokenRow,
     ReleaseRow,
     table_of,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 AGENT = table_of(AgentRow)
 API_TOKEN = table_of(ApiTokenRow)
 BARRED = table_of(BarredAgentRow)
+EVENT = table_of(EventRow)
 JOIN_TOKEN = table_of(JoinTokenRow)
 RELEASE = table_of(ReleaseRow)
 WHOSE = "the stop names the fleet, or the row is of none"
@@ -60,18 +63,42 @@ async def stop_again(services: Services) -> int:
     return count
 
 
+async def forgotten_stops(tx: Tx, services: Services) -> list[Stop]:
+    """Return the stops of this incarnation that the log knows and the database does not, oldest first.
+
+    The log of a folder that was copied back is as old as its database; one that lies elsewhere is not. Sequences are
+    given anew since then, so each is held against the event that has it.
+    """
+    path = services.settings.stops_log or services.folder.stops
+    if not path.exists():
+        return []
+    stops, _damaged = await asyncio.to_thread(read_stops, path)
+    since = (await tx.execute(every_fleet(sa.select(sa.func.min(EVENT.c.sequence)), WHOSE))).scalar_one_or_none() or 0
+    known = {}
+    query = sa.select(EVENT.c.sequence, EVENT.c.kind, EVENT.c.agent_id, EVENT.c.rollout_id, EVENT.c.message)
+    for row in (await tx.execute(every_fleet(query.where(EVENT.c.kind.in_(KINDS)), WHOSE))).all():
+        known[row.sequence] = (row.kind, row.agent_id, row.rollout_id, row.message)
+    return [
+        stop
+        for stop in stops
+        if stop.incarnation == services.incarnation
+        and stop.sequence >= since
+        and known.get(stop.sequence) != (stop.kind, stop.agent_id, stop.rollout_id, stop.message)
+    ]
+
+
 async def _all(tx: Tx, services: Services) -> int:
     text = (await tx.execute(sa.select(META.c.value).where(META.c.key == STOPS_KEY))).scalar_one_or_none()
     if text is None:
         return 0
     stops = [Stop.from_json(record) for record in json.loads(text)]
     for stop in stops:
-        await _one(tx, services, stop)
+        await carry_out(tx, services, stop)
     await write_meta(tx, STOPS_KEY, None)
     return len(stops)
 
 
-async def _one(tx: Tx, services: Services, stop: Stop) -> None:
+async def carry_out(tx: Tx, services: Services, stop: Stop) -> None:
     """Carry out one stop; what it is about may be younger than the database, and gone with it."""
     actor = Actor(stop.actor_kind, stop.actor_id)
     match stop.kind:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from fleetroll_server.store.fleets import every_fleet
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 REVISIONS = "alembic_version"
 ROWS = 500
+WHOLE = "a backup is of the whole database"
 PART_BYTES = 1 << 20
 
 
@@ -42,7 +45,7 @@ async def parts(connection: AsyncConnection, schema: sa.MetaData) -> AsyncIterat
             continue
         lines: list[bytes] = []
         size = 0
-        rows = await connection.stream(sa.select(table))
+        rows = await connection.stream(every_fleet(sa.select(table), WHOLE))
         async for row in rows.mappings():
             lines.append(json.dumps({name: _plain(value) for name, value in row.items()}).encode())
             size += len(lines[-1])
@@ -57,7 +60,7 @@ async def empty(connection: AsyncConnection, schema: sa.MetaData) -> None:
     """Delete what migrations have written by themselves."""
     for table in reversed(schema.sorted_tables):
         if table.name != REVISIONS:
-            await connection.execute(sa.delete(table))
+            await connection.execute(every_fleet(sa.delete(table), WHOLE))
 
 
 async def load(connection: AsyncConnection, table: sa.Table, part: bytes) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from fleetroll_server.store.fleets import every_fleet
+
 revision = "0015"
 down_revision = "0013"
 
@@ -12,7 +14,8 @@ down_revision = "0013"
 def upgrade() -> None:
     """Make the tables; every host of this incarnation is held to its ratchet."""
     op.add_column("agent", sa.Column("younger", sa.Boolean(), nullable=False, server_default=sa.false()))
-    op.execute(sa.text("UPDATE agent SET greeted = true"))
+    agent = sa.table("agent", sa.column("greeted", sa.Boolean()))
+    op.execute(every_fleet(sa.update(agent).values(greeted=True), "every host of this incarnation"))
     op.create_table(
         "imported_attempt",
         sa.Column("agent_id", sa.String(), nullable=False),
