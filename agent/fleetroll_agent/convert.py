@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from google.protobuf import duration_pb2
 
     from fleetroll.v1 import enrolment_pb2
+    from fleetroll_agent.identity.facts import Identity
     from fleetroll_agent.jobs.journal import Entry
     from fleetroll_agent.jobs.overrides import Override
     from fleetroll_agent.jobs.summary import AttemptFact
     from fleetroll_agent.jobs.values import Report
-    from fleetroll_agent.session.facts import HostFacts, ProductFacts
+    from fleetroll_agent.session.facts import Evidence, HostFacts, ProductFacts
     from fleetroll_common.values.platform import Platform
 
 DEFAULT_LEASE_SECONDS = 300.0
@@ -30,6 +31,8 @@ DEFAULT_LEASE_SECONDS = 300.0
 MOST_ATTEMPTS = 100
 """The contract's bound: no server makes a host try for ever."""
 
+MAX_EVIDENCE_BYTES = 3 * 1024 * 1024
+"""The contract's bound: well below that of a message."""
 MAX_ACTOR_CHARS = 128
 MAX_OVERRIDE_REASON_CHARS = 500
 MAX_REASON_CHARS = 2000
@@ -151,7 +154,7 @@ def wire_attempt(fact: AttemptFact, product: str) -> stream_pb2.AttemptReport:
     return message
 
 
-def hello_payload(facts: HostFacts) -> bytes:
+def hello_payload(facts: HostFacts, identity: Identity) -> bytes:
     """Return the serialized state of the host: what is signed and sent is these bytes."""
     message = stream_pb2.HelloPayload(
         host_name=facts.host_name,
@@ -178,6 +181,8 @@ def hello_payload(facts: HostFacts) -> bytes:
         message.receipt.CopyFrom(
             stream_pb2.Receipt(incarnation=receipt.incarnation, epoch=receipt.epoch, mac=receipt.mac)
         )
+    if facts.evidence is not None:
+        message.evidence.CopyFrom(_evidence(facts.evidence, identity))
     return message.SerializeToString()
 
 
@@ -199,6 +204,34 @@ def enrolment_of(message: enrolment_pb2.EnrollResponse) -> Enrolment:
         ca_pem=message.ca_pem,
         root=message.root,
     )
+
+
+def _evidence(kept: Evidence, identity: Identity) -> stream_pb2.Evidence:
+    """Return what this host kept; metadata files are left out, the largest first, where the whole is too large."""
+    message = stream_pb2.Evidence(
+        enrolment_receipt=identity.enrolment.receipt,
+        enrolment_mac=identity.enrolment.receipt_mac,
+        rotations=[
+            stream_pb2.KeyRotation(
+                old_key=one.old_key,
+                new_key=one.new_key,
+                old_signature=one.old_signature,
+                new_signature=one.new_signature,
+            )
+            for one in identity.rotations
+        ],
+        outcomes_left_out=kept.outcomes_left_out,
+        journal_first=kept.journal_first,
+    )
+    for outcome in kept.outcomes:
+        shown = message.outcomes.add(attempt=wire_attempt(outcome.attempt, outcome.product))
+        shown.ended_at.FromDatetime(_instant(outcome.ended_at))
+    room = MAX_EVIDENCE_BYTES - message.ByteSize()
+    for name, payload in sorted(kept.files.items(), key=lambda file: len(file[1])):
+        room -= len(payload) + len(name) + 16
+        if room >= 0:
+            message.files.add(name=name, payload=payload)
+    return message
 
 
 def _text(words: str) -> str:

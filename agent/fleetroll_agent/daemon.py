@@ -35,6 +35,7 @@ from fleetroll_agent.products.assembling import seat_of
 from fleetroll_agent.schedule.contact import ContactFile
 from fleetroll_agent.schedule.run import LocalSchedule
 from fleetroll_agent.session.anchoring import AnchorsKeeper
+from fleetroll_agent.session.evidence import gather
 from fleetroll_agent.session.facts import HostFacts
 from fleetroll_agent.session.link import Link
 from fleetroll_agent.session.polling import has_work, is_busy, polled_seconds, rest_seconds
@@ -156,8 +157,8 @@ class Daemon:
         """Return after how long an attempt that rests by the host's own rules may go on; None = none rests."""
         return rest_seconds(self._desk.states(), self._parts.keeper.moment())
 
-    async def before_hello(self, receipt: WelcomeReceipt | None) -> HostFacts:
-        """Void every permit of an older session, then return the state of the host."""
+    async def before_hello(self, receipt: WelcomeReceipt | None, *, evidence: bool = False) -> HostFacts:
+        """Void every permit of an older session, then return the state of the host, and what it kept if asked."""
         await self._desk.told(None, events.HelloBuilt())
         parts, moment = self._parts, self._parts.keeper.moment()
         states = list(self._desk.states())
@@ -177,6 +178,7 @@ class Daemon:
             container_marker=parts.container_marker,
             check_in_seconds=polled_seconds(parts.settings.host),
             anchors_serial=self._whereabouts.serial,
+            evidence=await gather(states, parts.trust, parts.journal) if evidence else None,
         )
 
     def keeps(self, product: str) -> bool:

@@ -200,6 +200,25 @@ def load_key(path: Path, protection: Protection) -> PrivateKey:
     return key
 
 
+def make_lock(protection: Protection) -> dict[str, Any]:
+    """Return what a file says in clear about its protection, with a fresh salt: for :func:`open_lock`.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT: the passphrase is too short (caller's fault).
+    """
+    return _lock(protection, random_bytes(pwhash.argon2id.SALTBYTES))
+
+
+def open_lock(protection: Protection, lock: dict[str, Any]) -> bytes:
+    """Return the 32 bytes that a file with this ``lock`` is sealed under.
+
+    Raises:
+        RequestError: the secret key has a wrong length, or the file asks for a cost out of bounds.
+        KeyError, TypeError, ValueError: the file wants the other kind of protection, or says nonsense.
+    """
+    return _box_key(protection, lock)
+
+
 def _read(path: Path) -> dict[str, Any]:
     """Return the record of a key file."""
     try:

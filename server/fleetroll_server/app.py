@@ -1,4 +1,4 @@
-"""The command line ``fleetroll-server``: init, run, --version."""
+"""The command line ``fleetroll-server``: init, run, backup, restore, --version."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     """Run the command, or say why not."""
     try:
-        from fleetroll_server import commands  # noqa: PLC0415 (what needs the extra is loaded where its absence is said)
+        from fleetroll_server import commands, keeping  # noqa: PLC0415 (what needs the extra is loaded where its absence is said)
     except ImportError as error:
         if (error.name or "").startswith("fleetroll"):
             raise
@@ -38,7 +38,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         if options.command == "init":
             return commands.init(options)
-        return commands.run(options)
+        return {"run": commands.run, "backup": keeping.backup, "restore": keeping.restore}[options.command](options)
     except FleetrollError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
     except OSError as error:
@@ -78,7 +78,33 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run the server until it is told to stop")
     run.add_argument("--data", type=Path, required=True, help="the folder that init made")
     run.add_argument("--listen", metavar="HOST:PORT", help="where to listen; port 0 takes a free one")
+    _add_keeping(commands)
     return parser
+
+
+def _add_keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add backup and restore."""
+    backup = commands.add_parser("backup", help="write all that a server is into one file, while it runs")
+    backup.add_argument("--data", type=Path, required=True, help="the folder that init made")
+    backup.add_argument("--out", type=Path, required=True, help="the file to make")
+    how = backup.add_mutually_exclusive_group(required=True)
+    how.add_argument("--passphrase-file", type=Path, help="its first line encrypts the backup")
+    how.add_argument(
+        "--plaintext", action="store_true", help="do not encrypt it: whoever can read the file has the whole server"
+    )
+    backup.add_argument(
+        "--without-artefacts", action="store_true", help="leave the bytes of releases out: the file is much smaller"
+    )
+    restore = commands.add_parser("restore", help="make a data folder from a backup; the server starts in recovery")
+    restore.add_argument("--data", type=Path, required=True, help="the folder to make")
+    restore.add_argument("--from", dest="source", type=Path, required=True, metavar="FILE", help="the backup")
+    restore.add_argument("--passphrase-file", type=Path, help="its first line opens an encrypted backup")
+    restore.add_argument(
+        "--stops",
+        type=Path,
+        metavar="FILE",
+        help="the lost server's stops.log; without it every join token is suspended",
+    )
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def init(options: argparse.Namespace) -> int:
     configure_logs("warning")
     if (options.root_keys is None) == (options.trust is None):
         raise _bad_option("root-keys", "either --root-keys or --trust is needed", "name where the root keys go")
-    passphrase = _passphrase(options.passphrase_file)
+    passphrase = passphrase_of(options.passphrase_file)
     request = InitRequest(
         data=options.data,
         root_keys=options.root_keys,
@@ -59,17 +59,17 @@ def init(options: argparse.Namespace) -> int:
         trust=_trust(options),
     )
     made = initialise(request, SystemClock(), SystemIds())
-    _say(f"The data folder is {made.folder.path}.")
+    say(f"The data folder is {made.folder.path}.")
     if options.trust is not None:
-        _say("The root keys, and those of targets and products, stay where they were made.")
+        say("The root keys, and those of targets and products, stay where they were made.")
     else:
-        _say(f"The root keys are in {made.root_key_files[0].parent}: take them away from this machine.")
+        say(f"The root keys are in {made.root_key_files[0].parent}: take them away from this machine.")
         if passphrase is None:
-            _say(UNPROTECTED)
-    _say(f"The SHA-256 of the root that hosts pin: {made.root_sha256}")
-    _say(f"The CA certificate for clients is {made.folder.tls / 'ca.pem'}.")
-    _say(f"The first admin token, also in {made.folder.admin_token}:")
-    _say(made.admin_token)
+            say(UNPROTECTED)
+    say(f"The SHA-256 of the root that hosts pin: {made.root_sha256}")
+    say(f"The CA certificate for clients is {made.folder.tls / 'ca.pem'}.")
+    say(f"The first admin token, also in {made.folder.admin_token}:")
+    say(made.admin_token)
     return 0
 
 
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLDS)
-            _say(f"fleetroll-server {build_info().shown} is ready on {server.address}")
+            say(f"fleetroll-server {build_info().shown} is ready on {server.address}")
             _log.info("server.ready", address=server.address, server_id=server.services.server_id)
             await wait_for(stop, server)
         _log.info("server.stopped")
@@ -112,7 +112,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-def _passphrase(path: Path | None) -> Passphrase | None:
+def passphrase_of(path: Path | None) -> Passphrase | None:
     """Read the passphrase's file; None without one."""
     if path is None:
         return None
@@ -151,6 +151,6 @@ def _bad_option(option: str, what: str, remedy: str) -> RequestError:
     return RequestError(f"{option}: {what}", code=Code.INVALID_ARGUMENT, remedy=remedy, field=option)
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
     """Print for people, at once: whoever started us may wait for it."""
     print(line, file=sys.stdout, flush=True)  # noqa: T201 (the command line prints)

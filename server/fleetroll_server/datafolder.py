@@ -67,6 +67,11 @@ class DataFolder:
         """Bytes by SHA-256 that no commit lists yet."""
         return self.path / "staged"
 
+    @property
+    def stops(self) -> Path:
+        """Every stop once more, beside the database; where the settings name no other place."""
+        return self.path / "stops.log"
+
     def make(self) -> None:
         """Make the folder and those inside."""
         for folder in (self.path, self.tls, self.artefacts, self.spool, self.staged):

@@ -29,12 +29,13 @@ from fleetroll_server.installation import load_installation
 from fleetroll_server.leaf import Leaf
 from fleetroll_server.observe.health import Readiness
 from fleetroll_server.parts import assemble
+from fleetroll_server.recovery.stops import StopsLog
 from fleetroll_server.rpc.access import AccessInterceptor
 from fleetroll_server.rpc.contract import SERVICES
 from fleetroll_server.rpc.errors import ErrorInterceptor
 from fleetroll_server.rpc.texts import TextInterceptor
 from fleetroll_server.secrets import Secrets
-from fleetroll_server.services import Services
+from fleetroll_server.services import Born, Services
 from fleetroll_server.store import Store
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ async def running(folder: DataFolder, settings: Settings, clock: Clock, ids: IdS
         RequestError: the folder is not initialised or in use, or the port is taken (operator's fault).
         StoreError: database or secrets can't be used.
     """
-    _check_initialised(folder)
+    check_initialised(folder)
     _check_reachable(settings)
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(_exclusive(folder))
@@ -97,13 +98,15 @@ async def running(folder: DataFolder, settings: Settings, clock: Clock, ids: IdS
             secrets=secrets,
             server_key=installation.server_key,
             server_id=ids.new("server"),
-            incarnation=installation.incarnation,
+            born=Born(installation.incarnation),
             demo=installation.demo,
             leaf=leaf,
             addresses=settings.addresses or (address,),
             catalogue=await Catalogue.load(store, registry),
             sessions=registry,
         )
+        stops = StopsLog(settings.stops_log or folder.stops, lambda: services.incarnation)
+        store.writer.before_answers(stops.record)
         await _start_parts(server, stack, services, registry)
         yield Running(address, services, registry)
 
@@ -160,7 +163,7 @@ async def _start_parts(
         stack.push_async_callback(part.drain)
 
 
-def _check_initialised(folder: DataFolder) -> None:
+def check_initialised(folder: DataFolder) -> None:
     """Refuse a folder that ``init`` did not make."""
     if not folder.database.exists() or not folder.secret_key.exists():
         message = f"data: {folder.path} is no data folder of a server"

@@ -13,6 +13,7 @@ from fleetroll.v1 import (
     enrolment_pb2_grpc,
     events_pb2_grpc,
     keys_pb2_grpc,
+    recovery_pb2_grpc,
     releases_pb2_grpc,
     repository_pb2_grpc,
     rollouts_pb2_grpc,
@@ -28,11 +29,13 @@ from fleetroll_server.gateway.servicer import AgentStreamServicer
 from fleetroll_server.observe.keywatch import KeyWatch
 from fleetroll_server.observe.lease import ServerLease
 from fleetroll_server.observe.rootkeys import RootKeyWatch
+from fleetroll_server.recovery.watch import RecoveryWatch
 from fleetroll_server.rpc.agents import AgentsServicer
 from fleetroll_server.rpc.anchors import AnchorsServicer
 from fleetroll_server.rpc.enrolment import EnrolmentServicer
 from fleetroll_server.rpc.events import EventsServicer
 from fleetroll_server.rpc.keys import KeysServicer
+from fleetroll_server.rpc.recovery import RecoveryServicer
 from fleetroll_server.rpc.releases import ReleasesServicer
 from fleetroll_server.rpc.repository import RepositoryServicer
 from fleetroll_server.rpc.rollouts import RolloutsServicer
@@ -82,10 +85,12 @@ def assemble(services: Services, registry: SessionRegistry) -> Parts:
             _adding(rollouts_pb2_grpc.add_RolloutsServiceServicer_to_server, RolloutsServicer(services)),
             _adding(agent_stream_pb2_grpc.add_AgentStreamServiceServicer_to_server, AgentStreamServicer(gateway)),
             _adding(anchors_pb2_grpc.add_AnchorsServiceServicer_to_server, AnchorsServicer(services)),
+            _adding(recovery_pb2_grpc.add_RecoveryServiceServicer_to_server, RecoveryServicer(services)),
             _adding(events_pb2_grpc.add_EventsServiceServicer_to_server, EventsServicer(services, hub)),
         ),
         background=(
             ServerLease(services),
+            RecoveryWatch(services),
             Freshness(services),
             CertificateWatch(services),
             RootKeyWatch(settings.root_keys),

@@ -38,8 +38,18 @@ class Sessions(Protocol):
     def broadcast(self, message: stream_pb2.ConnectResponse, wanted: Callable[[Any], bool]) -> int:
         """Queue one message, built once, for each wanted session; return how many took it."""
 
+    def close_all(self, last: stream_pb2.ConnectResponse) -> int:
+        """End every session with ``last``; return how many it were."""
+
     def is_online(self, agent_id: str) -> bool:
         """Tell whether the agent has a session in this process."""
+
+
+@dataclass(slots=True)
+class Born:
+    """Holds the incarnation."""
+
+    incarnation: str
 
 
 class BackgroundService(Protocol):
@@ -68,7 +78,7 @@ class Services:
         secrets: the box that opens what the database keeps sealed.
         server_key: key of receipts and session tokens, shared by all servers of the database, 32 bytes.
         server_id: of this process; new at each start.
-        incarnation: of the database.
+        born: the database's incarnation as this process knows it: it changes when the database went back.
         demo: True in a repository made by ``init --demo``: dirty builds may be published.
         leaf: the server's certificate, and the CA behind it.
         addresses: "host:port" under which agents reach this fleet's servers, in order, while no anchors are signed.
@@ -87,7 +97,7 @@ class Services:
     secrets: Secrets
     server_key: bytes
     server_id: str
-    incarnation: str
+    born: Born
     demo: bool
     leaf: Leaf
     addresses: tuple[str, ...]
@@ -101,3 +111,8 @@ class Services:
     def ca_pem(self) -> bytes:
         """Return the certificate of the CA that signs this server's, PEM."""
         return self.leaf.ca_pem
+
+    @property
+    def incarnation(self) -> str:
+        """Return the database's incarnation, as this process knows it."""
+        return self.born.incarnation

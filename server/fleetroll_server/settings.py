@@ -64,6 +64,12 @@ class Settings(BaseSettings):
         default=None,
         description="The folder that init wrote the root keys to. The server warns daily while it can read them.",
     )
+    stops_log: Path | None = Field(
+        default=None,
+        description="The file that every stop is also appended to: revocations, the kill switch, used join tokens, "
+        "stopped rollouts. A restore reads it; on another disk than the data folder it outlives that one. Empty: "
+        "stops.log in the data folder.",
+    )
     manifest_secret_file: Path | None = Field(
         default=None,
         description="The file with the secret that release manifests are signed with. Without it the environment's "

@@ -28,20 +28,22 @@ async def stock_up(data: Path, token: str, spare: Path) -> Stock:
     try:
         channel = world.channel
         for version in (NEW, NEWER):
-            world.stock.digests[version] = await _publish(world, version, spare / version)
+            world.stock.digests[version] = await publish(world, version, spare / version)
         stub: Any = tokens_pb2_grpc.TokensServiceStub(channel)
         join = await world.call(stub.CreateJoinToken, tokens_pb2.CreateJoinTokenRequest(max_uses=HOSTS))
         for number in range(1, HOSTS + 1):
             seed, name = bytes([number]) * 32, f"host-{number}"
             ratchet = Ratchet(current=SystemIds().token(32), next=SystemIds().token(32))
             answer = await enroll(channel, join.join_string, name, seed, ratchet.current)
-            world.stock.disks.append(Disk(answer.agent_id, seed, ratchet, name))
+            disk = Disk(answer.agent_id, seed, ratchet, name)
+            disk.enrolment = (answer.receipt, answer.receipt_mac)
+            world.stock.disks.append(disk)
     finally:
         await world.stop()
     return world.stock
 
 
-async def _publish(world: World, version: str, tree: Path) -> str:
+async def publish(world: World, version: str, tree: Path) -> str:
     """Publish a tiny artefact; return its hash."""
     (tree / "fleetroll_common").mkdir(parents=True)
     (tree / "entry.py").write_text("print('hello')\n")

@@ -90,9 +90,13 @@ class VirtualAgent:
     def hello(self, challenge: stream_pb2.Challenge, **changes: Any) -> stream_pb2.ConnectRequest:
         """Build the hello; ``changes`` lie about nonce, seed, key or signature."""
         ratchet, seed = self.disk.ratchet, changes.get("seed", self.disk.seed)
-        payload = changes.get("payload", self.payload().SerializeToString())
+        said = self.payload()
+        known = self.disk.receipt
+        if known is not None and known.incarnation != challenge.incarnation and self.disk.enrolment is not None:
+            said.evidence.CopyFrom(self.evidence())
+        payload = changes.get("payload", said.SerializeToString())
         key = changes.get("key", public_key(seed))
-        said = hello_bytes(
+        signed = hello_bytes(
             changes.get("nonce", challenge.nonce),
             challenge.server_id,
             changes.get("agent_id", self.disk.agent_id),
@@ -105,7 +109,7 @@ class VirtualAgent:
         return stream_pb2.ConnectRequest(
             hello=stream_pb2.Hello(
                 payload=payload,
-                signature=changes.get("signature", sign(seed, said)),
+                signature=changes.get("signature", sign(seed, signed)),
                 key=key,
                 ratchet_current=ratchet.current,
                 ratchet_next=ratchet.next,
@@ -135,6 +139,19 @@ class VirtualAgent:
             receipt=disk.receipt,
             agent_version=disk.calls_itself or disk.version,
             check_in_interval=disk.check_in,
+        )
+
+    def evidence(self) -> stream_pb2.Evidence:
+        """Return what the host kept, for a database that it does not know."""
+        disk = self.disk
+        receipt, mac = disk.enrolment or (b"", b"")
+        return stream_pb2.Evidence(
+            enrolment_receipt=receipt,
+            enrolment_mac=mac,
+            rotations=disk.rotations,
+            outcomes=disk.outcomes,
+            files=[stream_pb2.TrustedFile(name=name, payload=data) for name, data in disk.files.items()],
+            journal_first=1 if disk.reports else 0,
         )
 
     async def greet(self, session: Session, **changes: Any) -> stream_pb2.Welcome:
@@ -309,7 +326,23 @@ class VirtualAgent:
             now = self.disk.attempt["state"] = attempt_state(state)
             values = {"generation": self.generation, "sha256": self.disk.attempt.get("sha256", b"")} | facts
             reports.append(stream_pb2.Report(sequence=self.disk.sequence, product=self.product, state=now, **values))
+            if now in ENDS:
+                self.remember_end(reports[-1])
+        self.disk.reports += reports
         return reports
+
+    def remember_end(self, end: stream_pb2.Report) -> None:
+        """Keep how the open attempt ended."""
+        attempt = {name: value for name, value in (self.disk.attempt or {}).items() if name != "state"}
+        shown = stream_pb2.AttemptReport(product=self.product, state=end.state, code=end.code, **attempt)
+        self.disk.outcomes.insert(0, stream_pb2.KeptOutcome(attempt=shown))
+
+    async def send_again(self, held: int) -> int:
+        """Send what the server does not hold; return what it acknowledges in the end."""
+        reports = [report for report in self.disk.reports if report.sequence > held]
+        for first in range(0, len(reports), 100):
+            held = await self.deliver(reports[first : first + 100])
+        return held
 
     async def report(self, *states: str, **facts: Any) -> int:
         """Journal and send reports; return the acknowledged sequence. An attempt that ended is shown no more."""
@@ -359,6 +392,8 @@ class VirtualAgent:
         )
         await self.send(rotate_key=wish)
         result: stream_pb2.RotateKeyResult = await self.expect("rotate_key_result")
+        kept = {"old_key": self.key, "new_key": new, "old_signature": wish.current_signature}
+        self.disk.rotations.append(stream_pb2.KeyRotation(**kept, new_signature=wish.new_signature))
         return result
 
     def _stub(self) -> Any:

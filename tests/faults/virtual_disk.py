@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.duration_pb2 import Duration
@@ -65,6 +65,14 @@ class Disk:
     sequence: int = 0
     attempt: dict[str, Any] | None = None
     receipt: stream_pb2.Receipt | None = None
+    enrolment: tuple[bytes, bytes] | None = None
+    """The enrolment's receipt and its MAC; nothing where the test has no need of them."""
+    rotations: list[stream_pb2.KeyRotation] = field(default_factory=list)
+    outcomes: list[stream_pb2.KeptOutcome] = field(default_factory=list)
+    reports: list[stream_pb2.Report] = field(default_factory=list)
+    """The whole journal."""
+    files: dict[str, bytes] = field(default_factory=dict)
+    """Signed metadata that it trusts, by name without version."""
 
     @property
     def check_in(self) -> Duration | None:

@@ -316,7 +316,8 @@ class World:
         ratchet = Ratchet(current=SystemIds().token(32), next=SystemIds().token(32))
         answer = await enroll(self.channel, join, name, seed, ratchet.current, old.agent_id)
         assert answer.agent_id == old.agent_id
-        return replace(old.copy(), seed=seed, ratchet=ratchet, receipt=None)
+        enrolment = (answer.receipt, answer.receipt_mac)
+        return replace(old.copy(), seed=seed, ratchet=ratchet, receipt=None, rotations=[], enrolment=enrolment)
 
     # Rows.
 

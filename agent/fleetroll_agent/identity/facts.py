@@ -72,10 +72,28 @@ class KeptAnchors:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptRotation:
+    """One replacement of this host's key, as it was proposed: a restored server follows it to the key that speaks.
+
+    Attributes:
+        old_key: the public key that was replaced, 32 bytes.
+        new_key: the one that followed.
+        old_signature: of the old key, 64 bytes.
+        new_signature: of the new key over the same.
+    """
+
+    old_key: bytes
+    new_key: bytes
+    old_signature: bytes
+    new_signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """All that a session needs to say who it is.
 
     Where anchors are kept, the addresses and CAs of ``enrolment`` are theirs, and no longer those of the enrolment.
+    ``rotations``: of its key, oldest first.
     """
 
     enrolment: Enrolment
@@ -85,6 +103,12 @@ class Identity:
     anchors: KeptAnchors | None = None
     anchors_fault: str = ""
     """Why the record of the anchors can't be believed; the other files hold the same addresses and CAs then."""
+    rotations: tuple[KeptRotation, ...] = ()
+
+    def is_new_to(self, incarnation: str) -> bool:
+        """Tell whether the server's database calls itself otherwise than the one that this host had to do with last."""
+        known = self.enrolment.incarnation if self.receipt is None else self.receipt.incarnation
+        return known != incarnation
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fleetroll_agent.identity.damage import READMIT, DamagedIdentity
-from fleetroll_agent.identity.facts import Candidate, Enrolment, WelcomeReceipt
+from fleetroll_agent.identity.facts import Candidate, Enrolment, KeptRotation, WelcomeReceipt
 from fleetroll_agent.identity.ratchet import Began, Keys, Ratchet
 from fleetroll_common.values.codes import Code
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 Record = dict[str, Any]
+_ROTATION = ("old_key", "new_key", "old_signature", "new_signature")
 _T = TypeVar("_T")
 
 
@@ -43,6 +44,23 @@ def read_keys(record: Record) -> Keys:
             pending=None if pending is None else bytes.fromhex(pending),
             since=None if since is None else float(since),
             began=None if began is None else Began(str(began["boot_id"]), float(began["boot_seconds"])),
+        )
+
+    return _checked(read)
+
+
+def rotations_record(rotations: Sequence[KeptRotation]) -> Record:
+    """Return the replacements of this host's key."""
+    kept = [{name: getattr(one, name).hex() for name in _ROTATION} for one in rotations]
+    return {"rotations": kept}
+
+
+def read_rotations(record: Record) -> tuple[KeptRotation, ...]:
+    """Read :func:`rotations_record`."""
+
+    def read() -> tuple[KeptRotation, ...]:
+        return tuple(
+            KeptRotation(**{name: bytes.fromhex(one[name]) for name in _ROTATION}) for one in record["rotations"]
         )
 
     return _checked(read)

@@ -2,6 +2,8 @@
 
 - ``key``: private keys: the current one with its age and, during a rotation, the pending one.
 - ``ratchet.json``: the pair, how often it moved on, and the last Welcome's receipt (one write per Welcome).
+- ``rotations.json``: the replacements of the key, as they were proposed: for a server that was restored. Best effort: a
+  host without it, or with a damaged one, works as ever.
 - ``agent.json``: agent id, fleet, addresses, incarnation, labels. ``receipt``: the enrolment's, as received.
 - ``ca.pem``, ``root.json``: what the join string pinned.
 - ``anchors.json``: the signed anchors that were taken since; they are brought into ``agent.json`` and ``ca.pem`` as
@@ -42,14 +44,16 @@ from fleetroll_common.wire.signing import KEY_BYTES
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fleetroll_agent.identity.facts import Enrolment, KeptAnchors, WelcomeReceipt
+    from fleetroll_agent.identity.facts import Enrolment, KeptAnchors, KeptRotation, WelcomeReceipt
     from fleetroll_agent.identity.ratchet import Began
     from fleetroll_common.values.anchors import Anchors
     from fleetroll_common.values.ids import IdSource
 
 KEY, RATCHET, AGENT, RECEIPT = "key", "ratchet.json", "agent.json", "receipt"
 CA, ROOT, CANDIDATE = "ca.pem", "root.json", "candidate.json"
-ANCHORS = "anchors.json"
+ANCHORS, ROTATIONS = "anchors.json", "rotations.json"
+KEPT_ROTATIONS = 64
+"""As many as a hello may show: five times the years of a key's default life."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +201,19 @@ class IdentityStore:
         """Write a new key beside the current one, unless one is pending already. Errors as for :meth:`write_keys`."""
         return self.write_keys(identity, propose(identity.keys, self._ids.token(KEY_BYTES), began))
 
+    def keep_rotation(self, identity: Identity, rotation: KeptRotation) -> Identity:
+        """Keep a proposal durably, before the server hears of it, beside the ones before it; the same one once.
+
+        Raises:
+            AgentError: DISK_FULL or INTERNAL: it must not be sent.
+        """
+        if rotation in identity.rotations:
+            return identity
+        kept = (*identity.rotations, rotation)[-KEPT_ROTATIONS:]
+        with typed_disk_errors("writing how this host's key was replaced"):
+            self._write(ROTATIONS, records.rotations_record(kept))
+        return replace(identity, rotations=kept)
+
     def stamp_key(self, identity: Identity, unix_seconds: float) -> Identity:
         """Write down that the current key's age counts from now. Errors as for :meth:`write_keys`."""
         return self.write_keys(identity, replace(identity.keys, since=unix_seconds))
@@ -279,6 +296,8 @@ class IdentityStore:
         self._write(RECEIPT, records.receipt_record(answer))
         self._write(KEY, records.keys_record(Keys(asked.private_key)))
         self._write(RATCHET, records.ratchet_record(asked.ratchet, None))
+        if (self._folder / ROTATIONS).exists():  # of the key before this one: they lead nowhere
+            durable_effects.unlink(self._folder / ROTATIONS)
         self._write(AGENT, records.agent_record(answer))
         durable_effects.unlink(self._folder / ANCHORS)
         durable_effects.unlink(self._folder / CANDIDATE)
@@ -295,7 +314,8 @@ class IdentityStore:
         enrolment = records.read_agent(agent, self._read(RECEIPT), ca_pem, self._bytes(ROOT))
         if anchors is not None:
             enrolment = with_anchors(enrolment, anchors)
-        return Identity(enrolment, records.read_keys(self._read(KEY)), ratchet, receipt, anchors, fault)
+        keys = records.read_keys(self._read(KEY))
+        return Identity(enrolment, keys, ratchet, receipt, anchors, fault, self._rotations())
 
     def _kept_anchors(self) -> tuple[KeptAnchors | None, str]:
         """Return what the record of the anchors holds; else nothing, and why."""
@@ -304,6 +324,13 @@ class IdentityStore:
         except DamagedIdentity as error:
             return None, error.message
         return kept, "" if kept is not None else f"identity/{ANCHORS}: its fields are not those of anchors"
+
+    def _rotations(self) -> tuple[KeptRotation, ...]:
+        """Return the kept replacements of the key; none where they can't be read: nothing depends on them today."""
+        try:
+            return records.read_rotations(self._read(ROTATIONS))
+        except DamagedIdentity:
+            return ()
 
     def _read(self, name: str) -> dict[str, Any]:
         """Return the record ``name``.

@@ -10,6 +10,7 @@
    disk does (an older disk came back), ends the journal: it is set aside and a new id begins. What counts is in the
    products' records, and every hello says it.
 4. Whole segments leave when everything in them was acknowledged and is older than a month.
+5. A server that was restored holds less than it had acknowledged: what it lost waits again, as far as it is here.
 
 Everything here blocks, one caller at a time.
 """
@@ -87,6 +88,24 @@ class Journal:
     def last_sequence(self) -> int:
         """Sequence of the newest entry; 0 = none."""
         return self._last
+
+    @property
+    def first_sequence(self) -> int:
+        """Sequence of the oldest entry that is still kept; 0 = there is none."""
+        segments = self._segments()
+        return _first(segments[0]) if segments and self._last else 0
+
+    def rewind(self, sequence: int) -> None:
+        """Let everything above ``sequence`` wait for a server that holds no more than that; 0 = all that is kept.
+
+        Raises:
+            OSError: the disk can't be read; nothing has changed.
+        """
+        if sequence >= self.acked:
+            return
+        entries = [entry for path in self._segments() for entry in _read_segment(path)[0]]
+        self._waiting[:0] = [entry for entry in entries if sequence < entry.sequence <= self.acked]
+        self.acked = sequence
 
     def number(self, product: str) -> int:
         """Return the number of the newest report of ``product`` in this journal; 0 = none."""

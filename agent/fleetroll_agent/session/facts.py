@@ -7,6 +7,8 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fleetroll_agent.identity.facts import WelcomeReceipt
     from fleetroll_agent.jobs.overrides import Override
     from fleetroll_agent.jobs.summary import AttemptFact
@@ -31,6 +33,25 @@ class ProductFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptOutcome:
+    """How an attempt of ``product`` ended, and when in Unix seconds."""
+
+    product: str
+    attempt: AttemptFact
+    ended_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What this host kept of what it had from its fleet's servers. Attributes as the contract's Evidence."""
+
+    outcomes: tuple[KeptOutcome, ...] = ()
+    outcomes_left_out: int = 0
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    journal_first: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class HostFacts:
     """The state of the host at one hello. Attributes as the contract's HelloPayload.
 
@@ -52,6 +73,8 @@ class HostFacts:
     check_in_seconds: float | None = None
     """How often this host checks in; None = it holds its stream."""
     anchors_serial: int = 0
+    evidence: Evidence | None = None
+    """For a server whose database has another incarnation than this host knows; None = it knows this one."""
 
 
 class End(str, Enum):

@@ -72,8 +72,9 @@ async def open_session(call: Call, identity: Identity, store: IdentityStore, hos
     challenge = (await _expect(call, "challenge")).challenge
     handshake.require_size("challenge.nonce", challenge.nonce, handshake.NONCE_BYTES)
     ahead_seconds = clock.now().timestamp() - challenge.time.seconds
-    facts = await host.before_hello(identity.receipt)
-    await write(call, stream_pb2.ConnectRequest(hello=_hello(identity, challenge, hello_payload(facts))))
+    facts = await host.before_hello(identity.receipt, evidence=identity.is_new_to(challenge.incarnation))
+    payload = hello_payload(facts, identity)
+    await write(call, stream_pb2.ConnectRequest(hello=_hello(identity, challenge, payload)))
     welcome = (await _expect(call, "welcome")).welcome
     receipt = understood(welcome.receipt, receipt_of)
     kept = await asyncio.to_thread(store.welcomed, identity, welcome.acknowledged_next, receipt)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class Greeter(Protocol):
     """Who says hello."""
 
-    async def before_hello(self, receipt: WelcomeReceipt | None) -> HostFacts:
-        """Void every permit of an older session, then return the state of the host."""
+    async def before_hello(self, receipt: WelcomeReceipt | None, *, evidence: bool = False) -> HostFacts:
+        """Void every permit of an older session, then return the state of the host, and what it kept if asked."""
 
 
 class SessionHost(Greeter, Protocol):

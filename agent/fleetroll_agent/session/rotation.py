@@ -15,6 +15,7 @@ import structlog
 
 from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 from fleetroll_agent.convert import read_code
+from fleetroll_agent.identity.facts import KeptRotation
 from fleetroll_agent.identity.ratchet import Began, on_key_accepted
 from fleetroll_agent.identity.rotation import DAY_SECONDS, Circumstances, Step, due
 from fleetroll_agent.jobs.threads import in_thread
@@ -78,18 +79,19 @@ class Rotation:
             return
         self._proposed_at = self._clock.boottime()
         self.identity = self._store.begin_rotation(self.identity, Began(self._boot_id, self._proposed_at))
+        rotation = _signed(self.identity)
+        if rotation is not None:
+            self.identity = self._store.keep_rotation(self.identity, rotation)
 
     def _proposal(self, identity: Identity) -> stream_pb2.RotateKey | None:
-        keys, agent_id = identity.keys, identity.enrolment.agent_id
-        if keys.pending is None:
+        rotation = _signed(identity)
+        if rotation is None:
             return None
-        fresh = signing.public_key(keys.pending)
-        said = signing.rotate_bytes(agent_id, signing.public_key(keys.current), fresh)
-        log.info("key_rotation", agent=agent_id)
+        log.info("key_rotation", agent=identity.enrolment.agent_id)
         return stream_pb2.RotateKey(
-            new_key=fresh,
-            current_signature=signing.sign(keys.current, said),
-            new_signature=signing.sign(keys.pending, said),
+            new_key=rotation.new_key,
+            current_signature=rotation.old_signature,
+            new_signature=rotation.new_signature,
         )
 
     def _circumstances(self, *, agreed: bool, idle: bool) -> Circumstances:
@@ -102,3 +104,13 @@ class Rotation:
             proposed_at=self._proposed_at,
             rotate_after_seconds=self._rotate_after,
         )
+
+
+def _signed(identity: Identity) -> KeptRotation | None:
+    """Return the replacement that is under way, signed by both keys: the same bytes each time; None = there is none."""
+    keys = identity.keys
+    if keys.pending is None:
+        return None
+    old, fresh = signing.public_key(keys.current), signing.public_key(keys.pending)
+    said = signing.rotate_bytes(identity.enrolment.agent_id, old, fresh)
+    return KeptRotation(old, fresh, signing.sign(keys.current, said), signing.sign(keys.pending, said))

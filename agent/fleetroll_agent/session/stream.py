@@ -98,6 +98,8 @@ class Stream:
         """
         welcome = opened.welcome
         if welcome.ack.journal_id == self._journal.journal_id:
+            if int(welcome.ack.sequence) < self._journal.acked:  # it was restored: what it lost goes again
+                await asyncio.to_thread(self._journal.rewind, int(welcome.ack.sequence))
             await self._ack(welcome.ack)
             self._sent = int(welcome.ack.sequence)
         suspended = self._scopes & {known.scope for known in welcome.suspensions if known.active}

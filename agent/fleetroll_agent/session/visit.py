@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 from fleetroll.v1 import agent_stream_pb2_grpc
 from fleetroll_agent.session.beginning import Naming
 from fleetroll_agent.session.channel import connected
-from fleetroll_agent.session.facts import End
+from fleetroll_agent.session.facts import End, Evidence
 from fleetroll_agent.session.faults import unreachable
 from fleetroll_agent.session.hello import EndedError, open_session
 from fleetroll_agent.session.meaning import BROKEN_CALL
@@ -43,8 +43,8 @@ class _Visitor:
     def __init__(self, facts: HostFacts) -> None:
         self._facts = facts
 
-    async def before_hello(self, _receipt: WelcomeReceipt | None) -> HostFacts:
-        return self._facts
+    async def before_hello(self, _receipt: WelcomeReceipt | None, *, evidence: bool = False) -> HostFacts:
+        return replace(self._facts, evidence=Evidence()) if evidence else self._facts
 
 
 @contextlib.asynccontextmanager

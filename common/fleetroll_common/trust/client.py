@@ -65,7 +65,7 @@ LOCK_WAIT_SECONDS = 120.0
 REMEMBER_SECONDS = 60
 """A refresh that changes nothing is remembered at most this often: syncing the disk for each would wear it."""
 
-_SHOWN = ("timestamp.json", "snapshot.json")
+_SHOWN = ("timestamp.json", "snapshot.json", "targets.json")
 _SHOWN_PRODUCTS = "products%2F*.json"
 
 
@@ -205,7 +205,7 @@ class TrustClient:
             return self._passed(FloorBook(self._directory, self._root).floor)
 
     def host_files(self) -> dict[str, bytes]:
-        """Return the trusted timestamp, snapshot and product files as they were signed, by name without version.
+        """Return the trusted timestamp, snapshot, targets and products as they were signed, by name without version.
 
         They are shown to a restored server, which verifies them itself; what is not there is left out.
 

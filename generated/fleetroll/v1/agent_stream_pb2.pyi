@@ -351,6 +351,7 @@ class HelloPayload(_message.Message):
     TIMESTAMP_VERSION_FIELD_NUMBER: _builtins.int
     CHECK_IN_INTERVAL_FIELD_NUMBER: _builtins.int
     ANCHORS_SERIAL_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
     host_name: _builtins.str
     """The host's name, 1-253 characters."""
     time_zone: _builtins.str
@@ -399,6 +400,12 @@ class HelloPayload(_message.Message):
     def check_in_interval(self) -> _duration_pb2.Duration:
         """How often this host checks in when it does not hold its stream; absent for one that holds it."""
 
+    @_builtins.property
+    def evidence(self) -> Global___Evidence:
+        """What this host kept of what it had from this fleet's servers; shown to a database that calls itself by another
+        incarnation than the one that welcomed it last, absent otherwise.
+        """
+
     def __init__(
         self,
         *,
@@ -419,14 +426,159 @@ class HelloPayload(_message.Message):
         timestamp_version: _builtins.int = ...,
         check_in_interval: _duration_pb2.Duration | None = ...,
         anchors_serial: _builtins.int = ...,
+        evidence: Global___Evidence | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["check_in_interval", b"check_in_interval", "platform", b"platform", "receipt", b"receipt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check_in_interval", b"check_in_interval", "evidence", b"evidence", "platform", b"platform", "receipt", b"receipt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_version", b"agent_version", "anchors_serial", b"anchors_serial", "attempts", b"attempts", "boot_id", b"boot_id", "check_in_interval", b"check_in_interval", "container_marker", b"container_marker", "disk_free_bytes", b"disk_free_bytes", "host_name", b"host_name", "journal_id", b"journal_id", "labels", b"labels", "launcher_version", b"launcher_version", "overrides", b"overrides", "platform", b"platform", "products", b"products", "receipt", b"receipt", "time_zone", b"time_zone", "timestamp_version", b"timestamp_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_version", b"agent_version", "anchors_serial", b"anchors_serial", "attempts", b"attempts", "boot_id", b"boot_id", "check_in_interval", b"check_in_interval", "container_marker", b"container_marker", "disk_free_bytes", b"disk_free_bytes", "evidence", b"evidence", "host_name", b"host_name", "journal_id", b"journal_id", "labels", b"labels", "launcher_version", b"launcher_version", "overrides", b"overrides", "platform", b"platform", "products", b"products", "receipt", b"receipt", "time_zone", b"time_zone", "timestamp_version", b"timestamp_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HelloPayload: _TypeAlias = HelloPayload  # noqa: Y015
+
+@_typing.final
+class Evidence(_message.Message):
+    """Evidence lets a restored server take its fleet back. At most 3 MiB as a whole; every part is verified by the server:
+    against its own key, the agent's keys, or the root that it has.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENROLMENT_RECEIPT_FIELD_NUMBER: _builtins.int
+    ENROLMENT_MAC_FIELD_NUMBER: _builtins.int
+    ROTATIONS_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    OUTCOMES_LEFT_OUT_FIELD_NUMBER: _builtins.int
+    FILES_FIELD_NUMBER: _builtins.int
+    JOURNAL_FIRST_FIELD_NUMBER: _builtins.int
+    enrolment_receipt: _builtins.bytes
+    """EnrolmentReceipt, serialized, as it was answered; at most 16 KiB."""
+    enrolment_mac: _builtins.bytes
+    """MAC of the server's key over it, 32 bytes."""
+    outcomes_left_out: _builtins.int
+    """Outcomes that are kept and not shown, >= 0."""
+    journal_first: _builtins.int
+    """Sequence of the oldest entry that the journal still has, >= 1; 0 for a journal without any."""
+    @_builtins.property
+    def rotations(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyRotation]:
+        """Every replacement of this host's key that it kept, oldest first, at most 64: the newest ones."""
+
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeptOutcome]:
+        """How attempts ended in the last 30 days, acknowledged or not, newest first, at most 200."""
+
+    @_builtins.property
+    def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrustedFile]:
+        """The signed metadata files that this host trusts: timestamp, snapshot, targets, products; at most 66."""
+
+    def __init__(
+        self,
+        *,
+        enrolment_receipt: _builtins.bytes = ...,
+        enrolment_mac: _builtins.bytes = ...,
+        rotations: _abc.Iterable[Global___KeyRotation] | None = ...,
+        outcomes: _abc.Iterable[Global___KeptOutcome] | None = ...,
+        outcomes_left_out: _builtins.int = ...,
+        files: _abc.Iterable[Global___TrustedFile] | None = ...,
+        journal_first: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["enrolment_mac", b"enrolment_mac", "enrolment_receipt", b"enrolment_receipt", "files", b"files", "journal_first", b"journal_first", "outcomes", b"outcomes", "outcomes_left_out", b"outcomes_left_out", "rotations", b"rotations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Evidence: _TypeAlias = Evidence  # noqa: Y015
+
+@_typing.final
+class KeyRotation(_message.Message):
+    """KeyRotation is one replacement of an agent's key."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OLD_KEY_FIELD_NUMBER: _builtins.int
+    NEW_KEY_FIELD_NUMBER: _builtins.int
+    OLD_SIGNATURE_FIELD_NUMBER: _builtins.int
+    NEW_SIGNATURE_FIELD_NUMBER: _builtins.int
+    old_key: _builtins.bytes
+    """The key that was replaced, 32 bytes."""
+    new_key: _builtins.bytes
+    """The key that followed, 32 bytes."""
+    old_signature: _builtins.bytes
+    """Signature of the old key, as in RotateKey, 64 bytes."""
+    new_signature: _builtins.bytes
+    """Signature of the new key over the same bytes, 64 bytes."""
+    def __init__(
+        self,
+        *,
+        old_key: _builtins.bytes = ...,
+        new_key: _builtins.bytes = ...,
+        old_signature: _builtins.bytes = ...,
+        new_signature: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["new_key", b"new_key", "new_signature", b"new_signature", "old_key", b"old_key", "old_signature", b"old_signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeyRotation: _TypeAlias = KeyRotation  # noqa: Y015
+
+@_typing.final
+class KeptOutcome(_message.Message):
+    """KeptOutcome is how one attempt ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    ENDED_AT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def attempt(self) -> Global___AttemptReport:
+        """The attempt and its result."""
+
+    @_builtins.property
+    def ended_at(self) -> _timestamp_pb2.Timestamp:
+        """When it ended, by the host's clock."""
+
+    def __init__(
+        self,
+        *,
+        attempt: Global___AttemptReport | None = ...,
+        ended_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "ended_at", b"ended_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "ended_at", b"ended_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeptOutcome: _TypeAlias = KeptOutcome  # noqa: Y015
+
+@_typing.final
+class TrustedFile(_message.Message):
+    """TrustedFile is one signed metadata file, as it was signed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PAYLOAD_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name without version, such as "timestamp.json" or "products%2Fagent.json"."""
+    payload: _builtins.bytes
+    """Its bytes."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        payload: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "payload", b"payload"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrustedFile: _TypeAlias = TrustedFile  # noqa: Y015
 
 @_typing.final
 class ProductState(_message.Message):

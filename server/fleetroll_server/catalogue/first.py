@@ -21,6 +21,7 @@ from fleetroll_server.domain.first_version import (
 from fleetroll_server.domain.states import RolloutState
 from fleetroll_server.domain.summary import WaveCounters
 from fleetroll_server.gateway.suspensions import GLOBAL_SCOPE, SUSPENSION, fleet_scope
+from fleetroll_server.recovery.state import refuse_while_recovering
 from fleetroll_server.store.tables import RolloutRow, WaveRow, table_of
 
 if TYPE_CHECKING:
@@ -96,8 +97,9 @@ async def _refuse_while_suspended(connection: AsyncConnection, fleet_id: str) ->
     """Let no host begin under the kill switch. Nothing is locked: a name that was given before may still be used.
 
     Raises:
-        RequestError: SUSPENDED (admin's fault).
+        RequestError: SUSPENDED or RECOVERY (admin's fault).
     """
+    await refuse_while_recovering(connection, "no host begins with anything")
     scopes = (SUSPENSION.c.scope.in_((GLOBAL_SCOPE, fleet_scope(fleet_id))), SUSPENSION.c.fleet_id.in_(("", fleet_id)))
     if any((await connection.execute(sa.select(SUSPENSION.c.active).where(*scopes))).scalars()):
         text = "the kill switch is pressed for this fleet: no host begins with anything"

@@ -20,6 +20,7 @@ from fleetroll_server.engine.moves import host_of, move, note
 from fleetroll_server.engine.speaker import speaker_of
 from fleetroll_server.engine.suspended import is_suspended
 from fleetroll_server.gateway.convert_out import Message, go, no_go, reconnect
+from fleetroll_server.recovery.state import is_recovering
 
 if TYPE_CHECKING:
     from sqlalchemy import RowMapping
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from fleetroll_server.services import Services
     from fleetroll_server.store.tx import Tx
 
+RECOVERING = Refuse(Code.RECOVERY, "the server was restored: an admin ends its recovery first")
 UNKNOWN = Refuse(Code.NOT_FOUND, "no such attempt is open")
 
 
@@ -75,6 +77,8 @@ async def _decide(
         return Refuse(Code.CONFLICT, "an older ask of this session")
     if state in ASKABLE and state is not AttemptState.STAGED:
         await move(tx, book, host, Trigger.STAGE, HOST, granted_at=None, attempted=False)
+    if await is_recovering(tx.connection):
+        return RECOVERING
     facts = GoFacts(
         state=AttemptState(host["state"]),
         rollout=book.state,

@@ -53,6 +53,32 @@ async def desire(
     highest = await _highest(tx, agent_id, book.fleet_id, product)
     stored = known["generation"] if known is not None else 0
     generation = await free_generation(tx, agent_id, book.fleet_id, product, stored, highest)
+    decided = {"reason": reason, "code": code}
+    values = await _write(tx, book, agent_id, version, generation, known, actor, decided)
+    message = assignment({"product": product, **values})
+    tx.after_commit(lambda: sessions.send(agent_id, message))
+    return generation
+
+
+async def desired_as_shown(tx: Tx, book: Book, agent_id: str, generation: int, actor: Actor) -> None:
+    """Write that the host shall run the rollout's version under a generation that it has taken; nobody is told."""
+    known = await _known(tx, agent_id, book.fleet_id, book.row["product"])
+    decided = {"reason": book.row["reason"], "code": ""}
+    await _write(tx, book, agent_id, book.row["version"], generation, known, actor, decided)
+
+
+async def _write(
+    tx: Tx,
+    book: Book,
+    agent_id: str,
+    version: str,
+    generation: int,
+    known: RowMapping | None,
+    actor: Actor,
+    decided: dict[str, str],
+) -> dict[str, Any]:
+    """Write the assignment; return its columns."""
+    product = book.row["product"]
     values: dict[str, Any] = {
         "version": version,
         "generation": generation,
@@ -64,8 +90,7 @@ async def desire(
         "retry_bad": book.row["retry_bad"],
         "actor_kind": actor.kind,
         "actor_id": actor.id,
-        "reason": reason,
-        "code": code,
+        **decided,
         "decided_at": tx.now,
     }
     which = (
@@ -78,9 +103,7 @@ async def desire(
     else:
         keys = {"agent_id": agent_id, "product": product, "fleet_id": book.fleet_id}
         await tx.execute(sa.insert(ASSIGNMENT).values(**keys, **values))
-    message = assignment({"product": product, **values})
-    tx.after_commit(lambda: sessions.send(agent_id, message))
-    return generation
+    return values
 
 
 def _timing(book: Book, version: str, known: RowMapping | None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from fleetroll_server.engine.actor import HOST
 from fleetroll_server.engine.excusing import excuses
 from fleetroll_server.engine.moves import cohorts_here, move
 from fleetroll_server.engine.silence import had_succeeded
+from fleetroll_server.recovery.state import recovery_of
 from fleetroll_server.store.tables import ArtifactRow, HostProductRow, table_of
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ ARTIFACT = table_of(ArtifactRow)
 
 async def take_step(tx: Tx, services: Services, book: Book, host: dict[str, Any], said: Said, step: Step) -> None:
     """Move the host as it said, and write what it said beside it."""
-    if step.uncharged:
+    if step.uncharged and not await _is_of_lost_time(tx, host):
         tx.emit(book.event("alert.go_without_grant", HOST, agent_id=host["agent_id"], message=said.state.value))
     late = step.late or (had_succeeded(host) and step.trigger is Trigger.ROLL_BACK)
     if late:
@@ -63,6 +64,12 @@ async def take_step(tx: Tx, services: Services, book: Book, host: dict[str, Any]
         wave.counters = wave.counters.forgive_one(await cohorts_here(tx, host))
     host["deadline"] = values["deadline"] if AttemptState(host["state"]) not in FINAL else None
     await _runs(tx, host, said)
+
+
+async def _is_of_lost_time(tx: Tx, host: dict[str, Any]) -> bool:
+    """Tell whether the attempt's Go may be one that a database which went back has forgotten."""
+    recovery = await recovery_of(tx.connection)
+    return recovery is not None and host["offered_at"] is not None and host["offered_at"] <= recovery.since
 
 
 def _go_of(trigger: Trigger) -> dict[str, Any]:

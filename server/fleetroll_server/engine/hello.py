@@ -26,9 +26,13 @@ from fleetroll_server.engine.moves import CHECK_IN, HOST, move, note
 from fleetroll_server.engine.promotion import promotion
 from fleetroll_server.engine.suspended import is_suspended
 from fleetroll_server.gateway.convert_out import Message, assignment
+from fleetroll_server.recovery import orphans
+from fleetroll_server.recovery.taking_over import take_over
 
 if TYPE_CHECKING:
-    from fleetroll_server.domain.heard import Said
+    from collections.abc import Collection
+
+    from fleetroll_server.domain.heard import HostSaid, Said
     from fleetroll_server.gateway.rules import Greeted
     from fleetroll_server.gateway.session import SessionKey
     from fleetroll_server.services import Services
@@ -54,6 +58,8 @@ async def greet(tx: Tx, services: Services, hello: Greeted) -> list[Message]:
     answers: list[Message] = []
     highest = {product.product: product.highest_generation for product in said_by_host.products}
     anew = frozenset() if hello.quarantined else await begin_anew(tx, key.agent_id, key.fleet_id, highest)
+    if hello.shown is not None:
+        answers.extend(await take_over(tx, services, hello, hello.shown, highest))
     for host in await _open_hosts(tx, key):
         book = await open_book(tx, host["rollout_id"], key.fleet_id)
         if book is None:
@@ -73,15 +79,22 @@ async def greet(tx: Tx, services: Services, hello: Greeted) -> list[Message]:
         answers.extend([promote] if promote is not None else [])
         await go_on(tx, services, book)
     changed = await local.shown(tx, key, said_by_host) or changed
+    well = {product.product for product in said_by_host.products if product.healthy and not product.on_trial}
     if changed and not news.came:
         presence.note_change(tx, key)
-    for product in said_by_host.products:
-        if product.healthy and not product.on_trial:
-            await release_broken(tx, key.agent_id, key.fleet_id, product.product)
-    for said in said_by_host.attempts:
+    answers.extend(await _beside_rollouts(tx, key, said_by_host, well))
+    answers.extend(await _desired(tx, key, highest, quarantined=hello.quarantined))
+    return answers
+
+
+async def _beside_rollouts(tx: Tx, key: SessionKey, host: HostSaid, well: Collection[str]) -> list[Message]:
+    """Free what is well again; return permits for trials that no rollout steers."""
+    answers = await orphans.shown(tx, key, host.attempts, well)
+    for product in sorted(well):
+        await release_broken(tx, key.agent_id, key.fleet_id, product)
+    for said in host.attempts:
         kept = await local.promotion(tx, key, said)
         answers.extend([kept] if kept is not None else [])
-    answers.extend(await _desired(tx, key, highest, quarantined=hello.quarantined))
     return answers
 
 

@@ -227,7 +227,7 @@ async def _one(tx: Tx, services: Services, book: Book, row: dict[str, Any], host
     if fate.code is not None and fate.trigger is not None:
         message = _MESSAGES.get(fate.trigger, "")
         await _end(tx, services, book, host, fate.trigger, fate.code, message)
-    elif await _claim(tx, book, host):
+    elif await claim(tx, book, host):
         await _assign(tx, services, book, host, from_version=row["running"] or "", sha256=fate.sha256)
     else:
         await note(tx, book, host, waiting=Code.UPDATE_IN_PROGRESS.value)
@@ -247,7 +247,7 @@ async def _assign(
 ) -> None:
     """Write the assignment and move the host to OFFERED."""
     if host["generation"] is not None:
-        await _archive(tx, book, host)
+        await archive(tx, book, host)
     generation = await desire(
         tx, services.sessions, book, host["agent_id"], book.row["version"], DISPATCH, reason=book.row["reason"]
     )
@@ -272,7 +272,7 @@ async def _assign(
     )
 
 
-async def _claim(tx: Tx, book: Book, host: dict[str, Any]) -> bool:
+async def claim(tx: Tx, book: Book, host: dict[str, Any]) -> bool:
     """Take the product on this host for this rollout; False when another one has it, or takes it at this moment."""
     which = (
         CLAIM.c.agent_id == host["agent_id"],
@@ -285,7 +285,7 @@ async def _claim(tx: Tx, book: Book, host: dict[str, Any]) -> bool:
     return bool(holder == book.id)
 
 
-async def _archive(tx: Tx, book: Book, host: dict[str, Any]) -> None:
+async def archive(tx: Tx, book: Book, host: dict[str, Any]) -> None:
     """Keep the attempt that a new generation replaces."""
     names = ("agent_id", "product", "generation", "fleet_id", "rollout_id", "code", "message", "from_version")
     values = {name: host[name] for name in (*names, "offered_at", "granted_at")} | {"state": told_as(host)}

@@ -33,6 +33,7 @@ from fleetroll_server.engine.suspended import is_suspended
 from fleetroll_server.engine.wake import wake_staged
 from fleetroll_server.engine.winding import wind_up
 from fleetroll_server.gateway.convert_out import assignment
+from fleetroll_server.recovery.state import refuse_while_recovering
 
 if TYPE_CHECKING:
     from fleetroll_server.engine.actor import Actor
@@ -151,8 +152,9 @@ async def _refuse_while_suspended(tx: Tx, fleet_id: str) -> None:
     """Let nothing run on under the kill switch.
 
     Raises:
-        RequestError: SUSPENDED (caller's fault).
+        RequestError: SUSPENDED or RECOVERY (caller's fault).
     """
+    await refuse_while_recovering(tx.connection, "no rollout goes on")
     if await is_suspended(tx, fleet_id):
         message = "the kill switch is pressed for this fleet"
         raise RequestError(message, code=Code.SUSPENDED, remedy="lift it first")

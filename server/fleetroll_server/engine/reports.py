@@ -18,6 +18,7 @@ from fleetroll_server.engine.moves import host_of, note
 from fleetroll_server.engine.promotion import promote_if_due
 from fleetroll_server.engine.speaker import speaker_of
 from fleetroll_server.gateway.convert_out import Message, ack, reconnect
+from fleetroll_server.recovery import orphans
 from fleetroll_server.store.tables import AgentRow, ReportRow, table_of
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ async def _effect(tx: Tx, services: Services, key: SessionKey, said: Said) -> tu
         return "accepted", ""
     host = await host_of(tx, key.agent_id, key.fleet_id, said.product, said.generation)
     if host is None:
-        return "history", ""
+        return ("accepted" if await orphans.reported(tx, services, key, said) else "history"), ""
     book = await open_book(tx, host["rollout_id"], key.fleet_id)
     host = await host_of(tx, key.agent_id, key.fleet_id, said.product, said.generation)
     if book is None or host is None:

@@ -31,6 +31,7 @@ from fleetroll_server.engine.book import open_book
 from fleetroll_server.engine.late import tell_older
 from fleetroll_server.engine.listed import require_listed
 from fleetroll_server.engine.suspended import is_suspended
+from fleetroll_server.recovery.state import refuse_while_recovering
 from fleetroll_server.store.tables import (
     AgentRow,
     BudgetRow,
@@ -114,6 +115,7 @@ async def start(tx: Tx, services: Services, order: Order, actor: Actor) -> tuple
     known = await _known(tx, order)
     if known is not None:
         return known, await _known_exclusions(tx, order, known)
+    await refuse_while_recovering(tx.connection, "no rollout is started")
     if await is_suspended(tx, order.fleet_id):
         message = "the kill switch is pressed for this fleet"
         raise RequestError(message, code=Code.SUSPENDED, remedy="lift it, then start the rollout")

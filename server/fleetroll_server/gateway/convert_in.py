@@ -57,7 +57,7 @@ def read_ask(ask: stream_pb2.RequestGo) -> Ask:
 
 def read_host(payload: stream_pb2.HelloPayload) -> HostSaid:
     """Read what a hello says of the host; attempts in unknown states are left out."""
-    shown = (_shown(attempt) for attempt in payload.attempts[:MAX_ATTEMPTS])
+    shown = (read_attempt(attempt) for attempt in payload.attempts[:MAX_ATTEMPTS])
     holds = {one.product: _hold(one) for one in payload.overrides[:MAX_PRODUCTS]}
     return HostSaid(
         os=_part(payload.platform.os),
@@ -121,12 +121,12 @@ def _reported(report: stream_pb2.Report) -> Said | None:
         running_version=_text(report.running_version, MAX_TEXT),
         sha256=report.sha256.hex(),
         unproven=report.unproven,
-        retry_at=_when(report.retry_at) if report.HasField("retry_at") else None,
+        retry_at=read_instant(report.retry_at) if report.HasField("retry_at") else None,
         local=max(0, report.local_number),
     )
 
 
-def _shown(attempt: stream_pb2.AttemptReport) -> Said | None:
+def read_attempt(attempt: stream_pb2.AttemptReport) -> Said | None:
     """Read an attempt that a hello shows; nothing when its state is unknown."""
     state = read_state(attempt.state)
     if state is None:
@@ -146,7 +146,7 @@ def _shown(attempt: stream_pb2.AttemptReport) -> Said | None:
 
 def _hold(said: stream_pb2.Override) -> str:
     """Read a person's own decision on the host as words."""
-    until = _when(said.until) if said.HasField("until") else None
+    until = read_instant(said.until) if said.HasField("until") else None
     limit = "" if until is None else f" until {until:%Y-%m-%d %H:%M}Z"
     why = f": {said.reason}" if said.reason else ""
     return f"held: {said.kind} by {said.actor.id}{limit}{why}"
@@ -194,7 +194,7 @@ def _wait(value: Duration) -> timedelta:
     return timedelta(seconds=min(max(0.0, value.seconds + value.nanos / 1e9), most))
 
 
-def _when(value: Timestamp) -> datetime | None:
+def read_instant(value: Timestamp) -> datetime | None:
     """Return an instant; nothing for one that no calendar has."""
     try:
         return value.ToDatetime(UTC)

@@ -1,6 +1,6 @@
 """From the first message to the welcome: identify, challenge, hello, one durable commit, then the session is open.
 
-1. The agent names its id; the nonce is bound to the epoch of its row, read then.
+1. The agent names its id; the nonce is bound to the epoch of its row, read then, and to the database's incarnation.
 2. The hello's sizes and its signature are checked before anything of it is read.
 3. One transaction judges the ratchet, writes the row and reconciles the attempts. The session enters the registry with
    that commit, its welcome first in the queue: nothing that is pushed later can overtake or miss it.
@@ -22,13 +22,20 @@ from fleetroll_common.wire import handshake as sizes
 from fleetroll_common.wire.macs import receipt_mac, session_token
 from fleetroll_common.wire.signing import hello_bytes, verify
 from fleetroll_server.gateway.checkins import next_check_in
-from fleetroll_server.gateway.convert_in import read_host, require_count
+from fleetroll_server.gateway.convert_evidence import read_evidence
+from fleetroll_server.gateway.convert_in import MAX_TEXT, read_host, require_count
 from fleetroll_server.gateway.journals import held_sequence
 from fleetroll_server.gateway.rules import Greeted
 from fleetroll_server.gateway.session import Session, SessionKey
 from fleetroll_server.gateway.suspensions import suspensions_of
 from fleetroll_server.identity.ratchet import Accept, Fork, HelloFacts, Refused, Stale, judge
-from fleetroll_server.identity.rows import identity_of, retirement_of, write_identity
+from fleetroll_server.identity.rows import retirement_of, write_identity
+from fleetroll_server.recovery.evidence import Shown
+from fleetroll_server.recovery.metadata import ShownMetadata
+from fleetroll_server.recovery.proof import Proof, went_back
+from fleetroll_server.recovery.speaking import Spoken, audited, known_agent, not_younger
+from fleetroll_server.recovery.state import incarnation_of
+from fleetroll_server.recovery.younger import is_barred
 from fleetroll_server.store.fleets import every_fleet
 from fleetroll_server.store.tables import AgentRow, table_of
 from fleetroll_server.store.tx import EventFact
@@ -36,8 +43,13 @@ from fleetroll_server.store.tx import EventFact
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sqlalchemy import RowMapping
+
+    from fleetroll_server.domain.heard import HostSaid
     from fleetroll_server.gateway.registry import SessionRegistry
     from fleetroll_server.gateway.rules import StreamRules
+    from fleetroll_server.identity.ratchet import IdentityRow
+    from fleetroll_server.recovery.evidence import Evidence
     from fleetroll_server.services import Services
     from fleetroll_server.store.tx import Tx
 
@@ -47,11 +59,13 @@ WHOSE = "the agent's fleet is what is found out"
 
 @dataclass(frozen=True, slots=True)
 class Challenged:
-    """A stream between challenge and hello."""
+    """A stream between challenge and hello. ``nonce_epoch`` is 0 for an agent that the database does not know."""
 
     agent_id: str
     nonce: bytes
     nonce_epoch: int
+    incarnation: str
+    is_known: bool = True
 
 
 class Handshake:
@@ -62,30 +76,36 @@ class Handshake:
         self._services = services
         self._registry = registry
         self._rules = rules
+        self._shown = ShownMetadata(services)
 
     async def challenge(self, identify: stream_pb2.Identify) -> tuple[Challenged, stream_pb2.ConnectResponse]:
         """Return the state of the stream and the challenge to send.
 
+        One that the database does not know is challenged too: it may be younger than the database, and prove it.
+
         Raises:
-            RequestError: IDENTITY_UNKNOWN, IDENTITY_REVOKED or PROTOCOL_UNSUPPORTED (the agent's fault).
+            RequestError: IDENTITY_REVOKED or PROTOCOL_UNSUPPORTED (the agent's fault).
         """
         protocol = sizes.choose_protocol(identify.protocol_min, identify.protocol_max)
         async with self._services.store.read() as connection:
             query = sa.select(AGENT.c.epoch, AGENT.c.revoked).where(AGENT.c.id == identify.agent_id)
             row = (await connection.execute(every_fleet(query, WHOSE))).one_or_none()
-        if row is None:
-            raise _refused(Code.IDENTITY_UNKNOWN)
-        if row.revoked:
+            incarnation = await incarnation_of(connection)
+            revoked = row.revoked if row is not None else await is_barred(connection, identify.agent_id)
+        if revoked:
             raise _refused(Code.IDENTITY_REVOKED)
         nonce = self._services.ids.token(sizes.NONCE_BYTES)
         answer = stream_pb2.Challenge(
             nonce=nonce,
             server_id=self._services.server_id,
-            incarnation=self._services.incarnation,
+            incarnation=incarnation,
             protocol=protocol,
         )
         answer.time.FromDatetime(self._services.clock.now())
-        return Challenged(identify.agent_id, nonce, row.epoch), stream_pb2.ConnectResponse(challenge=answer)
+        epoch = 0 if row is None else row.epoch
+        known = row is not None
+        challenged = Challenged(identify.agent_id, nonce, epoch, incarnation, known)
+        return challenged, stream_pb2.ConnectResponse(challenge=answer)
 
     async def open(self, challenged: Challenged, hello: stream_pb2.Hello, wanted: Callable[[], bool]) -> Session:
         """Verify the hello and commit it; the session that is returned is registered, its welcome queued.
@@ -107,8 +127,16 @@ class Handshake:
             message = "hello.payload: it can't be read"
             raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="update the agent") from error
 
+        evidence = read_evidence(payload, self._services.server_key)
+        proof = Proof(payload.receipt.incarnation, payload.receipt.epoch, payload.receipt.mac)
+        enrolled = evidence is not None and evidence.proves(challenged.agent_id)
+        if not (challenged.is_known or enrolled or proof.holds(self._services.server_key, challenged.agent_id)):
+            raise _refused(Code.IDENTITY_UNKNOWN)
+        if evidence is not None and enrolled:
+            await self._shown.take(evidence.files)
+
         async def job(tx: Tx) -> Session | Code:
-            return await self._commit(tx, challenged, hello, payload) if wanted() else Code.RECONNECT
+            return await self._commit(tx, challenged, hello, payload, (proof, evidence)) if wanted() else Code.RECONNECT
 
         outcome = await self._services.store.writer.command(job)
         if isinstance(outcome, Code):
@@ -133,12 +161,26 @@ class Handshake:
         verify(hello.key, said, hello.signature)
 
     async def _commit(
-        self, tx: Tx, challenged: Challenged, hello: stream_pb2.Hello, payload: stream_pb2.HelloPayload
+        self,
+        tx: Tx,
+        challenged: Challenged,
+        hello: stream_pb2.Hello,
+        payload: stream_pb2.HelloPayload,
+        brought: tuple[Proof, Evidence | None],
     ) -> Session | Code:
         """Judge and write in one transaction; a code says why the stream is refused."""
-        agent_id = challenged.agent_id
-        query = sa.select(AGENT).where(AGENT.c.id == agent_id).with_for_update()
-        row = (await tx.execute(every_fleet(query, WHOSE))).mappings().one()
+        agent_id, services = challenged.agent_id, self._services
+        if await incarnation_of(tx.connection) != challenged.incarnation:
+            return Code.RECONNECT
+        proof, evidence = brought
+        if await went_back(tx, services, agent_id, proof):
+            return Code.RECONNECT
+        host = read_host(payload)
+        said = Spoken(agent_id, payload.host_name[:MAX_TEXT], hello.key, hello.ratchet_current, host)
+        known = await known_agent(tx, said, evidence)
+        if isinstance(known, Code):
+            return known
+        row, identity = known
         facts = HelloFacts(
             nonce_epoch=challenged.nonce_epoch,
             key=hello.key,
@@ -147,7 +189,7 @@ class Handshake:
             advances=hello.advances,
             retired=await retirement_of(tx, agent_id, row["fleet_id"], hello.key),
         )
-        verdict = judge(identity_of(row), facts)
+        verdict = judge(identity, facts)
         if isinstance(verdict, Refused):
             return verdict.code
         retired_key = verdict.retired_key if isinstance(verdict, Accept) else None
@@ -156,16 +198,29 @@ class Handshake:
             tx.emit(_alert(row["fleet_id"], agent_id, verdict))
         if isinstance(verdict, Stale):
             return Code.STALE_HELLO
-        if isinstance(verdict, Fork) and not verdict.welcome:
-            return Code.IDENTITY_FORKED
+        if isinstance(verdict, Fork):
+            await not_younger(tx, row)
+            if not verdict.welcome:
+                return Code.IDENTITY_FORKED
+        unknown = isinstance(verdict, Accept) and verdict.unknown
+        if unknown:
+            tx.emit(audited(row["fleet_id"], agent_id))
+        shown = None if evidence is None else Shown(evidence, unconfirmed=unknown or row["younger"])
         key = SessionKey(agent_id, row["fleet_id"], verdict.row.epoch)
-        host = read_host(payload)
+        return await self._open(tx, key, row, verdict.row, host, shown)
+
+    async def _open(
+        self, tx: Tx, key: SessionKey, row: RowMapping, identity: IdentityRow, host: HostSaid, shown: Shown | None
+    ) -> Session:
+        """Make the session of an accepted hello; it enters the registry with the commit."""
         held = await held_sequence(tx, row, host.journal_id)
-        greeted = Greeted(key, quarantined=verdict.row.quarantined, host=host, held=held)
+        if shown is not None:
+            held = max(held, shown.evidence.journal_first - 1)
+        greeted = Greeted(key, quarantined=identity.quarantined, host=host, held=held, shown=shown)
         session = Session(key)
         session.heard_at = tx.now
         session.on_trial = any(product.on_trial for product in greeted.host.products)
-        session.send(await self._welcome(tx, greeted, verdict.row.acked))
+        session.send(await self._welcome(tx, greeted, identity.acked))
         for message in await self._rules.greet(tx, greeted):
             session.send(message)
         tx.after_commit(lambda: self._registry.add(session))
@@ -174,13 +229,14 @@ class Handshake:
     async def _welcome(self, tx: Tx, hello: Greeted, acked: bytes) -> stream_pb2.ConnectResponse:
         """Build the welcome."""
         services, key = self._services, hello.key
+        incarnation = await incarnation_of(tx.connection)
         answer = stream_pb2.Welcome(
             epoch=key.epoch,
             acknowledged_next=acked,
             receipt=stream_pb2.Receipt(
-                incarnation=services.incarnation,
+                incarnation=incarnation,
                 epoch=key.epoch,
-                mac=receipt_mac(services.server_key, services.incarnation, key.agent_id, key.epoch),
+                mac=receipt_mac(services.server_key, incarnation, key.agent_id, key.epoch),
             ),
             session_token=new_session_token(services, key),
             metadata=stream_pb2.MetadataNotice(timestamp_version=services.catalogue.timestamp_version),
@@ -209,6 +265,7 @@ _REMEDIES = {
     Code.IDENTITY_FORKED: "readmit the right host",
     Code.STALE_HELLO: "say hello again",
     Code.RECONNECT: "connect again",
+    Code.INVALID_ARGUMENT: "look at this host: what it shows can't be",
 }
 
 

@@ -64,6 +64,13 @@ class SessionRegistry:
         session.end(last)
         return True
 
+    def close_all(self, last: stream_pb2.ConnectResponse) -> int:
+        """End every session with ``last``; return how many it were."""
+        sessions = tuple(self)
+        for session in sessions:
+            session.end(last)
+        return len(sessions)
+
     def broadcast(self, message: stream_pb2.ConnectResponse, wanted: Callable[[Session], bool]) -> int:
         """Queue one message, built once, for each wanted session; return how many took it."""
         return sum(1 for session in self if wanted(session) and session.send(message))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fleetroll_server.domain.heard import Ask, Batch, HostSaid
     from fleetroll_server.gateway.convert_out import Message
     from fleetroll_server.gateway.session import SessionKey
+    from fleetroll_server.recovery.evidence import Shown
     from fleetroll_server.store.tx import Tx
 
 
@@ -24,12 +25,14 @@ class Greeted:
         quarantined: no offer and no Go for this identity.
         held: highest contiguous sequence of its journal that is durable.
         host: what the host says of itself.
+        shown: what it shows to a database of another incarnation than it knows; nothing where there is no need.
     """
 
     key: SessionKey
     quarantined: bool
     host: HostSaid
     held: int
+    shown: Shown | None = None
 
 
 class StreamRules(Protocol):

@@ -97,4 +97,4 @@ def readmit(row: IdentityRow, new_key: bytes, ratchet: bytes, retired: Collectio
         raise RequestError(
             "public_key: it is not a new key", code=Code.INVALID_ARGUMENT, remedy=remedy, field="public_key"
         )
-    return Readmission(replace(enrolled(new_key, ratchet), epoch=row.epoch + 1, greeted=row.greeted), former)
+    return Readmission(replace(enrolled(new_key, ratchet), epoch=row.epoch + 1), former)

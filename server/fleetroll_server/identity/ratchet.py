@@ -16,8 +16,11 @@ The checks, in this order, each of which a model showed to be needed where it st
 What a fork does: *updates* are quarantined. A hello whose key is in force still opens a session, so that a running
 trial is promoted and the host is seen; a retired key opens none.
 
-Not done here: a restored server's first hello of each agent (``greeted`` is kept for it), and recognising a copy that
-repeats the copied pair once and leaves for good: nothing can.
+In a restored database (a new incarnation) nobody is ``greeted`` yet. The first hello of each agent there may show a
+ratchet that was never acknowledged here: it is taken as the agent's, and said to be ``unknown``. A matching first hello
+uses this up as well. One that has moved on less often than the row is an older copy, and a fork also then.
+
+Not done here: recognising a copy that repeats the copied pair once and leaves for good: nothing can.
 """
 
 from __future__ import annotations
@@ -54,7 +57,7 @@ class IdentityRow:
         epoch: of the newest session; every accepted hello and a revocation raise it.
         stale_streak: STALE answers since the last accepted hello.
         repeat_streak: repeats since the ratchet last moved on.
-        greeted: a hello was accepted in this incarnation of the database.
+        greeted: its ratchet is known in this incarnation of the database: enrolled in it, or a hello was accepted.
         quarantined: no offers and no Go until readmission.
         revoked: refused for good.
     """
@@ -66,7 +69,7 @@ class IdentityRow:
     epoch: int = 0
     stale_streak: int = 0
     repeat_streak: int = 0
-    greeted: bool = False
+    greeted: bool = True
     quarantined: bool = False
     revoked: bool = False
 
@@ -101,12 +104,14 @@ class Accept:
         advanced: False for a repeat.
         retired_key: the key that this hello ended; to be kept as ``ROTATED``.
         alert: the same pair came too often.
+        unknown: the ratchet was never acknowledged by this database, which was restored: to be audited.
     """
 
     row: IdentityRow
     advanced: bool
     retired_key: bytes | None
     alert: bool
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +169,8 @@ def _judge_known_key(row: IdentityRow, hello: HelloFacts, *, in_force: bool) -> 
         return _accepted(row, hello, acked=hello.next, repeats=0)
     if is_repeat(row, hello):
         return _accepted(row, hello, acked=row.acked, repeats=row.repeat_streak + 1)
+    if may_be_unknown(row, hello):
+        return replace(_accepted(row, hello, acked=hello.next, repeats=0), unknown=True)
     return _forked(row, welcome=True)
 
 
@@ -175,6 +182,11 @@ def is_late(row: IdentityRow, hello: HelloFacts) -> bool:
 def moves_on(row: IdentityRow, hello: HelloFacts) -> bool:
     """Tell whether the agent holds the ratchet that was acknowledged last."""
     return hello.current == row.acked
+
+
+def may_be_unknown(row: IdentityRow, hello: HelloFacts) -> bool:
+    """Tell whether this first hello in a restored database may show any ratchet: it is none of an older copy."""
+    return not row.greeted and not row.quarantined and hello.advances >= row.advances
 
 
 def is_repeat(row: IdentityRow, hello: HelloFacts) -> bool:

@@ -43,14 +43,17 @@ class Step:
     seconds: float
 
 
-async def migrate(engine: AsyncEngine, scripts: Path = SCRIPTS) -> list[Step]:
-    """Bring the database to the newest schema; return what was done, in order.
+async def migrate(engine: AsyncEngine, scripts: Path = SCRIPTS, until: str = "") -> list[Step]:
+    """Bring the database to the newest schema, or no further than ``until``; return what was done, in order.
 
     Raises:
         StoreError: the database has a schema that this program does not know (operator's fault: an older program).
         Exception: what a migration raised; its transaction is rolled back, the ones before it stand.
     """
     config, known = Config(), _read(scripts)
+    if until:
+        _check_known(until, list(known))
+        known = {revision: known[revision] for revision in list(known)[: list(known).index(until) + 1]}
     config.set_main_option("script_location", str(scripts).replace("%", "%%"))
     steps: list[Step] = []
     while True:
@@ -82,18 +85,28 @@ def _read(scripts: Path) -> dict[str, str]:
     return {script.revision: script.doc for script in reversed(revisions)}
 
 
+def _check_known(revision: str, order: list[str]) -> None:
+    """Refuse a schema that this program does not know.
+
+    Raises:
+        StoreError: as :func:`migrate`.
+    """
+    if revision not in order:
+        raise StoreError(
+            f"schema: the database is at revision {revision!r}, this program knows up to {order[-1]!r}",
+            code=Code.STORE_FAILED,
+            remedy="run the newer program that wrote this database, or restore a backup",
+        )
+
+
 def _next_step(connection: Connection, config: Config, known: Mapping[str, str]) -> Step | None:
     """Carry out the one migration that follows; nothing when there is none."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
     order = list(known)
     current = MigrationContext.configure(connection).get_current_revision()
-    if current is not None and current not in order:
-        raise StoreError(
-            f"schema: the database is at revision {current!r}, this program knows up to {order[-1]!r}",
-            code=Code.STORE_FAILED,
-            remedy="run the newer program that wrote this database, or restore a backup",
-        )
+    if current is not None:
+        _check_known(current, order)
     if current == order[-1]:
         return None
     target = order[0 if current is None else order.index(current) + 1]

@@ -14,11 +14,14 @@ from fleetroll_server.store.tables import CounterRow, EventRow, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from fleetroll_server.store.lanes import Request
-    from fleetroll_server.store.tx import Tx
+    from fleetroll_server.store.tx import EventFact, Tx
+
+    Numbered = tuple[EventFact, int, datetime]
 
 EVENT_COUNTER = "event"
 
@@ -37,11 +40,11 @@ class Outcome:
     error: Exception | None = None
 
 
-async def store_events(connection: AsyncConnection, outcomes: Sequence[Outcome]) -> None:
-    """Give the group's events their block of sequences; the counter is the transaction's last lock."""
+async def store_events(connection: AsyncConnection, outcomes: Sequence[Outcome]) -> list[Numbered]:
+    """Give the group's events their block of sequences and return them; the counter is the transaction's last lock."""
     facts = [(event, outcome.tx.now) for outcome in outcomes for event in outcome.tx.events]
     if not facts:
-        return
+        return []
     take = (
         sa.update(_COUNTER)
         .where(_COUNTER.c.name == EVENT_COUNTER)
@@ -55,6 +58,7 @@ async def store_events(connection: AsyncConnection, outcomes: Sequence[Outcome])
         for number, (event, now) in enumerate(facts)
     ]
     await connection.execute(sa.insert(_EVENT), rows)
+    return [(event, first + number, now) for number, (event, now) in enumerate(facts)]
 
 
 def act(outcome: Outcome) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from fleetroll_common.values.clock import Clock
     from fleetroll_server.store.lanes import Lanes, Request
+    from fleetroll_server.store.outcomes import Numbered
 
 COLLISION_TRIES = 4
 """Runs of one job when servers collide: the other side is through after one of them."""
@@ -33,11 +34,13 @@ class Done:
         outcomes: of the jobs that are done, all durable or failed for good.
         again: nothing of these is stored; they go back to the head of their line.
         collided: whether another server was in the way.
+        events: what was stored, each with its sequence and time.
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
     again: list[Request] = field(default_factory=list)
     collided: bool = False
+    events: list[Numbered] = field(default_factory=list)
 
 
 class _JobStoppedError(Exception):
@@ -64,7 +67,7 @@ class Transactions:
             try:
                 await connection.begin()
                 done = await self._run_jobs(connection, group, job_seconds)
-                await store_events(connection, done.outcomes)
+                done.events.extend(await store_events(connection, done.outcomes))
                 await connection.commit()
             except _JobStoppedError as stopped:
                 # Whatever the job left running on this connection ends with it, and with it all that the group did.

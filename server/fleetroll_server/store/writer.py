@@ -7,7 +7,8 @@ Rules:
 2. Each job runs in a savepoint: one that raises goes back alone, and its caller gets the error. Where servers collide,
    the group ends: what is done is committed, which frees its locks, and the rest runs one by one.
 3. Events get their sequences as one block by the last lock before COMMIT; nothing but their inserts follows.
-4. What a job put into ``after_commit`` runs after the durable commit, in order; callers are told afterwards.
+4. What is to be written outside of the database comes first after a commit (:meth:`Writer.before_answers`). Then what a
+   job put into ``after_commit`` runs, in order; callers are told afterwards.
 5. When storage fails (full disk, I/O error, lost connection) nobody of the group is told success: all get STORE_FAILED
    and no action runs. The writer is unhealthy, and refuses, until a probe that needs space was committed.
 6. No job holds the writer for longer than ``JOB_SECONDS``. One that does fails alone; the others of its group run
@@ -33,11 +34,12 @@ from fleetroll_server.store.tables import MetaRow, table_of
 from fleetroll_server.store.transaction import Transactions
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from fleetroll_common.values.clock import Clock
+    from fleetroll_server.store.outcomes import Numbered
     from fleetroll_server.store.transaction import Done
     from fleetroll_server.store.tx import Tx
 
@@ -78,6 +80,7 @@ class Writer:
         self._listeners: list[Callable[[bool], None]] = []
         self._watchers: list[Callable[[], None]] = []
         self._task: asyncio.Task[None] | None = None
+        self._record: Callable[[Sequence[Numbered]], Awaitable[None]] | None = None
 
     @property
     def healthy(self) -> bool:
@@ -91,6 +94,10 @@ class Writer:
     def on_events(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` after each commit that brought events, from the event loop; it must not block."""
         self._watchers.append(listener)
+
+    def before_answers(self, record: Callable[[Sequence[Numbered]], Awaitable[None]]) -> None:
+        """Let ``record`` see the events of each commit before anybody is told of it; it MUST raise nothing."""
+        self._record = record
 
     def start(self) -> None:
         """Begin to work off the lanes."""
@@ -170,6 +177,8 @@ class Writer:
             refuse([*group, *self._lanes.drain()], lambda: store_failed(why))
             return
         self._lanes.put_back(done.again)
+        if self._record is not None and done.events:
+            await self._record(done.events)
         for outcome in done.outcomes:
             act(outcome)
         for outcome in done.outcomes:

@@ -103,6 +103,7 @@ def test_a_host_shows_its_trusted_files_as_they_were_signed(host: Host, reposito
     assert host.client.host_files() == {
         "timestamp.json": newest["timestamp.json"],
         "snapshot.json": newest["3.snapshot.json"],
+        "targets.json": newest["1.targets.json"],
         "products%2Fagent.json": newest["2.products%2Fagent.json"],
         "products%2Fshop.json": newest["2.products%2Fshop.json"],
     }

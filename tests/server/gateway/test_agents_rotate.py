@@ -100,7 +100,7 @@ class RealAgent:
                 await asyncio.sleep(0.02)
         assert not (await self.row())["quarantined"]
 
-    async def before_hello(self, _receipt: object) -> HostFacts:
+    async def before_hello(self, _receipt: object, *, evidence: bool = False) -> HostFacts:
         return HostFacts(
             host_name=self.name,
             platform=Platform("linux", "x86_64", "cp311"),

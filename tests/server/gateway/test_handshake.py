@@ -61,10 +61,12 @@ async def test_a_key_of_another_enrolled_host_is_nobodys_here(world: World) -> N
     assert await refused(world.agent("host-1"), seed=world.agent("host-2").disk.seed) == "IDENTITY_UNKNOWN"
 
 
-async def test_an_unknown_id_gets_no_challenge(world: World) -> None:
-    with pytest.raises(RefusedError) as caught:
-        await world.agent("host-1").open(agent_id="agent-nobody")
-    assert caught.value.code == "IDENTITY_UNKNOWN"
+async def test_an_unknown_id_that_proves_nothing_is_refused_before_anything_is_written(world: World) -> None:
+    agent = world.agent("host-1")
+    agent.disk.agent_id = "agent-nobody"
+    before = await world.totals()
+    assert await refused(agent) == "IDENTITY_UNKNOWN"
+    assert await world.totals() == before
 
 
 @pytest.mark.parametrize("spoken", [(2, 9), (0, 0), (3, 1)])

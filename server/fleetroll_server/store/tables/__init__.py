@@ -11,6 +11,7 @@ from fleetroll_server.store.tables.identity import (
     ServerRow,
     SpellRow,
 )
+from fleetroll_server.store.tables.recovery import BarredAgentRow, ImportedAttemptRow
 from fleetroll_server.store.tables.rollouts import (
     AssignmentRow,
     AttemptHistoryRow,
@@ -33,6 +34,7 @@ __all__ = [
     "ArtifactRow",
     "AssignmentRow",
     "AttemptHistoryRow",
+    "BarredAgentRow",
     "BudgetRow",
     "ChargeRow",
     "ClaimRow",
@@ -42,6 +44,7 @@ __all__ = [
     "ExclusionsRow",
     "FleetRow",
     "HostProductRow",
+    "ImportedAttemptRow",
     "JoinTokenRow",
     "LocalAttemptRow",
     "MetaRow",

@@ -14,7 +14,8 @@ class AgentRow(TableModel, table=True):
     """One host. Identity columns change only by the rules of the ratchet; the others are what the host last said.
 
     ``online_until`` is set where there is no session and the host may be on its way back; nothing once it is offline.
-    ``check_in_seconds`` is how often one comes that does not hold its stream; 0 for one that does.
+    ``check_in_seconds`` is how often one comes that does not hold its stream; 0 for one that does. ``younger``: it came
+    to a restored database that did not know it, and waits, quarantined, for an admin's approval.
     """
 
     __tablename__ = "agent"
@@ -39,8 +40,9 @@ class AgentRow(TableModel, table=True):
     epoch: int = big_integer()
     stale_streak: int = 0
     repeat_streak: int = 0
-    greeted: bool = False
+    greeted: bool = True
     quarantined: bool = False
+    younger: bool = False
     revoked: bool = False
     enrolled_at: datetime = instant()
     last_seen_at: datetime | None = maybe_instant()

@@ -1,0 +1,148 @@
+"""Takes over the signed metadata that hosts show, before they are welcomed: they refuse none that they are offered.
+
+What is verified and newer is signed into snapshot and timestamp; releases that only the taken-over roles know become
+rows again, without their notes. Their artefacts may have to be uploaded again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+import structlog
+
+from fleetroll_common.trust.listing import read_listing
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import FleetrollError, RequestError
+from fleetroll_common.values.manifest_custom import ManifestCustom, kind_of
+from fleetroll_common.values.platform import ANY, Platform
+from fleetroll_common.values.release import ReleaseCustom, TargetKind
+from fleetroll_publishing.roles import delegated_roles, read_repository
+from fleetroll_server.access.caller import Caller, Role
+from fleetroll_server.catalogue.listing import Listing, insert
+from fleetroll_server.catalogue.metadata import current_files
+from fleetroll_server.catalogue.signing import sign_and_commit
+from fleetroll_server.recovery.minting import ACTOR
+from fleetroll_server.recovery.shown_files import PRODUCTS, Verified, followed, shown_version, verified
+from fleetroll_server.store import EventFact
+from fleetroll_server.store.tables import ArtifactRow, table_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from fleetroll_common.trust.listing import ListedTarget
+    from fleetroll_publishing.roles import Repository
+    from fleetroll_publishing.signers import RoleSigners
+    from fleetroll_server.services import Services
+    from fleetroll_server.store import Tx
+
+ARTIFACT = table_of(ArtifactRow)
+CALLER = Caller(ACTOR.kind, ACTOR.id, Role.ADMIN)
+TRIES = 3
+"""Another process may sign meanwhile; the newest files are read anew then."""
+_log = structlog.get_logger(__name__)
+
+
+class ShownMetadata:
+    """One per process."""
+
+    def __init__(self, services: Services) -> None:
+        """Work on ``services``."""
+        self._services = services
+        self._looked_at: dict[str, int] = {}
+
+    async def take(self, files: Mapping[str, bytes]) -> None:
+        """Sign above what ``files`` show, where they are genuine and newer. What can't be is logged, and told.
+
+        A host must not be kept out for the files of others: no error leaves here.
+        """
+        fresh = {name: shown_version(data) for name, data in files.items()}
+        if all(version <= self._looked_at.get(name, 0) for name, version in fresh.items()):
+            return
+        try:
+            await self._take(files)
+        except FleetrollError as error:
+            _log.error("recovery.metadata_not_signed", code=str(error.code), reason=error.message)
+            return
+        for name, version in fresh.items():
+            self._looked_at[name] = max(version, self._looked_at.get(name, 0))
+
+    async def _take(self, files: Mapping[str, bytes]) -> None:
+        for again in range(TRIES):
+            try:
+                async with self._services.catalogue.signing:
+                    await self._take_once(files)
+            except RequestError as error:
+                if error.code is not Code.CONFLICT or again == TRIES - 1:
+                    raise
+            else:
+                return
+
+    async def _take_once(self, files: Mapping[str, bytes]) -> None:
+        """Do it under the lock of whoever signs."""
+        async with self._services.store.read() as connection:
+            repository = read_repository(await current_files(connection))
+        shown = await asyncio.to_thread(verified, repository, files)
+        if shown.missing:
+            _log.warning("recovery.metadata_missing", roles=list(shown.missing))
+        if not shown.raises(repository):
+            return
+
+        def act(old: Mapping[str, bytes], signers: RoleSigners, now: datetime) -> dict[str, bytes]:
+            return followed(old, signers, now, shown)
+
+        async def store(tx: Tx, after: Repository) -> None:
+            await self._list(tx, after, shown)
+            facts = {"timestamp": str(shown.timestamp), "roles": " ".join(sorted(shown.roles))}
+            tx.emit(
+                EventFact(fleet_id="", kind="recovery.metadata", actor_kind=ACTOR.kind, actor_id=ACTOR.id, facts=facts)
+            )
+
+        await sign_and_commit(self._services, act, store)
+
+    async def _list(self, tx: Tx, after: Repository, shown: Verified) -> None:
+        """Make rows of releases that only a taken-over role lists."""
+        for role in shown.roles:
+            product = role.removeprefix(PRODUCTS)
+            if product == role:
+                continue
+            for target in read_listing(product, after.product(product), delegated_roles(after.targets)[role]):
+                known = await tx.execute(sa.select(ARTIFACT.c.path).where(ARTIFACT.c.path == target.path))
+                listing = None if known.first() is not None else _listing(target)
+                if listing is not None:
+                    await insert(tx, listing, CALLER, self._services.ids.new("release"))
+
+
+def _listing(target: ListedTarget) -> Listing | None:
+    """Return what is stored of a signed target; nothing for one that is no release."""
+    try:
+        if kind_of(target.custom) is TargetKind.MANIFEST:
+            manifest = ManifestCustom.from_json(target.custom)
+            return _row(target, manifest, Platform(ANY, ANY, ANY))
+        custom = ReleaseCustom.from_json(target.custom)
+        return _row(target, custom, custom.platform)
+    except FleetrollError:
+        return None
+
+
+def _row(target: ListedTarget, custom: ReleaseCustom | ManifestCustom, platform: Platform) -> Listing:
+    """Return the listing."""
+    return Listing(
+        product=custom.product,
+        version=str(custom.version),
+        channels=custom.channels,
+        git_sha=custom.git_sha,
+        platform=platform,
+        path=target.path,
+        length=target.length,
+        sha256=target.sha256,
+        migrations_required=custom.migrations_required,
+        breaking_changes=custom.breaking_changes or "",
+        notes="",
+        supported_from=custom.supported_from,
+        protocol=custom.protocol,
+        released_at=custom.released_at,
+        custom=target.custom,
+    )

@@ -1,0 +1,89 @@
+"""RecoveryService: a restored server takes its fleet back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fleetroll.v1 import recovery_pb2 as pb
+from fleetroll.v1 import recovery_pb2_grpc
+from fleetroll_server.access.caller import current_caller
+from fleetroll_server.access.fleets import require_all_fleets, visible_fleets
+from fleetroll_server.recovery import people
+from fleetroll_server.recovery.reads import standing
+from fleetroll_server.recovery.state import Cause
+from fleetroll_server.rpc import requests
+
+if TYPE_CHECKING:
+    import grpc
+
+    from fleetroll_server.recovery.reads import Standing
+    from fleetroll_server.services import Services
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+MAX_IDS = 1000
+_CAUSES = {
+    Cause.RESTORED: pb.RECOVERY_CAUSE_RESTORED,
+    Cause.WENT_BACK: pb.RECOVERY_CAUSE_WENT_BACK,
+}
+
+
+class RecoveryServicer(recovery_pb2_grpc.RecoveryServiceServicer):
+    """Shows, approves, ends."""
+
+    def __init__(self, services: Services) -> None:
+        """Work on ``services``."""
+        self._services = services
+
+    async def GetRecovery(self, request: pb.GetRecoveryRequest, context: Context) -> pb.GetRecoveryResponse:  # noqa: ARG002
+        """Show where it stands."""
+        return pb.GetRecoveryResponse(recovery=await self._recovery())
+
+    async def ApproveHosts(self, request: pb.ApproveHostsRequest, context: Context) -> pb.ApproveHostsResponse:  # noqa: ARG002
+        """Let younger hosts have updates."""
+        services, caller = self._services, current_caller()
+        reason, ids = requests.reason(request.reason, required=True), tuple(request.agent_ids)
+        if len(ids) > MAX_IDS:
+            raise requests.invalid("agent_ids", f"{len(ids)} hosts, at most {MAX_IDS} at a time")
+        async with services.store.read() as connection:
+            fleets = await visible_fleets(connection, caller)
+        done = await services.store.writer.command(lambda tx: people.approve(tx, ids, fleets, caller, reason))
+        return pb.ApproveHostsResponse(agent_ids=done)
+
+    async def EndRecovery(self, request: pb.EndRecoveryRequest, context: Context) -> pb.EndRecoveryResponse:  # noqa: ARG002
+        """Let the server offer again."""
+        services, caller = self._services, current_caller()
+        require_all_fleets(caller)
+        reason, not_seen = requests.reason(request.reason, required=True), request.hosts_not_seen
+        await services.store.writer.command(lambda tx: people.end(tx, not_seen, caller, reason))
+        return pb.EndRecoveryResponse(recovery=await self._recovery())
+
+    async def _recovery(self) -> pb.Recovery:
+        async with self._services.store.read() as connection:
+            fleets = await visible_fleets(connection, current_caller())
+            return _to_wire(await standing(connection, fleets))
+
+
+def _to_wire(stands: Standing) -> pb.Recovery:
+    """Return it as the contract has it."""
+    answer = pb.Recovery(
+        incarnation=stands.incarnation,
+        hosts_known=stands.known,
+        hosts_seen=stands.seen,
+        hosts_not_seen=stands.not_seen,
+        unconfirmed=stands.unconfirmed,
+    )
+    for row in stands.younger:
+        host = answer.younger.add(agent_id=row["id"], name=row["name"], fleet_id=row["fleet_id"])
+        host.came_at.FromDatetime(row["enrolled_at"])
+    recovery = stands.recovery
+    if recovery is None:
+        return answer
+    answer.active, answer.cause = recovery.active, _CAUSES[recovery.cause]
+    answer.stops_read, answer.suspended_tokens = recovery.stops_read, recovery.suspended_tokens
+    answer.since.FromDatetime(recovery.since)
+    if recovery.taken_at is not None:
+        answer.taken_at.FromDatetime(recovery.taken_at)
+    if recovery.blind_from is not None:
+        answer.blind_from.FromDatetime(recovery.blind_from)
+    return answer

@@ -1,0 +1,80 @@
+"""A data folder was copied back: one host's receipt proves it, and what the database has lost comes from the hosts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fleetroll.v1 import recovery_pb2
+from fleetroll_server.store.tables import ReportRow
+from tests.faults.lost_time import comes_back, copied, copied_back, end, recovery_of
+from tests.faults.virtual_agent import RefusedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.faults.worlds import World
+
+COUNT = 5
+"""Hosts of the stock that no test here connects."""
+
+
+async def test_one_receipt_above_the_row_begins_a_recovery_and_no_alarm(world: World, tmp_path: Path) -> None:
+    await world.online("host-1", "host-2", "host-3")
+    rollout = await world.roll("host-1", "host-2", waves=[1, 0])
+    copy = await copied(world, tmp_path / "copy")
+    await world.online("host-1", "host-2", "host-3")
+    await world.update("host-1")
+    highest = world.agent("host-1").disk.highest
+    await copied_back(world, copy)
+    before = world.services.incarnation
+    assert not (await recovery_of(world)).active
+    await comes_back(world.agent("host-1"))
+    shown = await recovery_of(world)
+    assert shown.active
+    assert shown.cause == recovery_pb2.RECOVERY_CAUSE_WENT_BACK
+    assert shown.incarnation not in {before, ""}
+    assert await world.state(rollout) == "PAUSED"
+    assert await world.events("alert.identity_cloned") == []
+    assert await world.events("alert.go_without_grant") == []
+    assert (await world.host("host-1"))["state"] == "succeeded"
+    assert len(await world.rows(ReportRow)) == world.agent("host-1").disk.sequence
+    await comes_back(world.agent("host-2"))
+    await comes_back(world.agent("host-3"))
+    assert (await recovery_of(world)).hosts_not_seen == COUNT
+    await end(world, COUNT)
+    await world.resume(rollout)
+    await world.update("host-2")
+    assert world.agent("host-1").disk.highest == highest
+    assert await world.state(rollout) == "COMPLETED"
+
+
+async def test_streams_that_are_open_are_closed_so_that_their_hosts_come_with_what_they_kept(
+    world: World, tmp_path: Path
+) -> None:
+    await world.online("host-1")
+    copy = await copied(world, tmp_path / "copy")
+    await world.online("host-1")
+    await copied_back(world, copy)
+    other = world.agent("host-2")
+    await other.connect()
+    session = other.here
+    with pytest.raises(RefusedError) as caught:
+        await world.agent("host-1").connect()
+    assert caught.value.code == "RECONNECT"
+    await other.ended(session)
+    assert [kind.WhichOneof("message") for kind in session.inbox][-1] == "refusal"
+
+
+async def test_a_forged_receipt_begins_nothing(world: World) -> None:
+    agent = world.agent("host-1")
+    await agent.connect()
+    receipt = agent.disk.receipt
+    assert receipt is not None
+    receipt.epoch += 9
+    await agent.connect()
+    assert not (await recovery_of(world)).active
+    agent.disk.receipt.mac = world.agent("host-2").disk.seed
+    await agent.connect()
+    assert not (await recovery_of(world)).active
