@@ -18,6 +18,7 @@ from fleetroll_agent.jobs.desk import Desk, Seat
 from fleetroll_agent.jobs.hands import Hands
 from fleetroll_agent.jobs.state import boot_record
 from fleetroll_agent.jobs.values import PRODUCT
+from fleetroll_agent.jobs.watching import Watch
 from fleetroll_agent.launcher import pipe
 from fleetroll_agent.launcher.child_end import ChildEnd
 from fleetroll_agent.launcher.errors import LauncherError
@@ -89,6 +90,7 @@ class Daemon:
             parts.boot_id,
             self._link,
         )
+        self._watch = Watch(parts.trust, self._desk, self._link.renew)
         self._control = ControlServer(parts.folder, self._office.handle)
         hands = Hands(self._outside(PRODUCT), self._link, parts.update, parts.lock, parts.slot.path.name)
         self._desk.seat(PRODUCT, Seat(parts.keeper, hands))
@@ -199,6 +201,10 @@ class Daemon:
             self._heard = True
             self._pipe.send(pipe.heard())
 
+    def noticed(self, timestamp_version: int) -> None:
+        """Take note of the newest signed metadata that the server has."""
+        self._watch.notice(timestamp_version)
+
     def _outside(self, product: str) -> Outside:
         return Outside(product, self._desk, self._link, self._pipe.send, self.leave, self._before, self._office.printed)
 
@@ -255,7 +261,13 @@ class Daemon:
             return
         await self._desk.begin(boot)
         self._begun = True
-        endless = (self._desk.run(), self._link.run(), interpreter.watch(lambda: boot_record(self.state).current))
+        watched = self._watch.run()
+        endless = (
+            self._desk.run(),
+            self._link.run(),
+            watched,
+            interpreter.watch(lambda: boot_record(self.state).current),
+        )
         together = [asyncio.create_task(one) for one in endless]
         if self._parts.settings.host.offline is Offline.LOCAL_SCHEDULE:
             together.append(asyncio.create_task(self._schedule.run()))
