@@ -21,6 +21,7 @@ from fleetroll_agent.jobs.desk import Desk, Seat
 from fleetroll_agent.jobs.hands import Hands
 from fleetroll_agent.jobs.state import boot_record
 from fleetroll_agent.jobs.values import PRODUCT
+from fleetroll_agent.jobs.watching import Watch
 from fleetroll_agent.launcher import pipe
 from fleetroll_agent.launcher.child_end import ChildEnd
 from fleetroll_agent.launcher.errors import LauncherError
@@ -99,6 +100,7 @@ class Daemon:
             parts.boot_id,
             self._link,
         )
+        self._watch = Watch(parts.trust, self._desk, self._link.renew)
         self._control = ControlServer(parts.folder, self._office.handle)
         hands = Hands(self._outside(PRODUCT), self._link, parts.update, parts.lock, parts.slot.path.name)
         self._desk.seat(PRODUCT, Seat(parts.keeper, hands))
@@ -211,6 +213,10 @@ class Daemon:
             self._heard = True
             self._pipe.send(pipe.heard())
 
+    def noticed(self, timestamp_version: int) -> None:
+        """Take note of the newest signed metadata that the server has."""
+        self._watch.notice(timestamp_version)
+
     def _outside(self, product: str) -> Outside:
         return Outside(product, self._desk, self._link, self._pipe.send, self.leave, self._before, self._office.printed)
 
@@ -267,9 +273,11 @@ class Daemon:
             return
         await self._desk.begin(boot)
         self._begun = True
+        watched = self._watch.run()
         endless = (
             self._desk.run(),
             self._link.run(),
+            watched,
             self._anchors.run(),
             interpreter.watch(lambda: boot_record(self.state).current),
         )

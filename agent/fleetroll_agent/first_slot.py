@@ -1,7 +1,8 @@
 """Which slot a host begins with: a release that the server names, judged here before and after it is fetched.
 
 1. The server names one version. It only chooses: whatever it names must be a version, not below what this host has
-   kept before, and listed by the product's key, for this platform, in the channel that was asked for.
+   kept before, and listed by the product's key, for this platform, in the channel that was asked for, and not forbidden
+   by the product's publisher.
 2. What was put back on this host before, or fails its self-test here, is passed over, and the server names another one.
 3. What the server should not have named is refused, nothing is changed, and no other release is taken in its place.
 """
@@ -18,6 +19,8 @@ import structlog
 from fleetroll_agent.fetch import fetch_target
 from fleetroll_agent.fetch.values import SourceFailed
 from fleetroll_agent.jobs.artefacts import Found, fill_slot, look_up
+from fleetroll_agent.jobs.keeper import ProductFile
+from fleetroll_agent.jobs.ruling import here_of, objection
 from fleetroll_agent.jobs.self_test import run_self_test
 from fleetroll_agent.launcher import files
 from fleetroll_agent.launcher.recovery import from_bytes
@@ -94,6 +97,7 @@ async def working_slot(visit: Visit, identity: Identity, wish: Wish) -> Chosen:
         if version in failed:
             raise _nothing_works(wish, failed)
         found = await asyncio.to_thread(_listed, trust, version, wish)
+        check_ruled(found, known, await asyncio.to_thread(_remembered, wish.folder))
         if known is not None and found.target.sha256 in known.bad:
             failed[version] = "it was put back on this host before"
             continue
@@ -139,6 +143,25 @@ def _listed(trust: TrustClient, version: Version, wish: Wish) -> Found:
         text = f"the server named {version} to begin with, which is not in channel {wish.channel!r}"
         raise RequestError(text, code=Code.CHANNEL_NOT_ALLOWED, remedy="update the server", channel=wish.channel)
     return found
+
+
+def check_ruled(found: Found, known: Record | None, remembered: str) -> None:
+    """Refuse what the publisher, or this host's memory of what he ruled, forbids to begin with.
+
+    Raises:
+        RequestError: YANKED, NOT_LISTED, DIGEST_REVOKED, BELOW_FLOOR, BELOW_SUPPORTED (the server's fault).
+    """
+    here = here_of("" if known is None else known.current.version, remembered)
+    said = objection(found.policy, found.custom.version, found.target.sha256, here)
+    if said is not None:
+        text = f"the server named {found.custom.version} to begin with: {said.message}"
+        remedy = "update the server, or let a rollout complete a release that is allowed; then run enroll again"
+        raise RequestError(text, code=said.code, remedy=remedy, version=str(found.custom.version))
+
+
+def _remembered(folder: Path) -> str:
+    """Return the floor that an earlier installation remembers; empty = none. Blocks."""
+    return ProductFile(folder).read().floor
 
 
 async def _complaint(slot: Slot, wish: Wish) -> str:

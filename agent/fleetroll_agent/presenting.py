@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fleetroll_agent.jobs.ruling import notes
 from fleetroll_agent.jobs.state import boot_record
 from fleetroll_agent.jobs.summary import attempt_facts
 from fleetroll_agent.session.facts import ProductFacts
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from fleetroll_agent.jobs.overrides import Override
     from fleetroll_agent.jobs.state import State
     from fleetroll_agent.jobs.values import Moment
+
+MAX_NOTE_CHARS = 1000
 
 
 def own_facts(state: State, running_sha256: str, moment: Moment, *, healthy: bool) -> ProductFacts:
@@ -27,6 +30,7 @@ def own_facts(state: State, running_sha256: str, moment: Moment, *, healthy: boo
         previous_version="" if previous is None else previous.version,
         on_trial=on_trial,
         healthy=healthy,
+        note=note_of(state),
         attempts=attempt_facts(state, moment),
         override=standing(state, moment),
     )
@@ -47,9 +51,16 @@ def managed_facts(state: State, moment: Moment) -> ProductFacts:
         previous_version="" if record.previous is None else record.previous.version,
         on_trial=False,
         healthy=not busy and not record.broken,
+        note=note_of(state),
         attempts=attempt_facts(state, moment),
         override=standing(state, moment),
     )
+
+
+def note_of(state: State) -> str:
+    """Return what the publisher holds against the running version, by its code; empty = nothing."""
+    said = notes(state.record, state.running.version, state.running.sha256)
+    return "; ".join(f"{note.code}: {note.message}" for note in said)[:MAX_NOTE_CHARS]
 
 
 def standing(state: State, moment: Moment) -> Override | None:

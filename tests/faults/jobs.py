@@ -108,9 +108,17 @@ class Host:
         self.tell(SlotReady(self.last(FillSlot).job))
 
     def go(self, generation: int) -> tuple[Effect, ...]:
-        """Answer the latest ask."""
+        """Answer the latest ask; where that asks for one more look, the release is still what was staged."""
         ask = self.last(AskGo)
-        return self.tell(GoGiven(ask.session, generation, ask.ask))
+        return self.looked(self.tell(GoGiven(ask.session, generation, ask.ask)))
+
+    def looked(self, effects: tuple[Effect, ...], **more: Any) -> tuple[Effect, ...]:
+        """Answer the last look before the change, if ``effects`` ask for one."""
+        wanted = next((effect for effect in effects if isinstance(effect, FindTarget)), None)
+        if wanted is None or self.attempt is None:
+            return effects
+        about = more.pop("about", self.attempt.about)
+        return self.tell(TargetFound(wanted.job, self.attempt.sha256, about, **more))
 
     def arm(self, generation: int, digest: str = NEW) -> tuple[Effect, ...]:
         """Bring a host that got Go into its restart."""

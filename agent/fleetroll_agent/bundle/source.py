@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fleetroll_agent.bundle.choosing import Wish, choose
+from fleetroll_agent.jobs.artefacts import absent
 from fleetroll_agent.jobs.threads import in_thread
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import TrustError
@@ -75,7 +76,11 @@ class Source:
 
     def _find(self, trust: TrustClient, wish: Wish) -> tuple[Found, tuple[str, ...]]:
         offered = self._offered(trust, wish.product)
-        return choose(offered.targets, wish, self.holds, self.name), offered.waived
+        listed = {target.path for target in offered.targets}
+        if wish.version is not None and not listed & {*(paths := wish.paths(wish.version))}:
+            raise absent(offered, wish.product, wish.version, paths[-1])
+        found = choose(offered.targets, wish, self.holds, self.name)
+        return replace(found, policy=offered.policy), offered.waived
 
     def _offered(self, trust: TrustClient, product: str) -> Offered:
         """Return what is listed; where it is older than what the host has, say what helps against that."""

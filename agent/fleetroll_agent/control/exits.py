@@ -44,6 +44,8 @@ REFUSALS = frozenset(
         Code.METADATA_INVALID,
         Code.WRONG_PRODUCT,
         Code.NOT_LISTED,
+        Code.YANKED,
+        Code.DIGEST_REVOKED,
         Code.HOSTILE_ARCHIVE,
         Code.VERSION_MISMATCH,
         Code.ENTRY_MISSING,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from fleetroll_agent.jobs.ruling import here_of, objection
 from fleetroll_common.values.errors import FleetrollError
 from fleetroll_common.values.manifest_custom import ManifestCustom, describe
 from fleetroll_common.values.version import Version
@@ -16,33 +17,39 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from fleetroll_agent.jobs.policy import Policy
-    from fleetroll_common.trust.listing import ListedTarget
+    from fleetroll_common.trust.listing import ListedTarget, Offered
     from fleetroll_common.values.platform import Platform
     from fleetroll_common.values.release import ReleaseCustom
 
 STABLE = ("stable",)
 
 
-def newest(listed: Iterable[ListedTarget], policy: Policy, here: Platform, running: str) -> Version | None:
+def newest(offered: Offered, policy: Policy, here: Platform, running: str, floor: str = "") -> Version | None:
     """Return the highest version that is listed for ``here`` and that ``policy`` allows; None when there is none.
 
     A person asks: what failed here before is refused by the rules, in words, and not passed over in silence.
 
     Args:
-        listed: what the product's verified role lists.
+        offered: what the product's verified role lists, and what its publisher rules.
         policy: of this host.
         here: the platform.
         running: the version that runs; empty = none is known.
+        floor: that this host remembers; empty = none.
     """
-    return max((custom.version for _, custom in admissible(listed, policy, here, running)), default=None)
+    return max((custom.version for _, custom in admissible(offered, policy, here, running, floor)), default=None)
 
 
 def admissible(
-    listed: Iterable[ListedTarget], policy: Policy, here: Platform, running: str
+    offered: Offered, policy: Policy, here: Platform, running: str, floor: str = ""
 ) -> Iterable[tuple[ListedTarget, ReleaseCustom | ManifestCustom]]:
-    """Yield what is listed for ``here`` and allowed by ``policy``, with its description; the rest as in newest."""
-    for target, custom in _described(listed):
-        if _is_allowed(custom, policy, here, running):
+    """Yield what is listed for ``here`` and allowed by ``policy`` and publisher, with its description; as in newest.
+
+    What is reached by way of another version is passed over, so that one's turn comes first.
+    """
+    host = here_of(running, floor)
+    for target, custom in _described(offered.targets):
+        ruled = objection(offered.policy, custom.version, target.sha256, host)
+        if ruled is None and _is_allowed(custom, policy, here, running):
             yield target, custom
 
 

@@ -17,8 +17,10 @@ from fleetroll_agent.control.messages import Done
 from fleetroll_agent.control.newest import newest
 from fleetroll_agent.jobs import local
 from fleetroll_agent.jobs.events import CancelledLocally, HoldEnded, HoldSet, StartedLocally
+from fleetroll_agent.jobs.ruling import notes
 from fleetroll_agent.jobs.threads import in_thread
 from fleetroll_agent.jobs.values import PRODUCT, ByHand
+from fleetroll_agent.jobs.watching import ruled
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError, FleetrollError, RequestError
 from fleetroll_common.values.platform import Platform
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from fleetroll_agent.jobs.desk import Desk
     from fleetroll_agent.jobs.state import State
     from fleetroll_agent.jobs.values import Attempt, Outcome
-    from fleetroll_common.trust.listing import ListedTarget
+    from fleetroll_common.trust.listing import Offered
     from fleetroll_common.values.clock import Clock
 
 
@@ -97,14 +99,18 @@ class Office:
     async def check(self, ask: Ask, _actor: str, _talk: Talk) -> Done:
         """Look for newer releases, of one product or of all."""
         found = {name: await self._newest(ask, name) for name in self._named(ask)}
-        lines, behind = [], False
+        lines, behind, against = [], False, dict[str, list[str]]()
         for name, version in found.items():
             running = self._desk.state(name).running.version
             is_newer = version is not None and (not running or Version.parse(running) < version)
             behind = behind or is_newer
             lines.append(f"{name:20} {running or 'none':16} {f'{version} is available' if is_newer else 'is current'}")
+            state = self._desk.state(name)
+            held = notes(state.record, running, state.running.sha256)
+            lines += [f"  {name}: {note.message} ({note.code})" for note in held]
+            against |= {name: [note.code.value for note in held]} if held else {}
         data = {name: None if version is None else str(version) for name, version in found.items()}
-        return Done(exits.AVAILABLE if behind else exits.GOOD, "\n".join(lines), {"newest": data})
+        return Done(exits.AVAILABLE if behind else exits.GOOD, "\n".join(lines), {"newest": data, "against": against})
 
     async def update(self, ask: Ask, actor: str, talk: Talk) -> Done:
         """Update one product to a version, or to the newest that this host may take."""
@@ -218,11 +224,12 @@ class Office:
 
     async def _newest(self, ask: Ask, name: str) -> Version | None:
         """Return the newest release of a product that this host may take."""
-        listed = await self._listed(name, ask.source)
+        offered = await self._listed(name, ask.source)
+        await self._desk.told(name, ruled(offered, whole=not ask.source))
         state = self._desk.state(name)
-        return newest(listed, state.policy, Platform.current(), state.running.version)
+        return newest(offered, state.policy, Platform.current(), state.running.version, state.record.floor)
 
-    async def _listed(self, name: str, source: str) -> tuple[ListedTarget, ...]:
+    async def _listed(self, name: str, source: str) -> Offered:
         """Return what is listed; a question that fell into the renewal of a session is asked again in the next one."""
         until = self._clock.monotonic() + SESSION_SECONDS
         while True:

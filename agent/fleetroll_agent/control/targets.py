@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fleetroll_agent.jobs.state import State
     from fleetroll_agent.settings.product import Product
     from fleetroll_common.trust import TrustClient
-    from fleetroll_common.trust.listing import ListedTarget
+    from fleetroll_common.trust.listing import Offered
 
 
 class Targets:
@@ -30,8 +30,8 @@ class Targets:
         self._trust = trust
         self._managed = managed
 
-    def listed(self, product: str, source: str, *, bundles: bool = True) -> tuple[ListedTarget, ...]:
-        """Return what the product's verified role lists now.
+    def listed(self, product: str, source: str, *, bundles: bool = True) -> Offered:
+        """Return what the product's verified role lists now, and what its publisher rules.
 
         Args:
             product: its name.
@@ -44,14 +44,14 @@ class Targets:
         """
         if source:
             try:
-                return open_source(source, bundles=bundles).listed(self._trust, product).targets
+                return open_source(source, bundles=bundles).listed(self._trust, product)
             except AgentError as error:
                 if error.code is not Code.DOWNLOAD_FAILED:
                     raise
                 remedy = f"see to {source} and the way there; then run it again"
                 raise AgentError(error.message, code=error.code, remedy=remedy, **error.details) from error
         self._trust.refresh()
-        return self._trust.targets(product)
+        return self._trust.ruled(product)
 
     def known_time(self) -> datetime:
         """Return the latest instant that has surely passed: no clock that is right shows less.
@@ -65,19 +65,28 @@ class Targets:
         """Return version and digest of what a person's way back leads to.
 
         Raises:
-            RequestError: NOT_FOUND: there is nothing to go back to.
+            RequestError: NOT_FOUND: there is nothing to go back to; DIGEST_REVOKED: it must not run any more.
         """
         if product == PRODUCT:
             before = boot_record(state).previous
             if before is not None:
-                return before.version, before.digest
+                return _not_revoked(product, state, before.version, before.digest)
             why = "no version before this one is known on this host"
         else:
             why = why_not(recipe_of(self._managed[product]), state)
             if not why and state.record.previous is not None:
-                return state.record.previous.version, state.record.previous.sha256
+                return _not_revoked(product, state, state.record.previous.version, state.record.previous.sha256)
         raise RequestError(f"{product}: {why}", code=Code.NOT_FOUND, remedy="update to a version by its name")
 
     def can_restore(self, product: str) -> bool:
         """Tell whether agent.toml has a ``restore`` for the product."""
         return product in self._managed and self._managed[product].hooks.restore is not None
+
+
+def _not_revoked(product: str, state: State, version: str, sha256: str) -> tuple[str, str]:
+    """Return both, unless the publisher revoked the digest: a person has a choice, an agent in need has none."""
+    why = state.record.banned(sha256)
+    if why is not None:
+        text = f"{product}: {version}, the version before, was revoked: {why}"
+        raise RequestError(text, code=Code.DIGEST_REVOKED, remedy="update to a version by its name", version=version)
+    return version, sha256

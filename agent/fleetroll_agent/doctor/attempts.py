@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fleetroll_agent.doctor.values import Finding, Sign
-from fleetroll_agent.jobs.values import Outcome, Said
+from fleetroll_agent.jobs.ruling import notes
+from fleetroll_agent.jobs.values import PRODUCT, Outcome, Said
 from fleetroll_agent.reading.history import attempt_id
 from fleetroll_agent.reading.instants import instant, span
 from fleetroll_common.values.codes import Code
@@ -51,6 +52,20 @@ def holds(host: Host) -> Iterator[Finding]:
                 f"it ends by itself on {instant(override.until)}; sooner with: {host.command(f'unhold {kept.name}')}"
             )
             yield Finding(Sign.HOLD_OLD, kept.name, text, remedy)
+
+
+def against(host: Host) -> Iterator[Finding]:
+    """Tell what its publisher holds against a version that runs: it goes on running, and somebody should change it."""
+    for kept in host.products:
+        slot, current = None if host.boot is None else host.boot.current, kept.record.current
+        if kept.name == PRODUCT:
+            version, sha256 = ("", "") if slot is None else (slot.version, slot.digest)
+        else:
+            version, sha256 = ("", "") if current is None else (current.version, current.sha256)
+        for note in notes(kept.record, version, sha256):
+            sign = Sign.REVOKED_RUNNING if note.code is Code.DIGEST_REVOKED else Sign.BELOW_FLOOR
+            remedy = f"update to a release that is allowed: {host.command(f'update {kept.name}')}"
+            yield Finding(sign, kept.name, note.message, remedy)
 
 
 def _newest(kept: Kept, ends: frozenset[Said]) -> Outcome | None:

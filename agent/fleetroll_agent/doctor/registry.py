@@ -69,4 +69,5 @@ CHECKS = (
     Check(places.in_place, READING_SECONDS),
     Check(attempts.last_attempts),
     Check(attempts.holds),
+    Check(attempts.against),
 )

@@ -80,10 +80,13 @@ class Sign(str, Enum):
     ROLLED_BACK = "ROLLED_BACK"
     UPDATE_FAILED = "UPDATE_FAILED"
     HOLD_OLD = "HOLD_OLD"
+    REVOKED_RUNNING = "REVOKED_RUNNING"
+    BELOW_FLOOR = "BELOW_FLOOR"
 
 
 WARNINGS = frozenset(
     {
+        Sign.BELOW_FLOOR,
         Sign.CA_EXPIRING,
         Sign.HOLD_OLD,
         Sign.INTERPRETER_AT_RISK,

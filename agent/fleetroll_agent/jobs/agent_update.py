@@ -54,7 +54,7 @@ class AgentUpdate:
         except FleetrollError as error:
             return await staging_failed(effect, line, error)
         self._found = {effect.job: found}
-        return TargetFound(effect.job, found.target.sha256, about(found.custom), note)
+        return TargetFound(effect.job, found.target.sha256, about(found.custom), note, found.policy)
 
     async def fill(self, effect: FillSlot, line: Line) -> SlotReady | StagingFailed:
         """Make the slot of what was found, unless it stands there as signed."""

@@ -7,7 +7,7 @@ signed metadata alone.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,15 +17,18 @@ from fleetroll_agent.fetch import Liars, NamedSource, SourcesInTurn, fetch_targe
 from fleetroll_agent.fetch.partial import part_of, size_of
 from fleetroll_agent.fetch.values import SourceFailed, is_transient
 from fleetroll_agent.jobs.events import StagingFailed
+from fleetroll_agent.jobs.ruling import withdrawn
 from fleetroll_agent.jobs.space import check_space
 from fleetroll_agent.jobs.threads import in_thread
 from fleetroll_agent.jobs.values import PRODUCT
 from fleetroll_agent.jobs.work import About
 from fleetroll_agent.slots.disk import typed_disk_errors
 from fleetroll_agent.unpack import unpack
+from fleetroll_common.trust.listing import not_listed
 from fleetroll_common.values.clock import SystemClock
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError, FleetrollError, TrustError
+from fleetroll_common.values.plain import plain
 from fleetroll_common.values.platform import Platform
 from fleetroll_common.values.release import ReleaseCustom, target_path
 from fleetroll_common.values.version import Version
@@ -37,9 +40,10 @@ if TYPE_CHECKING:
     from fleetroll_agent.fetch import DownloadLimits, Pacer, TargetSource
     from fleetroll_agent.jobs.effects import FillSlot, FindTarget
     from fleetroll_agent.slots import Slot, SlotStore
-    from fleetroll_common.trust import ListedTarget, TrustClient
+    from fleetroll_common.trust import ListedTarget, Offered, TrustClient
     from fleetroll_common.values.clock import Clock
     from fleetroll_common.values.manifest_custom import ManifestCustom
+    from fleetroll_common.values.product_policy import ProductPolicy
 
     class Line(Protocol):
         """The connection that bytes come over."""
@@ -60,10 +64,11 @@ it was."""
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A target with its signed description."""
+    """A target with its signed description, and what its publisher rules about the product; None = nothing."""
 
     target: ListedTarget
     custom: ReleaseCustom
+    policy: ProductPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,20 +215,43 @@ def look_up(trust: TrustClient, version: str, product: str = PRODUCT) -> Found:
     """
     trust.refresh()
     here, wanted = Platform.current(), Version.parse(version)
+    offered = trust.ruled(product)
     platforms = (here,) if product == PRODUCT else here.candidates()
-    for platform in platforms[:-1]:
-        with contextlib.suppress(_NotListed):
-            return described(_listed(trust, target_path(product, wanted, platform)))
-    return described(trust.target(target_path(product, wanted, platforms[-1])))
+    by_path = {target.path: target for target in offered.targets}
+    paths = [target_path(product, wanted, platform) for platform in platforms]
+    path = next((path for path in paths if path in by_path), None)
+    if path is None:
+        raise absent(offered, product, wanted, paths[-1])
+    return replace(described(by_path[path]), policy=offered.policy)
+
+
+def absent(offered: Offered, product: str, version: Version, path: str) -> TrustError:
+    """Return why there is no release of ``version`` for this host at ``path``, as its publisher has said.
+
+    Its code is YANKED or NOT_LISTED, or WRONG_PLATFORM for one that is listed for other hosts alone.
+    """
+    if (gone := withdrawn(offered.policy, version)) is not None:
+        return gone
+    others = [target.path for target in offered.targets if target.path.startswith(f"{product}/{version}/")]
+    if not others:
+        return not_listed(path)
+    names = ", ".join(plain(other.split("/")[-1], 100) for other in others[:3])
+    text = f"{product} {version} is signed for other platforms than {Platform.current()}: {names}"
+    remedy = "publish it for this one, or ask for a release that is"
+    return TrustError(text, code=Code.WRONG_PLATFORM, remedy=remedy, path=path)
 
 
 def described(target: ListedTarget) -> Found:
     """Return the target with its description, which says the same as its path.
 
     Raises:
-        TrustError: WRONG_PRODUCT or METADATA_INVALID: it does not (the publisher's fault).
+        TrustError: WRONG_PRODUCT, WRONG_PLATFORM or METADATA_INVALID: it does not (the publisher's fault).
     """
     custom = ReleaseCustom.from_json(target.custom)
+    is_release = target.path.startswith(f"{custom.product}/{custom.version}/")
+    if custom.target_path != target.path and is_release:
+        text = f"the target {target.path!r} is described as one for {custom.platform}"
+        raise TrustError(text, code=Code.WRONG_PLATFORM, remedy="publish the release again", path=target.path)
     if custom.target_path != target.path:
         text = f"the target {target.path!r} describes {custom.target_path!r}"
         raise TrustError(text, code=Code.WRONG_PRODUCT, remedy="publish the release again", path=target.path)
@@ -248,16 +276,3 @@ def fill_slot(slots: SlotStore, found: Found, archive: Path) -> Slot:
     with typed_disk_errors("removing the download"):
         archive.unlink(missing_ok=True)
     return slot
-
-
-class _NotListed(Exception):  # noqa: N818 (no error yet: another platform may be listed)
-    """The path is not among the signed targets."""
-
-
-def _listed(trust: TrustClient, path: str) -> ListedTarget:
-    try:
-        return trust.target(path)
-    except TrustError as error:
-        if error.code is Code.NOT_LISTED:
-            raise _NotListed from error
-        raise

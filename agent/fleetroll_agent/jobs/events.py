@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from fleetroll_agent.jobs.work import About, Child
     from fleetroll_agent.launcher.values import Record
     from fleetroll_common.values.codes import Code
+    from fleetroll_common.values.product_policy import ProductPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +190,27 @@ class LockBusy:
 
 @dataclass(frozen=True, slots=True)
 class TargetFound:
-    """The signed metadata lists the version, with this digest, and says ``about`` it; ``note`` is for the journal."""
+    """The signed metadata lists the version, with this digest, and says ``about`` it; ``note`` is for the journal.
+
+    ``policy``: what the publisher rules about the product; None = nothing.
+    """
 
     job: int
     sha256: str
     about: About | None = None
     note: str = ""
+    policy: ProductPolicy | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """The signed metadata was verified anew: what the publisher rules, and the digests of all that is listed.
+
+    ``listed`` None = the source does not say: a bundle holds what was put into it.
+    """
+
+    policy: ProductPolicy | None = None
+    listed: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +354,7 @@ Event = (
     | Acked
     | LockBusy
     | TargetFound
+    | Ruled
     | SlotReady
     | StagingFailed
     | SelfTested

@@ -19,6 +19,7 @@ from fleetroll_agent.jobs import by_itself
 from fleetroll_agent.jobs.behind import say_waiting
 from fleetroll_agent.jobs.effects import ReleaseLock
 from fleetroll_agent.jobs.failures import forget
+from fleetroll_agent.jobs.looking import use_permit
 from fleetroll_agent.jobs.overrides import Override, OverrideKind
 from fleetroll_agent.jobs.state import Result, State, accept, end_attempt, is_staged, say_stage, stop_work
 from fleetroll_agent.jobs.values import Attempt, Moment, Said, Stage
@@ -126,7 +127,7 @@ def on_lock_given(state: State, event: LockGiven, moment: Moment) -> Result:
         return state, ()
     if ask is None or ask.number != event.ask:
         return state, ()
-    return state.course.use_go(replace(state, ask=None, ask_at=None, note=None), moment)
+    return use_permit(state, moment)
 
 
 def _gives_way(state: State) -> Result:

@@ -20,7 +20,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from fleetroll_agent.jobs import assigning, behind, local, permit, staging
+from fleetroll_agent.jobs import assigning, behind, local, looking, permit, staging
 from fleetroll_agent.jobs.events import (
     Acked,
     AskAgain,
@@ -35,6 +35,7 @@ from fleetroll_agent.jobs.events import (
     Leaving,
     LockBusy,
     LockGiven,
+    Ruled,
     ServerBusy,
     SessionClosed,
     SessionOpened,
@@ -101,7 +102,7 @@ def next_deadline(state: State) -> float | None:
         due.append(state.retry_at)
     if local.is_alone(state):
         due.append(state.alone_until)
-    if is_staged(attempt) and permit.may_ask(state) and not state.leaving:
+    if is_staged(attempt) and permit.may_ask(state) and not state.leaving and state.job is None:
         due.append(state.ask_at)
     return min((instant for instant in due if instant is not None), default=None)
 
@@ -170,6 +171,7 @@ HANDLERS: Mapping[type, Callable[[State, Any, Moment], Result]] = MappingProxyTy
         LockGiven: local.on_lock_given,
         StartedLocally: local.on_started_locally,
         LockBusy: permit.on_lock_busy,
+        Ruled: looking.on_ruled,
         ServerBusy: permit.on_server_busy,
         SessionClosed: permit.on_session_closed,
         SessionOpened: permit.on_session_opened,

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from fleetroll_agent.jobs.ruling import here_of
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.plain import plain
+from fleetroll_common.values.version import Version
 from fleetroll_common.values.windows import SEARCH_DAYS, find_opening
 from fleetroll_common.values.zones import find_zone
 
@@ -52,7 +54,7 @@ def _held(state: State, moment: Moment) -> Obstacle | None:
 def _too_soon(state: State, moment: Moment) -> Obstacle | None:
     """An instant ahead of the clock is a clock that was set back: it is no reason to wait for years."""
     started, interval = state.record.started_at, state.policy.min_interval_seconds
-    if _goes_back(state) or started is None or not 0 <= moment.wall_seconds - started < interval:
+    if goes_back(state) or started is None or not 0 <= moment.wall_seconds - started < interval:
         return None
     text = f"the last update began {moment.wall_seconds - started:.0f} s ago, two are {interval:g} s apart"
     return Obstacle(Code.TOO_SOON, text, started + interval)
@@ -86,10 +88,23 @@ def _when(opening: Opening, policy: Policy) -> str:
     return f"{text} {name} ({opening.window})"
 
 
-def _goes_back(state: State) -> bool:
-    """Tell whether the attempt leads to the version before, which is on this disk: no way back has to wait."""
+def counts(state: State) -> bool:
+    """Tell whether the attempt counts as an update: a way back does not, nor does a stop on a required way up."""
+    attempt = state.record.attempt
+    is_hop = attempt is not None and attempt.about is not None and attempt.about.hop
+    return not goes_back(state) and not is_hop
+
+
+def goes_back(state: State) -> bool:
+    """Tell whether the attempt leads down to the version before, which is on this disk: no way back has to wait.
+
+    Up again is an update: else a server might change a host to and fro as often as it likes.
+    """
     attempt, record = state.record.attempt, state.record
+    running = here_of(state.running.version, "").running
+    if attempt is None or running is None or not Version.parse(attempt.version) < running:
+        return False
     known = {record.previous.sha256} if record.previous is not None else set()
     if state.launcher is not None and state.launcher.previous is not None:
         known.add(state.launcher.previous.digest)
-    return attempt is not None and attempt.sha256 in known
+    return attempt.sha256 in known

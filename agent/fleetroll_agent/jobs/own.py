@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fleetroll_agent.jobs import applying, proving
 from fleetroll_agent.jobs.effects import Effects, PassExcuse, PassRecall, RunSelfTest
 from fleetroll_agent.jobs.events import ArmDropped, Armed, LauncherTold, Promoted, SelfTested, TargetFound
+from fleetroll_agent.jobs.obstacles import counts
 from fleetroll_agent.jobs.refusing import refuse_bad, refuse_by_policy
 from fleetroll_agent.jobs.state import (
     Result,
@@ -64,10 +65,11 @@ class OwnCourse:
 
     def use_go(self, state: State, moment: Moment) -> Result:
         """Begin with the first time that the new code runs."""
+        started_at = moment.wall_seconds if counts(state) else state.record.started_at
         state, job = new_job(state)
         state = with_attempt(state, stage=Stage.APPLYING, step=Step.SELF_TEST)
         attempt = running_attempt(state)
-        state = replace(state, record=replace(state.record, started_at=moment.wall_seconds))
+        state = replace(state, record=replace(state.record, started_at=started_at))
         return say_stage(state, moment), (RunSelfTest(job, attempt.version, attempt.sha256),)
 
     def is_switched(self, attempt: Attempt) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from fleetroll_agent.jobs.assigning import suspend
 from fleetroll_agent.jobs.by_itself import gives_way, is_own
 from fleetroll_agent.jobs.effects import AskGo, AskLock, ExtendLease, ReleaseLock
+from fleetroll_agent.jobs.looking import use_permit
 from fleetroll_agent.jobs.noting import note_skew, note_wait
 from fleetroll_agent.jobs.obstacles import OBSTACLES, obstacle
 from fleetroll_agent.jobs.staging import look_up_again
@@ -79,7 +80,7 @@ def on_session_closed(state: State, event: SessionClosed, _moment: Moment) -> Re
 def ask_if_due(state: State, moment: Moment) -> Result:
     """Ask for Go when it is time. The instant counts from here: before the lock is taken and anything is sent."""
     attempt = state.record.attempt
-    allowed = is_staged(attempt) and may_ask(state) and not state.leaving
+    allowed = is_staged(attempt) and may_ask(state) and not state.leaving and state.job is None
     if attempt is None or attempt.local or not allowed or state.ask_at is None or moment.boot_seconds < state.ask_at:
         return state, ()
     wait = obstacle(state, moment)
@@ -100,7 +101,8 @@ def ask_lock_if_due(state: State, moment: Moment) -> Result:
     and when it has waited long, it is looked up once more: no server is there to say what became of it.
     """
     attempt = state.record.attempt
-    due = is_staged(attempt) and state.ask is None and state.ask_at is not None and moment.boot_seconds >= state.ask_at
+    free = state.ask is None and state.job is None
+    due = is_staged(attempt) and free and state.ask_at is not None and moment.boot_seconds >= state.ask_at
     if attempt is None or not attempt.local or not due or state.leaving:
         return state, ()
     wait = obstacle(state, moment) if is_own(attempt) else None
@@ -135,7 +137,7 @@ def on_go(state: State, event: GoGiven, moment: Moment) -> Result:
         return state, ()
     if not 0 <= moment.boot_seconds - ask.sent_at <= state.rules.go or state.suspended:
         return replace(state, ask=None), (ReleaseLock(),)
-    return state.course.use_go(replace(state, ask=None, ask_at=None, note=None), moment)
+    return use_permit(state, moment)
 
 
 def on_no_go(state: State, event: GoRefused, moment: Moment) -> Result:

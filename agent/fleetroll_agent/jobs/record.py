@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fleetroll_agent.jobs.failures import Failure
 from fleetroll_agent.jobs.overrides import Override, OverrideKind
 from fleetroll_agent.jobs.values import Attempt, ByHand, Outcome, ProductRecord, Report, Said, Stage, Step, Stop
-from fleetroll_agent.jobs.work import About, Child, Installed, Work
+from fleetroll_agent.jobs.work import About, Ban, Child, Installed, Work
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Json = dict[str, Any]
-_Value = Attempt | Outcome | Report | Installed | About | Work | Child | Override | Failure
-_T = TypeVar("_T", Attempt, Outcome, Report, Installed, About, Work, Child, Override, Failure)
+_Value = Attempt | Outcome | Report | Installed | About | Work | Child | Override | Failure | Ban
+_T = TypeVar("_T", Attempt, Outcome, Report, Installed, About, Work, Child, Override, Failure, Ban)
 
 _KINDS: dict[str, Callable[[Any], object]] = {
     "stage": Stage,
@@ -92,6 +92,10 @@ def record_json(record: ProductRecord) -> Json:
         "broken": record.broken,
         "suspended": list(record.suspended),
         "failures": [value_json(failure) for failure in record.failures],
+        "committed_at": record.committed_at,
+        "floor": record.floor,
+        "policy_floor": record.policy_floor,
+        "revoked": [value_json(ban) for ban in record.revoked],
     }
 
 
@@ -121,6 +125,10 @@ def read_record(document: Json) -> ProductRecord:
             broken=document.get("broken", False) is True,
             suspended=tuple(str(scope) for scope in document.get("suspended", ())),
             failures=tuple(read_value(Failure, item) for item in document.get("failures", ())),
+            committed_at=_instant(document.get("committed_at")),
+            floor=_plain_text(document.get("floor", "")),
+            policy_floor=_plain_text(document.get("policy_floor", "")),
+            revoked=tuple(read_value(Ban, item) for item in document.get("revoked", ())),
         )
         return _with_own(record, document.get("by_host"))
     except (KeyError, ValueError, TypeError, AttributeError) as error:

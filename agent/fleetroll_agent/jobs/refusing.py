@@ -8,8 +8,10 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from fleetroll_agent.jobs import ruling
 from fleetroll_agent.jobs.by_itself import is_persons
 from fleetroll_agent.jobs.course import Refusal
+from fleetroll_agent.jobs.obstacles import goes_back
 from fleetroll_agent.jobs.state import State, running_attempt
 from fleetroll_agent.jobs.values import Said
 from fleetroll_agent.jobs.work import About
@@ -22,8 +24,23 @@ from fleetroll_common.values.windows import longest_seconds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fleetroll_agent.jobs.events import TargetFound
     from fleetroll_agent.jobs.policy import Policy
     from fleetroll_agent.jobs.values import Attempt, Moment
+
+
+PREVIOUS_LEGAL_SECONDS = 7 * 86400.0
+"""So long after a change a server may take it back (names.md)."""
+
+
+def judge(state: State, found: TargetFound, moment: Moment) -> Refusal | None:
+    """Return why what the signed metadata lists is not taken here, by anybody's rules; None when it is."""
+    return (
+        state.course.refusal(state, found)
+        or refuse_by_publisher(state, found)
+        or refuse_way_down(state, moment)
+        or refuse_by_windows(state, moment)
+    )
 
 
 def refuse_by_policy(state: State, about: About | None) -> Refusal | None:
@@ -31,6 +48,16 @@ def refuse_by_policy(state: State, about: About | None) -> Refusal | None:
     attempt = running_attempt(state)
     facts = (state.policy, attempt, about or About(), state.running.version)
     return next((refusal for rule in _RULES if (refusal := rule(*facts)) is not None), None)
+
+
+def refuse_by_publisher(state: State, found: TargetFound) -> Refusal | None:
+    """Return why the product's publisher, or this host's memory of his rules, forbids it; None when nothing does."""
+    here = ruling.here_of(state.running.version, state.record.floor)
+    version = Version.parse(running_attempt(state).version)
+    said = ruling.objection(found.policy, version, found.sha256, here)
+    if said is None:
+        return None
+    return Refusal(Said.SKIPPED if said.code is Code.BELOW_SUPPORTED else Said.FAILED, said.code, said.message)
 
 
 def refuse_bad(state: State, known: str) -> Refusal | None:
@@ -61,6 +88,26 @@ def refuse_by_windows(state: State, moment: Moment) -> Refusal | None:
         return None
     text = f"the work takes {policy.expected_seconds:g} s, the longest window has {longest:g} s"
     return _skipped(Code.WINDOW_TOO_SHORT, text)
+
+
+def refuse_way_down(state: State, moment: Moment) -> Refusal | None:
+    """Let no server take this host below what was kept, but to the version before, and that for a while.
+
+    A person on the host may go down to whatever is listed and not below the floor. An age below zero is a clock that
+    was set back: it proves nothing.
+    """
+    attempt = running_attempt(state)
+    version, running = Version.parse(attempt.version), ruling.here_of(state.running.version, "").running
+    if is_persons(attempt) or running is None or version >= running:
+        return None
+    if not goes_back(state):
+        why = "a server takes a host back only to the version before that is on its disk"
+        return Refusal(Said.FAILED, Code.NOT_ALLOWED, f"{version} is below {running}, which runs here: {why}")
+    kept = state.record.committed_at
+    if kept is not None and moment.wall_seconds - kept <= PREVIOUS_LEGAL_SECONDS:
+        return None
+    why = "a server takes a host back only within 7 days of the change"
+    return Refusal(Said.FAILED, Code.NOT_ALLOWED, f"{version} is the version before {running}: {why}")
 
 
 def _opted_out(policy: Policy, attempt: Attempt, _about: About, _version: str) -> Refusal | None:

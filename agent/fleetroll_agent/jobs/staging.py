@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from fleetroll_agent.jobs import looking, ruling
 from fleetroll_agent.jobs.by_itself import is_own
 from fleetroll_agent.jobs.effects import FillSlot, FindTarget
 from fleetroll_agent.jobs.noting import note_skew
-from fleetroll_agent.jobs.refusing import refuse_by_windows
+from fleetroll_agent.jobs.refusing import judge
 from fleetroll_agent.jobs.state import (
     Result,
     State,
@@ -55,16 +56,21 @@ def on_target_found(state: State, event: TargetFound, moment: Moment) -> Result:
     """Judge the digest before a byte of it is fetched."""
     if event.job != state.job:
         return state, ()
+    state = replace(state, record=ruling.seen(state.record, event.policy, looking.digests(state)))
+    if is_staged(state.record.attempt):
+        return looking.on_found(state, event, moment)
     if not can_begin(state):
         return replace(state, job=None, retry_at=moment.boot_seconds), ()
     attempt = running_attempt(state)
     first = attempt.sha256 != event.sha256
-    state = with_attempt(state, sha256=event.sha256, about=event.about)
+    state = with_attempt(
+        replace(state, looked_at=moment.boot_seconds), sha256=event.sha256, about=looking.about(state, event)
+    )
     excuses = state.course.excuses(state)
     if event.sha256 == state.running.sha256 and not state.record.broken:
         text = f"{attempt.version} runs here already"
         return end_attempt(state, moment, Said.CANCELLED, code=Code.ALREADY_AT_TARGET, message=text)
-    refusal = state.course.refusal(state, event) or refuse_by_windows(state, moment)
+    refusal = judge(state, event, moment)
     if refusal is not None:
         facts = {"code": refusal.code, "message": refusal.message}
         return join(excuses, end_attempt(state, moment, refusal.said, **facts))
@@ -102,6 +108,8 @@ def on_staging_failed(state: State, event: StagingFailed, moment: Moment) -> Res
     state = replace(state, job=None)
     if event.code is Code.METADATA_FREEZE and state.skewed:
         event = replace(event, code=Code.CLOCK_SKEW, message=f"the clocks differ by more than 5 min: {event.message}")
+    if is_staged(state.record.attempt):
+        return looking.on_failed(state, event, moment)
     if event.transient and event.session != state.session:
         return replace(state, retry_at=moment.boot_seconds), ()
     attempt = running_attempt(state)

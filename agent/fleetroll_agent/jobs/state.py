@@ -9,6 +9,7 @@ from fleetroll_agent.jobs.effects import CancelJob, Effects, ReleaseLock, Tidy
 from fleetroll_agent.jobs.failures import forget, note
 from fleetroll_agent.jobs.overrides import Override, OverrideKind
 from fleetroll_agent.jobs.policy import Policy
+from fleetroll_agent.jobs.ruling import raised
 from fleetroll_agent.jobs.values import (
     KEEP_ACKED_SECONDS,
     MAX_BAD,
@@ -64,6 +65,7 @@ class Rules:
         way_back: from the end of a trial to the word of the version before.
         alone: how long a person's attempt waits for a server.
         lock_deferrals: how often the host's own lock may put an attempt off, >= 0.
+        fresh: so long ago a release may have been looked up when its change begins; a repeat costs two small files.
     """
 
     go: float = 60.0
@@ -77,6 +79,7 @@ class Rules:
     max_attempts: int = 3
     lock_deferrals: int = 1440
     alone: float = 60.0
+    fresh: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,7 @@ class State:
         alone_until: so long a person's attempt waits for a server.
         leaving: this process ends as soon as it can.
         behind_at: the server is told again that something waits.
+        looked_at: when the attempt's release was looked up; None = this process did not.
     """
 
     record: ProductRecord
@@ -136,6 +140,7 @@ class State:
     deferrals: int = 0
     alone_until: float | None = None
     behind_at: float | None = None
+    looked_at: float | None = None
 
     @property
     def suspended(self) -> frozenset[str]:
@@ -230,7 +235,7 @@ def end_attempt(state: State, moment: Moment, said: Said, **facts: Any) -> Resul
     state = _counted(add_outcome(state, moment, outcome, tail), attempt)
     if said in _DECIDES:
         state = replace(state, record=replace(state.record, broken=said is Said.ROLLBACK_FAILED))
-    state = _held(state, attempt, said, moment)
+    state = _held(_kept(state, attempt, moment), attempt, said, moment)
     waiting = state.record.waiting
     state = replace(state, record=replace(state.record, attempt=None, waiting=None))
     tidy: Effects = () if said is Said.CANCELLED else (Tidy(),)
@@ -252,6 +257,17 @@ def _counted(state: State, attempt: Attempt) -> State:
     if not (attempt.local and attempt.automatic):
         return state
     return replace(state, record=replace(record, failures=note(record.failures, outcome, state.rules.max_attempts)))
+
+
+def _kept(state: State, attempt: Attempt, moment: Moment) -> State:
+    """Remember since when a version is kept, and the floor that it came with."""
+    outcome = state.record.outcomes[-1]
+    if outcome.said is not Said.SUCCEEDED or attempt.by_hand is ByHand.RESTORE:
+        return state
+    record = replace(state.record, committed_at=moment.wall_seconds)
+    if attempt.by_hand is ByHand.NOTHING:
+        record = raised(record, outcome.running_version)
+    return replace(state, record=record)
 
 
 def _held(state: State, attempt: Attempt, said: Said, moment: Moment) -> State:
@@ -291,6 +307,7 @@ def stop_work(state: State) -> Result:
     cancel: Effects = () if state.job is None else (CancelJob(state.job),)
     state = replace(state, ask=None, ask_at=None, job=None, retry_at=None, arm_until=None, note=None, staged_at=None)
     state = replace(state, probe_at=None, until=None, soak_from=None, held=0, deferrals=0, alone_until=None)
+    state = replace(state, looked_at=None)
     return state, (*cancel, ReleaseLock())
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fleetroll_agent.jobs.failures import Failure
     from fleetroll_agent.jobs.overrides import Override
-    from fleetroll_agent.jobs.work import About, Installed, Work
+    from fleetroll_agent.jobs.work import About, Ban, Installed, Work
     from fleetroll_common.values.codes import Code
 
 PRODUCT = "agent"
@@ -291,6 +291,10 @@ class ProductRecord:
         broken: a way back failed, and nothing has ended well since: a person is needed.
         suspended: scopes whose kill switch is pressed, as far as this host heard, in order.
         failures: versions that this host tried by itself, without success, oldest first.
+        committed_at: when the version that runs was kept, in Unix seconds; None = nobody knows.
+        floor: no server lets this host install anything below, also without a policy; empty = none.
+        policy_floor: of the newest policy that was verified here; empty = none.
+        revoked: digests of what this host has that the policy revokes.
     """
 
     product: str = PRODUCT
@@ -310,6 +314,14 @@ class ProductRecord:
     broken: bool = False
     suspended: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
+    committed_at: float | None = None
+    floor: str = ""
+    policy_floor: str = ""
+    revoked: tuple[Ban, ...] = ()
+
+    def banned(self, sha256: str) -> str | None:
+        """Return why a digest was revoked; None when it was not, as far as this host has seen."""
+        return next((ban.reason for ban in self.revoked if ban.sha256 == sha256), None)
 
     def outcome(self, generation: int) -> Outcome | None:
         """Return the newest outcome of ``generation``."""

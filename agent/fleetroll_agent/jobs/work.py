@@ -30,6 +30,19 @@ class Installed:
 
 
 @dataclass(frozen=True, slots=True)
+class Ban:
+    """A digest that must not run.
+
+    Attributes:
+        sha256: of the artefact, hex.
+        reason: in the publisher's words.
+    """
+
+    sha256: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class About:
     """What the signed metadata says of the release, and what was found on the host, when the target was found.
 
@@ -40,6 +53,7 @@ class About:
         breaking_changes: in words; empty = none.
         supported_from: the lowest version that may be updated to it; empty = any.
         fresh: nothing of the product is on this host yet: there is nothing to go back to.
+        hop: a stop that the publisher requires on the way up: it counts as no update of its own.
     """
 
     channels: tuple[str, ...] = ()
@@ -48,6 +62,7 @@ class About:
     breaking_changes: str = ""
     supported_from: str = ""
     fresh: bool = False
+    hop: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,11 @@ def stop(recipe: Recipe, state: State, moment: Moment) -> Result:
 
 def start(recipe: Recipe, state: State, moment: Moment) -> Result:
     """Turn round; why is in the work already."""
+    work = work_of(running_attempt(state))
+    if work.switched and running_attempt(state).by_hand is ByHand.NOTHING:
+        why = state.record.banned(work.from_sha256)
+        if why is not None:
+            return _stays(state, moment, why)
     state = with_work(replace(state, probe_at=None, until=None, soak_from=None), going_back=True)
     if not knows_the_way(recipe) and running_attempt(state).by_hand is not ByHand.RESTORE:
         state = with_work(state, back_failed="agent.toml has no rollback for it")
@@ -132,6 +137,22 @@ def _finish(state: State, moment: Moment) -> Result:
     if attempt.stop is not Stop.NOTHING and work.code is attempt.stop_code:
         return end_attempt(state, moment, Said.CANCELLED, **facts)
     return end_attempt(state, moment, Said.ROLLED_BACK, unproven=work.unproven, **facts)
+
+
+def _stays(state: State, moment: Moment, why: str) -> Result:
+    """Keep what was switched to, though it failed: the version before must not run any more."""
+    attempt, record = running_attempt(state), state.record
+    work = work_of(attempt)
+    kept = Installed(attempt.version, attempt.sha256, work.backup_id, migrated=work.migrated)
+    state = replace(
+        state, record=replace(record, current=kept, previous=None), running=Running(kept.version, kept.sha256)
+    )
+    text = (
+        f"{attempt.version} failed ({work.message}) and stays: {work.from_version}, the version before, was revoked "
+        f"({why}). On this host: update to a version that is allowed, then run: fleetroll-agent check"
+    )
+    facts: dict[str, Any] = {"code": Code.DIGEST_REVOKED, "message": text, "output_tail": work.output_tail}
+    return end_attempt(state, moment, Said.ROLLBACK_FAILED, running_version=attempt.version, **facts)
 
 
 def _by_hand(state: State, moment: Moment) -> Result:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fleetroll_agent.jobs.events import StepEnded
+from fleetroll_agent.jobs.obstacles import counts
 from fleetroll_agent.jobs.state import Result, State, end_attempt, remember_bad, running_attempt, with_attempt
 from fleetroll_agent.jobs.values import Attempt, ByHand, Moment, Said, Stage, Step, Stop
 from fleetroll_agent.jobs.work import Work
@@ -35,9 +36,10 @@ def use_go(recipe: Recipe, state: State, moment: Moment) -> Result:
     if running_attempt(state).by_hand is not ByHand.NOTHING:
         return by_hand.begin(recipe, state, moment)
     current = state.record.current
+    started_at = moment.wall_seconds if counts(state) else state.record.started_at
     work = Work() if current is None else Work(current.version, current.sha256)
     state = with_attempt(state, stage=Stage.APPLYING, work=work)
-    state = replace(state, record=replace(state.record, started_at=moment.wall_seconds))
+    state = replace(state, record=replace(state.record, started_at=started_at))
     return begin(recipe, state, moment, recipe.steps(about_of(running_attempt(state)))[0])
 
 

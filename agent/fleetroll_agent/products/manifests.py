@@ -5,7 +5,7 @@ What the commands are told comes from the signed description; the manifest's own
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from fleetroll_agent.fetch.values import SourceFailed
 from fleetroll_agent.jobs.artefacts import Artefacts, Ways, about, staging_failed
 from fleetroll_agent.jobs.events import SlotReady, TargetFound
 from fleetroll_agent.jobs.finding import opened, source_of, waived_words
+from fleetroll_agent.jobs.ruling import withdrawn
 from fleetroll_agent.jobs.threads import in_thread
 from fleetroll_agent.slots.disk import typed_disk_errors
 from fleetroll_common.trust.listing import not_listed
@@ -32,14 +33,16 @@ if TYPE_CHECKING:
     from fleetroll_agent.jobs.values import ProductRecord
     from fleetroll_agent.products.places import Places
     from fleetroll_common.trust import ListedTarget, TrustClient
+    from fleetroll_common.values.product_policy import ProductPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class FoundManifest:
-    """A release manifest among the signed targets, with its signed description."""
+    """A release manifest among the signed targets, with its signed description, and what its publisher rules."""
 
     target: ListedTarget
     custom: ManifestCustom
+    policy: ProductPolicy | None = None
 
 
 class ManifestStaging:
@@ -60,7 +63,7 @@ class ManifestStaging:
         except FleetrollError as error:
             return await staging_failed(effect, line, error)
         self._found = {effect.job: found}
-        return TargetFound(effect.job, found.target.sha256, about(found.custom), note)
+        return TargetFound(effect.job, found.target.sha256, about(found.custom), note, found.policy)
 
     async def fill(self, effect: FillSlot, line: Line) -> SlotReady | StagingFailed:
         """Fetch the manifest and compare its words with the signed ones."""
@@ -89,15 +92,18 @@ def find_manifest(trust: TrustClient, effect: FindTarget, product: str) -> tuple
     Raises:
         TrustError, AgentError, RequestError: it is not listed, is larger than any manifest, or describes another one.
     """
-    path = manifest_path(product, Version.parse(effect.version))
-    if not effect.source:
+    version = Version.parse(effect.version)
+    path = manifest_path(product, version)
+    if effect.source:
+        offered = opened(effect).listed(trust, product)
+    else:
         trust.refresh()
-        return _described(trust.target(path)), ""
-    offered = opened(effect).listed(trust, product)
+        offered = trust.ruled(product)
     target = next((one for one in offered.targets if one.path == path), None)
     if target is None:
-        raise not_listed(path)
-    return _described(target), waived_words(effect.source, offered.waived)
+        raise withdrawn(offered.policy, version) or not_listed(path)
+    found = replace(_described(target), policy=offered.policy)
+    return found, waived_words(effect.source, offered.waived)
 
 
 def _described(target: ListedTarget) -> FoundManifest:

@@ -42,7 +42,7 @@ class Staging:
         except FleetrollError as error:
             return await staging_failed(effect, line, error)
         self._found = {effect.job: found}
-        return TargetFound(effect.job, found.target.sha256, about(found.custom, fresh=fresh), note)
+        return TargetFound(effect.job, found.target.sha256, about(found.custom, fresh=fresh), note, found.policy)
 
     async def fill(self, effect: FillSlot, line: Line) -> SlotReady | StagingFailed:
         """Make the slot of what was found, unless it stands there as signed."""

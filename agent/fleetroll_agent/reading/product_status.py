@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fleetroll_agent.jobs.ruling import notes
 from fleetroll_agent.jobs.values import PRODUCT
 from fleetroll_agent.reading.history import actor, attempt_id
 from fleetroll_agent.reading.instants import instant, span
@@ -52,6 +53,7 @@ def product_status(known: Sources) -> dict[str, Any]:
         "last": None if last is None else _last(last),
         "auto_update": known.product.auto_update.value,
         "next_window": known.next_window,
+        "against": _against(known),
         "record_fault": known.fault or None,
     }
 
@@ -83,6 +85,7 @@ def _more_lines(said: dict[str, Any], name: str, *parts: str) -> list[str]:
         lines.append(f"  last    {last['id']} to {last['version']} {last['result'].lower()}{why} ({last['ended_at']})")
     if said["next_window"] != ALWAYS:
         lines.append(f"  {name} window: {said['next_window']}")
+    lines += [f"  {name} {note['code']}: {note['message']}" for note in said["against"]]
     if said["record_fault"]:
         lines.append(f"  {name} record: {said['record_fault']}")
     return lines
@@ -105,6 +108,13 @@ def _versions(known: Sources) -> dict[str, Any]:
         return {"installed": None, "previous": None, "trial": None}
     trial = None if boot.trial is None else boot.trial.slot
     return {name: _one(slot, "digest") for name, slot in _named(boot.current, boot.previous, trial)}
+
+
+def _against(known: Sources) -> list[dict[str, str]]:
+    """Return what the publisher holds against what runs, as far as this host has seen."""
+    installed = _versions(known)["installed"]
+    said = () if installed is None else notes(known.record, installed["version"], installed["sha256"])
+    return [{"code": note.code.value, "message": note.message} for note in said]
 
 
 def _named(*slots: object) -> tuple[tuple[str, object], ...]:

@@ -19,11 +19,9 @@ from fleetroll_agent.control.newest import admissible
 from fleetroll_common.values.version import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from fleetroll_agent.jobs.state import State
     from fleetroll_agent.jobs.values import Attempt, Moment
-    from fleetroll_common.trust.listing import ListedTarget
+    from fleetroll_common.trust.listing import ListedTarget, Offered
     from fleetroll_common.values.platform import Platform
 
 PATIENCE_SECONDS = 300.0
@@ -56,11 +54,11 @@ class Silence:
         return max(0.0, moment.boot_seconds - self.boot_seconds)
 
 
-def choose(listed: Iterable[ListedTarget], state: State, here: Platform, moment: Moment) -> Version | None:
+def choose(offered: Offered, state: State, here: Platform, moment: Moment) -> Version | None:
     """Return the version that the host takes by itself; None when there is none.
 
     Args:
-        listed: what a verified role lists of the product.
+        offered: what a verified role lists of the product, and what its publisher rules.
         state: of the product.
         here: the platform.
         moment: now.
@@ -72,7 +70,7 @@ def choose(listed: Iterable[ListedTarget], state: State, here: Platform, moment:
     assigned = _assigned(state)
     found = [
         custom.version
-        for target, custom in admissible(listed, state.policy, here, running)
+        for target, custom in admissible(offered, state.policy, here, running, state.record.floor)
         if str(custom.version) not in barred
         and not state.course.failed_before(state, target.sha256)
         and (_is(assigned, target, custom.version) if assigned else not custom.breaking_changes)

@@ -232,6 +232,8 @@ class _ReasonCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReasonCode
     """No usable Python on the host."""
     REASON_CODE_UNPROVEN: _ReasonCode.ValueType  # 909
     """Went back without proof that the version is bad."""
+    REASON_CODE_DIGEST_REVOKED: _ReasonCode.ValueType  # 910
+    """The publisher revoked this digest: it must not run."""
     REASON_CODE_REPORT_INVALID: _ReasonCode.ValueType  # 1000
     """The report can't be read; stored and acknowledged."""
     REASON_CODE_REPORT_ILLEGAL: _ReasonCode.ValueType  # 1001
@@ -454,6 +456,8 @@ REASON_CODE_NO_INTERPRETER: ReasonCode.ValueType  # 908
 """No usable Python on the host."""
 REASON_CODE_UNPROVEN: ReasonCode.ValueType  # 909
 """Went back without proof that the version is bad."""
+REASON_CODE_DIGEST_REVOKED: ReasonCode.ValueType  # 910
+"""The publisher revoked this digest: it must not run."""
 REASON_CODE_REPORT_INVALID: ReasonCode.ValueType  # 1000
 """The report can't be read; stored and acknowledged."""
 REASON_CODE_REPORT_ILLEGAL: ReasonCode.ValueType  # 1001

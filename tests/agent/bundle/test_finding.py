@@ -160,7 +160,7 @@ async def test_of_several_artefacts_the_one_closest_to_the_host_is_taken(
     found, _ = await open_source(bundle("2.0.0")).find(trust, "shop", "2.0.0")
     assert found.custom.platform == HERE
     warehouse.release("2.0.0", "agent", platform=Platform.parse("any"))
-    assert (await refused(bundle("2.0.0", product="agent"), trust, "2.0.0", "agent")).code is Code.NOT_LISTED
+    assert (await refused(bundle("2.0.0", product="agent"), trust, "2.0.0", "agent")).code is Code.WRONG_PLATFORM
 
 
 async def test_what_is_not_there_is_refused_by_name(
@@ -171,7 +171,7 @@ async def test_what_is_not_there_is_refused_by_name(
     warehouse.release("3.0.0")
     name = bundle("1.0.0", "2.0.0")
     assert (await refused(name, trust, "9.0.0")).code is Code.NOT_LISTED
-    assert (await refused(name, trust, "2.0.0")).code is Code.NOT_LISTED
+    assert (await refused(name, trust, "2.0.0")).code is Code.WRONG_PLATFORM
     assert (await refused(name, trust, "3.0.0")).code is Code.NO_ARTIFACT
     assert (await refused(name, trust, None, "till")).code is Code.NOT_LISTED
     assert (await refused(name, trust, "one")).code is Code.INVALID_ARGUMENT

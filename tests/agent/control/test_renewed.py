@@ -12,6 +12,8 @@ from fleetroll_agent.control import office as rooms
 from fleetroll_agent.control.messages import Ask
 from fleetroll_agent.control.office import Office
 from fleetroll_agent.jobs.policy import Policy
+from fleetroll_agent.jobs.values import ProductRecord
+from fleetroll_common.trust import Offered
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError
 
@@ -25,11 +27,11 @@ class Listing:
         self._codes = list(codes)
         self.asked = 0
 
-    def listed(self, _product: str, _source: str) -> tuple[Any, ...]:
+    def listed(self, _product: str, _source: str) -> Offered:
         self.asked += 1
         if self._codes:
             raise AgentError("no answer", code=self._codes.pop(0), remedy="look at the server")
-        return ()
+        return Offered(())
 
 
 class Instants:
@@ -47,8 +49,13 @@ class Instants:
 
 async def asked(listing: Listing, monkeypatch: pytest.MonkeyPatch) -> int:
     """Return the exit code of a check."""
-    state = SimpleNamespace(session=1, policy=Policy(), running=SimpleNamespace(version="1.0.0"))
-    desk: Any = SimpleNamespace(products=(SHOP,), state=lambda _name: state)
+    running = SimpleNamespace(version="1.0.0", sha256="")
+    state = SimpleNamespace(session=1, policy=Policy(), running=running, record=ProductRecord(SHOP))
+
+    async def told(_product: str, _event: object) -> None:
+        """Hear what is ruled."""
+
+    desk: Any = SimpleNamespace(products=(SHOP,), state=lambda _name: state, told=told)
     clock: Any = Instants()
     monkeypatch.setattr(rooms, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": clock.sleep}))
     targets: Any = listing

@@ -9,6 +9,7 @@ import pytest
 
 from fleetroll_agent.jobs.overrides import Override, OverrideKind
 from fleetroll_agent.jobs.values import Said
+from fleetroll_agent.jobs.work import Ban
 from fleetroll_common.values.codes import Code
 from tests.faults.whole_host import NOW, WholeHost
 
@@ -56,6 +57,21 @@ def test_a_later_success_ends_it_and_what_was_not_for_this_host_does_not(host: W
     assert host.signs() == ["ROLLBACK_FAILED", "UPDATE_FAILED"]
     host.ended("shop", Said.SUCCEEDED)
     assert host.signs() == []
+
+
+@pytest.mark.parametrize("product", ["agent", "shop"])
+def test_what_the_publisher_holds_against_a_running_version_is_told(host: WholeHost, product: str) -> None:
+    """It goes on running: a revoked digest is an error, a version below the floor is a warning."""
+    runs = host.boot().current.digest if product == "agent" else host.record(product).current.sha256
+    host.change(product, revoked=(Ban("0" * 64, "another one"),), policy_floor="1.0.0", floor="0.5.0")
+    assert host.signs() == []
+    host.change(product, revoked=(Ban(runs, "it is not ours"),))
+    finding = found(host, "REVOKED_RUNNING")
+    assert finding.message.endswith("runs here, and was revoked: it is not ours")
+    assert f"fleetroll-agent update {product} --state {host.state}" in finding.remedy
+    for floors in ({"policy_floor": "9.0.0"}, {"policy_floor": "", "floor": "9.0.0"}):
+        host.change(product, revoked=(), **floors)
+        assert found(host, "BELOW_FLOOR").message.endswith("is below the security floor 9.0.0")
 
 
 def hold(host: WholeHost, since: float | None, until: float) -> None:

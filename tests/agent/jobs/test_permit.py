@@ -66,7 +66,7 @@ def test_go_to_an_older_ask_is_void(host: Host) -> None:
     host.wait(61)
     host.tell(GoGiven(1, 7, 1))
     assert not is_applying(host)
-    host.tell(GoGiven(1, 7, 2))
+    host.go(7)
     assert is_applying(host)
 
 
@@ -95,7 +95,7 @@ def test_go_is_void_after_a_restart(host: Host) -> None:
 def test_go_lives_for_a_minute_after_the_ask_was_sent(host: Host, seconds: float, used: bool) -> None:
     host.stage(7)
     host.at += seconds
-    host.tell(GoGiven(1, 7, 1))
+    host.go(7)
     assert is_applying(host) is used
 
 
@@ -123,7 +123,7 @@ def test_a_refusal_of_an_older_ask_says_nothing(host: Host) -> None:
     host.stage(7)
     host.wait(61)
     assert host.tell(GoRefused(1, 7, 1, Code.BUDGET)) == ()
-    host.tell(GoGiven(1, 7, 2))
+    host.go(7)
     assert is_applying(host)
 
 

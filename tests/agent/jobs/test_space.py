@@ -21,7 +21,7 @@ from fleetroll_agent.products.places import Places
 from fleetroll_agent.products.staging import Staging
 from fleetroll_agent.settings.product import Kind, Product
 from fleetroll_agent.slots import SlotStore
-from fleetroll_common.trust import ListedTarget
+from fleetroll_common.trust import ListedTarget, Offered
 from fleetroll_common.values.codes import Code
 from tests.faults.apart import apart
 from tests.faults.archives import CONTENT, honest, snapshot
@@ -48,9 +48,9 @@ class Repository:
     def refresh(self) -> None:
         """Have nothing new."""
 
-    def target_of(self, _path: str) -> ListedTarget:
+    def ruled(self, _product: str) -> Offered:
         """Know the one release."""
-        return self.target
+        return Offered((self.target,))
 
     def repository(self, _session: int) -> Repository:
         """Be the source of each session."""
@@ -72,7 +72,7 @@ class Trust:
 
     def __init__(self, repository: Repository) -> None:
         """Believe it."""
-        self.refresh, self.target = repository.refresh, repository.target_of
+        self.refresh, self.ruled = repository.refresh, repository.ruled
 
 
 @dataclass

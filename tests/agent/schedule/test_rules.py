@@ -14,7 +14,7 @@ from fleetroll_agent.jobs.values import Moment, ProductRecord
 from fleetroll_agent.schedule.contact import Contact
 from fleetroll_agent.schedule.rules import Silence, choose
 from fleetroll_agent.settings import formats
-from fleetroll_common.trust.listing import ListedTarget
+from fleetroll_common.trust.listing import ListedTarget, Offered
 from fleetroll_common.values.platform import Platform
 from fleetroll_common.values.release import ReleaseCustom
 from fleetroll_common.values.version import Version
@@ -49,7 +49,7 @@ def release(version: str, digest: str = NEW, **more: Any) -> ListedTarget:
 
 def chosen(*listed: ListedTarget, host: ManagedHost | None = None, **policy: Any) -> str | None:
     host = host or ManagedHost.begin()
-    version = choose(listed, replace(host.state, policy=Policy(**policy)), HERE, NOW)
+    version = choose(Offered(listed), replace(host.state, policy=Policy(**policy)), HERE, NOW)
     return None if version is None else str(version)
 
 

@@ -14,7 +14,7 @@ from tests.agent.schedule.alone import DAY, apart, mirror, moved, nothing_begins
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fleetroll_common.trust.listing import ListedTarget
+    from fleetroll_common.trust.listing import Offered
     from tests.agent.fake_server.inprocess import InProcessHost
     from tests.agent.fake_server.releases import Releases
     from tests.agent.fake_server.server import FakeServer
@@ -71,7 +71,7 @@ async def test_a_look_that_fails_ends_nothing_and_the_next_one_comes(
         targets, asked = daemon._schedule._targets, []
         listed = targets.listed
 
-        def failing(product: str, source: str, *, bundles: bool) -> tuple[ListedTarget, ...]:
+        def failing(product: str, source: str, *, bundles: bool) -> Offered:
             asked.append(source)
             if len(asked) == 1:
                 raise OSError(5, "Input/output error")
@@ -140,7 +140,7 @@ async def test_sources_that_are_away_are_looked_for_again_and_not_each_minute(
         targets = daemon._schedule._targets
         listed = targets.listed
 
-        def counted(product: str, source: str, *, bundles: bool = True) -> tuple[ListedTarget, ...]:
+        def counted(product: str, source: str, *, bundles: bool = True) -> Offered:
             asked.append(source)
             return listed(product, source, bundles=bundles)
 

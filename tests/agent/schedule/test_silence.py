@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from fleetroll_common.trust.listing import ListedTarget
+    from fleetroll_common.trust.listing import Offered
     from tests.agent.fake_server.inprocess import InProcessHost
     from tests.agent.fake_server.releases import Releases
     from tests.agent.fake_server.server import FakeServer
@@ -62,7 +62,7 @@ async def test_a_server_that_speaks_while_a_source_is_read_is_there(
         targets = daemon._schedule._targets
         listed = targets.listed
 
-        def slow(product: str, source: str, *, bundles: bool) -> tuple[ListedTarget, ...]:
+        def slow(product: str, source: str, *, bundles: bool) -> Offered:
             daemon._link.heard_at = clock.boottime()
             return listed(product, source, bundles=bundles)
 

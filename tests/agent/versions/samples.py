@@ -21,6 +21,7 @@ ABOUT = {
     "breaking_changes": "the port",
     "supported_from": "0.9.0",
     "fresh": True,
+    "hop": True,
 }
 WORK = {
     "from_version": "1.0.0",

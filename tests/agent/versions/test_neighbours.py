@@ -32,6 +32,7 @@ from fleetroll_agent.jobs.failures import Failure
 from fleetroll_agent.jobs.journal import Journal, read_journal
 from fleetroll_agent.jobs.keeper import ProductFile
 from fleetroll_agent.jobs.values import ProductRecord, Step
+from fleetroll_agent.jobs.work import Ban
 from fleetroll_agent.schedule.contact import Contact, ContactFile
 from fleetroll_common.durable import dump_record, load_record
 from fleetroll_common.values.anchors import Anchors
@@ -46,7 +47,14 @@ from tests.faults.managed_host import CHILD, COMMAND, MIGRATING, PLAIN, SLOTS, M
 if TYPE_CHECKING:
     from pathlib import Path
 
-FRESH = {"suspended": ("global",), "failures": (Failure("1.2.0", 2, 900.5, 1, permanent=True),)}
+FRESH = {
+    "suspended": ("global",),
+    "failures": (Failure("1.2.0", 2, 900.5, 1, permanent=True),),
+    "committed_at": 990.5,
+    "floor": "0.9.0",
+    "policy_floor": "1.0.5",
+    "revoked": (Ban("d" * 64, "not ours"),),
+}
 """What the previous version does not know of a record."""
 BY_ITSELF = StartedLocally("1.1.0", "local schedule", source="/media/bundle", automatic=True, soak_seconds=6)
 PERSONS = StartedLocally("1.1.0", "root", source="/media/bundle", soak_seconds=6, hold_seconds=60)
@@ -88,7 +96,7 @@ def test_the_samples_leave_no_field_out() -> None:
     assert attempt.work is not None
     assert attempt.about is not None
     parts: list[Any] = [record, attempt, attempt.work, attempt.about]
-    for value in (*parts, *record.outcomes, *record.outbox, *record.failures):
+    for value in (*parts, *record.outcomes, *record.outbox, *record.failures, *record.revoked):
         optional = [each for each in fields(value) if each.default is not MISSING]
         unset = [each.name for each in optional if getattr(value, each.name) == each.default]
         assert set(unset) <= {"product"}, f"{type(value).__name__}: {unset}"

@@ -138,6 +138,9 @@ class RealAgent:
     def heard(self) -> None:
         """Nobody needs to know."""
 
+    def noticed(self, _timestamp_version: int) -> None:
+        """Look at nothing."""
+
 
 @pytest.fixture
 def agent(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RealAgent:
