@@ -125,8 +125,12 @@ def _at_least(floor: int, version: int, role: str) -> None:
 
 
 def _keys(root: Root, role: str) -> str:
-    """Return the digest of the threshold and the public values of the keys of ``role``."""
-    publics = sorted(str(root.keys[keyid].keyval.get("public")) for keyid in root.roles[role].keyids)
+    """Return the digest of the threshold and the public values of the keys of ``role``.
+
+    A root may name a key that it does not hold: nobody can sign with that, and its id stands for it.
+    """
+    held = [(keyid, root.keys.get(keyid)) for keyid in root.roles[role].keyids]
+    publics = sorted(keyid if key is None else str(key.keyval.get("public")) for keyid, key in held)
     return hashlib.sha256(f"{root.roles[role].threshold}:{','.join(publics)}".encode()).hexdigest()
 
 
