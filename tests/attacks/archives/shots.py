@@ -91,5 +91,5 @@ def pax(fields: dict[str, str]) -> bytes:
         text = f" {key}={value}\n"
         length = len(text) + len(str(len(text)))
         length += len(str(length)) - len(str(len(text)))
-        lines += f"{length}{text}".encode()
+        lines += f"{length}{text}".encode("utf-8", "surrogatepass")
     return lines
