@@ -155,8 +155,8 @@ def name_of(path: str) -> bytes:
 
 def _rename(random: Random, row: Row, parts: Parts) -> None:
     old, row["path"] = row.get("path"), random.choice(PATHS)
-    if old in parts.bodies:
-        parts.bodies[str(row["path"])] = parts.bodies[str(old)]
+    if isinstance(old, str) and old in parts.bodies:
+        parts.bodies[str(row["path"])] = parts.bodies[old]
 
 
 def _add(random: Random, _row: Row, parts: Parts, paths: tuple[str, ...] = PATHS) -> None:
