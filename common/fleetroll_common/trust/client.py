@@ -39,11 +39,13 @@ from typing import TYPE_CHECKING
 
 from fleetroll_common.trust import faults
 from fleetroll_common.trust.floor import FloorBook
-from fleetroll_common.trust.listing import Offered, not_listed, product_of, read_listing, role_name
+from fleetroll_common.trust.listing import Offered, not_listed, product_of, read_listing, read_policy, role_name
 from fleetroll_common.trust.offline import OfflineUpdater
 from fleetroll_common.trust.updater import DurableUpdater, Sight
+from fleetroll_common.values.anchors import ANCHORS_PATH, Anchors
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError, TrustError
+from fleetroll_common.values.product_policy import policy_path
 from fleetroll_common.values.release import check_product
 
 if TYPE_CHECKING:
@@ -109,8 +111,13 @@ class TrustClient:
         Raises:
             RequestError: ``product`` is no product's name (caller's fault).
             TrustError, AgentError: as for :meth:`refresh`; NOT_LISTED: there is no such product; WRONG_PRODUCT: its
-                role lists something of another product.
+                role lists something of another product; METADATA_ROLLBACK: its policy is older than this host has seen,
+                or gone.
         """
+        return self.ruled(product).targets
+
+    def ruled(self, product: str) -> Offered:
+        """Return what the verified role of ``product`` lists, and what its publisher rules; see :meth:`targets`."""
         role = role_name(check_product(product))
         with self._locked():
             updater = self._verified or self._refresh()
@@ -118,7 +125,19 @@ class TrustClient:
             with _explained(updater.sight):
                 listed = updater.product_role(role)
             _require_fresh(updater, listed, self._reference_time(updater.floor))
-            return read_listing(product, listed, delegation)
+            return _offered(updater, product, listed, delegation)
+
+    def anchors(self) -> Anchors | None:
+        """Return where servers are and whom to trust there, as the top-level targets role says; None = it says nothing.
+
+        Answers from the last refresh that succeeded in this process, else from a new one.
+
+        Raises:
+            TrustError, AgentError: as for :meth:`refresh`; METADATA_ROLLBACK: they are older than this host has seen,
+                or gone; METADATA_INVALID: they can't be read.
+        """
+        with self._locked():
+            return _anchors(self._verified or self._refresh())
 
     def target(self, path: str) -> ListedTarget:
         """Return the one target at ``path``, which the caller has computed itself.
@@ -154,7 +173,20 @@ class TrustClient:
             delegation = _delegation(updater, role)
             with _explained(updater.sight):
                 listed = updater.product_role(role)
-            return Offered(read_listing(product, listed, delegation), updater.waived)
+            return _offered(updater, product, listed, delegation)
+
+    def carried_anchors(self, source: MetadataSource) -> tuple[Anchors | None, tuple[str, ...]]:
+        """Refresh once from ``source``, which a person carries, and return its anchors, and what was waived for it.
+
+        As :meth:`offered` with ``bundle``, but that no product is asked for.
+
+        Raises:
+            TrustError, AgentError: as for :meth:`anchors`.
+        """
+        with self._locked():
+            updater = self._bring(source, OfflineUpdater)
+            self._verified = None
+            return _anchors(updater), updater.waived
 
     @property
     def timestamp_version(self) -> int:
@@ -232,6 +264,25 @@ def _explained(sight: Sight) -> Iterator[None]:
         yield
     except faults.CAUSES as error:
         raise faults.explain(error, sight) from error
+
+
+def _offered(updater: DurableUpdater, product: str, listed: Targets, delegation: DelegatedRole) -> Offered:
+    """Return what a verified role says, once its policy was held against what this host has seen."""
+    listing = read_listing(product, listed, delegation)
+    policy = read_policy(product, listing)
+    with _explained(updater.sight):
+        updater.admit_serial(policy_path(product), 0 if policy is None else policy.serial, role_name(product))
+    return Offered(listing, updater.waived, policy)
+
+
+def _anchors(updater: DurableUpdater) -> Anchors | None:
+    """Return the anchors of a verified set, once they were held against what this host has seen."""
+    found = updater.top_targets.targets.get(ANCHORS_PATH)
+    custom = None if found is None else found.custom
+    anchors = None if found is None else Anchors.from_json(custom if isinstance(custom, dict) else {})
+    with _explained(updater.sight):
+        updater.admit_serial(ANCHORS_PATH, 0 if anchors is None else anchors.serial, "targets")
+    return anchors
 
 
 def _delegation(updater: DurableUpdater, role: str) -> DelegatedRole:

@@ -12,6 +12,9 @@ gone with it. The memory is therefore kept apart, in one small record with a che
 4. A floor falls in one way alone: a newer root, signed by the root keys, has replaced the keys of timestamp or
    snapshot. That is how a repository recovers whose stolen key signed a version of astronomic height.
 5. The record names the pinned root that it belongs to; another root is another repository.
+6. Documents that change in place under one path (a product's policy, the anchors) carry a serial of their own, which is
+   held against the highest seen under the keys that signed it: versions of roles are forgotten by rule 4, and with them
+   an older document would come back.
 
 Not done here: protection from whoever can write this folder (the checksum has no key), and from the loss of the whole
 folder (that is a first use; the pinned root and the expiry of the timestamp are what is left).
@@ -32,9 +35,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from fleetroll_common.trust.library import Root, Snapshot, Timestamp
+    from fleetroll_common.trust.library import Root, Snapshot, Targets, Timestamp
 
 FLOOR_NAME = "floor.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Serial:
+    """The highest serial of one document, and the digest of the keys under which it was seen."""
+
+    number: int
+    keys: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +61,7 @@ class Floor:
         snapshot_keys: as for the timestamp.
         roles: versions by file name as the snapshot lists them (``targets.json``, ``products/agent.json``).
         checked_at: reference time of the last refresh that succeeded, in Unix seconds; 0 = none did.
+        serials: by path, of documents that change in place.
     """
 
     anchor: str
@@ -60,6 +72,7 @@ class Floor:
     snapshot_keys: str = ""
     roles: Mapping[str, int] = field(default_factory=dict)
     checked_at: int = 0
+    serials: Mapping[str, Serial] = field(default_factory=dict)
 
     @property
     def reference_time(self) -> datetime:
@@ -79,7 +92,7 @@ def admit_root(floor: Floor, version: int) -> Floor:
 
 def forget_replaced_keys(floor: Floor, root: Root) -> Floor:
     """Return the floor without what keys have signed that ``root`` no longer names (rule 4)."""
-    timestamp_keys, snapshot_keys = _keys(root, "timestamp"), _keys(root, "snapshot")
+    timestamp_keys, snapshot_keys = keys_digest(root, "timestamp"), keys_digest(root, "snapshot")
     if floor.timestamp_keys != timestamp_keys:
         floor = replace(floor, timestamp=0, snapshot=0, timestamp_keys=timestamp_keys)
     if floor.snapshot_keys != snapshot_keys:
@@ -111,6 +124,40 @@ def admit_snapshot(floor: Floor, snapshot: Snapshot) -> Floor:
     return replace(floor, snapshot=snapshot.version, roles=roles)
 
 
+def admit_serial(floor: Floor, path: str, number: int, keys: str) -> Floor:
+    """Return the floor with the serial ``number`` of the document at ``path`` seen (rule 6).
+
+    Args:
+        floor: as it stands.
+        path: of the document.
+        number: its serial; 0 = there is no document.
+        keys: digest of the keys that may sign it now; what others have signed is forgotten.
+
+    Raises:
+        TrustError: METADATA_ROLLBACK: a lower one than was seen, or the document is gone.
+    """
+    seen = floor.serials.get(path)
+    if seen is not None and seen.keys == keys:
+        _at_least(seen.number, number, path)
+    kept = {name: serial for name, serial in floor.serials.items() if name != path}
+    return replace(floor, serials=kept | ({path: Serial(number, keys)} if number else {}))
+
+
+def keys_digest(delegator: Root | Targets, role: str) -> str:
+    """Return the digest of threshold and public values of the keys by which ``delegator`` has ``role`` signed."""
+    named = delegator.get_delegated_role(role)
+    publics = sorted(_public(delegator, keyid) for keyid in named.keyids)
+    return hashlib.sha256(f"{named.threshold}:{','.join(publics)}".encode()).hexdigest()
+
+
+def _public(delegator: Root | Targets, keyid: str) -> str:
+    """Return the public value of a key; its id where it is named and not held: nobody can sign with that."""
+    try:
+        return str(delegator.get_key(keyid).keyval.get("public"))
+    except ValueError:
+        return keyid
+
+
 def _at_least(floor: int, version: int, role: str) -> None:
     """Refuse a version below the floor."""
     if version < floor:
@@ -122,16 +169,6 @@ def _at_least(floor: int, version: int, role: str) -> None:
             seen=str(floor),
             offered=str(version),
         )
-
-
-def _keys(root: Root, role: str) -> str:
-    """Return the digest of the threshold and the public values of the keys of ``role``.
-
-    A root may name a key that it does not hold: nobody can sign with that, and its id stands for it.
-    """
-    held = [(keyid, root.keys.get(keyid)) for keyid in root.roles[role].keyids]
-    publics = sorted(keyid if key is None else str(key.keyval.get("public")) for keyid, key in held)
-    return hashlib.sha256(f"{root.roles[role].threshold}:{','.join(publics)}".encode()).hexdigest()
 
 
 class FloorBook:
@@ -203,7 +240,9 @@ class FloorBook:
 
 def _to_record(floor: Floor) -> dict[str, Any]:
     """Return plain JSON values."""
-    return {name: getattr(floor, name) for name in _NUMBERS + _TEXTS} | {"roles": dict(floor.roles)}
+    serials = {path: {"serial": seen.number, "keys": seen.keys} for path, seen in floor.serials.items()}
+    lists = {"roles": dict(floor.roles), "serials": serials}
+    return {name: getattr(floor, name) for name in _NUMBERS + _TEXTS} | lists
 
 
 def _from_record(record: dict[str, Any]) -> Floor:
@@ -219,7 +258,19 @@ def _from_record(record: dict[str, Any]) -> Floor:
         type(text) is str for text in texts
     ):
         raise DamagedRecord("a floor with wrong fields", code=Code.STORE_FAILED)
-    return Floor(roles=roles or {}, **{name: record[name] for name in _NUMBERS + _TEXTS})
+    serials = _read_serials(record.get("serials", {}))
+    return Floor(roles=roles or {}, serials=serials, **{name: record[name] for name in _NUMBERS + _TEXTS})
+
+
+def _read_serials(record: object) -> dict[str, Serial]:
+    """Read the serials; earlier programs wrote none."""
+    try:
+        serials = {path: Serial(seen["serial"], seen["keys"]) for path, seen in record.items()}  # type: ignore[attr-defined]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise DamagedRecord("a floor with wrong serials", code=Code.STORE_FAILED) from error
+    if not all(type(seen.number) is int and seen.number > 0 and type(seen.keys) is str for seen in serials.values()):
+        raise DamagedRecord("a floor with wrong serials", code=Code.STORE_FAILED)
+    return serials
 
 
 _NUMBERS = ("root", "timestamp", "snapshot", "checked_at")

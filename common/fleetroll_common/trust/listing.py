@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError, TrustError
+from fleetroll_common.values.product_policy import ProductPolicy, policy_path
 from fleetroll_common.values.version import Version
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Offered:
 
     targets: tuple[ListedTarget, ...]
     waived: tuple[str, ...] = ()
+    policy: ProductPolicy | None = None
+    """What the publisher rules about the product; None = nothing."""
 
 
 def role_name(product: str) -> str:
@@ -89,6 +92,17 @@ def read_listing(product: str, targets: Targets, delegation: DelegatedRole) -> t
     """
     listed = [_read_target(product, target, delegation) for target in targets.targets.values()]
     return tuple(sorted(listed, key=_age))
+
+
+def read_policy(product: str, listing: tuple[ListedTarget, ...]) -> ProductPolicy | None:
+    """Return the policy among what is listed; None = there is none, and nothing is ruled.
+
+    Raises:
+        TrustError: it can't be read, or is another product's: METADATA_INVALID, WRONG_PRODUCT (the publisher's fault).
+    """
+    path = policy_path(product)
+    found = next((target for target in listing if target.path == path), None)
+    return None if found is None else ProductPolicy.from_json(found.custom)
 
 
 def _read_target(product: str, target: TargetFile, delegation: DelegatedRole) -> ListedTarget:

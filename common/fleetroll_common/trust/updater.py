@@ -21,7 +21,14 @@ from typing import TYPE_CHECKING
 
 from fleetroll_common.durable import sync_dir, write_durably
 from fleetroll_common.trust import limits
-from fleetroll_common.trust.floor import admit_root, admit_snapshot, admit_timestamp, forget_replaced_keys
+from fleetroll_common.trust.floor import (
+    admit_root,
+    admit_serial,
+    admit_snapshot,
+    admit_timestamp,
+    forget_replaced_keys,
+    keys_digest,
+)
 from fleetroll_common.trust.library import (
     DeserializationError,
     Metadata,
@@ -144,6 +151,21 @@ class DurableUpdater(Updater):
     def product_role(self, role: str) -> Targets:
         """Return the verified role ``role``, delegated by the top-level targets role; fetched when needed."""
         return self._load_targets(role, Targets.type)
+
+    def admit_serial(self, path: str, number: int, role: str) -> None:
+        """Hold the serial of a document against the highest seen, and raise it, durably.
+
+        Args:
+            path: of the document.
+            number: its serial; 0 = ``role`` lists no such document.
+            role: that lists it: ``targets`` or a product's.
+
+        Raises:
+            TrustError: METADATA_ROLLBACK.
+            OSError: the disk refused.
+        """
+        delegator = self.root if role in self.root.roles else self.top_targets
+        self._book.put(admit_serial(self._book.floor, path, number, keys_digest(delegator, role)))
 
     def _load_root(self) -> None:
         super()._load_root()

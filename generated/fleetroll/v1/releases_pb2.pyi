@@ -9,6 +9,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +20,38 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ReleaseState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReleaseStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReleaseState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RELEASE_STATE_UNSPECIFIED: _ReleaseState.ValueType  # 0
+    """Nothing is said."""
+    RELEASE_STATE_LISTED: _ReleaseState.ValueType  # 1
+    """It is among the signed releases."""
+    RELEASE_STATE_YANKED: _ReleaseState.ValueType  # 2
+    """It was taken back as bad: nobody starts it any more."""
+    RELEASE_STATE_RETIRED: _ReleaseState.ValueType  # 3
+    """It was taken off the list as old."""
+    RELEASE_STATE_REVOKED: _ReleaseState.ValueType  # 4
+    """At least one of its artefacts must not run."""
+
+class ReleaseState(_ReleaseState, metaclass=_ReleaseStateEnumTypeWrapper):
+    """ReleaseState says whether hosts may begin with a release."""
+
+RELEASE_STATE_UNSPECIFIED: ReleaseState.ValueType  # 0
+"""Nothing is said."""
+RELEASE_STATE_LISTED: ReleaseState.ValueType  # 1
+"""It is among the signed releases."""
+RELEASE_STATE_YANKED: ReleaseState.ValueType  # 2
+"""It was taken back as bad: nobody starts it any more."""
+RELEASE_STATE_RETIRED: ReleaseState.ValueType  # 3
+"""It was taken off the list as old."""
+RELEASE_STATE_REVOKED: ReleaseState.ValueType  # 4
+"""At least one of its artefacts must not run."""
+Global___ReleaseState: _TypeAlias = ReleaseState  # noqa: Y015
 
 @_typing.final
 class PublishReleaseRequest(_message.Message):
@@ -166,6 +199,8 @@ class Release(_message.Message):
     ARTIFACTS_FIELD_NUMBER: _builtins.int
     PUBLISHED_FIELD_NUMBER: _builtins.int
     SUPPORTED_FROM_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    STATE_REASON_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the release."""
     product: _builtins.str
@@ -182,6 +217,10 @@ class Release(_message.Message):
     """Notes in Markdown."""
     supported_from: _builtins.str
     """Versions that may be updated from directly; empty for any."""
+    state: Global___ReleaseState.ValueType
+    """Whether hosts may begin with it."""
+    state_reason: _builtins.str
+    """Why it is not listed, in the words of who took it off; empty while it is."""
     @_builtins.property
     def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Channels."""
@@ -213,10 +252,12 @@ class Release(_message.Message):
         artifacts: _abc.Iterable[Global___Artifact] | None = ...,
         published: _types_pb2.Decision | None = ...,
         supported_from: _builtins.str = ...,
+        state: Global___ReleaseState.ValueType = ...,
+        state_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["published", b"published", "released_at", b"released_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifacts", b"artifacts", "breaking_changes", b"breaking_changes", "channels", b"channels", "git_sha", b"git_sha", "id", b"id", "migrations_required", b"migrations_required", "notes", b"notes", "product", b"product", "published", b"published", "released_at", b"released_at", "supported_from", b"supported_from", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifacts", b"artifacts", "breaking_changes", b"breaking_changes", "channels", b"channels", "git_sha", b"git_sha", "id", b"id", "migrations_required", b"migrations_required", "notes", b"notes", "product", b"product", "published", b"published", "released_at", b"released_at", "state", b"state", "state_reason", b"state_reason", "supported_from", b"supported_from", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -602,3 +643,757 @@ class GetRepositoryFileResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetRepositoryFileResponse: _TypeAlias = GetRepositoryFileResponse  # noqa: Y015
+
+@_typing.final
+class ReleaseChange(_message.Message):
+    """ReleaseChange is one verb."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SET_CHANNELS_FIELD_NUMBER: _builtins.int
+    YANK_FIELD_NUMBER: _builtins.int
+    RETIRE_FIELD_NUMBER: _builtins.int
+    REVOKE_FIELD_NUMBER: _builtins.int
+    SET_FLOOR_FIELD_NUMBER: _builtins.int
+    SET_INTERMEDIATES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def set_channels(self) -> Global___SetChannels:
+        """Lists the release in other channels."""
+
+    @_builtins.property
+    def yank(self) -> Global___Withdraw:
+        """Takes the release off the list as bad."""
+
+    @_builtins.property
+    def retire(self) -> Global___Withdraw:
+        """Takes the release off the list as old; refused while it is in use."""
+
+    @_builtins.property
+    def revoke(self) -> Global___Withdraw:
+        """Declares that the artefacts of the release must not run, and takes it off the list."""
+
+    @_builtins.property
+    def set_floor(self) -> Global___SetFloor:
+        """Sets the security floor."""
+
+    @_builtins.property
+    def set_intermediates(self) -> Global___SetIntermediates:
+        """Sets the versions that are not jumped over."""
+
+    def __init__(
+        self,
+        *,
+        set_channels: Global___SetChannels | None = ...,
+        yank: Global___Withdraw | None = ...,
+        retire: Global___Withdraw | None = ...,
+        revoke: Global___Withdraw | None = ...,
+        set_floor: Global___SetFloor | None = ...,
+        set_intermediates: Global___SetIntermediates | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["retire", b"retire", "revoke", b"revoke", "set_channels", b"set_channels", "set_floor", b"set_floor", "set_intermediates", b"set_intermediates", "verb", b"verb", "yank", b"yank"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["retire", b"retire", "revoke", b"revoke", "set_channels", b"set_channels", "set_floor", b"set_floor", "set_intermediates", b"set_intermediates", "verb", b"verb", "yank", b"yank"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_verb: _TypeAlias = _typing.Literal["set_channels", "yank", "retire", "revoke", "set_floor", "set_intermediates"]  # noqa: Y015
+    _WhichOneofArgType_verb: _TypeAlias = _typing.Literal["verb", b"verb"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_verb) -> _WhichOneofReturnType_verb | None: ...
+
+Global___ReleaseChange: _TypeAlias = ReleaseChange  # noqa: Y015
+
+@_typing.final
+class SetChannels(_message.Message):
+    """SetChannels lists a release in exactly these channels."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    version: _builtins.str
+    """The release."""
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """1-16 names of 1-63 characters (a-z, 0-9, dash)."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.str = ...,
+        channels: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetChannels: _TypeAlias = SetChannels  # noqa: Y015
+
+@_typing.final
+class Withdraw(_message.Message):
+    """Withdraw takes a release off the list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    version: _builtins.str
+    """The release."""
+    reason: _builtins.str
+    """Why, 1-4096 characters; hosts show it."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Withdraw: _TypeAlias = Withdraw  # noqa: Y015
+
+@_typing.final
+class SetFloor(_message.Message):
+    """SetFloor rules below which version nothing is installed anew."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    STRANDED_FIELD_NUMBER: _builtins.int
+    version: _builtins.str
+    """The lowest version; empty takes the floor away."""
+    stranded: _builtins.int
+    """Number of hosts that the caller knows to be left without a way up, as PreviewFloor counted them; CONFLICT where there
+    are others by now.
+    """
+    def __init__(
+        self,
+        *,
+        version: _builtins.str = ...,
+        stranded: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["stranded", b"stranded", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetFloor: _TypeAlias = SetFloor  # noqa: Y015
+
+@_typing.final
+class SetIntermediates(_message.Message):
+    """SetIntermediates rules which versions are not jumped over."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Versions, each listed; empty for none. At most 1000."""
+
+    def __init__(
+        self,
+        *,
+        versions: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetIntermediates: _TypeAlias = SetIntermediates  # noqa: Y015
+
+@_typing.final
+class ChangeReleasesRequest(_message.Message):
+    """ChangeReleasesRequest carries verbs for one product."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    ROLE_VERSION_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    product: _builtins.str
+    """The product."""
+    role_version: _builtins.int
+    """Version of the product's role that the change was drawn from, >= 1."""
+    reason: _builtins.str
+    """Why, in words, at most 500 characters."""
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReleaseChange]:
+        """1-100 verbs, applied in this order."""
+
+    def __init__(
+        self,
+        *,
+        product: _builtins.str = ...,
+        role_version: _builtins.int = ...,
+        changes: _abc.Iterable[Global___ReleaseChange] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "product", b"product", "reason", b"reason", "role_version", b"role_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeReleasesRequest: _TypeAlias = ChangeReleasesRequest  # noqa: Y015
+
+@_typing.final
+class ChangeReleasesResponse(_message.Message):
+    """ChangeReleasesResponse shows what came of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLE_VERSION_FIELD_NUMBER: _builtins.int
+    RELEASES_FIELD_NUMBER: _builtins.int
+    role_version: _builtins.int
+    """Version of the product's role now."""
+    @_builtins.property
+    def releases(self) -> _containers.RepeatedCompositeFieldContainer[Global___Release]:
+        """The releases that changed."""
+
+    def __init__(
+        self,
+        *,
+        role_version: _builtins.int = ...,
+        releases: _abc.Iterable[Global___Release] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["releases", b"releases", "role_version", b"role_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeReleasesResponse: _TypeAlias = ChangeReleasesResponse  # noqa: Y015
+
+@_typing.final
+class StageTargetRequest(_message.Message):
+    """StageTargetRequest is the header or a chunk."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
+    """Bytes of the file, 1 byte to 256 KiB each."""
+    @_builtins.property
+    def header(self) -> Global___StageTargetHeader:
+        """First message."""
+
+    def __init__(
+        self,
+        *,
+        header: Global___StageTargetHeader | None = ...,
+        chunk: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "header", b"header", "part", b"part"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "header", b"header", "part", b"part"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["header", "chunk"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___StageTargetRequest: _TypeAlias = StageTargetRequest  # noqa: Y015
+
+@_typing.final
+class StageTargetHeader(_message.Message):
+    """StageTargetHeader says which bytes follow. The server recomputes both."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHA256_FIELD_NUMBER: _builtins.int
+    LENGTH_FIELD_NUMBER: _builtins.int
+    sha256: _builtins.bytes
+    """SHA-256 of the whole file, 32 bytes."""
+    length: _builtins.int
+    """Bytes of the whole file, >= 1."""
+    def __init__(
+        self,
+        *,
+        sha256: _builtins.bytes = ...,
+        length: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["length", b"length", "sha256", b"sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StageTargetHeader: _TypeAlias = StageTargetHeader  # noqa: Y015
+
+@_typing.final
+class StageTargetResponse(_message.Message):
+    """StageTargetResponse says that the bytes are durable."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WAS_THERE_FIELD_NUMBER: _builtins.int
+    was_there: _builtins.bool
+    """True when they were there already, and what was sent was not needed."""
+    def __init__(
+        self,
+        *,
+        was_there: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["was_there", b"was_there"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StageTargetResponse: _TypeAlias = StageTargetResponse  # noqa: Y015
+
+@_typing.final
+class MetadataFile(_message.Message):
+    """MetadataFile is one signed file of the repository."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PAYLOAD_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name, such as "3.products%2Fagent.json" or "2.root.json"."""
+    payload: _builtins.bytes
+    """Its bytes as signed, at most 4 MiB."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        payload: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "payload", b"payload"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MetadataFile: _TypeAlias = MetadataFile  # noqa: Y015
+
+@_typing.final
+class CommitMetadataRequest(_message.Message):
+    """CommitMetadataRequest carries roles signed elsewhere."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILES_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why, in words, at most 500 characters."""
+    dry_run: _builtins.bool
+    """True: everything is checked as if it were committed, and nothing is."""
+    @_builtins.property
+    def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___MetadataFile]:
+        """1-64 files of root, targets and products; never snapshot or timestamp, which the server signs."""
+
+    @_builtins.property
+    def notes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReleaseNotes]:
+        """Notes in Markdown of releases that are new by it."""
+
+    def __init__(
+        self,
+        *,
+        files: _abc.Iterable[Global___MetadataFile] | None = ...,
+        notes: _abc.Iterable[Global___ReleaseNotes] | None = ...,
+        reason: _builtins.str = ...,
+        dry_run: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "files", b"files", "notes", b"notes", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CommitMetadataRequest: _TypeAlias = CommitMetadataRequest  # noqa: Y015
+
+@_typing.final
+class ReleaseNotes(_message.Message):
+    """ReleaseNotes is what is not signed about a release."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
+    product: _builtins.str
+    """The product."""
+    version: _builtins.str
+    """The release."""
+    notes: _builtins.str
+    """Notes in Markdown, at most 20000 characters."""
+    def __init__(
+        self,
+        *,
+        product: _builtins.str = ...,
+        version: _builtins.str = ...,
+        notes: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["notes", b"notes", "product", b"product", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseNotes: _TypeAlias = ReleaseNotes  # noqa: Y015
+
+@_typing.final
+class CommitMetadataResponse(_message.Message):
+    """CommitMetadataResponse shows where the repository stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIMESTAMP_VERSION_FIELD_NUMBER: _builtins.int
+    RELEASES_FIELD_NUMBER: _builtins.int
+    timestamp_version: _builtins.int
+    """Version of the newest timestamp; of a dry run, the one that stands."""
+    @_builtins.property
+    def releases(self) -> _containers.RepeatedCompositeFieldContainer[Global___Release]:
+        """Releases that are new or changed by it."""
+
+    def __init__(
+        self,
+        *,
+        timestamp_version: _builtins.int = ...,
+        releases: _abc.Iterable[Global___Release] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["releases", b"releases", "timestamp_version", b"timestamp_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CommitMetadataResponse: _TypeAlias = CommitMetadataResponse  # noqa: Y015
+
+@_typing.final
+class ListInUseRequest(_message.Message):
+    """ListInUseRequest names a product."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    product: _builtins.str
+    """The product."""
+    def __init__(
+        self,
+        *,
+        product: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["product", b"product"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListInUseRequest: _TypeAlias = ListInUseRequest  # noqa: Y015
+
+@_typing.final
+class ListInUseResponse(_message.Message):
+    """ListInUseResponse lists what is needed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RELEASES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def releases(self) -> _containers.RepeatedCompositeFieldContainer[Global___InUse]:
+        """By version."""
+
+    def __init__(
+        self,
+        *,
+        releases: _abc.Iterable[Global___InUse] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["releases", b"releases"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListInUseResponse: _TypeAlias = ListInUseResponse  # noqa: Y015
+
+@_typing.final
+class InUse(_message.Message):
+    """InUse is one release that hosts still need."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    RUNNING_FIELD_NUMBER: _builtins.int
+    PREVIOUS_FIELD_NUMBER: _builtins.int
+    WANTED_FIELD_NUMBER: _builtins.int
+    INTERMEDIATE_FIELD_NUMBER: _builtins.int
+    version: _builtins.str
+    """The release."""
+    running: _builtins.int
+    """Hosts that run it."""
+    previous: _builtins.int
+    """Hosts whose automatic way back leads to it."""
+    wanted: _builtins.int
+    """Hosts that are meant to run it, or that a rollout which has not ended would bring to it."""
+    intermediate: _builtins.bool
+    """True when the product's policy requires it as an intermediate."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.str = ...,
+        running: _builtins.int = ...,
+        previous: _builtins.int = ...,
+        wanted: _builtins.int = ...,
+        intermediate: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["intermediate", b"intermediate", "previous", b"previous", "running", b"running", "version", b"version", "wanted", b"wanted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InUse: _TypeAlias = InUse  # noqa: Y015
+
+@_typing.final
+class PreviewFloorRequest(_message.Message):
+    """PreviewFloorRequest names a floor that nobody has set yet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    product: _builtins.str
+    """The product."""
+    version: _builtins.str
+    """The lowest version."""
+    def __init__(
+        self,
+        *,
+        product: _builtins.str = ...,
+        version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["product", b"product", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewFloorRequest: _TypeAlias = PreviewFloorRequest  # noqa: Y015
+
+@_typing.final
+class PreviewFloorResponse(_message.Message):
+    """PreviewFloorResponse says what it would mean."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BELOW_FIELD_NUMBER: _builtins.int
+    STRANDED_FIELD_NUMBER: _builtins.int
+    HOSTS_FIELD_NUMBER: _builtins.int
+    below: _builtins.int
+    """Hosts below it, >= 0."""
+    stranded: _builtins.int
+    """Hosts below it for which nothing at or above it is listed that they could take, >= 0."""
+    @_builtins.property
+    def hosts(self) -> _containers.RepeatedCompositeFieldContainer[Global___StrandedHost]:
+        """The first 100 of them, by name."""
+
+    def __init__(
+        self,
+        *,
+        below: _builtins.int = ...,
+        stranded: _builtins.int = ...,
+        hosts: _abc.Iterable[Global___StrandedHost] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["below", b"below", "hosts", b"hosts", "stranded", b"stranded"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewFloorResponse: _TypeAlias = PreviewFloorResponse  # noqa: Y015
+
+@_typing.final
+class StrandedHost(_message.Message):
+    """StrandedHost is one host without a way up."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    agent_id: _builtins.str
+    """The agent."""
+    name: _builtins.str
+    """The host's name."""
+    version: _builtins.str
+    """What it runs."""
+    message: _builtins.str
+    """Why nothing fits, in words."""
+    def __init__(
+        self,
+        *,
+        agent_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        version: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "message", b"message", "name", b"name", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StrandedHost: _TypeAlias = StrandedHost  # noqa: Y015
+
+@_typing.final
+class GetProductPolicyRequest(_message.Message):
+    """GetProductPolicyRequest names a product."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    product: _builtins.str
+    """The product."""
+    def __init__(
+        self,
+        *,
+        product: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["product", b"product"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetProductPolicyRequest: _TypeAlias = GetProductPolicyRequest  # noqa: Y015
+
+@_typing.final
+class GetProductPolicyResponse(_message.Message):
+    """GetProductPolicyResponse shows the policy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLE_VERSION_FIELD_NUMBER: _builtins.int
+    SERIAL_FIELD_NUMBER: _builtins.int
+    FLOOR_FIELD_NUMBER: _builtins.int
+    INTERMEDIATES_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_FIELD_NUMBER: _builtins.int
+    role_version: _builtins.int
+    """Version of the product's role that carries it."""
+    serial: _builtins.int
+    """Its serial; 0 while there is none, and nothing is ruled."""
+    floor: _builtins.str
+    """The security floor; empty for none."""
+    @_builtins.property
+    def intermediates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Versions that are not jumped over, ascending."""
+
+    @_builtins.property
+    def withdrawn(self) -> _containers.RepeatedCompositeFieldContainer[Global___WithdrawnRelease]:
+        """What was taken back."""
+
+    def __init__(
+        self,
+        *,
+        role_version: _builtins.int = ...,
+        serial: _builtins.int = ...,
+        floor: _builtins.str = ...,
+        intermediates: _abc.Iterable[_builtins.str] | None = ...,
+        withdrawn: _abc.Iterable[Global___WithdrawnRelease] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["floor", b"floor", "intermediates", b"intermediates", "role_version", b"role_version", "serial", b"serial", "withdrawn", b"withdrawn"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetProductPolicyResponse: _TypeAlias = GetProductPolicyResponse  # noqa: Y015
+
+@_typing.final
+class WithdrawnRelease(_message.Message):
+    """WithdrawnRelease is a release that is listed no more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    version: _builtins.str
+    """The release."""
+    state: Global___ReleaseState.ValueType
+    """Yanked, retired or revoked."""
+    reason: _builtins.str
+    """Why."""
+    sha256: _builtins.bytes
+    """SHA-256 of the artefact, 32 bytes, for a revoked one."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.str = ...,
+        state: Global___ReleaseState.ValueType = ...,
+        reason: _builtins.str = ...,
+        sha256: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "sha256", b"sha256", "state", b"state", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawnRelease: _TypeAlias = WithdrawnRelease  # noqa: Y015
+
+@_typing.final
+class SetReleaseNotesRequest(_message.Message):
+    """SetReleaseNotesRequest replaces notes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
+    product: _builtins.str
+    """The product."""
+    version: _builtins.str
+    """The release."""
+    notes: _builtins.str
+    """Notes in Markdown, at most 20000 characters."""
+    def __init__(
+        self,
+        *,
+        product: _builtins.str = ...,
+        version: _builtins.str = ...,
+        notes: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["notes", b"notes", "product", b"product", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetReleaseNotesRequest: _TypeAlias = SetReleaseNotesRequest  # noqa: Y015
+
+@_typing.final
+class SetReleaseNotesResponse(_message.Message):
+    """SetReleaseNotesResponse shows the release."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RELEASE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def release(self) -> Global___Release:
+        """The release as stored."""
+
+    def __init__(
+        self,
+        *,
+        release: Global___Release | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["release", b"release"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["release", b"release"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetReleaseNotesResponse: _TypeAlias = SetReleaseNotesResponse  # noqa: Y015

@@ -70,6 +70,41 @@ class ReleasesServiceStub(object):
                 request_serializer=fleetroll_dot_v1_dot_releases__pb2.GetRepositoryFileRequest.SerializeToString,
                 response_deserializer=fleetroll_dot_v1_dot_releases__pb2.GetRepositoryFileResponse.FromString,
                 _registered_method=True)
+        self.ChangeReleases = channel.unary_unary(
+                '/fleetroll.v1.ReleasesService/ChangeReleases',
+                request_serializer=fleetroll_dot_v1_dot_releases__pb2.ChangeReleasesRequest.SerializeToString,
+                response_deserializer=fleetroll_dot_v1_dot_releases__pb2.ChangeReleasesResponse.FromString,
+                _registered_method=True)
+        self.StageTarget = channel.stream_unary(
+                '/fleetroll.v1.ReleasesService/StageTarget',
+                request_serializer=fleetroll_dot_v1_dot_releases__pb2.StageTargetRequest.SerializeToString,
+                response_deserializer=fleetroll_dot_v1_dot_releases__pb2.StageTargetResponse.FromString,
+                _registered_method=True)
+        self.CommitMetadata = channel.unary_unary(
+                '/fleetroll.v1.ReleasesService/CommitMetadata',
+                request_serializer=fleetroll_dot_v1_dot_releases__pb2.CommitMetadataRequest.SerializeToString,
+                response_deserializer=fleetroll_dot_v1_dot_releases__pb2.CommitMetadataResponse.FromString,
+                _registered_method=True)
+        self.ListInUse = channel.unary_unary(
+                '/fleetroll.v1.ReleasesService/ListInUse',
+                request_serializer=fleetroll_dot_v1_dot_releases__pb2.ListInUseRequest.SerializeToString,
+                response_deserializer=fleetroll_dot_v1_dot_releases__pb2.ListInUseResponse.FromString,
+                _registered_method=True)
+        self.PreviewFloor = channel.unary_unary(
+                '/fleetroll.v1.ReleasesService/PreviewFloor',
+                request_serializer=fleetroll_dot_v1_dot_releases__pb2.PreviewFloorRequest.SerializeToString,
+                response_deserializer=fleetroll_dot_v1_dot_releases__pb2.PreviewFloorResponse.FromString,
+                _registered_method=True)
+        self.GetProductPolicy = channel.unary_unary(
+                '/fleetroll.v1.ReleasesService/GetProductPolicy',
+                request_serializer=fleetroll_dot_v1_dot_releases__pb2.GetProductPolicyRequest.SerializeToString,
+                response_deserializer=fleetroll_dot_v1_dot_releases__pb2.GetProductPolicyResponse.FromString,
+                _registered_method=True)
+        self.SetReleaseNotes = channel.unary_unary(
+                '/fleetroll.v1.ReleasesService/SetReleaseNotes',
+                request_serializer=fleetroll_dot_v1_dot_releases__pb2.SetReleaseNotesRequest.SerializeToString,
+                response_deserializer=fleetroll_dot_v1_dot_releases__pb2.SetReleaseNotesResponse.FromString,
+                _registered_method=True)
 
 
 class ReleasesServiceServicer(object):
@@ -129,6 +164,63 @@ class ReleasesServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ChangeReleases(self, request, context):
+        """ChangeReleases applies verbs to the releases of one product, all or none; the server signs. NOT_ALLOWED where the
+        product's key is held offline: then the publisher signs the same change and commits it with CommitMetadata. CONFLICT:
+        the role is no longer the version that the caller has seen, or a release is in use that the change would take away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StageTarget(self, request_iterator, context):
+        """StageTarget uploads the bytes of one file that a commit will list, under their hash. Nothing is listed by it; what no
+        commit has listed after a day is deleted. The first message is the header, the others are chunks.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CommitMetadata(self, request, context):
+        """CommitMetadata makes roles that were signed elsewhere the newest ones: root, targets, products, in one step or not at
+        all. The server verifies them as a host does, demands that each version is the listed one + 1 (CONFLICT: take the
+        newest and sign again), that nothing leaves a list without a verb, that expiries are sane and that the bytes of new
+        targets are staged; then it signs snapshot and timestamp. Signatures are the authority, the credential is needed as
+        well. Keys that a new root or targets role no longer names are deleted from the server.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListInUse(self, request, context):
+        """ListInUse lists the releases of a product that hosts still need: what runs, what the way back leads to, what an
+        assignment names, what is a required intermediate. A publisher keeps them listed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreviewFloor(self, request, context):
+        """PreviewFloor lists the hosts that a security floor would leave without a way up, before it is set.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetProductPolicy(self, request, context):
+        """GetProductPolicy shows what the publisher rules about a product: floor, intermediates, what was taken back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetReleaseNotes(self, request, context):
+        """SetReleaseNotes replaces the notes of a release. Notes are for people and not signed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReleasesServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -166,6 +258,41 @@ def add_ReleasesServiceServicer_to_server(servicer, server):
                     servicer.GetRepositoryFile,
                     request_deserializer=fleetroll_dot_v1_dot_releases__pb2.GetRepositoryFileRequest.FromString,
                     response_serializer=fleetroll_dot_v1_dot_releases__pb2.GetRepositoryFileResponse.SerializeToString,
+            ),
+            'ChangeReleases': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeReleases,
+                    request_deserializer=fleetroll_dot_v1_dot_releases__pb2.ChangeReleasesRequest.FromString,
+                    response_serializer=fleetroll_dot_v1_dot_releases__pb2.ChangeReleasesResponse.SerializeToString,
+            ),
+            'StageTarget': grpc.stream_unary_rpc_method_handler(
+                    servicer.StageTarget,
+                    request_deserializer=fleetroll_dot_v1_dot_releases__pb2.StageTargetRequest.FromString,
+                    response_serializer=fleetroll_dot_v1_dot_releases__pb2.StageTargetResponse.SerializeToString,
+            ),
+            'CommitMetadata': grpc.unary_unary_rpc_method_handler(
+                    servicer.CommitMetadata,
+                    request_deserializer=fleetroll_dot_v1_dot_releases__pb2.CommitMetadataRequest.FromString,
+                    response_serializer=fleetroll_dot_v1_dot_releases__pb2.CommitMetadataResponse.SerializeToString,
+            ),
+            'ListInUse': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListInUse,
+                    request_deserializer=fleetroll_dot_v1_dot_releases__pb2.ListInUseRequest.FromString,
+                    response_serializer=fleetroll_dot_v1_dot_releases__pb2.ListInUseResponse.SerializeToString,
+            ),
+            'PreviewFloor': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewFloor,
+                    request_deserializer=fleetroll_dot_v1_dot_releases__pb2.PreviewFloorRequest.FromString,
+                    response_serializer=fleetroll_dot_v1_dot_releases__pb2.PreviewFloorResponse.SerializeToString,
+            ),
+            'GetProductPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetProductPolicy,
+                    request_deserializer=fleetroll_dot_v1_dot_releases__pb2.GetProductPolicyRequest.FromString,
+                    response_serializer=fleetroll_dot_v1_dot_releases__pb2.GetProductPolicyResponse.SerializeToString,
+            ),
+            'SetReleaseNotes': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetReleaseNotes,
+                    request_deserializer=fleetroll_dot_v1_dot_releases__pb2.SetReleaseNotesRequest.FromString,
+                    response_serializer=fleetroll_dot_v1_dot_releases__pb2.SetReleaseNotesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -358,6 +485,195 @@ class ReleasesService(object):
             '/fleetroll.v1.ReleasesService/GetRepositoryFile',
             fleetroll_dot_v1_dot_releases__pb2.GetRepositoryFileRequest.SerializeToString,
             fleetroll_dot_v1_dot_releases__pb2.GetRepositoryFileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeReleases(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fleetroll.v1.ReleasesService/ChangeReleases',
+            fleetroll_dot_v1_dot_releases__pb2.ChangeReleasesRequest.SerializeToString,
+            fleetroll_dot_v1_dot_releases__pb2.ChangeReleasesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StageTarget(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/fleetroll.v1.ReleasesService/StageTarget',
+            fleetroll_dot_v1_dot_releases__pb2.StageTargetRequest.SerializeToString,
+            fleetroll_dot_v1_dot_releases__pb2.StageTargetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CommitMetadata(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fleetroll.v1.ReleasesService/CommitMetadata',
+            fleetroll_dot_v1_dot_releases__pb2.CommitMetadataRequest.SerializeToString,
+            fleetroll_dot_v1_dot_releases__pb2.CommitMetadataResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListInUse(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fleetroll.v1.ReleasesService/ListInUse',
+            fleetroll_dot_v1_dot_releases__pb2.ListInUseRequest.SerializeToString,
+            fleetroll_dot_v1_dot_releases__pb2.ListInUseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewFloor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fleetroll.v1.ReleasesService/PreviewFloor',
+            fleetroll_dot_v1_dot_releases__pb2.PreviewFloorRequest.SerializeToString,
+            fleetroll_dot_v1_dot_releases__pb2.PreviewFloorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetProductPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fleetroll.v1.ReleasesService/GetProductPolicy',
+            fleetroll_dot_v1_dot_releases__pb2.GetProductPolicyRequest.SerializeToString,
+            fleetroll_dot_v1_dot_releases__pb2.GetProductPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetReleaseNotes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fleetroll.v1.ReleasesService/SetReleaseNotes',
+            fleetroll_dot_v1_dot_releases__pb2.SetReleaseNotesRequest.SerializeToString,
+            fleetroll_dot_v1_dot_releases__pb2.SetReleaseNotesResponse.FromString,
             options,
             channel_credentials,
             insecure,

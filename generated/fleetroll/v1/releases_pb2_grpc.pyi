@@ -55,6 +55,32 @@ class ReleasesServiceStub:
     """GetRepositoryFile streams one file of the signed repository, as mirrors and bundles carry it; NOT_FOUND where there is
     none. Trust comes from signatures alone: whoever reads verifies.
     """
+    ChangeReleases: _grpc.UnaryUnaryMultiCallable[_releases_pb2.ChangeReleasesRequest, _releases_pb2.ChangeReleasesResponse]
+    """ChangeReleases applies verbs to the releases of one product, all or none; the server signs. NOT_ALLOWED where the
+    product's key is held offline: then the publisher signs the same change and commits it with CommitMetadata. CONFLICT:
+    the role is no longer the version that the caller has seen, or a release is in use that the change would take away.
+    """
+    StageTarget: _grpc.StreamUnaryMultiCallable[_releases_pb2.StageTargetRequest, _releases_pb2.StageTargetResponse]
+    """StageTarget uploads the bytes of one file that a commit will list, under their hash. Nothing is listed by it; what no
+    commit has listed after a day is deleted. The first message is the header, the others are chunks.
+    """
+    CommitMetadata: _grpc.UnaryUnaryMultiCallable[_releases_pb2.CommitMetadataRequest, _releases_pb2.CommitMetadataResponse]
+    """CommitMetadata makes roles that were signed elsewhere the newest ones: root, targets, products, in one step or not at
+    all. The server verifies them as a host does, demands that each version is the listed one + 1 (CONFLICT: take the
+    newest and sign again), that nothing leaves a list without a verb, that expiries are sane and that the bytes of new
+    targets are staged; then it signs snapshot and timestamp. Signatures are the authority, the credential is needed as
+    well. Keys that a new root or targets role no longer names are deleted from the server.
+    """
+    ListInUse: _grpc.UnaryUnaryMultiCallable[_releases_pb2.ListInUseRequest, _releases_pb2.ListInUseResponse]
+    """ListInUse lists the releases of a product that hosts still need: what runs, what the way back leads to, what an
+    assignment names, what is a required intermediate. A publisher keeps them listed.
+    """
+    PreviewFloor: _grpc.UnaryUnaryMultiCallable[_releases_pb2.PreviewFloorRequest, _releases_pb2.PreviewFloorResponse]
+    """PreviewFloor lists the hosts that a security floor would leave without a way up, before it is set."""
+    GetProductPolicy: _grpc.UnaryUnaryMultiCallable[_releases_pb2.GetProductPolicyRequest, _releases_pb2.GetProductPolicyResponse]
+    """GetProductPolicy shows what the publisher rules about a product: floor, intermediates, what was taken back."""
+    SetReleaseNotes: _grpc.UnaryUnaryMultiCallable[_releases_pb2.SetReleaseNotesRequest, _releases_pb2.SetReleaseNotesResponse]
+    """SetReleaseNotes replaces the notes of a release. Notes are for people and not signed."""
 
 @_typing.type_check_only
 class ReleasesServiceAsyncStub(ReleasesServiceStub):
@@ -83,6 +109,32 @@ class ReleasesServiceAsyncStub(ReleasesServiceStub):
     """GetRepositoryFile streams one file of the signed repository, as mirrors and bundles carry it; NOT_FOUND where there is
     none. Trust comes from signatures alone: whoever reads verifies.
     """
+    ChangeReleases: _aio.UnaryUnaryMultiCallable[_releases_pb2.ChangeReleasesRequest, _releases_pb2.ChangeReleasesResponse]  # type: ignore[assignment]
+    """ChangeReleases applies verbs to the releases of one product, all or none; the server signs. NOT_ALLOWED where the
+    product's key is held offline: then the publisher signs the same change and commits it with CommitMetadata. CONFLICT:
+    the role is no longer the version that the caller has seen, or a release is in use that the change would take away.
+    """
+    StageTarget: _aio.StreamUnaryMultiCallable[_releases_pb2.StageTargetRequest, _releases_pb2.StageTargetResponse]  # type: ignore[assignment]
+    """StageTarget uploads the bytes of one file that a commit will list, under their hash. Nothing is listed by it; what no
+    commit has listed after a day is deleted. The first message is the header, the others are chunks.
+    """
+    CommitMetadata: _aio.UnaryUnaryMultiCallable[_releases_pb2.CommitMetadataRequest, _releases_pb2.CommitMetadataResponse]  # type: ignore[assignment]
+    """CommitMetadata makes roles that were signed elsewhere the newest ones: root, targets, products, in one step or not at
+    all. The server verifies them as a host does, demands that each version is the listed one + 1 (CONFLICT: take the
+    newest and sign again), that nothing leaves a list without a verb, that expiries are sane and that the bytes of new
+    targets are staged; then it signs snapshot and timestamp. Signatures are the authority, the credential is needed as
+    well. Keys that a new root or targets role no longer names are deleted from the server.
+    """
+    ListInUse: _aio.UnaryUnaryMultiCallable[_releases_pb2.ListInUseRequest, _releases_pb2.ListInUseResponse]  # type: ignore[assignment]
+    """ListInUse lists the releases of a product that hosts still need: what runs, what the way back leads to, what an
+    assignment names, what is a required intermediate. A publisher keeps them listed.
+    """
+    PreviewFloor: _aio.UnaryUnaryMultiCallable[_releases_pb2.PreviewFloorRequest, _releases_pb2.PreviewFloorResponse]  # type: ignore[assignment]
+    """PreviewFloor lists the hosts that a security floor would leave without a way up, before it is set."""
+    GetProductPolicy: _aio.UnaryUnaryMultiCallable[_releases_pb2.GetProductPolicyRequest, _releases_pb2.GetProductPolicyResponse]  # type: ignore[assignment]
+    """GetProductPolicy shows what the publisher rules about a product: floor, intermediates, what was taken back."""
+    SetReleaseNotes: _aio.UnaryUnaryMultiCallable[_releases_pb2.SetReleaseNotesRequest, _releases_pb2.SetReleaseNotesResponse]  # type: ignore[assignment]
+    """SetReleaseNotes replaces the notes of a release. Notes are for people and not signed."""
 
 class ReleasesServiceServicer(metaclass=_abc_1.ABCMeta):
     """ReleasesService publishes and lists releases."""
@@ -150,5 +202,73 @@ class ReleasesServiceServicer(metaclass=_abc_1.ABCMeta):
         """GetRepositoryFile streams one file of the signed repository, as mirrors and bundles carry it; NOT_FOUND where there is
         none. Trust comes from signatures alone: whoever reads verifies.
         """
+
+    @_abc_1.abstractmethod
+    def ChangeReleases(
+        self,
+        request: _releases_pb2.ChangeReleasesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_releases_pb2.ChangeReleasesResponse, _abc.Awaitable[_releases_pb2.ChangeReleasesResponse]]:
+        """ChangeReleases applies verbs to the releases of one product, all or none; the server signs. NOT_ALLOWED where the
+        product's key is held offline: then the publisher signs the same change and commits it with CommitMetadata. CONFLICT:
+        the role is no longer the version that the caller has seen, or a release is in use that the change would take away.
+        """
+
+    @_abc_1.abstractmethod
+    def StageTarget(
+        self,
+        request_iterator: _MaybeAsyncIterator[_releases_pb2.StageTargetRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_releases_pb2.StageTargetResponse, _abc.Awaitable[_releases_pb2.StageTargetResponse]]:
+        """StageTarget uploads the bytes of one file that a commit will list, under their hash. Nothing is listed by it; what no
+        commit has listed after a day is deleted. The first message is the header, the others are chunks.
+        """
+
+    @_abc_1.abstractmethod
+    def CommitMetadata(
+        self,
+        request: _releases_pb2.CommitMetadataRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_releases_pb2.CommitMetadataResponse, _abc.Awaitable[_releases_pb2.CommitMetadataResponse]]:
+        """CommitMetadata makes roles that were signed elsewhere the newest ones: root, targets, products, in one step or not at
+        all. The server verifies them as a host does, demands that each version is the listed one + 1 (CONFLICT: take the
+        newest and sign again), that nothing leaves a list without a verb, that expiries are sane and that the bytes of new
+        targets are staged; then it signs snapshot and timestamp. Signatures are the authority, the credential is needed as
+        well. Keys that a new root or targets role no longer names are deleted from the server.
+        """
+
+    @_abc_1.abstractmethod
+    def ListInUse(
+        self,
+        request: _releases_pb2.ListInUseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_releases_pb2.ListInUseResponse, _abc.Awaitable[_releases_pb2.ListInUseResponse]]:
+        """ListInUse lists the releases of a product that hosts still need: what runs, what the way back leads to, what an
+        assignment names, what is a required intermediate. A publisher keeps them listed.
+        """
+
+    @_abc_1.abstractmethod
+    def PreviewFloor(
+        self,
+        request: _releases_pb2.PreviewFloorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_releases_pb2.PreviewFloorResponse, _abc.Awaitable[_releases_pb2.PreviewFloorResponse]]:
+        """PreviewFloor lists the hosts that a security floor would leave without a way up, before it is set."""
+
+    @_abc_1.abstractmethod
+    def GetProductPolicy(
+        self,
+        request: _releases_pb2.GetProductPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_releases_pb2.GetProductPolicyResponse, _abc.Awaitable[_releases_pb2.GetProductPolicyResponse]]:
+        """GetProductPolicy shows what the publisher rules about a product: floor, intermediates, what was taken back."""
+
+    @_abc_1.abstractmethod
+    def SetReleaseNotes(
+        self,
+        request: _releases_pb2.SetReleaseNotesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_releases_pb2.SetReleaseNotesResponse, _abc.Awaitable[_releases_pb2.SetReleaseNotesResponse]]:
+        """SetReleaseNotes replaces the notes of a release. Notes are for people and not signed."""
 
 def add_ReleasesServiceServicer_to_server(servicer: ReleasesServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
