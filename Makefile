@@ -4,7 +4,7 @@
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help setup demo demo-app test check crash crash-full e2e bench-events bench-console bench-download bench-agent gen lint format type imports contract contract-baseline roles docs lock shots agent-artifact clean
+.PHONY: help setup demo demo-app test check crash crash-full fuzz e2e bench-events bench-console bench-download bench-agent gen lint format type imports contract contract-baseline roles docs lock shots agent-artifact clean
 
 VENV := .venv
 GEN := .venv-gen
@@ -81,6 +81,9 @@ crash: setup ## A sample of all crash cases, real programs first, without repeat
 
 crash-full: setup ## Every crash case: each point, victim and fault of each kind (takes many hours; SEED=1)
 	@SEED="$(SEED)" MINUTES= $(PY) -m pytest -q -s --full tests/crash
+
+fuzz: setup ## Bend artefacts at random and see what the extractor makes of each (SEED=1 MINUTES=10)
+	@SEED="$(or $(SEED),$(shell date +%s))" MINUTES="$(or $(MINUTES),10)" $(PY) -m pytest -q -s tests/attacks/archives/test_fuzz.py
 
 e2e: setup ## Whole programs: every point of the kill sweep, the console in tmux (needs tmux), all hostile text
 	@command -v tmux >/dev/null || { echo "tmux is needed (on Debian the package tmux)" >&2; exit 1; }

@@ -7,6 +7,7 @@ archive, not a hash that happens to differ.
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HERE = Platform("linux", "x86_64", "cp311")
+EVIL = b"evil\n"
 CONTENT = {"entry.py": b"print('here')\n", "pkg/__init__.py": b"", "pkg/data.bin": bytes(range(256)) * 9}
 
 
@@ -115,6 +117,23 @@ def honest(content: dict[str, bytes] | None = None, empty_folders: tuple[str, ..
 def signed_manifest(text: bytes, *members: Member) -> Archive:
     """Return an archive whose manifest is exactly ``text``, whatever that says, followed by ``members``."""
     return Archive([Member(manifest_header(len(text)), text), *members])
+
+
+def forged(rows: list[dict[str, Any]], folders: list[str], *members: Member) -> Archive:
+    """Return an archive with a manifest of these rows, written as a builder would write it."""
+    document = {"directories": folders, "files": rows, "format": 1}
+    return signed_manifest(json.dumps(document, sort_keys=True, separators=(",", ":")).encode() + b"\n", *members)
+
+
+def row(path: str, changes: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the row of a file with the content EVIL."""
+    entry = entries({path: EVIL})[0]
+    return {"mode": "0644", "path": path, "sha256": entry.sha256, "size": entry.size} | (changes or {})
+
+
+def member(path: str) -> Member:
+    """Return the tar's entry for such a file."""
+    return Member(header(path.encode("utf-8", "surrogateescape")[:100], size=len(EVIL)), EVIL)
 
 
 def header(

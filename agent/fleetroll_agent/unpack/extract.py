@@ -97,14 +97,18 @@ def _extract(stream: TarStream, tree: Tree, expected: ReleaseCustom, caps: Caps)
     tree.write(MANIFEST_NAME, 0o444, [text])
     for member in manifest.members():
         _extract_member(stream, tree, member)
-    if stream.read(len(ustar.END)) != ustar.END:
-        hostile("it holds more than its manifest lists, or no proper end")
+    stream.at = "its end"
+    end = stream.read(len(ustar.END))
+    if end != ustar.END:
+        found = ustar.describe(end[: ustar.BLOCK_BYTES])
+        hostile(f"it holds more than its manifest lists, or no proper end: {found}")
     if stream.finish() != expected.tar_sha256:
         refuse(Code.WRONG_HASH, "the tar has not the signed hash")
 
 
 def _read_manifest(stream: TarStream, expected: ReleaseCustom, caps: Caps) -> tuple[bytes, Manifest]:
     """Step 3: return the manifest's text and content."""
+    stream.at = MANIFEST_NAME
     header = stream.read(ustar.BLOCK_BYTES)
     size = ustar.size_of(header)
     if not 0 <= size <= caps.manifest_bytes or header != manifest_header(size):
@@ -113,7 +117,7 @@ def _read_manifest(stream: TarStream, expected: ReleaseCustom, caps: Caps) -> tu
     if hashlib.sha256(text).hexdigest() != expected.manifest_sha256:
         refuse(Code.WRONG_HASH, "the manifest has not the signed hash", file=MANIFEST_NAME)
     manifest = Manifest.parse(text)
-    _skip_padding(stream, size)
+    _skip_padding(stream, size, MANIFEST_NAME)
     if len(manifest.files) != expected.file_count or len(manifest.directories) > caps.files:
         hostile(f"the manifest lists {len(manifest.files)} files, {expected.file_count} are signed")
     if manifest.tar_bytes() != expected.tar_bytes:
@@ -123,6 +127,7 @@ def _read_manifest(stream: TarStream, expected: ReleaseCustom, caps: Caps) -> tu
 
 def _extract_member(stream: TarStream, tree: Tree, member: FileEntry | str) -> None:
     """Step 5 for one file or directory."""
+    stream.at = member if isinstance(member, str) else member.path
     header = stream.read(ustar.BLOCK_BYTES)
     if isinstance(member, str):
         _compare(header, ustar.directory_header(member), member)
@@ -133,7 +138,7 @@ def _extract_member(stream: TarStream, tree: Tree, member: FileEntry | str) -> N
     tree.write(member.path, member.mode & _READ_ONLY, _hashed(stream.pieces(member.size), digest.update))
     if digest.hexdigest() != member.sha256:
         refuse(Code.WRONG_HASH, f"{member.path} has not the hash that the manifest lists", file=member.path)
-    _skip_padding(stream, member.size)
+    _skip_padding(stream, member.size, member.path)
 
 
 def _compare(header: bytes, wanted: bytes, path: str) -> None:
@@ -149,10 +154,10 @@ def _hashed(pieces: Iterator[bytes], update: Callable[[bytes], object]) -> Itera
         yield piece
 
 
-def _skip_padding(stream: TarStream, size: int) -> None:
-    """Read the rest of the last block, which holds zeros."""
+def _skip_padding(stream: TarStream, size: int, path: str) -> None:
+    """Read the rest of the last block of the file ``path``, which holds zeros."""
     if any(stream.read(ustar.padded(size) - size)):
-        hostile("data hides behind the end of a file")
+        hostile(f"data hides behind the end of {path}", path=path)
 
 
 def _clear(folder: Path) -> None:

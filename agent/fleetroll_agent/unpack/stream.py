@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 import zstandard
 
@@ -33,6 +33,9 @@ class TarStream:
         self._digest = hashlib.sha256()
         self._made_bytes = 0
         self._ready = b""
+        self.at = "its beginning"
+        """What is being read, for people: whoever reads keeps it, so that a refusal says where the stream went wrong.
+        MUST be printable."""
 
     def read(self, size: int) -> bytes:
         """Return exactly ``size`` bytes.
@@ -49,7 +52,7 @@ class TarStream:
             if not self._ready:
                 self._ready = self._more()
             if not self._ready:
-                hostile("the archive ends too early")
+                self._refuse("the archive ends too early")
             piece, self._ready = self._ready[:left], self._ready[left:]
             left -= len(piece)
             yield piece
@@ -73,13 +76,13 @@ class TarStream:
         while size < _OUTPUT_BYTES and not self._decoder.eof:
             taken = self._source.read(_INPUT_BYTES)
             if not taken:
-                hostile("the compressed archive is truncated")
+                self._refuse("the compressed archive is truncated")
             made = self._decompress(taken)
             gathered.append(made)
             size += len(made)
             self._made_bytes += len(made)
             if self._made_bytes > self._limit_bytes:
-                hostile(f"it unpacks to more than the signed {self._limit_bytes} bytes")
+                self._refuse(f"it unpacks to more than the signed {self._limit_bytes} bytes")
         piece = b"".join(gathered)
         self._digest.update(piece)
         return piece
@@ -89,4 +92,8 @@ class TarStream:
         try:
             return self._decoder.decompress(taken)
         except zstandard.ZstdError as error:
-            hostile("the compression is damaged or wants too much memory", error)
+            self._refuse("the compression is damaged or wants too much memory", error)
+
+    def _refuse(self, fault: str, cause: Exception | None = None) -> NoReturn:
+        """Refuse the archive, and say where."""
+        hostile(f"{fault}, while reading {self.at}", cause, path=self.at)

@@ -34,6 +34,8 @@ _KINDS = {
     "x": "an extended header",
 }
 
+_LINKS = frozenset({"1", "2"})
+
 
 def padded(size: int) -> int:
     """Return ``size`` (bytes) filled up to whole blocks."""
@@ -74,7 +76,9 @@ def describe(header: bytes) -> str:
         flag, f"of unknown type {flag!a}"
     )
     mode = header[100:107].decode("ascii", "replace")
-    return f"{kind} named {f'{prefix}/{name}' if prefix else name!a:.160}, mode {mode!a}, size {size_of(header)}"
+    target = header[157:257].split(b"\0")[0].decode("utf-8", "replace") if flag in _LINKS else ""
+    to = f" to {target!a:.160}" if target else ""
+    return f"{kind} named {f'{prefix}/{name}' if prefix else name!a:.160}{to}, mode {mode!a}, size {size_of(header)}"
 
 
 def _split(path: str) -> tuple[str, str] | None:

@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from fleetroll_common.values.manifest import Manifest
-from tests.faults.archives import CONTENT, Archive, Arena, Member, entries, header, signed_manifest
-
-DATA = b"evil\n"
-
-
-def forged(rows: list[dict[str, Any]], folders: list[str], *members: Member) -> Archive:
-    """Return an archive with a manifest of these rows, written as a builder would write it."""
-    document = {"directories": folders, "files": rows, "format": 1}
-    return signed_manifest(json.dumps(document, sort_keys=True, separators=(",", ":")).encode() + b"\n", *members)
-
-
-def row(path: str, changes: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return the row of a file with the content DATA."""
-    entry = entries({path: DATA})[0]
-    return {"mode": "0644", "path": path, "sha256": entry.sha256, "size": entry.size} | (changes or {})
-
-
-def member(path: str) -> Member:
-    """Return the tar's entry for such a file."""
-    return Member(header(path.encode("utf-8", "surrogateescape")[:100], size=len(DATA)), DATA)
-
+from tests.faults.archives import CONTENT, EVIL, Arena, entries, forged, member, row, signed_manifest
 
 PATHS = {
     "absolute": "/etc/cron.d/evil",
@@ -186,7 +165,7 @@ FORMS = {
 
 @pytest.mark.parametrize(("old", "new"), FORMS.values(), ids=FORMS.keys())
 def test_the_same_content_in_another_form_is_refused(arena: Arena, old: bytes, new: bytes) -> None:
-    honest = Manifest.of(entries({"entry.py": DATA}), []).dump()
+    honest = Manifest.of(entries({"entry.py": EVIL}), []).dump()
     assert old in honest
     archive = signed_manifest(honest.replace(old, new), member("entry.py"))
     assert "the manifest" in str(arena.refuse(archive, "HOSTILE_ARCHIVE"))

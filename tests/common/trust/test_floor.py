@@ -40,6 +40,15 @@ def root(*names: str) -> Root:
     return made
 
 
+def test_a_key_that_a_root_names_and_does_not_hold_is_a_key_like_others() -> None:
+    made = root("timestamp", "snapshot")
+    made.roles["timestamp"].keyids.append("e" * 64)
+    before = forget_replaced_keys(FLOOR, root("timestamp", "snapshot"))
+    seen = forget_replaced_keys(replace(before, timestamp=3, snapshot=3), made)
+    assert (seen.timestamp, seen.snapshot_keys) == (0, before.snapshot_keys)
+    assert forget_replaced_keys(replace(seen, timestamp=3), made).timestamp == 3
+
+
 @given(VERSIONS)
 def test_a_root_counts_from_the_floor_on(version: int) -> None:
     if version < 3:
