@@ -58,7 +58,6 @@ if TYPE_CHECKING:
     from fleetroll_common.trust.listing import ListedTarget
     from fleetroll_common.trust.source import MetadataSource
     from fleetroll_common.values.clock import Clock
-    from fleetroll_common.values.product_policy import ProductPolicy
 
 LOCK_WAIT_SECONDS = 120.0
 """Longer than a refresh over a slow line: a handful of small files, each with the source's own deadline."""
@@ -118,7 +117,7 @@ class TrustClient:
         return self.ruled(product).targets
 
     def ruled(self, product: str) -> Offered:
-        """Return what the verified role of ``product`` lists, and what its publisher rules about it; see :meth:`targets`."""
+        """Return what the verified role of ``product`` lists, and what its publisher rules; see :meth:`targets`."""
         role = role_name(check_product(product))
         with self._locked():
             updater = self._verified or self._refresh()
@@ -134,8 +133,8 @@ class TrustClient:
         Answers from the last refresh that succeeded in this process, else from a new one.
 
         Raises:
-            TrustError, AgentError: as for :meth:`refresh`; METADATA_ROLLBACK: they are older than this host has seen, or
-                gone; METADATA_INVALID: they can't be read.
+            TrustError, AgentError: as for :meth:`refresh`; METADATA_ROLLBACK: they are older than this host has seen,
+                or gone; METADATA_INVALID: they can't be read.
         """
         with self._locked():
             return _anchors(self._verified or self._refresh())

@@ -144,7 +144,7 @@ def admit_serial(floor: Floor, path: str, number: int, keys: str) -> Floor:
 
 
 def keys_digest(delegator: Root | Targets, role: str) -> str:
-    """Return the digest of the threshold and the public values of the keys by which ``delegator`` has ``role`` signed."""
+    """Return the digest of threshold and public values of the keys by which ``delegator`` has ``role`` signed."""
     named = delegator.get_delegated_role(role)
     publics = sorted(str(delegator.get_key(keyid).keyval.get("public")) for keyid in named.keyids)
     return hashlib.sha256(f"{named.threshold}:{','.join(publics)}".encode()).hexdigest()

@@ -1,8 +1,8 @@
 """Where hosts find their servers and whose certificates they trust there: the signed anchors. Pure.
 
-Signed by the offline targets key itself: the document stands in the ``custom`` part of the target ``anchors/v1.json``,
-and the file's bytes are its canonical form. It changes in place; ``serial`` rises by one each time. While one CA follows
-another, both stand there.
+Signed by the offline targets key itself: the document stands in the ``custom`` part of the target
+``anchors/v1.json``, and the file's bytes are its canonical form. It changes in place; ``serial`` rises by one each
+time. While one CA follows another, both stand there.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a publisher rules about all releases of a product: floor, required intermediates, what was taken back. Pure.
 
-The document is signed by the product's key: it stands in the ``custom`` part of the target ``<product>/policy/policy.json``,
-and the file's bytes are its canonical form. So it comes with the list of releases itself, and nobody can show the list
-without it. It changes in place; ``serial`` rises by one each time.
+The document is signed by the product's key: it stands in the ``custom`` part of the target
+``<product>/policy/policy.json``, and the file's bytes are its canonical form. So it comes with the list of releases
+itself, and nobody can show the list without it. It changes in place; ``serial`` rises by one each time.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class ProductPolicy:
         return next((one.reason for one in self.revoked if one.sha256 == sha256), "")
 
     def next_hop(self, running: Version, wanted: Version) -> Version:
-        """Return where a host at ``running`` goes first on its way to ``wanted``: itself, or the lowest intermediate."""
+        """Return where a host at ``running`` goes first on its way to ``wanted``: there, or the lowest intermediate."""
         between = (one for one in self.intermediates if running < one < wanted)
         return next(between, wanted)
 
