@@ -87,6 +87,10 @@ def shown(host: Host) -> Any:
     return json.loads(done.out)
 
 
+def has_serial(host: Host, serial: int) -> None:
+    host.wait(f"it has the anchors {serial}", lambda: bool(shown(host)["serial"] == serial))
+
+
 def test_hosts_follow_to_another_ca_and_another_address(fleet: Fleet, tmp_path: Path) -> None:
     h1, h2, away = (fleet.hosts[name] for name in ("h1", "h2", "h3"))
     old_address, old_ca, context = fleet.address, fleet.ca_pem, tmp_path / "context-ca.pem"
@@ -98,7 +102,7 @@ def test_hosts_follow_to_another_ca_and_another_address(fleet: Fleet, tmp_path: 
 
     assert anchors(fleet, "rotate-ca", "prepare", "--reason", "its time has come")["serial"] == "1"
     for host in (h1, h2):
-        host.wait("it has the first anchors", lambda host=host: shown(host)["serial"] == 1)
+        has_serial(host, 1)
     sessions = [host.launcher.said().count("session_open") for host in (h1, h2)]
     anchors(fleet, "rotate-ca", "switch")
     assert fleet.cli("anchors", "show", FLEETROLL_CA=str(context)).code == 0, "the old file is good for the bridge"
@@ -111,7 +115,7 @@ def test_hosts_follow_to_another_ca_and_another_address(fleet: Fleet, tmp_path: 
     anchors(fleet, "set", "--address", new_address, "--address", old_address)
     assert anchors(fleet, "rotate-ca", "drop")["serial"] == "3"
     for host in (h1, h2):
-        host.wait("it has the last anchors", lambda host=host: shown(host)["serial"] == 3)
+        has_serial(host, 3)
     fleet.stop_server()
     fleet.move(new_address)
     fleet.start_server()
@@ -120,7 +124,7 @@ def test_hosts_follow_to_another_ca_and_another_address(fleet: Fleet, tmp_path: 
         fleet.wait_online("h1", "h2")
         away.start()
         fleet.wait_online()
-        away.wait("it has the last anchors", lambda: shown(away)["serial"] == 3)
+        has_serial(away, 3)
     finally:
         forward.close()
     for host in fleet.hosts.values():
