@@ -83,8 +83,7 @@ class Daemon:
         self._whereabouts = Whereabouts(parts.store, parts.identity)
         self._link = Link(parts.store, rotation, self, parts.journal, parts.settings, parts.clock, self._whereabouts)
         parts.line.link = self._link
-        visits = polled_seconds(parts.settings.host) is not None
-        self._anchors = AnchorsKeeper(self._whereabouts, parts.trust, self._link, self, parts.clock, visits=visits)
+        self._anchors = AnchorsKeeper(self._whereabouts, parts.trust, self._link, self, parts.clock, parts.settings)
         self._link.noticed = self._anchors.noticed
         self._desk = Desk(parts.clock, self._happened)
         managed = {product.name: product for product in parts.managed}

@@ -1,4 +1,4 @@
-"""``fleetroll-agent anchors``: show what this host goes by, import newer ones from a bundle."""
+"""The commands about anchors: show what this host goes by, import newer ones from a bundle."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from fleetroll_agent.jobs.threads import in_thread
+from fleetroll_agent.session.polling import polled_seconds
 from fleetroll_agent.waiting import within
 from fleetroll_common.values.errors import FleetrollError
 
@@ -29,19 +30,18 @@ if TYPE_CHECKING:
     from fleetroll_agent.identity.whereabouts import Whereabouts
     from fleetroll_agent.session.link import Link
     from fleetroll_agent.session.ports import SessionHost
+    from fleetroll_agent.settings import Settings
     from fleetroll_common.trust import TrustClient
     from fleetroll_common.values.clock import Clock
 
 log = structlog.get_logger(__name__)
 
-SPREAD_SECONDS = 60.0
-"""10,000 hosts are some 170 refreshes a second then, of two small files each. A host that visits comes at its own time
-and waits for nothing."""
 LOOK_SECONDS = 30.0
-"""How soon a refresh that something else asked for is looked at, and a stream that should move."""
+"""How soon a refresh that something else asked for is looked at, and a stream that should move; sooner where the fleet
+is spread over less."""
+LOOK_SECONDS_MIN = 0.1
 AGAIN_SECONDS = 600.0
 """After a refresh that failed, give or take half of it; a new session tries at once."""
-MOVE_SPREAD_SECONDS = 300.0
 MOVE_AGAIN_SECONDS = 3600.0
 
 
@@ -49,15 +49,26 @@ class AnchorsKeeper:
     """One per process; :meth:`run` does everything."""
 
     def __init__(
-        self, whereabouts: Whereabouts, trust: TrustClient, link: Link, host: SessionHost, clock: Clock, *, visits: bool
+        self,
+        whereabouts: Whereabouts,
+        trust: TrustClient,
+        link: Link,
+        host: SessionHost,
+        clock: Clock,
+        settings: Settings,
     ) -> None:
-        """Keep the parts. ``visits``: this host does not hold its stream."""
+        """Keep the parts.
+
+        The fleet is spread as its reconnects are: at the default of 60 s, 10,000 hosts are some 170 refreshes a second,
+        of two small files each. A host that visits comes at its own time and waits for nothing.
+        """
         self._whereabouts = whereabouts
         self._trust = trust
         self._link = link
         self._host = host
         self._clock = clock
-        self._spread = 0.0 if visits else SPREAD_SECONDS
+        self._spread = settings.reconnect_cap_seconds if polled_seconds(settings.host) is None else 0.0
+        self._look = min(LOOK_SECONDS, max(LOOK_SECONDS_MIN, settings.reconnect_cap_seconds))
         self._named = 0
         self._looked = 0
         self._not_before = 0.0
@@ -75,7 +86,7 @@ class AnchorsKeeper:
         """Look when something is named, and from time to time; until cancelled."""
         while True:
             with contextlib.suppress(asyncio.TimeoutError):
-                await within(LOOK_SECONDS, self._wake.wait())
+                await within(self._look, self._wake.wait())
             self._wake.clear()
             await self._refresh()
             await self._take()
@@ -120,7 +131,7 @@ class AnchorsKeeper:
             self._move_at = None if address else self._move_at
             return
         if self._move_at is None:
-            self._move_at = now + random.uniform(0, MOVE_SPREAD_SECONDS)  # noqa: S311 (spreads the fleet)
+            self._move_at = now + random.uniform(0, self._spread)  # noqa: S311 (spreads the fleet)
         if now >= self._move_at and self._host.idle:
             self._move_at = now + MOVE_AGAIN_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311 (as above)
             log.info("moving", address=address, serial=self._whereabouts.serial)
