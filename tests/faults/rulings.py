@@ -23,9 +23,14 @@ if TYPE_CHECKING:
 Files = dict[str, bytes]
 
 
+def document_bytes(document: dict[str, Any]) -> bytes:
+    """Return the bytes of a document."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+
 def in_place(path: str, document: dict[str, Any]) -> TargetFile:
     """Return what is listed for a document that changes in place: its bytes are its canonical form."""
-    data = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+    data = document_bytes(document)
     return TargetFile(len(data), {"sha256": hashlib.sha256(data).hexdigest()}, path, {"custom": document})
 
 

@@ -42,9 +42,22 @@ class RealHost:
     async def enroll(self, join: JoinString, *more: str) -> tuple[int, str, str]:
         return await self.call("enroll", join.encode(), "--state", str(self.state), *more)
 
-    async def start(self, *more: str, limits: Mapping[str, float] | None = None) -> None:
-        """Start the launcher; ``limits`` are other waiting times than its own (fields of its ``Limits``)."""
-        (self.state / "agent.toml").write_text(f"{ALLOWED}[reconnect]\nbase_seconds = 0.2\ncap_seconds = 1.0\n")
+    @property
+    def pid(self) -> int:
+        """The launcher's, while it runs."""
+        assert self._launcher is not None
+        assert self._launcher.returncode is None, "the launcher ended"
+        return self._launcher.pid
+
+    async def start(self, *more: str, limits: Mapping[str, float] | None = None, settings: str = ALLOWED) -> None:
+        """Start the launcher.
+
+        Args:
+            more: options.
+            limits: other waiting times than its own (fields of its ``Limits``).
+            settings: of agent.toml, before how it reconnects.
+        """
+        (self.state / "agent.toml").write_text(f"{settings}[reconnect]\nbase_seconds = 0.2\ncap_seconds = 1.0\n")
         with (self.state.parent / f"{self.state.name}.log").open("ab") as log:
             command = (*PROGRAM, "run", "--state", str(self.state), *more)
             if limits is not None:

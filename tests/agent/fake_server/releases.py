@@ -12,12 +12,15 @@ from fleetroll_common.trust import MetadataAbsent
 from fleetroll_common.values.clock import SystemClock
 from fleetroll_common.values.manifest_custom import ManifestCustom
 from fleetroll_common.values.platform import Platform
+from fleetroll_common.values.product_policy import POLICY_PART
 from fleetroll_common.values.release import ReleaseCustom
 from fleetroll_common.values.release_manifest import ReleaseManifest
 from fleetroll_common.values.version import Version
 from fleetroll_publishing import repository
 from fleetroll_publishing.carrying import BundleWish, write_bundle
+from fleetroll_publishing.roles import read_repository
 from tests.faults.repositories import role_signers
+from tests.faults.rulings import document_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,8 +113,13 @@ class Releases:
         return self.files[name]
 
     def target(self, path: str) -> Iterator[bytes]:
-        """Yield the bytes of a target."""
-        yield self.artefacts[path]
+        """Yield the bytes of a target; those of a policy are what is signed about it."""
+        product, part, _file = path.split("/")
+        if part == POLICY_PART:
+            role = read_repository(self.files).product(product)
+            yield document_bytes(role.targets[path].unrecognized_fields["custom"])
+        else:
+            yield self.artefacts[path]
 
     def bundle(self, out: Path, *releases: tuple[str, str]) -> Path:
         """Write a bundle of releases, by product and version."""
