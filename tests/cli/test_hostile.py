@@ -13,7 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rich.cells import cell_len
 
 from fleetroll.v1 import agents_pb2, events_pb2, recovery_pb2, releases_pb2, rollouts_pb2, tokens_pb2, types_pb2
-from fleetroll_cli import app, events, kill
+from fleetroll_cli import app, events, kill, recovery
 from fleetroll_client import translate
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
@@ -156,9 +156,9 @@ def hostile(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> Commands:
     def connected(_context: object) -> Iterator[Any]:
         service = _Service(commands)
         with translate():
-            yield SimpleNamespace(agents=service, rollouts=service, events=service)
+            yield SimpleNamespace(agents=service, rollouts=service, events=service, recovery=service)
 
-    for module in (kill, events):
+    for module in (kill, events, recovery):
         monkeypatch.setattr(module, "connected", connected)
     return commands
 
