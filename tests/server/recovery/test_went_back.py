@@ -8,6 +8,7 @@ import pytest
 
 from fleetroll.v1 import recovery_pb2
 from fleetroll_server.store.tables import ReportRow
+from tests.faults.event_watcher import EventWatcher
 from tests.faults.lost_time import comes_back, copied, copied_back, end, recovery_of
 from tests.faults.virtual_agent import RefusedError
 
@@ -65,6 +66,19 @@ async def test_streams_that_are_open_are_closed_so_that_their_hosts_come_with_wh
     assert caught.value.code == "RECONNECT"
     await other.ended(session)
     assert [kind.WhichOneof("message") for kind in session.inbox][-1] == "refusal"
+
+
+async def test_whoever_watches_starts_over_when_it_turns_out(world: World, tmp_path: Path) -> None:
+    await world.online("host-1")
+    copy = await copied(world, tmp_path / "copy")
+    await world.online("host-1")
+    await copied_back(world, copy)
+    watcher = EventWatcher(world)
+    async with watcher.watching():
+        await watcher.until(lambda: watcher.snapshots == 1)
+        await comes_back(world.agent("host-1"))
+        await watcher.until(lambda: watcher.snapshots == 2)
+    assert ["another database" in why for why in watcher.resyncs] == [True]
 
 
 async def test_a_forged_receipt_begins_nothing(world: World) -> None:
