@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 import typer.exceptions
 
-from fleetroll_cli import agents, anchors, console, contexts, events, kill, manifests, release, rollout, tokens
+from fleetroll_cli import agents, anchors, console, contexts, events, kill, manifests, recovery, release, rollout, tokens
 from fleetroll_cli.context import CaOption, ContextOption, ServerOption, TokenOption, keep
 from fleetroll_cli.exits import Exit, explained
 from fleetroll_cli.interrupting import INTERRUPTED, end_when_interrupted
@@ -33,6 +33,7 @@ app.add_typer(release.app, name="release", help="Build and publish releases.")
 app.add_typer(manifests.app, name="manifest", help="Release manifests of build pipelines.")
 app.add_typer(rollout.app, name="rollout", help="Bring a release to hosts, wave by wave.")
 app.add_typer(kill.app, name="kill", help="The kill switch: stop everything at once.")
+app.add_typer(recovery.app, name="recovery", help="A restored server: where it stands, hosts to approve, its end.")
 app.add_typer(tokens.app, name="tokens", help="Tokens of hosts and programs.")
 app.add_typer(contexts.app, name="context", help="The servers that you steer, by name.")
 app.command("events")(events.events)

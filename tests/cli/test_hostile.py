@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer.main
+from google.protobuf.timestamp_pb2 import Timestamp
 from rich.cells import cell_len
 
-from fleetroll.v1 import agents_pb2, events_pb2, releases_pb2, rollouts_pb2, tokens_pb2, types_pb2
-from fleetroll_cli import app, events, kill
+from fleetroll.v1 import agents_pb2, events_pb2, recovery_pb2, releases_pb2, rollouts_pb2, tokens_pb2, types_pb2
+from fleetroll_cli import app, events, kill, recovery
 from fleetroll_client import translate
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
@@ -73,6 +74,13 @@ def hosts() -> rollouts_pb2.ListRolloutHostsResponse:
 
 API = tokens_pb2.ApiToken(id="t1", name="ci")
 JOIN = tokens_pb2.JoinToken(id="j1", fleet_id="eu")
+RECOVERY = recovery_pb2.Recovery(
+    active=True,
+    since=Timestamp(seconds=1),
+    hosts_not_seen=3,
+    suspended_tokens=1,
+    younger=[recovery_pb2.YoungerHost(agent_id="h1", name="edge-1", fleet_id="eu")] * 2,
+)
 ANSWERS: dict[str, Any] = {
     "ListAgents": agents_pb2.ListAgentsResponse(agents=[scenes.agent(number) for number in (3, 24, 25)]),
     "GetAgent": attempts(),
@@ -98,6 +106,9 @@ ANSWERS: dict[str, Any] = {
     "CreateApiToken": tokens_pb2.CreateApiTokenResponse(token=API, secret="a secret"),
     "ListApiTokens": tokens_pb2.ListApiTokensResponse(tokens=[API]),
     "RevokeApiToken": tokens_pb2.RevokeApiTokenResponse(token=API),
+    "GetRecovery": recovery_pb2.GetRecoveryResponse(recovery=RECOVERY),
+    "ApproveHosts": recovery_pb2.ApproveHostsResponse(agent_ids=["h1", "h2"]),
+    "EndRecovery": recovery_pb2.EndRecoveryResponse(recovery=RECOVERY),
     "ListEvents": events_pb2.ListEventsResponse(events=scenes.events()[:8]),
 }
 WORDS: dict[tuple[str, ...], tuple[str, ...]] = {
@@ -124,6 +135,9 @@ WORDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("tokens", "api", "create"): ("ci", "--role", "viewer"),
     ("tokens", "api", "list"): (),
     ("tokens", "api", "revoke"): ("t1",),
+    ("recovery", "show"): (),
+    ("recovery", "approve"): (),
+    ("recovery", "end"): ("--not-seen", "3"),
     ("events",): (),
 }
 IN_DOCUMENTS = {"csi", "c1, eight bits", "nul and others"}
@@ -142,9 +156,9 @@ def hostile(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> Commands:
     def connected(_context: object) -> Iterator[Any]:
         service = _Service(commands)
         with translate():
-            yield SimpleNamespace(agents=service, rollouts=service, events=service)
+            yield SimpleNamespace(agents=service, rollouts=service, events=service, recovery=service)
 
-    for module in (kill, events):
+    for module in (kill, events, recovery):
         monkeypatch.setattr(module, "connected", connected)
     return commands
 

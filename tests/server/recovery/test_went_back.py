@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import sqlalchemy as sa
 
 from fleetroll.v1 import recovery_pb2
-from fleetroll_server.store.tables import ReportRow
+from fleetroll_server.store.fleets import every_fleet
+from fleetroll_server.store.tables import ReportRow, RolloutRow, table_of
+from tests.faults.event_watcher import EventWatcher
 from tests.faults.lost_time import comes_back, copied, copied_back, end, recovery_of
+from tests.faults.stocks import NEW
 from tests.faults.virtual_agent import RefusedError
 
 if TYPE_CHECKING:
@@ -67,6 +71,19 @@ async def test_streams_that_are_open_are_closed_so_that_their_hosts_come_with_wh
     assert [kind.WhichOneof("message") for kind in session.inbox][-1] == "refusal"
 
 
+async def test_whoever_watches_starts_over_when_it_turns_out(world: World, tmp_path: Path) -> None:
+    await world.online("host-1")
+    copy = await copied(world, tmp_path / "copy")
+    await world.online("host-1")
+    await copied_back(world, copy)
+    watcher = EventWatcher(world)
+    async with watcher.watching():
+        await watcher.until(lambda: watcher.snapshots == 1)
+        await comes_back(world.agent("host-1"))
+        await watcher.until(lambda: watcher.snapshots == 2)
+    assert ["another database" in why for why in watcher.resyncs] == [True]
+
+
 async def test_a_forged_receipt_begins_nothing(world: World) -> None:
     agent = world.agent("host-1")
     await agent.connect()
@@ -78,3 +95,51 @@ async def test_a_forged_receipt_begins_nothing(world: World) -> None:
     agent.disk.receipt.mac = world.agent("host-2").disk.seed
     await agent.connect()
     assert not (await recovery_of(world)).active
+
+
+async def test_nothing_is_offered_and_no_host_gets_go_while_it_lasts(world: World, tmp_path: Path) -> None:
+    await world.online("host-1", "host-2")
+    rollout = await world.roll("host-1", "host-2", limits={"max_concurrent": 2})
+    await world.staged("host-1")
+    copy = await copied(world, tmp_path / "copy")
+    await world.online("host-1", "host-2")
+    await copied_back(world, copy)
+    await comes_back(world.agent("host-1"))
+    await comes_back(world.agent("host-2"))
+    assert await world.agent("host-1").refused_go() == "RECOVERY"
+    assert await world.agent("host-2").waiting("assignment") == []
+    with pytest.raises(Exception, match="recovery"):
+        await world.resume(rollout)
+    with pytest.raises(Exception, match="recovery"):
+        await world.roll("host-3")
+    await world.sweep(60)
+    assert await world.agent("host-2").waiting("assignment", "go") == []
+    await end(world, COUNT + 1)
+    await world.resume(rollout)
+    await world.agent("host-1").granted()
+    await world.on_trial("host-1")
+    await world.agent("host-1").commit()
+    await world.update("host-2")
+    assert await world.state(rollout) == "COMPLETED"
+
+
+async def test_even_a_rollout_that_says_it_runs_offers_nothing(world: World, tmp_path: Path) -> None:
+    await world.online("host-1")
+    rollout = await world.roll("host-1", "host-2", limits={"max_concurrent": 2})
+    copy = await copied(world, tmp_path / "copy")
+    await world.online("host-1")
+    await copied_back(world, copy)
+    await comes_back(world.agent("host-1"))
+    table = table_of(RolloutRow)
+    change = every_fleet(sa.update(table).values(state="running"), "the test breaks it")
+    await world.services.store.writer.command(lambda tx: tx.execute(change))
+    await comes_back(world.agent("host-2"))
+    await world.sweep(5)
+    assert (await world.host("host-2"))["generation"] is None
+    assert await world.agent("host-2").waiting("assignment") == []
+    await end(world, COUNT + 1)
+    await world.sweep(5)
+    assert (await world.agent("host-2").take()).version == NEW
+    await world.cancel(rollout)
+    await world.agent("host-2").report("cancelled")
+    await world.agent("host-1").cut()

@@ -1,0 +1,98 @@
+"""``fleetroll recovery``: a restored server takes its fleet back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fleetroll.v1 import recovery_pb2
+from fleetroll_cli.context import CALL_SECONDS, JsonOption, connected
+from fleetroll_cli.names import local_time
+from fleetroll_cli.output import plain, print_json, print_table, say
+from fleetroll_cli.parse import between
+
+app = typer.Typer(no_args_is_help=True)
+
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept with the decision.")]
+HostsArgument = Annotated[
+    list[str] | None, typer.Argument(help="Ids of younger hosts; without any, all that are listed.")
+]
+MOST_HOSTS = 2**31 - 1
+_CAUSES = {
+    recovery_pb2.RECOVERY_CAUSE_RESTORED: "a backup was restored",
+    recovery_pb2.RECOVERY_CAUSE_WENT_BACK: "the database went back by itself",
+}
+
+
+@app.command()
+def show(context: typer.Context, json: JsonOption = False) -> None:
+    """Show where the recovery stands: hosts seen and not seen, what is not known, hosts to approve."""
+    with connected(context) as client:
+        answer = client.recovery.GetRecovery(recovery_pb2.GetRecoveryRequest(), timeout=CALL_SECONDS)
+    print_json(answer) if json else _show(answer.recovery)
+
+
+@app.command()
+def approve(
+    context: typer.Context,
+    host: HostsArgument = None,
+    reason: ReasonOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Let hosts have updates that are younger than the database that was brought back."""
+    with connected(context) as client:
+        request = recovery_pb2.ApproveHostsRequest(agent_ids=host or [], reason=reason)
+        answer = client.recovery.ApproveHosts(request, timeout=CALL_SECONDS)
+    if json:
+        print_json(answer)
+        return
+    for agent_id in answer.agent_ids:
+        say(f"{plain(agent_id)} is approved")
+    if not answer.agent_ids:
+        say("no host is listed as younger")
+
+
+@app.command()
+def end(
+    context: typer.Context,
+    not_seen: Annotated[
+        int,
+        typer.Option(
+            "--not-seen",
+            callback=between(0, MOST_HOSTS, "hosts_not_seen"),
+            help="How many hosts have not come, as show says: they may be past Go, and are in no budget.",
+        ),
+    ],
+    reason: ReasonOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Let the server offer again; what was paused stays paused."""
+    with connected(context) as client:
+        request = recovery_pb2.EndRecoveryRequest(hosts_not_seen=not_seen, reason=reason)
+        answer = client.recovery.EndRecovery(request, timeout=CALL_SECONDS)
+    print_json(answer) if json else say("the recovery is over; resume the rollouts that shall go on")
+
+
+def _show(recovery: recovery_pb2.Recovery) -> None:
+    """Print it for people."""
+    if not recovery.HasField("since"):
+        say("the database never went back")
+        return
+    state = "ACTIVE: nothing is offered" if recovery.active else "over"
+    say(f"recovery     {state}")
+    say(f"cause        {_CAUSES.get(recovery.cause, 'unknown')}")
+    say(f"since        {local_time(recovery, 'since')}")
+    say(f"stood at     {local_time(recovery, 'taken_at')}")
+    read = "read" if recovery.stops_read else "not read"
+    say(f"stops        {read}; not known from {local_time(recovery, 'blind_from')} on")
+    say(f"hosts        {recovery.hosts_seen} of {recovery.hosts_known} seen, {recovery.hosts_not_seen} not")
+    if recovery.hosts_not_seen:
+        say("             those that were not seen may be past Go, and are in no budget")
+    say(f"unconfirmed  {recovery.unconfirmed} attempts")
+    if recovery.suspended_tokens:
+        say(f"suspended    {recovery.suspended_tokens} join tokens")
+    if recovery.younger:
+        say(f"younger      {len(recovery.younger)} hosts wait for approval")
+        rows = [(host.agent_id, host.name, host.fleet_id, local_time(host, "came_at")) for host in recovery.younger]
+        print_table(("AGENT", "NAME", "FLEET", "CAME"), rows)
