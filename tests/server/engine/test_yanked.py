@@ -138,6 +138,7 @@ async def test_a_fleet_too_large_for_one_transaction_is_let_go_in_several(
     monkeypatch.setattr("fleetroll_server.engine.crowd.Room.__init__.__defaults__", (200, 2, 1))
     await ruler.change(yank(NEW))
     assert await world.state(rollout) == "HALTED"
+    assert {(await world.host(name))["code"] for name in names} >= {"YANKED"}
     for _ in range(3):
         await world.sweep(1)
     assert await world.states(*names) == ["cancelled"] * 6
@@ -200,6 +201,7 @@ async def test_a_floor_is_previewed_and_set_only_on_the_number_that_was_seen(
     ]
     words = await refused(world.roll("host-1"))
     assert f"{NEW} is below the floor 2.0.0" in words
+    assert "no release of" in await refused(world.roll("host-1", version=""))
     await ruler.change(floor(NEWER))
     assert (await ruler.policy()).floor == NEWER, "it may fall"
     await world.roll("host-1", version=NEWER)
