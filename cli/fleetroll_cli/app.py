@@ -10,10 +10,23 @@ from typing import Annotated, NoReturn
 import typer
 import typer.exceptions
 
-from fleetroll_cli import agents, anchors, console, contexts, events, kill, manifests, recovery, release, rollout, tokens
+from fleetroll_cli import (
+    agents,
+    anchors,
+    console,
+    contexts,
+    events,
+    kill,
+    manifests,
+    recovery,
+    release,
+    rollout,
+    tokens,
+)
 from fleetroll_cli.context import CaOption, ContextOption, ServerOption, TokenOption, keep
 from fleetroll_cli.exits import Exit, explained
 from fleetroll_cli.interrupting import INTERRUPTED, end_when_interrupted
+from fleetroll_cli.keys import app as keys
 from fleetroll_cli.output import plain, say
 from fleetroll_client import Wanted
 from fleetroll_common.buildinfo import build_info
@@ -35,6 +48,7 @@ app.add_typer(rollout.app, name="rollout", help="Bring a release to hosts, wave 
 app.add_typer(kill.app, name="kill", help="The kill switch: stop everything at once.")
 app.add_typer(recovery.app, name="recovery", help="A restored server: where it stands, hosts to approve, its end.")
 app.add_typer(tokens.app, name="tokens", help="Tokens of hosts and programs.")
+app.add_typer(keys.app, name="keys", help="The keys that releases are signed with.")
 app.add_typer(contexts.app, name="context", help="The servers that you steer, by name.")
 app.command("events")(events.events)
 app.command("console", context_settings=console.SETTINGS)(console.console)

@@ -85,11 +85,9 @@ class Desk:
         }
         for product, data in signed.items():
             check_product(self.repository.files, product, data, now)
+        files = {file_name(role_name(product), roles[product].version): data for product, data in signed.items()}
         request = pb.CommitMetadataRequest(
-            files=[
-                pb.MetadataFile(name=file_name(role_name(product), roles[product].version), payload=data)
-                for product, data in signed.items()
-            ],
+            files=[pb.MetadataFile(name=name, payload=data) for name, data in files.items()],
             notes=notes,
             reason=reason,
             dry_run=dry_run,
@@ -97,6 +95,5 @@ class Desk:
         with translate():
             answer = self._client.releases.CommitMetadata(request, timeout=COMMIT_SECONDS)
         if not dry_run:
-            for product, data in signed.items():
-                self._keys.publisher.committed(product, roles[product].version, data)
+            self._keys.publisher.committed(files)
         return Signed({product: role.version for product, role in roles.items()}, list(answer.releases))

@@ -156,7 +156,17 @@ class AsyncAdminClient:
         self.rollouts = rollouts_pb2_grpc.RolloutsServiceStub(self._channel)
         self.server_info = server_info_pb2_grpc.ServerInfoServiceStub(self._channel)
         self.tokens = tokens_pb2_grpc.TokensServiceStub(self._channel)
-        stubs = (self.agents, self.anchors, self.events, self.keys, self.recovery, self.releases, self.rollouts, self.server_info, self.tokens)
+        stubs = (
+            self.agents,
+            self.anchors,
+            self.events,
+            self.keys,
+            self.recovery,
+            self.releases,
+            self.rollouts,
+            self.server_info,
+            self.tokens,
+        )
         self._lines.go_over(*stubs)
 
     def dial(self) -> grpc.aio.Channel:

@@ -100,7 +100,7 @@ def check_commit(
     """
     repository = read_repository(files)
     root = follow_roots(files, new)
-    named = {name: _role_of(name) for name in new}
+    named = {name: parse_name(name) for name in new}
     if root.version != repository.root.version:
         _check_expiry("root", root, now)
     targets = _follow_targets(files, new, repository, root, now)
@@ -116,8 +116,12 @@ def check_commit(
     return Commit(root, targets, products, listed, tuple(role for _, role in named.values()))
 
 
-def _role_of(name: str) -> tuple[int, str]:
-    """Return version and role of a file's name."""
+def parse_name(name: str) -> tuple[int, str]:
+    """Return version and role of the name of a file of root, targets or a product.
+
+    Raises:
+        RequestError: it is no such name: INVALID_ARGUMENT (publisher's fault).
+    """
     found = _NAME.fullmatch(name)
     if found is None:
         what = f"{name[:120]!r} is no name of a file of root, targets or a product, such as 2.root.json"
@@ -134,7 +138,7 @@ def follow_roots(files: Mapping[str, bytes], new: Mapping[str, bytes]) -> Root:
     if not 1 <= len(new) <= FILES_MAX:
         raise invalid("files", f"{len(new)} files; 1 to {FILES_MAX} are taken")
     root = read_newest_root(files)
-    for version in sorted(version for version, role in map(_role_of, new) if role == "root"):
+    for version in sorted(version for version, role in map(parse_name, new) if role == "root"):
         data = new[file_name("root", version)]
         if version != root.version + 1:
             raise _follows_not("root", version, root.version)
@@ -217,7 +221,7 @@ def _with_targets(
 
 def _only(new: Mapping[str, bytes], role: str, version: int) -> bytes | None:
     """Return the one new file of ``role``, which follows ``version``; None = there is none."""
-    found = [(_role_of(name)[0], data) for name, data in new.items() if _role_of(name)[1] == role]
+    found = [(parse_name(name)[0], data) for name, data in new.items() if parse_name(name)[1] == role]
     for offered, _ in found:
         if offered != version + 1:
             raise _follows_not(role, offered, version)

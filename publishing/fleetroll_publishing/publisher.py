@@ -1,9 +1,9 @@
 """What a publisher signs on: the repository as it was verified, and never an older one than it has seen.
 
 A server may lie to whoever signs for it: it may show a list from before a yank, and have it signed as the newest. So a
-publisher keeps a small record beside the keys: the first root, the highest version of every role that it has seen, and
-of each product the digest of the role that it signed last. What is older, or another file under a version that was
-signed here, is refused before anything is signed.
+publisher keeps a small record beside the keys: the first root, the highest version that it has seen of every role but
+the server's own two, and of each role the digest of what it signed last. What is older, or another file under a version
+that was signed here, is refused before anything is signed.
 
 1. The metadata is fetched and verified from the first root on, as a host does it
    (:mod:`~fleetroll_publishing.carrying.chain`). The first time that root is believed, unless it lies beside the keys.
@@ -21,16 +21,20 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from fleetroll_common.durable import DamagedRecord, dump_record, load_record, write_durably
-from fleetroll_common.trust.listing import role_name
+from fleetroll_common.trust.limits import ROOT_BYTES_MAX
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError, TrustError
 from fleetroll_publishing.carrying.chain import FIRST_ROOT, read_chain
+from fleetroll_publishing.carrying.signing_copy import read_for_signing
+from fleetroll_publishing.commit_gate import parse_name
+from fleetroll_publishing.demands import ONLINE_ROLES
 from fleetroll_publishing.roles import file_name, read_repository, standings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from fleetroll_common.trust import MetadataSource
     from fleetroll_common.values.clock import Clock
     from fleetroll_publishing.carrying.chain import Remote
     from fleetroll_publishing.roles import Repository
@@ -46,7 +50,7 @@ class Record:
     Attributes:
         root_sha256: of the first root, in hex; empty before the first time.
         versions: the highest that was seen, by role.
-        signed: of the last role that was signed here and taken, by product: its version and its file's SHA-256 in hex.
+        signed: by role, what was signed here and taken last: its version and its file's SHA-256 in hex.
     """
 
     root_sha256: str = ""
@@ -71,32 +75,52 @@ class Publisher:
             FleetrollError: a file can't be had.
             OSError: the record can't be written.
         """
+        return self._seen(read_chain(remote, clock, self._pinned()).files)
+
+    def read_for_signing(self, source: MetadataSource) -> Repository:
+        """Return the same, expired or not: whoever holds keys of root or targets signs what has expired again.
+
+        Raises:
+            FleetrollError, OSError: as :meth:`read`.
+        """
+        pinned = self._pinned()
+        root = pinned[FIRST_ROOT] if pinned else source.fetch(FIRST_ROOT, ROOT_BYTES_MAX)
+        return self._seen(read_for_signing(source, root))
+
+    def _seen(self, files: Mapping[str, bytes]) -> Repository:
+        """Compare verified files with the record, and take them in."""
         known = self._load()
-        files = read_chain(remote, clock, self._pinned()).files
         root_sha256 = hashlib.sha256(files[FIRST_ROOT]).hexdigest()
         if known.root_sha256 not in {"", root_sha256}:
             message = "the server's repository begins with another root than the one that was signed for from here"
             raise TrustError(message, code=Code.UNSIGNED, remedy="name the right server, or another folder of keys")
-        versions = {standing.role: standing.version for standing in standings(files)}
+        versions = {each.role: each.version for each in standings(files) if each.role not in ONLINE_ROLES}
         for role, version in known.versions.items():
             if versions.get(role, 0) < version:
                 raise _older(role, f"version {version} was seen, {versions.get(role, 0)} is shown")
-        for product, (version, sha256) in known.signed.items():
-            name = file_name(role_name(product), version)
+        for role, (version, sha256) in known.signed.items():
+            name = file_name(role, version)
             if name in files and hashlib.sha256(files[name]).hexdigest() != sha256:
-                raise _older(role_name(product), f"version {version} was signed here, and another one is shown")
+                raise _older(role, f"version {version} was signed here, and another one is shown")
         self._save(replace(known, root_sha256=root_sha256, versions={**known.versions, **versions}))
         return read_repository(files)
 
-    def committed(self, product: str, version: int, data: bytes) -> None:
-        """Remember that a server has taken ``data``, which was signed here: it can't show less from now on.
+    def committed(self, files: Mapping[str, bytes]) -> None:
+        """Remember that a server has taken ``files``, which were signed here: it can't show less from now on.
+
+        Args:
+            files: of root, targets and products, by name.
 
         Raises:
             OSError: the record can't be written.
         """
-        known, role = self._load(), role_name(product)
-        signed = {**known.signed, product: (version, hashlib.sha256(data).hexdigest())}
-        self._save(replace(known, versions={**known.versions, role: version}, signed=signed))
+        known = self._load()
+        signed = dict(known.signed)
+        for name, data in files.items():
+            version, role = parse_name(name)
+            signed[role] = max(signed.get(role, (0, "")), (version, hashlib.sha256(data).hexdigest()))
+        versions = {**known.versions, **{role: version for role, (version, _) in signed.items()}}
+        self._save(replace(known, versions=versions, signed=signed))
 
     def _pinned(self) -> dict[str, bytes]:
         """Return the first root where it lies beside the keys."""
@@ -121,7 +145,7 @@ class Publisher:
             "kind": _KIND,
             "root_sha256": record.root_sha256,
             "versions": dict(record.versions),
-            "signed": {product: list(one) for product, one in record.signed.items()},
+            "signed": {role: list(one) for role, one in record.signed.items()},
         }
         write_durably(self._folder / RECORD_NAME, dump_record(document))
 
@@ -130,7 +154,7 @@ def _read(record: dict[str, Any]) -> Record:
     """Return what a record says; raises what a damaged one brings about."""
     if record["kind"] != _KIND:
         raise ValueError(record["kind"])
-    signed = {product: (int(version), str(sha256)) for product, (version, sha256) in record["signed"].items()}
+    signed = {role: (int(version), str(sha256)) for role, (version, sha256) in record["signed"].items()}
     versions = {role: int(version) for role, version in record["versions"].items()}
     return Record(str(record["root_sha256"]), versions, signed)
 

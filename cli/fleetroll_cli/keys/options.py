@@ -1,0 +1,85 @@
+"""What the commands about keys take, spelled the same everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
+
+KeyOption = Annotated[list[Path] | None, typer.Option("--key", help="A key file that signs; may be repeated.")]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", help="Folder for new key files; default: that of the first --key.")
+]
+PassphraseOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--passphrase-file",
+        metavar="NAME=FILE",
+        envvar="FLEETROLL_PASSPHRASE_FILE",
+        help="FILE's first line opens or protects NAME.key, or all called NAME and a number; without NAME= all. "
+        "What no file is named for is asked. May be repeated.",
+    ),
+]
+MemoryOption = Annotated[
+    int,
+    typer.Option(
+        "--memory-mib",
+        help="Memory that one try of a new passphrase costs, 64 to 1024 MiB; opening the file takes it too.",
+    ),
+]
+ThresholdOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--threshold",
+        metavar="ROLE=N/M",
+        help="New keys for ROLE: M of them, N sign; default: as many as there are. May be repeated.",
+    ),
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Check all of it, also at the server; keep nothing.")]
+YesOption = Annotated[bool, typer.Option("--yes", envvar="FLEETROLL_YES", help="Sign what is shown without asking.")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why, in words, for the log.")]
+
+DEFAULT_MEMORY_MIB = 256
+LEAST_MEMORY_MIB, MOST_MEMORY_MIB = 64, 1024
+
+
+def counts(pairs: list[str] | None, field: str = "threshold") -> dict[str, tuple[int, int]]:
+    """Read ``ROLE=N/M``; ``ROLE=N`` means N of N.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT (caller's fault).
+    """
+    found: dict[str, tuple[int, int]] = {}
+    for pair in pairs or ():
+        name, _, numbers = pair.partition("=")
+        needed, slash, keys = numbers.partition("/")
+        if not name or name in found or not _is_count(needed) or (slash and not _is_count(keys)):
+            raise invalid(field, f"{pair[:80]!r} is not like shop=2/3", "write name, signatures and keys")
+        found[name] = (int(needed), int(keys or needed))
+    return found
+
+
+def memory(mib: int) -> int:
+    """Return bytes.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT: out of bounds (caller's fault).
+    """
+    if not LEAST_MEMORY_MIB <= mib <= MOST_MEMORY_MIB:
+        what = f"{mib} is not between {LEAST_MEMORY_MIB} and {MOST_MEMORY_MIB}"
+        raise invalid("memory-mib", what, "give a number between them")
+    return mib * 1024 * 1024
+
+
+def invalid(field: str, what: str, remedy: str) -> RequestError:
+    """Return the caller's error."""
+    return RequestError(f"{field}: {what}", code=Code.INVALID_ARGUMENT, remedy=remedy, field=field)
+
+
+def _is_count(text: str) -> bool:
+    """Tell whether ``text`` is a number of keys."""
+    return text.isascii() and text.isdigit() and 1 <= int(text) <= 32  # noqa: PLR2004 (what a role may have)
