@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fleetroll.v1 import releases_pb2 as pb
@@ -9,15 +10,18 @@ from fleetroll.v1 import types_pb2
 from fleetroll_cli.context import CALL_SECONDS
 from fleetroll_cli.output import note
 from fleetroll_client import translate
+from fleetroll_common.values.errors import FleetrollError, RequestError
 from fleetroll_common.values.version import Version
 from fleetroll_publishing.verbs import LISTED_KEPT, Retire, too_old
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from fleetroll_client import AdminClient
     from fleetroll_common.trust.library import Targets
 
+AT_ONCE = 100
+"""Verbs that one request may carry."""
 REASON = f"beyond the newest {LISTED_KEPT}, and not in use"
 
 
@@ -31,40 +35,57 @@ def retire_old(client: AdminClient, product: str, role: Targets, *, retire: bool
 
 
 def proposal(client: AdminClient, product: str, *, retire: bool) -> None:
-    """Retire what is old where the server signs, or propose it.
+    """Retire what is old where the server signs, or propose it: what can't be looked up is not proposed then.
 
     Raises:
-        ServerRefusedError: it did not; what was published stays so.
+        ServerRefusedError: it did not retire; what was published stays so.
     """
+    try:
+        old = _old(client, product)
+    except FleetrollError:
+        if retire:
+            raise
+        return
+    if not retire:
+        _propose(product, old)
+    elif old:
+        _retire(client, product, old[:AT_ONCE])
+
+
+def _old(client: AdminClient, product: str) -> list[Version]:
+    """Return the listed releases beyond the newest that nothing needs, oldest first."""
     with translate():
         request = pb.ListReleasesRequest(product=product, page=types_pb2.Page(size=1000))
         found = client.releases.ListReleases(request, timeout=CALL_SECONDS).releases
-        listed = sorted(
-            (Version.parse(one.version) for one in found if one.state == pb.RELEASE_STATE_LISTED), reverse=True
-        )
-        if len(listed) <= LISTED_KEPT:
-            return
-        needed = _needed(client, product)
-        old = sorted(version for version in listed[LISTED_KEPT:] if version not in needed)
-        if not retire:
-            _propose(product, old)
-            return
-        if not old:
-            return
+    listed = sorted(_versions(one.version for one in found if one.state == pb.RELEASE_STATE_LISTED), reverse=True)
+    needed = _needed(client, product) if len(listed) > LISTED_KEPT else set()
+    return sorted(version for version in listed[LISTED_KEPT:] if version not in needed)
+
+
+def _retire(client: AdminClient, product: str, old: Sequence[Version]) -> None:
+    """Let the server sign it."""
+    with translate():
         policy = client.releases.GetProductPolicy(pb.GetProductPolicyRequest(product=product), timeout=CALL_SECONDS)
-        changes = [pb.ReleaseChange(retire=pb.Withdraw(version=str(version), reason=REASON)) for version in old[:100]]
+        changes = [pb.ReleaseChange(retire=pb.Withdraw(version=str(version), reason=REASON)) for version in old]
         wish = pb.ChangeReleasesRequest(
             product=product, role_version=policy.role_version, changes=changes, reason=REASON
         )
         client.releases.ChangeReleases(wish, timeout=CALL_SECONDS)
-    note(f"retired {product} {', '.join(map(str, old[:100]))}")
+    note(f"retired {product} {', '.join(map(str, old))}")
 
 
 def _needed(client: AdminClient, product: str) -> set[Version]:
     """Return what hosts still need."""
     with translate():
         answer = client.releases.ListInUse(pb.ListInUseRequest(product=product), timeout=CALL_SECONDS)
-    return {Version.parse(one.version) for one in answer.releases}
+    return set(_versions(one.version for one in answer.releases))
+
+
+def _versions(texts: Iterable[str]) -> Iterator[Version]:
+    """Yield versions; what is none is no release that could be retired."""
+    for text in texts:
+        with suppress(RequestError):
+            yield Version.parse(text)
 
 
 def _propose(product: str, old: Sequence[Version]) -> None:

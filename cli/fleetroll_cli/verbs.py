@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -178,8 +179,10 @@ def _agreed(client: AdminClient, product: str, wanted: Version, given: int | Non
 def _tell_fall(client: AdminClient, product: str, wanted: Version | None) -> None:
     """Say that a floor falls: legal, and not what floors are for."""
     stands = client.releases.GetProductPolicy(pb.GetProductPolicyRequest(product=product), timeout=CALL_SECONDS).floor
-    if stands and (wanted is None or wanted < Version.parse(stands)):
-        note(f"the floor falls from {stands} to {wanted or 'none'}: older versions may be installed again")
+    with suppress(RequestError):  # a floor that is no version is the server's nonsense, and stops nobody
+        if not stands or (wanted is not None and wanted >= Version.parse(stands)):
+            return
+    note(f"the floor falls from {stands} to {wanted or 'none'}: older versions may be installed again")
 
 
 def _change(

@@ -131,6 +131,7 @@ def test_what_is_published_is_what_the_description_and_the_options_say(
 
     monkeypatch.setattr("fleetroll_cli.publish._parts", lambda header, path, told: listen(real(header, path, told)))
     commands.answers["PublishRelease"] = releases_pb2.PublishReleaseResponse()
+    commands.answers["ListReleases"] = releases_pb2.ListReleasesResponse()
     artefact = tmp_path / "out" / "shop-1.2.0-linux-x86_64-any.tar.zst"
     words = ("--migrations-required", "--supported-from", ">=1.0.0", "--breaking-changes", "all", "--channel", "beta")
     assert commands.run("release", "publish", str(artefact), *words).code == 0

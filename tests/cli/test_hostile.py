@@ -81,6 +81,14 @@ ANSWERS: dict[str, Any] = {
     "DismissAgent": agents_pb2.DismissAgentResponse(scopes=["rollout/one", "fleet/eu"]),
     "PublishRelease": releases_pb2.PublishReleaseResponse(release=release()),
     "ListReleases": releases_pb2.ListReleasesResponse(releases=[release(), release()]),
+    "GetRelease": releases_pb2.GetReleaseResponse(release=release()),
+    "ListInUse": releases_pb2.ListInUseResponse(releases=[releases_pb2.InUse(version="1.0.0", running=1)]),
+    "GetProductPolicy": releases_pb2.GetProductPolicyResponse(role_version=3, floor="1.0.0"),
+    "ChangeReleases": releases_pb2.ChangeReleasesResponse(role_version=4, releases=[release(), release()]),
+    "PreviewFloor": releases_pb2.PreviewFloorResponse(
+        below=2, stranded=1, hosts=[releases_pb2.StrandedHost(name="h1", version="1.0.0", message="nothing")]
+    ),
+    "SetReleaseNotes": releases_pb2.SetReleaseNotesResponse(release=release()),
     "ImportManifest": releases_pb2.ImportManifestResponse(release=release(), role_version=1),
     "AddProduct": releases_pb2.AddProductResponse(product=releases_pb2.Product(name="shop", role_version=1)),
     "ListProducts": releases_pb2.ListProductsResponse(products=[releases_pb2.Product(name="shop", role_version=1)] * 2),
@@ -100,6 +108,7 @@ ANSWERS: dict[str, Any] = {
     "RevokeApiToken": tokens_pb2.RevokeApiTokenResponse(token=API),
     "ListEvents": events_pb2.ListEventsResponse(events=scenes.events()[:8]),
 }
+ONE = ("--product", "shop", "--version", "1.0.0")
 WORDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("agents", "list"): (),
     ("agents", "show"): ("h1",),
@@ -108,6 +117,11 @@ WORDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("agents", "dismiss"): ("h1", "--reason", "r"),
     ("release", "publish"): ("ARTEFACT",),
     ("release", "list"): (),
+    ("release", "show"): ONE,
+    ("release", "notes"): (*ONE, "--text", "t"),
+    ("release", "promote"): (*ONE, "--channel", "beta", "--reason", "r"),
+    **{("release", verb): (*ONE, "--reason", "r") for verb in ("yank", "retire", "revoke", "intermediates")},
+    ("release", "floor"): (*ONE, "--stranded", "1", "--reason", "r"),
     ("manifest", "import"): ("ARTEFACT", "--product", "shop"),
     ("release", "product", "add"): ("shop",),
     ("release", "product", "list"): (),

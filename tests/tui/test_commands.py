@@ -25,6 +25,8 @@ AT_FIRST = {
     *("AgentsService.RevokeAgent", "ReleasesService.GetRelease", "ReleasesService.ListReleases"),
     *("ReleasesService.AddProduct", "ReleasesService.ImportManifest", "ReleasesService.ListProducts"),
     "ReleasesService.GetRepositoryFile",
+    *("ReleasesService.ChangeReleases", "ReleasesService.GetProductPolicy", "ReleasesService.ListInUse"),
+    *("ReleasesService.PreviewFloor", "ReleasesService.SetReleaseNotes", "ReleasesService.StageTarget"),
     *("ReleasesService.PublishRelease", "RolloutsService.GetKillSwitch", "RolloutsService.GetRollout"),
     *("RolloutsService.ListRolloutHosts", "RolloutsService.ListRollouts", "RolloutsService.StartRollout"),
     *("ServerInfoService.GetServerInfo", "TokensService.CreateApiToken", "TokensService.CreateJoinToken"),

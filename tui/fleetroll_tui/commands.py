@@ -172,6 +172,8 @@ WITHOUT_SCREEN = (
     *("AgentsService.RevokeAgent", "ReleasesService.GetRelease", "ReleasesService.ListReleases"),
     *("ReleasesService.AddProduct", "ReleasesService.ImportManifest", "ReleasesService.ListProducts"),
     "ReleasesService.GetRepositoryFile",
+    *("ReleasesService.ChangeReleases", "ReleasesService.GetProductPolicy", "ReleasesService.ListInUse"),
+    *("ReleasesService.PreviewFloor", "ReleasesService.SetReleaseNotes", "ReleasesService.StageTarget"),
     *("ReleasesService.PublishRelease", f"{_SERVICE}.GetKillSwitch", f"{_SERVICE}.GetRollout"),
     *(f"{_SERVICE}.ListRolloutHosts", f"{_SERVICE}.ListRollouts", f"{_SERVICE}.StartRollout"),
     *("ServerInfoService.GetServerInfo", "TokensService.CreateApiToken", "TokensService.CreateJoinToken"),

@@ -71,7 +71,7 @@ async def add(services: Services, product: str, caller: Caller) -> Product:
     async with services.store.read() as connection:
         if not await holds_key(connection, "targets"):
             message = "product: the key of targets is held offline, this server can't delegate to another key"
-            remedy = "add the product where that key is, with `fleetroll keys`"
+            remedy = "add the product where that key is, with `fleetroll keys add-product`"
             raise RequestError(message, code=Code.NOT_ALLOWED, remedy=remedy, field="product")
     key = PrivateKey.generate()
 

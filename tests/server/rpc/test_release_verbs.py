@@ -183,7 +183,7 @@ async def test_an_unknown_product_is_the_callers_fault(server: Any, ruler: Ruler
 
 async def stage(server: Any, data: bytes, **said: Any) -> pb.StageTargetResponse:
     """Upload with a synchronous client, as users do."""
-    values = {"sha256": hashlib.sha256(data).digest(), "length": len(data)} | said
+    values: dict[str, Any] = {"sha256": hashlib.sha256(data).digest(), "length": len(data)} | said
 
     def messages() -> Iterator[pb.StageTargetRequest]:
         yield pb.StageTargetRequest(header=pb.StageTargetHeader(**values))
