@@ -113,9 +113,9 @@ class Thief:
         shutil.copytree(host.state / "trust", copy)
         root = (host.state / "identity" / "root.json").read_bytes()
         client = TrustClient(copy, root, shown, SystemClock(), READS_BEFORE)
+        product = self.role.removeprefix("products/") if "/" in self.role else "agent"
         with pytest.raises(FleetrollError) as caught:
-            client.refresh()
-            client.targets(self.role.removeprefix("products/") if "/" in self.role else "agent")
+            client.targets(product)
         assert caught.value.code is Code.UNSIGNED, caught.value
 
     def _by_server(self, shown: Shown) -> None:
