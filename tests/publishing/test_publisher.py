@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+AGENT_3, AGENT_4 = "3.products%2Fagent.json", "4.products%2Fagent.json"
 CLOCK = FakeClock(START + timedelta(minutes=1))
 CHEAP = Passphrase("passphrase", Cost(1, 8192))
 
@@ -61,7 +62,7 @@ def test_a_server_that_shows_the_list_from_before_a_yank_gets_nothing_signed(tmp
     Publisher(tmp_path).read(repository, CLOCK)
     repository.change(Yank(Version.parse("1.1.0"), "bad"))
     newest = repository.files
-    Publisher(tmp_path).committed("agent", 4, newest["4.products%2Fagent.json"])
+    Publisher(tmp_path).committed({AGENT_4: newest[AGENT_4]})
     repository.shown = old
     assert refused(tmp_path, repository).code is Code.METADATA_ROLLBACK
     resigned = dict(old)
@@ -89,7 +90,7 @@ def test_another_file_under_the_version_that_was_signed_here_is_refused(tmp_path
     twin.publish("1.1.0")
     repository.publish("1.2.0")
     Publisher(tmp_path).read(twin, CLOCK)
-    Publisher(tmp_path).committed("agent", 3, twin.files["3.products%2Fagent.json"])
+    Publisher(tmp_path).committed({AGENT_3: twin.files[AGENT_3]})
     assert "another one is shown" in refused(tmp_path, repository).message
 
 

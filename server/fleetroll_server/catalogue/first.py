@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
-from fleetroll_server.catalogue.reads import STABLE, releases
+from fleetroll_server.catalogue.reads import STABLE, installable
 from fleetroll_server.domain.first_version import (
     Candidate,
     FirstVersion,
@@ -69,7 +69,8 @@ async def name_first(connection: AsyncConnection, fleet_id: str, wanted: Wanted)
         RequestError: SUSPENDED, NO_ARTIFACT or NO_FIRST_VERSION (admin's fault).
     """
     await _refuse_while_suspended(connection, fleet_id)
-    found = [one for one in await releases(connection, wanted.product, wanted.channel) if _fits(one, wanted.platform)]
+    offered = await installable(connection, wanted.product, wanted.channel)
+    found = [one for one in offered if _fits(one, wanted.platform)]
     if not found:
         text = f"no release in channel {wanted.channel!r} is listed for {wanted.platform}"
         raise RequestError(text, code=Code.NO_ARTIFACT, remedy="publish one, or name another channel")
@@ -88,8 +89,8 @@ async def name_first(connection: AsyncConnection, fleet_id: str, wanted: Wanted)
 
 
 def _fits(release: Release, platform: Platform) -> bool:
-    """Tell whether a release is listed with an artefact for ``platform``."""
-    return release.listed and any(artifact.platform.covers(platform) for artifact in release.artifacts)
+    """Tell whether a release has an artefact for ``platform``."""
+    return any(artifact.platform.covers(platform) for artifact in release.artifacts)
 
 
 async def _refuse_while_suspended(connection: AsyncConnection, fleet_id: str) -> None:

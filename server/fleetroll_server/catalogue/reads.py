@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.platform import Platform
+from fleetroll_server.catalogue.policies import product_policy
 from fleetroll_server.catalogue.values import Artifact, Release
 from fleetroll_server.store.tables import ArtifactRow, ReleaseRow, table_of
 
@@ -76,13 +77,19 @@ async def newest_release(connection: AsyncConnection, product: str) -> Release:
     Raises:
         RequestError: NOT_FOUND: no such release of ``product`` is listed (caller's fault).
     """
-    stable = [
-        found for found in await releases(connection, product, STABLE) if found.listed and not found.parsed_version.pre
-    ]
+    found = await installable(connection, product, STABLE)
+    stable = [release for release in found if not release.parsed_version.pre]
     if not stable:
         message = f"product: no release of {product[:63]!r} is listed as {STABLE}"
         raise RequestError(message, code=Code.NOT_FOUND, remedy="publish one, or name a version", field="product")
     return stable[0]
+
+
+async def installable(connection: AsyncConnection, product: str, channel: str) -> list[Release]:
+    """Return what hosts may begin with: listed, and not below the floor; newest version first."""
+    policy = await product_policy(connection, product)
+    found = [release for release in await releases(connection, product, channel) if release.listed]
+    return [one for one in found if policy is None or not policy.is_below_floor(one.parsed_version)]
 
 
 async def artifact_at(connection: AsyncConnection, path: str) -> Artifact:

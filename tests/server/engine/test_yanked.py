@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import grpc
 import pytest
 import sqlalchemy as sa
 
+from fleetroll_server.engine.listed import stays_listed
 from fleetroll_server.store.tables import ReleaseRow, table_of
 from tests.faults.ruling import WHY, Ruler, channels, floor, intermediates, retire, revoke, yank
 from tests.faults.stocks import NEW, NEWER, OLD
 from tests.faults.virtual_disk import code_name
 
 if TYPE_CHECKING:
+    from fleetroll_server.store.tx import Tx
     from tests.faults.worlds import World
 
 
@@ -60,9 +63,7 @@ async def test_no_go_is_given_for_what_was_taken_back(world_on_each: World, rule
     await world.online("host-1")
     rollout = await world.roll("host-1")
     agent = await world.staged("host-1")
-    release = table_of(ReleaseRow)
-    change = sa.update(release).where(release.c.version == NEW).values(listed=False)
-    await world.services.store.writer.command(lambda tx: tx.execute(change))
+    await unlist(world)
     assert await agent.refused_go() == "YANKED"
     await world.sweep(1)
     await ruler.change(yank(NEW))
@@ -138,6 +139,7 @@ async def test_a_fleet_too_large_for_one_transaction_is_let_go_in_several(
     monkeypatch.setattr("fleetroll_server.engine.crowd.Room.__init__.__defaults__", (200, 2, 1))
     await ruler.change(yank(NEW))
     assert await world.state(rollout) == "HALTED"
+    assert {(await world.host(name))["code"] for name in names} >= {"YANKED"}
     for _ in range(3):
         await world.sweep(1)
     assert await world.states(*names) == ["cancelled"] * 6
@@ -200,6 +202,7 @@ async def test_a_floor_is_previewed_and_set_only_on_the_number_that_was_seen(
     ]
     words = await refused(world.roll("host-1"))
     assert f"{NEW} is below the floor 2.0.0" in words
+    assert "no release of" in await refused(world.roll("host-1", version=""))
     await ruler.change(floor(NEWER))
     assert (await ruler.policy()).floor == NEWER, "it may fall"
     await world.roll("host-1", version=NEWER)
@@ -214,3 +217,63 @@ async def test_channels_follow_and_nothing_else_of_the_release(world_on_each: Wo
     assert after == before
     await world_on_each.online("host-1")
     assert (await world_on_each.show(await world_on_each.roll("host-1", version=""))).version == NEW
+
+
+async def unlist(world: World) -> None:
+    """Take the release off the list, and nothing else: as a yank that an open transaction has not seen."""
+    release = table_of(ReleaseRow)
+    change = sa.update(release).where(release.c.version == NEW).values(listed=False)
+    await world.services.store.writer.command(lambda tx: tx.execute(change))
+
+
+async def test_an_offer_reads_the_release_in_its_own_transaction(world_on_each: World, ruler: Ruler) -> None:
+    """A rollout that a yank did not find offers nothing all the same, and stands."""
+    world = world_on_each
+    rollout = await world.roll("host-1", "host-2")
+    await unlist(world)
+    (agent, _) = await world.online("host-1", "host-2")
+    await world.sweep(1)
+    assert await agent.waiting("assignment") == []
+    shown = await world.show(rollout)
+    assert (await world.state(rollout), code_name(shown.state_decision.code)) == ("HALTED", "YANKED")
+    assert await world.states("host-1", "host-2") == ["cancelled"] * 2
+    assert (await ruler.policy()).serial == 0
+
+
+async def test_a_host_with_a_lost_go_is_let_go_when_it_shows_that_it_did_not_use_it(
+    world_on_each: World, ruler: Ruler
+) -> None:
+    world = world_on_each
+    await world.online("host-1")
+    await world.roll("host-1")
+    agent = await world.staged("host-1")
+    await agent.granted()
+    await ruler.change(yank(NEW))
+    assert await world.states("host-1") == ["granted"], "its Go may be used"
+    await agent.connect()
+    await world.sweep(1)
+    assert await world.states("host-1") == ["cancelled"]
+    assert (await world.host("host-1"))["code"] == "YANKED"
+
+
+async def test_a_yank_waits_for_an_offer_that_is_being_made_elsewhere(worlds: list[World]) -> None:
+    """Else that offer would be committed after the yank, by a server that read the release before it."""
+    one, other = worlds
+    ruler = Ruler(other.call, other.channel)
+    (release_id,) = [row["id"] for row in await one.rows(ReleaseRow, version=NEW)]
+    reading, go_on = asyncio.Event(), asyncio.Event()
+
+    async def offer(tx: Tx) -> bool:
+        listed = await stays_listed(tx, release_id)
+        reading.set()
+        await go_on.wait()
+        return listed
+
+    offering = asyncio.create_task(one.services.store.writer.command(offer))
+    await asyncio.wait_for(reading.wait(), 10)
+    yanking = asyncio.create_task(ruler.change(yank(NEW)))
+    done, _ = await asyncio.wait({yanking}, timeout=1)
+    assert done == set(), "it waits"
+    go_on.set()
+    assert await offering
+    assert (await yanking).releases[0].version == NEW
