@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fleetroll_cli.output import plain
+from fleetroll_cli.keys.options import PASSPHRASE_VARIABLE, PassphraseOption
+from fleetroll_cli.keys.ring import Passphrases
 from fleetroll_common.trust.listing import role_name
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_publishing.keyfiles import files_of, keys_in
-from fleetroll_publishing.keys import Passphrase, load_key
+from fleetroll_publishing.keys import load_key
 from fleetroll_publishing.publisher import Publisher
 from fleetroll_publishing.signers import NaClSigner
 
 if TYPE_CHECKING:
     from fleetroll_publishing.roles import Repository
+
+__all__ = ["KeyOption", "Keyring", "KeysDirOption", "PassphraseOption", "keyring"]
 
 KeyOption = Annotated[
     list[Path] | None,
@@ -26,9 +30,6 @@ KeyOption = Annotated[
 ]
 KeysDirOption = Annotated[
     Path | None, typer.Option("--keys-dir", help="Folder of key files: those of the product are taken; sign here.")
-]
-PassphraseOption = Annotated[
-    Path | None, typer.Option("--passphrase-file", help="File with the passphrase of the keys; without, it is asked.")
 ]
 
 
@@ -39,12 +40,12 @@ class Keyring:
     Attributes:
         files: at least one.
         folder: where the publisher's record stands.
-        passphrase_file: holds the passphrase of all of them; None = each is asked for.
+        passphrases: what opens them.
     """
 
     files: tuple[Path, ...]
     folder: Path
-    passphrase_file: Path | None = None
+    passphrases: Passphrases = field(default_factory=Passphrases)
 
     @property
     def publisher(self) -> Publisher:
@@ -67,22 +68,10 @@ class Keyring:
             raise RequestError(
                 message, code=Code.NOT_ALLOWED, remedy="name their files with --key or --keys-dir", field="key"
             )
-        return [NaClSigner(load_key(path, self._passphrase(path))) for path in found]
-
-    def _passphrase(self, path: Path) -> Passphrase:
-        """Return what opens a file."""
-        if self.passphrase_file is None:
-            return Passphrase(typer.prompt(f"passphrase of {plain(path.name)}", hide_input=True, err=True))
-        try:
-            return Passphrase(self.passphrase_file.read_text("utf-8").rstrip("\r\n"))
-        except OSError as error:
-            message = f"passphrase_file: {plain(str(self.passphrase_file))} can't be read: {error.strerror}"
-            raise RequestError(
-                message, code=Code.INVALID_ARGUMENT, remedy="name a file that is there", field="passphrase_file"
-            ) from error
+        return [NaClSigner(load_key(path, self.passphrases.opening(path))) for path in found]
 
 
-def keyring(key: list[Path] | None, keys_dir: Path | None, passphrase_file: Path | None) -> Keyring | None:
+def keyring(key: list[Path] | None, keys_dir: Path | None, passphrase_file: list[str] | None) -> Keyring | None:
     """Return the keys that the options name; None = the server signs.
 
     Raises:
@@ -90,9 +79,9 @@ def keyring(key: list[Path] | None, keys_dir: Path | None, passphrase_file: Path
     """
     files = tuple(key or ()) + (keys_in(keys_dir) if keys_dir is not None else ())
     if not files:
-        if passphrase_file is not None:
+        if passphrase_file and not os.environ.get(PASSPHRASE_VARIABLE):
             message = "passphrase_file: no key is named that it could open"
             remedy = "name one with --key or --keys-dir"
             raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy=remedy, field="passphrase_file")
         return None
-    return Keyring(files, keys_dir or files[0].resolve().parent, passphrase_file)
+    return Keyring(files, keys_dir or files[0].resolve().parent, Passphrases.of(passphrase_file))

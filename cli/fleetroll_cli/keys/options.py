@@ -10,6 +10,8 @@ import typer
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 
+PASSPHRASE_VARIABLE = "FLEETROLL_PASSPHRASE_FILE"  # noqa: S105 (the name of the variable)
+
 KeyOption = Annotated[list[Path] | None, typer.Option("--key", help="A key file that signs; may be repeated.")]
 OutOption = Annotated[
     Path | None, typer.Option("--out", help="Folder for new key files; default: that of the first --key.")
@@ -19,15 +21,16 @@ PassphraseOption = Annotated[
     typer.Option(
         "--passphrase-file",
         metavar="NAME=FILE",
-        envvar="FLEETROLL_PASSPHRASE_FILE",
-        help="FILE's first line opens or protects NAME.key, or all called NAME and a number; without NAME= all. "
-        "What no file is named for is asked. May be repeated.",
+        envvar=PASSPHRASE_VARIABLE,
+        help="FILE's first line opens or protects NAME.key, and NAME-1.key and so on; without NAME= all of them. What "
+        "no file is named for is asked. May be repeated.",
     ),
 ]
 MemoryOption = Annotated[
     int,
     typer.Option(
         "--memory-mib",
+        envvar="FLEETROLL_MEMORY_MIB",
         help="Memory that one try of a new passphrase costs, 64 to 1024 MiB; opening the file takes it too.",
     ),
 ]

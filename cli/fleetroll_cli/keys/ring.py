@@ -48,7 +48,7 @@ class Passphrases:
     memory_bytes: int = 256 * 1024 * 1024
 
     @classmethod
-    def of(cls, pairs: list[str] | None, memory_bytes: int) -> Passphrases:
+    def of(cls, pairs: list[str] | None, memory_bytes: int = 0) -> Passphrases:
         """Read ``NAME=FILE`` pairs.
 
         Raises:

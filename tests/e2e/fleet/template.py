@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from fleetroll_cli.release import PUBLISH_SECONDS, _header, _parts
 from fleetroll_common.values.clock import SystemClock
 from fleetroll_common.values.ids import SystemIds
 from fleetroll_server.init import InitRequest, initialise
@@ -86,8 +85,8 @@ class Template:
 
     def _publish(self, fleet: Fleet, version: str, artefact: Path) -> None:
         self.artefacts[version] = artefact
-        header = _header(artefact, ["stable"])
-        fleet.client.releases.PublishRelease(_parts(header, artefact), timeout=PUBLISH_SECONDS)
+        done = fleet.cli("release", "publish", str(artefact))
+        assert done.code == 0, done.said
 
     def _enroll(self, fleet: Fleet, names: Sequence[str]) -> None:
         """Enrol the first host as people do; the others find the slot there that the first one unpacked."""

@@ -1,0 +1,217 @@
+"""The key ceremony and every drill of docs/operating/keys.md, from empty folders: real server, command line, agent.
+
+After each drill the thief's signatures are refused by host and server, and the owner's next release is installed.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.drills import Operator, drills
+from tests.e2e.fleet.fleet import Fleet
+from tests.e2e.fleet.host import SETTINGS, Host
+from tests.e2e.fleet.processes import AGENT, run
+from tests.e2e.fleet.releases import Workshop
+from tests.e2e.thieves import Thief, online_keys, stolen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+FIRST = "1.0.0"
+NAMES = ("root", "targets", "products-agent", "products-shop", "products-till")
+MEMORY = "64"
+"""MiB: the least that is allowed; each drill opens a few files."""
+
+
+class ShopHost(Host):
+    """A host that keeps a shop, which is one file."""
+
+    @property
+    def shop(self) -> Path:
+        return self.state.parent.parent / f"{self.name}-shop.txt"
+
+    def start(self, *options: str) -> None:
+        kept = f'\n[products.shop]\nkind = "file"\npath = "{self.shop}"\nmin_update_interval_seconds = 0\n'
+        (self.state / "agent.toml").write_text(SETTINGS + kept)
+        log = self.state.parent / f"{self.name}.log"
+        self._launcher = self._processes.start(*AGENT, "run", "--state", str(self.state), *options, log=log)
+
+
+class Story:
+    """An owner with a folder of keys, a server and a host that sells."""
+
+    def __init__(self, folder: Path) -> None:
+        self.fleet = Fleet(folder)
+        self.keys, self.carry = folder / "keys", folder / "carry"
+        self.carry.mkdir()
+        (folder / "passphrases").mkdir()
+        for name in NAMES:
+            (folder / "passphrases" / name).write_text(self.passphrase(name) + "\n")
+        files = " ".join(f"{name}={folder / 'passphrases' / name}" for name in NAMES)
+        environment = {
+            **self.fleet.environment,
+            "KEYS": str(self.keys),
+            "CARRY": str(self.carry),
+            "DATA": str(self.fleet.data.path),
+            "ADDRESS": self.fleet.address,
+            "FLEETROLL_PASSPHRASE_FILE": files,
+            "FLEETROLL_MEMORY_MIB": MEMORY,
+            "FLEETROLL_YES": "1",
+        }
+        self.operator = Operator(folder, environment)
+        self.folder = folder
+        self.sold = 0
+        self.host = ShopHost("h1", folder / "hosts" / "h1", self.fleet.processes)
+
+    @staticmethod
+    def passphrase(name: str) -> str:
+        """Return the passphrase of the key files that begin with ``name``."""
+        return f"the passphrase of {name}"
+
+    def steal(self, role: str, *stems: str) -> Thief:
+        """Copy keys of a role out of their files."""
+        base = role.replace("/", "-")
+        return Thief(
+            self.fleet, role, [stolen(self.keys / f"{stem}.key", self.passphrase(base)) for stem in stems or (base,)]
+        )
+
+    def key_id(self, thief: Thief) -> str:
+        """Return the beginning of a stolen key's id, as the status shows it."""
+        status = json.loads(self.operator.shell("fleetroll keys status --json"))
+        shown = {key["key_id"] for role in status["roles"] for key in role["keys"]}
+        keyid = thief.keys[0].public_key.keyid
+        assert keyid in shown
+        return str(keyid[:16])
+
+    def join(self) -> None:
+        """Publish the agent, and let the host enrol and run."""
+        artefact = Workshop(self.folder / "workshop").build(FIRST)
+        self.operator.run("publish", ARTEFACT=str(artefact))
+        self.begin()
+
+    def begin(self) -> None:
+        """Enrol the host and start it."""
+        join = self.fleet.join_string()
+        done = run(*AGENT, "enroll", join, "--state", str(self.host.state), "--name", self.host.name)
+        assert done.code == 0, done.said
+        self.host.start()
+        self.fleet.hosts[self.host.name] = self.host
+        self.fleet.wait_online("h1")
+
+    def sells(self, publish: str = "", options: str = "--keys-dir $KEYS") -> None:
+        """Publish the owner's next release of the shop, and see it installed by the real agent."""
+        self.sold += 1
+        version = f"1.{self.sold}.0"
+        goods = self.folder / f"goods-{version}.txt"
+        goods.write_text(f"shop {version}\n")
+        wish = f"--product shop --version {version} --platform any --git-sha abcdef0 --out dist"
+        built = self.operator.shell(f"fleetroll release build {wish} {goods}").strip().splitlines()[-1]
+        if publish:
+            self.operator.run(publish, ARTEFACT=built)
+        else:
+            self.operator.shell(f"fleetroll release publish {built} {options}")
+        self.operator.shell(f"fleetroll rollout start --product shop --version {version} --soak 1s --watch")
+        assert self.host.shop.read_text() == f"shop {version}\n"
+
+    def after(self, *thieves: Thief) -> None:
+        """The thieves' control is over, the owner's fleet goes on."""
+        for thief in thieves:
+            thief.is_refused(self.host)  # a host that slept through the exchange, its line being what the thief shows
+        self.sells()
+        for thief in thieves:
+            thief.is_refused(self.host)
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> Iterator[Story]:
+    made = Story(tmp_path)
+    try:
+        yield made
+    finally:
+        made.fleet.end()
+
+
+def test_the_ceremony_and_every_drill_from_empty_folders(story: Story) -> None:
+    operator, fleet, keys = story.operator, story.fleet, story.keys
+    said = operator.run("ceremony")
+    assert "root's SHA-256: " in said
+    operator.run("server")
+    assert not any(fleet.data.path.rglob("root*")), "no root key comes near the server"
+    fleet.start_server()
+    status = operator.run("keep")
+    assert "offline: publishers hold" in status
+    assert set(online_keys(fleet)) == {"snapshot", "timestamp"}
+    operator.shell('mkdir "$CARRY/back" && tar -xf "$CARRY/keys.tar" -C "$CARRY/back"')
+    for path in keys.glob("*.key"):
+        assert (story.carry / "back" / path.name).read_bytes() == path.read_bytes()
+    operator.shell('fleetroll keys status --files "$CARRY/back/metadata"')
+
+    story.join()
+    story.sells("publish")
+    operator.run("add-product")
+
+    thieves = [Thief(fleet, role, [online_keys(fleet)[role]]) for role in ("timestamp", "snapshot")]
+    operator.run("stolen-online")
+    story.after(*thieves)
+
+    thief = story.steal("products/agent")
+    operator.run("stolen-product")
+    story.after(thief)
+
+    thief = story.steal("targets")
+    operator.run("stolen-targets")
+    story.after(thief)
+
+    thief = story.steal("root", "root-1")
+    operator.run("stolen-root", STOLEN=story.key_id(thief))
+    story.after(thief)
+    assert (keys / "root-4.key").exists()
+
+    thief = story.steal("root", "root-2")
+    (keys / "root-2.key").unlink()
+    operator.run("lost-root", LOST=story.key_id(thief))
+    story.after(thief)
+
+    # What is left of the old files is worth nothing, and the names that the page uses are theirs: keep them apart.
+    renamed = {"root-3": "root-1", "root-4": "root-2", "targets-2": "targets", "products-agent-2": "products-agent"}
+    for old, new in renamed.items():
+        (keys / f"{old}.key").replace(keys / f"{new}.key")
+    thief = story.steal("products/shop", "products-shop-1", "products-shop-2")
+    operator.run("renew")
+    story.after(thief)
+
+
+def test_a_managed_server_that_was_read_and_the_way_to_offline(story: Story) -> None:
+    """Root's keys are what a managed server never had: by them its owner gets everything back."""
+    operator, fleet = story.operator, story.fleet
+    operator.shell('fleetroll-server init --data "$DATA" --root-keys "$KEYS" --address "$ADDRESS"')
+    fleet.start_server()
+    assert "managed: the server holds" in operator.shell("fleetroll keys status")
+    operator.shell("fleetroll release product add shop")
+    artefact = Workshop(story.folder / "workshop").build(FIRST)
+    operator.shell(f"fleetroll release publish {artefact}")
+    story.begin()
+    story.sells(options="")
+    read = online_keys(fleet)
+    operator.run("stolen-managed")
+    for role in ("targets", "products/agent", "snapshot", "timestamp"):
+        Thief(fleet, role, [read[role]]).is_refused(story.host)
+    assert "managed: the server holds" in operator.shell("fleetroll keys status")
+    story.sells(options="")
+    read = online_keys(fleet)
+    operator.run("to-offline")
+    assert "offline: publishers hold" in operator.shell("fleetroll keys status")
+    assert set(online_keys(fleet)) == {"snapshot", "timestamp"}
+    story.after(*(Thief(fleet, role, [read[role]]) for role in ("targets", "products/agent", "products/shop")))
+
+
+def test_every_command_of_the_page_is_run_here() -> None:
+    """A drill that nobody runs is a hope."""
+    text = Path(__file__).read_text("utf-8")
+    assert [name for name in drills() if f'"{name}"' not in text] == []
