@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,6 +51,10 @@ def lost_time(fleet: Fleet) -> str:
     return trying
 
 
+def _is_held(fleet: Fleet, agent_id: str, reports: int) -> bool:
+    return len(fleet.records.reports(agent_id)) >= reports
+
+
 def settled(fleet: Fleet) -> None:
     """Wait until every host is back, kept its version, and the server holds its whole journal."""
     fleet.wait_online()
@@ -57,7 +62,8 @@ def settled(fleet: Fleet) -> None:
     h2.wait("kept its version", lambda: any(report.said is Said.SUCCEEDED for report in h2.journal()), 90.0)
     for host in fleet.hosts.values():
         wanted = len(host.journal())
-        host.wait("is held by the server", lambda h=host, n=wanted: len(fleet.records.reports(h.agent_id)) >= n, 30.0)
+        held = partial(_is_held, fleet, host.agent_id, wanted)
+        host.wait("is held by the server", held, 30.0)
         told = [report.said for report in host.journal()]
         assert told.count(Said.SUCCEEDED) == (host.name in {"h1", "h2"}), "nothing is applied twice"
     versions = {name: host.boot()["current"]["version"] for name, host in fleet.hosts.items()}
