@@ -133,7 +133,8 @@ def prepare(fleet: Fleet, level: int) -> tuple[Path, int]:
         initialise(InitRequest(fleet.data.path, fleet.folder / "root-keys"), SystemClock(), SystemIds())
     artefact = Workshop(fleet.folder).build(VERSION, level)
     fleet.start_server()
-    fleet.cli("release", "publish", str(artefact)).check_returncode()
+    done = fleet.cli("release", "publish", str(artefact))
+    assert done.code == 0, done.said
     host = fleet.add_host("host")
     _ask("enroll", fleet.join_string(), "--name", host.name, state=host.state)
     (host.state / "agent.toml").write_text(SETTINGS)
