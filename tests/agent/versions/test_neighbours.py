@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fleetroll_agent.identity.facts import KeptRotation
 from fleetroll_agent.jobs.effects import AskLock, FillSlot, FindTarget, Probe
 from fleetroll_agent.jobs.events import (
     Assigned,
@@ -38,6 +39,8 @@ from tests.agent.versions import freeze, previous, samples
 from tests.faults.identity_disk import CA_PEM
 from tests.faults.jobs import NEW, OLD
 from tests.faults.managed_host import CHILD, COMMAND, MIGRATING, PLAIN, SLOTS, ManagedHost
+
+ROTATION = KeptRotation(b"o" * 32, b"n" * 32, b"s" * 64, b"t" * 64)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,7 +103,9 @@ def test_this_version_reads_what_the_previous_one_wrote_with_the_same_meaning(tm
     (entry,) = read_journal(tmp_path / "journal")
     assert samples.plain(entry.report) == said["fields"]["outbox"][0]
     assert Journal(tmp_path / "journal", SequentialIds()).number(samples.PRODUCT) == record.reports
-    assert samples.plain(previous.identity_of(tmp_path).load()) == said["identity"]
+    identity = samples.plain(previous.identity_of(tmp_path).load())
+    assert identity == grown(said["identity"], identity)
+    assert identity["rotations"] == []
 
 
 def grown(before: Any, now: Any) -> Any:
@@ -118,7 +123,8 @@ def test_the_previous_version_reads_what_this_one_writes_and_keeps_what_it_does_
     previous.write(tmp_path)
     written(tmp_path, record)
     ContactFile(tmp_path).write(Contact("boot-1", 1000.5, 60.0, quarantined=True))
-    before, identity = on_disk(tmp_path), previous.identity_of(tmp_path).load()
+    store = previous.identity_of(tmp_path)
+    before, identity = on_disk(tmp_path), store.keep_rotation(store.load(), ROTATION)
     said = told("read", tmp_path)
     assert said["damaged"] == []
     assert samples.plain(record) == grown(said["record"], samples.plain(record))
@@ -129,7 +135,8 @@ def test_the_previous_version_reads_what_this_one_writes_and_keeps_what_it_does_
     # Both go on with one journal and one identity.
     assert said["journal_id"] == Journal(tmp_path / "journal", SequentialIds()).journal_id
     assert [entry.report.number for entry in read_journal(tmp_path / "journal")] == [12, 13]
-    assert said["identity"] == samples.plain(identity)
+    assert samples.plain(identity) == grown(said["identity"], samples.plain(identity))
+    assert previous.identity_of(tmp_path).load().rotations == (ROTATION,)
     assert previous.identity_of(tmp_path).load().ratchet.current == identity.ratchet.next
     assert ContactFile(tmp_path).read() == Contact("boot-1", 1000.5, 60.0, quarantined=True)
 
