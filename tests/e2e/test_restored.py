@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.e2e.fleet.fleet import Fleet
+    from tests.e2e.fleet.host import Host
     from tests.e2e.fleet.template import Template
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -51,25 +52,24 @@ def lost_time(fleet: Fleet) -> str:
     return trying
 
 
-def _is_held(fleet: Fleet, agent_id: str, reports: int) -> bool:
-    return len(fleet.records.reports(agent_id)) >= reports
-
-
 def settled(fleet: Fleet) -> None:
     """Wait until every host is back, kept its version, and the server holds its whole journal."""
     fleet.wait_online()
     h2 = fleet.hosts["h2"]
     h2.wait("kept its version", lambda: any(report.said is Said.SUCCEEDED for report in h2.journal()), 90.0)
     for host in fleet.hosts.values():
-        wanted = len(host.journal())
-        held = partial(_is_held, fleet, host.agent_id, wanted)
-        host.wait("is held by the server", held, 30.0)
+        host.wait("is held by the server", partial(is_held, fleet, host), 30.0)
         told = [report.said for report in host.journal()]
         assert told.count(Said.SUCCEEDED) == (host.name in {"h1", "h2"}), "nothing is applied twice"
     versions = {name: host.boot()["current"]["version"] for name, host in fleet.hosts.items()}
     assert versions == {"h1": GOOD, "h2": GOOD, "h3": "1.0.0"}
     assert fleet.records.rows("SELECT 1 FROM event WHERE kind = 'alert.identity_cloned'") == []
     assert fleet.records.rows("SELECT 1 FROM agent WHERE quarantined") == []
+
+
+def is_held(fleet: Fleet, host: Host) -> bool:
+    """Tell whether the server holds every report of the host's journal."""
+    return len(fleet.records.reports(host.agent_id)) >= len(host.journal())
 
 
 def ended(fleet: Fleet) -> None:

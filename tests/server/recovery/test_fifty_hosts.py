@@ -236,6 +236,7 @@ async def test_everything_comes_back_and_nothing_twice(
     string = await join_string(world, LATER + 1)
     await before(world, lost)
     pg = request.getfixturevalue("postgres") if world._url else None
+    copy_url = ""
     if way == "restore":
         lost.source = await backed_up(world, tmp_path / "backup")
     else:
