@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 import typer.exceptions
 
-from fleetroll_cli import agents, console, contexts, events, kill, manifests, release, rollout, tokens
+from fleetroll_cli import agents, anchors, console, contexts, events, kill, manifests, release, rollout, tokens
 from fleetroll_cli.context import CaOption, ContextOption, ServerOption, TokenOption, keep
 from fleetroll_cli.exits import Exit, explained
 from fleetroll_cli.interrupting import INTERRUPTED, end_when_interrupted
@@ -29,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(agents.app, name="agents", help="Hosts and their identities.")
+app.add_typer(anchors.app, name="anchors", help="Where hosts find their servers, and whom they trust there.")
 app.add_typer(release.app, name="release", help="Build and publish releases.")
 app.add_typer(manifests.app, name="manifest", help="Release manifests of build pipelines.")
 app.add_typer(rollout.app, name="rollout", help="Bring a release to hosts, wave by wave.")

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fleetroll_cli.anchors import authorities_of
 from fleetroll_cli.context import JsonOption, kept
 from fleetroll_cli.output import plain, print_table, say
-from fleetroll_client import Endpoint
+from fleetroll_client import AdminClient, Endpoint, translate
 from fleetroll_client.contexts import Context, load, read_environment
 from fleetroll_client.keeping import put
 from fleetroll_client.keeping import remove as remove_context
 from fleetroll_client.keeping import use as use_context
 from fleetroll_client.resolving import CA, TOKEN_FILE, read_file, token_in
+from fleetroll_common.durable.files import write_durably
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,6 +97,26 @@ def add(
     )
     known = put(made, replace=replace)
     say(f"{name} is added" + (", and current" if known.current == name else ""))
+
+
+@app.command()
+def refresh(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Name of the context; default: the one in use.")] = "",
+) -> None:
+    """Write the CAs that the server's anchors list into the context's CA file. Do it while a CA follows another."""
+    known, wanted = load(), kept(context)
+    found = known.named(name or wanted.context or known.current)
+    ca_pem = read_file(found.ca_file, "ca", CA)
+    token = token_in(read_file(found.token_file, "token-file", TOKEN_FILE), found.token_file)
+    # The server that says so has shown a certificate of a CA in the old file.
+    with AdminClient(Endpoint(found.server, ca_pem, token)) as client, translate():
+        fresh = "".join(authorities_of(client)).encode("ascii")
+    if fresh == ca_pem:
+        say(f"{found.ca_file} is what the server's anchors list")
+        return
+    write_durably(found.ca_file, fresh, 0o644)
+    say(f"{found.ca_file} holds {fresh.count(b'BEGIN CERTIFICATE')} CA certificates now")
 
 
 @app.command()

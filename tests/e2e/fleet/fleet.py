@@ -87,6 +87,11 @@ class Fleet:
         self._server = child
         self._hang_up()
 
+    def move(self, address: str) -> None:
+        """Let the server, which does not run, have another address from its next start on."""
+        self.address = address
+        self._hang_up()
+
     def wait_ready(self) -> None:
         """Wait until the server takes connections."""
         wait("the server answers", self._answers, READY_SECONDS, self.server.said)
