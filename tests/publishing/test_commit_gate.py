@@ -12,9 +12,10 @@ from tuf.api.metadata import SuccinctRoles  # type: ignore[attr-defined]
 
 from fleetroll_common.trust.keys import NaClKey
 from fleetroll_common.trust.library import Delegations, Metadata, TargetFile
-from fleetroll_common.values.anchors import ANCHORS_PATH
+from fleetroll_common.values.anchors import ANCHORS_PATH, Anchors
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import FleetrollError
+from fleetroll_publishing.anchored import anchors_target
 from fleetroll_publishing.commit_gate import check_commit
 from fleetroll_publishing.committing import seal_commit
 from fleetroll_publishing.roles import delegation_of, read_repository, sign_role
@@ -233,7 +234,7 @@ REFUSED: dict[str, tuple[dict[str, bytes], Code]] = {
     "two products with one key": (targets(shared_key), Code.INVALID_ARGUMENT),
     "a product's new key, its role not signed again": (targets(other_key), Code.UNSIGNED),
     "a root key for a product": (targets(of_the_root), Code.INVALID_ARGUMENT),
-    "a release in targets": (targets(lists("shop/2.0.0/x.tar.zst")), Code.WRONG_PRODUCT),
+    "a release in targets": (targets(lists("shop/2.0.0/x.tar.zst")), Code.METADATA_INVALID),
     "a product by targets' key": (product(nothing, signer("targets")), Code.UNSIGNED),
     "a product by another product": (product(nothing, signer("products/agent")), Code.UNSIGNED),
     "a product too far": (product(nothing, version=4), Code.CONFLICT),
@@ -295,13 +296,7 @@ def test_of_two_who_signed_from_the_same_files_the_second_is_told() -> None:
 
 def anchors(serial: int, address: str = "a.example:8443") -> Callable[[Any], None]:
     def change(signed: Any) -> None:
-        custom = {
-            "kind": "anchors",
-            "serial": serial,
-            "addresses": [address],
-            "certificates": [CA],
-        }
-        signed.targets[ANCHORS_PATH] = TargetFile(7, {"sha256": "0" * 64}, ANCHORS_PATH, {"custom": custom})
+        signed.targets[ANCHORS_PATH] = anchors_target(Anchors(serial, (address,), (CA,)))
 
     return change
 
