@@ -20,6 +20,7 @@ import grpc
 from fleetroll.v1 import (
     agents_pb2_grpc,
     events_pb2_grpc,
+    keys_pb2_grpc,
     releases_pb2_grpc,
     rollouts_pb2_grpc,
     server_info_pb2_grpc,
@@ -64,13 +65,15 @@ class AdminClient:
         self._channel = self._given or dial(self.endpoint)
         agents = agents_pb2_grpc.AgentsServiceStub(self._channel)
         events = events_pb2_grpc.EventsServiceStub(self._channel)
+        keys = keys_pb2_grpc.KeysServiceStub(self._channel)
         releases = releases_pb2_grpc.ReleasesServiceStub(self._channel)
         rollouts = rollouts_pb2_grpc.RolloutsServiceStub(self._channel)
         server_info = server_info_pb2_grpc.ServerInfoServiceStub(self._channel)
         tokens = tokens_pb2_grpc.TokensServiceStub(self._channel)
-        self._lines.go_over(agents, events, releases, rollouts, server_info, tokens)
+        self._lines.go_over(agents, events, keys, releases, rollouts, server_info, tokens)
         self.agents = repeating(agents, self._lines)
         self.events = repeating(events, self._lines)
+        self.keys = repeating(keys, self._lines)
         self.releases = repeating(releases, self._lines)
         self.rollouts = repeating(rollouts, self._lines)
         self.server_info = repeating(server_info, self._lines)
@@ -140,11 +143,13 @@ class AsyncAdminClient:
         self._channel = dial_async(self.endpoint, [self._repeating])
         self.agents = agents_pb2_grpc.AgentsServiceStub(self._channel)
         self.events = events_pb2_grpc.EventsServiceStub(self._channel)
+        self.keys = keys_pb2_grpc.KeysServiceStub(self._channel)
         self.releases = releases_pb2_grpc.ReleasesServiceStub(self._channel)
         self.rollouts = rollouts_pb2_grpc.RolloutsServiceStub(self._channel)
         self.server_info = server_info_pb2_grpc.ServerInfoServiceStub(self._channel)
         self.tokens = tokens_pb2_grpc.TokensServiceStub(self._channel)
-        self._lines.go_over(self.agents, self.events, self.releases, self.rollouts, self.server_info, self.tokens)
+        stubs = (self.agents, self.events, self.keys, self.releases, self.rollouts, self.server_info, self.tokens)
+        self._lines.go_over(*stubs)
 
     def dial(self) -> grpc.aio.Channel:
         """Return a channel for one long stream, a new one each time; whoever asked for it closes it."""
