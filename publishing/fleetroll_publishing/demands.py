@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fleetroll_common.trust.library import FormatError, encode_canonical
-from fleetroll_common.trust.listing import role_name
+from fleetroll_common.trust.listing import PATH_PARTS, role_name
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError, TrustError
 from fleetroll_common.values.manifest_custom import ManifestCustom, kind_of
+from fleetroll_common.values.product_policy import policy_path
 from fleetroll_common.values.release import MANIFEST_FILE, TargetKind
 from fleetroll_common.values.release import check_product as check_product_name
 from fleetroll_common.values.relpath import path_fault
@@ -18,8 +19,7 @@ from fleetroll_common.values.relpath import path_fault
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from fleetroll_common.trust.library import Key, Signer
-    from fleetroll_publishing.roles import Repository
+    from fleetroll_common.trust.library import Key, Signer, Targets
     from fleetroll_publishing.signers import RoleSigners
 
 ROOT_KEYS_MIN = 3
@@ -68,9 +68,13 @@ def require_new_key(signer: Signer, known: Mapping[str, Key]) -> None:
         )
 
 
-def check_addition(repository: Repository, product: str, path: str, target: TargetFile) -> None:
-    """Refuse an addition that hosts would refuse, or that changes what they know."""
-    known = repository.product(product).targets.get(path)
+def check_addition(product: str, role: Targets, path: str, target: TargetFile) -> None:
+    """Refuse a new file of ``role`` that hosts would refuse, or that changes what they know.
+
+    Raises:
+        RequestError: ALREADY_EXISTS, CONFLICT: the path is listed; INVALID_ARGUMENT (publisher's fault).
+    """
+    known = role.targets.get(path)
     if known is not None:
         same = (known.length, known.hashes) == (target.length, {"sha256": target.sha256})
         raise RequestError(
@@ -80,7 +84,8 @@ def check_addition(repository: Repository, product: str, path: str, target: Targ
             path=path,
         )
     fault = path_fault(path)
-    if fault or not repository.delegation(product).is_delegated_path(path):
+    parts = path.split("/")
+    if fault or parts[0] != product or len(parts) != PATH_PARTS or path == policy_path(product):
         raise invalid("path", f"{path[:200]!r} {fault or f'is not {product}/<version>/<file>'}")
     if type(target.length) is not int or target.length < 1:
         raise invalid("length", f"{target.length} bytes; a file has at least one")

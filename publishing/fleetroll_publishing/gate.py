@@ -6,7 +6,9 @@ For a product's role, in this order (:func:`check_product`):
 2. it is readable, says exactly what was signed, and is a role of targets → METADATA_INVALID;
 3. it is signed by the keys that the top-level targets role names for the product → UNSIGNED;
 4. its version is the listed one + 1: of two publishers the second is told to take the newest and try again → CONFLICT;
-5. what was listed is listed still, with the same bytes and the same description, channels apart → CONFLICT;
+5. it follows the listed one by the rules of :mod:`~fleetroll_publishing.succession`: what was listed is listed still,
+   with the same bytes and the same description, channels apart, or was taken back by a ruling of the policy that stays
+   → CONFLICT, INVALID_ARGUMENT, METADATA_INVALID;
 6. it expires neither too soon to be of use nor later than a year and a bit from now → INVALID_ARGUMENT;
 7. it lists nothing of another product, and nothing without hash and length → WRONG_PRODUCT, METADATA_INVALID;
 8. what is new and called a release manifest is described as one, and nothing else is → INVALID_ARGUMENT.
@@ -27,6 +29,7 @@ from fleetroll_common.trust.listing import read_listing, role_name
 from fleetroll_common.trust.updater import require_plain
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError, TrustError
+from fleetroll_common.values.product_policy import policy_path
 from fleetroll_publishing.demands import check_kind
 from fleetroll_publishing.roles import (
     TIMESTAMP_FILE,
@@ -36,12 +39,13 @@ from fleetroll_publishing.roles import (
     read_repository,
     root_versions,
 )
+from fleetroll_publishing.succession import check_succession
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from fleetroll_common.trust.library import MetaFile, Signed, TargetFile
+    from fleetroll_common.trust.library import MetaFile, Signed
 
 EXPIRY_MIN = timedelta(days=1)
 """A role that expires sooner would stop new installs before anybody has slept over it."""
@@ -73,8 +77,7 @@ def check_product(files: Mapping[str, bytes], product: str, candidate: bytes, no
         raise _untrusted(Code.METADATA_INVALID, role, "is not a role of targets")
     if signed.version != listed.version + 1:
         raise _conflict(role, f"version {signed.version} does not follow {listed.version}")
-    for path, target in listed.targets.items():
-        _check_kept(role, target, signed.targets.get(path))
+    check_succession(product, listed, signed)
     if not now + EXPIRY_MIN <= signed.expires <= now + EXPIRY_MAX:
         raise RequestError(
             f"{role}: expires {signed.expires:%Y-%m-%dT%H:%M:%SZ}, not between {EXPIRY_MIN.days} and {EXPIRY_MAX.days} "
@@ -84,7 +87,7 @@ def check_product(files: Mapping[str, bytes], product: str, candidate: bytes, no
             role=role,
         )
     for found in read_listing(product, signed, repository.delegation(product)):
-        if found.path not in listed.targets:
+        if found.path not in {*listed.targets, policy_path(product)}:
             check_kind(found.path, found.custom)
     return signed
 
@@ -157,21 +160,6 @@ def _verified(data: bytes, role: str, delegator: Root | Targets | None) -> Signe
             raise _untrusted(Code.UNSIGNED, role, "is not signed by enough of its keys") from error
     signed: Signed = metadata.signed
     return signed
-
-
-def _check_kept(role: str, listed: TargetFile, offered: TargetFile | None) -> None:
-    """Refuse what would vanish or change under a path that hosts may know."""
-    if offered is None:
-        raise _conflict(role, f"{listed.path} is gone; nothing leaves the list without being retired")
-    if (offered.length, offered.hashes) != (listed.length, listed.hashes):
-        raise _conflict(role, f"{listed.path} has other bytes; a path keeps its bytes for ever")
-    if _without_channels(offered) != _without_channels(listed):
-        raise _conflict(role, f"{listed.path} is described otherwise; only its channels may change")
-
-
-def _without_channels(target: TargetFile) -> dict[str, Any]:
-    """Return the description without the one part that may change."""
-    return {key: value for key, value in (target.custom or {}).items() if key != "channels"}
 
 
 def _conflict(role: str, what: str) -> RequestError:

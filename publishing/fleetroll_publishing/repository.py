@@ -9,7 +9,8 @@ files return the same names: the store MUST refuse the second, who then takes th
 Each act ends with :func:`~fleetroll_publishing.gate.check_repository` over old and new files: what a host would refuse
 is never returned.
 
-Not done here: retiring, yanking and revoking releases; keys of products or of the root in exchange for others.
+Not done here: what the verbs make of a list (:mod:`~fleetroll_publishing.verbs`); keys of products or of the root in
+exchange for others.
 """
 
 from __future__ import annotations
@@ -25,25 +26,26 @@ from fleetroll_publishing import gate
 from fleetroll_publishing.demands import (
     ROOT_THRESHOLD,
     TargetFile,
-    check_addition,
     check_keys,
-    invalid,
     require_new_key,
 )
 from fleetroll_publishing.roles import SPEC_VERSION, TIMESTAMP_FILE, file_name, read_repository, sign_role
 from fleetroll_publishing.sealing import DEFAULT_EXPIRIES, Act, Expiries, following, in_utc, seal
+from fleetroll_publishing.verbs import Publish, changed_role, sign_product
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from fleetroll_publishing.signers import RoleSigners
+    from fleetroll_publishing.verbs import Change
 
 __all__ = [
     "DEFAULT_EXPIRIES",
     "Expiries",
     "TargetFile",
     "add_product",
+    "change_product",
     "create",
     "publish_targets",
     "refresh_snapshot",
@@ -102,21 +104,38 @@ def publish_targets(
 
     Raises:
         RequestError: NOT_FOUND: no such product; ALREADY_EXISTS: a path is listed with these bytes; CONFLICT: with
-            others; INVALID_ARGUMENT: a path, length, hash or description; NOT_ALLOWED: a key is missing (caller's
-            fault).
+            others, or the version was taken back; INVALID_ARGUMENT: a path, length, hash or description; NOT_ALLOWED: a
+            key is missing (caller's fault).
         StoreError: ``files`` are damaged.
     """
-    repository = read_repository(files)
-    role = repository.product(product)
-    if not additions:
-        raise invalid("additions", "nothing to publish")
-    for path, target in additions.items():
-        check_addition(repository, product, path, target)
-        extra = {"custom": dict(target.custom)} if target.custom else {}
-        role.targets[path] = tuf.TargetFile(target.length, {"sha256": target.sha256}, path, extra)
-    role.version += 1
-    role.expires = in_utc(now + expiries.product)
-    candidate = sign_role(role, [signers.of(role_name(product))])
+    return change_product(files, product, [Publish(additions)], signers, now, expiries)
+
+
+def change_product(
+    files: Mapping[str, bytes],
+    product: str,
+    changes: Sequence[Change],
+    signers: RoleSigners,
+    now: datetime,
+    expiries: Expiries = DEFAULT_EXPIRIES,
+) -> dict[str, bytes]:
+    """Return the new files with the verbs of :mod:`~fleetroll_publishing.verbs` applied to what a product lists.
+
+    Args:
+        files: the repository.
+        product: whose role changes.
+        changes: applied in their order, all or none.
+        signers: the product's, snapshot and timestamp.
+        now: aware.
+        expiries: of the roles that are signed.
+
+    Raises:
+        RequestError: as :func:`~fleetroll_publishing.verbs.changed_role`; NOT_FOUND: no such product; NOT_ALLOWED: a
+            key is missing (caller's fault).
+        StoreError: ``files`` are damaged.
+    """
+    role = changed_role(product, read_repository(files).product(product), changes)
+    candidate = sign_product(role, [signers.of(role_name(product))], now, expiries)
     return seal_product(files, product, candidate, signers, now, expiries)
 
 

@@ -62,7 +62,12 @@ class DataFolder:
         """Uploads that are not accepted yet; those of an earlier process are deleted at start."""
         return self.path / "spool"
 
+    @property
+    def staged(self) -> Path:
+        """Bytes by SHA-256 that no commit lists yet."""
+        return self.path / "staged"
+
     def make(self) -> None:
         """Make the folder and those inside."""
-        for folder in (self.path, self.tls, self.artefacts, self.spool):
+        for folder in (self.path, self.tls, self.artefacts, self.spool, self.staged):
             folder.mkdir(mode=FOLDER_MODE, exist_ok=True)

@@ -33,6 +33,7 @@ from fleetroll_server.catalogue.listing import (
     insert,
     published_event,
     require_free,
+    require_not_withdrawn,
     require_one_kind,
     require_release,
 )
@@ -105,6 +106,7 @@ async def _check(services: Services, wish: Import, custom: ManifestCustom) -> No
     require_release(custom.version)
     async with services.store.read() as connection:
         await products.require(connection, wish.product)
+        await require_not_withdrawn(connection, wish.product, str(custom.version))
         await require_free(connection, custom.target_path, wish.sha256)
         await require_one_kind(connection, wish.product, str(custom.version), TargetKind.MANIFEST)
 

@@ -49,7 +49,12 @@ async def load_signers(connection: AsyncConnection, secrets: Secrets) -> RoleSig
 
 async def holds_key_of(connection: AsyncConnection, product: str) -> bool:
     """Tell whether this server can sign the releases of ``product``: whether the managed repository has it."""
-    query = sa.select(_META.c.key).where(_META.c.key == f"{_PREFIX}{role_name(product)}")
+    return await holds_key(connection, role_name(product))
+
+
+async def holds_key(connection: AsyncConnection, role: str) -> bool:
+    """Tell whether this server holds the key of ``role``."""
+    query = sa.select(_META.c.key).where(_META.c.key == f"{_PREFIX}{role}")
     return await connection.scalar(query) is not None
 
 

@@ -12,6 +12,7 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.manifest_custom import kind_of
 from fleetroll_server.catalogue import reads
+from fleetroll_server.catalogue.values import ReleaseState
 from fleetroll_server.store import EventFact
 from fleetroll_server.store.tables import ArtifactRow, ReleaseRow, table_of
 
@@ -108,6 +109,21 @@ async def require_free(connection: AsyncConnection, path: str, sha256: str) -> N
         )
 
 
+async def require_not_withdrawn(connection: AsyncConnection, product: str, version: str) -> None:
+    """Refuse a version that was taken back.
+
+    Raises:
+        RequestError: CONFLICT (publisher's fault).
+    """
+    which = (_RELEASE.c.product == product, _RELEASE.c.version == version)
+    query = sa.select(_RELEASE.c.state, _RELEASE.c.state_reason).where(*which)
+    row = (await connection.execute(query)).one_or_none()
+    if row is not None and row.state != ReleaseState.LISTED.value:
+        message = f"version: {product} {version} is {row.state}: {row.state_reason[:300]}"
+        remedy = "publish under a new version: what was taken back stays so"
+        raise RequestError(message, code=Code.CONFLICT, remedy=remedy, field="version")
+
+
 async def require_one_kind(connection: AsyncConnection, product: str, version: str, kind: TargetKind) -> None:
     """Refuse a release of both kinds: hosts would not know which one is meant.
 
@@ -185,6 +201,8 @@ def _release_row(listing: Listing, caller: Caller, row_id: str) -> Mapping[str, 
         "supported_from": "" if listing.supported_from is None else str(listing.supported_from),
         "protocol": listing.protocol,
         "listed": True,
+        "state": ReleaseState.LISTED.value,
+        "state_reason": "",
         "actor_kind": caller.actor_kind,
         "actor_id": caller.actor_id,
     }

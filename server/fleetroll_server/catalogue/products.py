@@ -17,7 +17,7 @@ from fleetroll_common.values.errors import RequestError
 from fleetroll_publishing.keys import PrivateKey
 from fleetroll_publishing.repository import add_product
 from fleetroll_publishing.roles import read_repository
-from fleetroll_server.catalogue.keys import holds_key_of, sealed_rows, with_product
+from fleetroll_server.catalogue.keys import holds_key, holds_key_of, sealed_rows, with_product
 from fleetroll_server.catalogue.metadata import current_files
 from fleetroll_server.catalogue.signing import sign_and_commit
 from fleetroll_server.store import EventFact
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 
 _META = table_of(MetaRow)
 _RELEASE = table_of(ReleaseRow)
+
+
+SIGN_ELSEWHERE = "sign it where the key is: `fleetroll release publish` and its verbs take --keys-dir DIR or --key FILE"
+"""The way of a repository whose keys lie offline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +64,15 @@ async def add(services: Services, product: str, caller: Caller) -> Product:
     """Make ``product`` one that releases can be published of.
 
     Raises:
-        RequestError: ALREADY_EXISTS, INVALID_ARGUMENT: its name; CONFLICT: another server signed meanwhile (admin's
-            fault).
+        RequestError: ALREADY_EXISTS, INVALID_ARGUMENT: its name; CONFLICT: another server signed meanwhile;
+            NOT_ALLOWED: the key of targets is held elsewhere (admin's fault).
         StoreError: nothing was stored.
     """
+    async with services.store.read() as connection:
+        if not await holds_key(connection, "targets"):
+            message = "product: the key of targets is held offline, this server can't delegate to another key"
+            remedy = "add the product where that key is, with `fleetroll keys`"
+            raise RequestError(message, code=Code.NOT_ALLOWED, remedy=remedy, field="product")
     key = PrivateKey.generate()
 
     def act(old: Mapping[str, bytes], signers: RoleSigners, now: datetime) -> dict[str, bytes]:
@@ -96,12 +105,16 @@ async def require(connection: AsyncConnection, product: str) -> None:
     """Return when releases of ``product`` can be published to this server.
 
     Raises:
-        RequestError: NOT_FOUND: there is no such product (caller's fault).
+        RequestError: NOT_FOUND: there is no such product; NOT_ALLOWED: its key is held elsewhere (caller's fault).
     """
-    if not await holds_key_of(connection, product):
-        message = f"product: this server lists no product {product[:63]!r}"
-        remedy = f"add it with `fleetroll release product add {product[:63]}`, or correct its name"
-        raise RequestError(message, code=Code.NOT_FOUND, remedy=remedy, field="product")
+    if await holds_key_of(connection, product):
+        return
+    if product in read_repository(await current_files(connection)).products:
+        message = f"product: the key of {product} is held offline, this server can't sign its releases"
+        raise RequestError(message, code=Code.NOT_ALLOWED, remedy=SIGN_ELSEWHERE, field="product")
+    message = f"product: this server lists no product {product[:63]!r}"
+    remedy = f"add it with `fleetroll release product add {product[:63]}`, or correct its name"
+    raise RequestError(message, code=Code.NOT_FOUND, remedy=remedy, field="product")
 
 
 def _product(name: str, repository: Repository, releases: int = 0) -> Product:

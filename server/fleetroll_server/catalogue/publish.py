@@ -28,6 +28,7 @@ from fleetroll_server.catalogue.listing import (
     insert,
     published_event,
     require_free,
+    require_not_withdrawn,
     require_one_kind,
     require_release,
 )
@@ -70,6 +71,7 @@ class Publisher:
             message = f"platform: {offer.platform} does not name the Python that the agent needs"
             raise _invalid("platform", message, "name all of it, like linux/x86_64/cp311")
         async with self._services.store.read() as connection:
+            await require_not_withdrawn(connection, offer.product, str(offer.version))
             await require_free(connection, offer.path, offer.sha256)
             await require_one_kind(connection, offer.product, str(offer.version), TargetKind.ARTEFACT)
 

@@ -34,6 +34,8 @@ _COLUMNS = (
     "supported_from",
     "protocol",
     "listed",
+    "state",
+    "state_reason",
     "actor_kind",
     "actor_id",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from fleetroll_common.values.version import Version
@@ -12,6 +13,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from fleetroll_common.values.platform import Platform
+
+
+class ReleaseState(StrEnum):
+    """Whether hosts may begin with a release."""
+
+    LISTED = "listed"
+    RETIRED = "retired"
+    YANKED = "yanked"
+    REVOKED = "revoked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +45,12 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One version of a product, with its artefacts in the order of their platforms."""
+    """One version of a product, with its artefacts in the order of their platforms.
+
+    Attributes:
+        state: ``listed``, ``yanked``, ``retired`` or ``revoked``.
+        state_reason: why it is not listed, in the publisher's words; empty while it is.
+    """
 
     id: str
     product: str
@@ -49,6 +64,8 @@ class Release:
     supported_from: str
     protocol: int
     listed: bool
+    state: str
+    state_reason: str
     actor_kind: str
     actor_id: str
     artifacts: tuple[Artifact, ...] = ()

@@ -93,7 +93,7 @@ async def _carry_out(tx: Tx, services: Services, book: Book, action: Action, roo
             _step(tx, book, book.wave(number), WaveTrigger.OPEN)
             book.wave(number).set(opened_at=tx.now, moved_at=tx.now)
         case OfferHosts(wave=number, count=count):
-            return await offer_next(tx, services, book, book.wave(number), count, room)
+            return await _offer(tx, services, book, book.wave(number), count, room)
         case ExpireHosts(wave=number):
             return await expire(tx, services, book, number, room)
         case StartBake(wave=number):
@@ -112,6 +112,15 @@ async def _carry_out(tx: Tx, services: Services, book: Book, action: Action, roo
             return await _complete(tx, services, book, action, room)
         case other:
             assert_never(other)
+    return True
+
+
+async def _offer(tx: Tx, services: Services, book: Book, wave: Wave, count: int, room: Room) -> bool:
+    """Offer to the next hosts of a wave; a release that is not listed any more is offered to nobody."""
+    if await is_listed(tx, book):
+        return await offer_next(tx, services, book, wave, count, room)
+    _end_state(tx, book, RolloutTrigger.HALT, GATE, "the release is not listed any more", Code.YANKED)
+    await wind_up(tx, services, book)
     return True
 
 

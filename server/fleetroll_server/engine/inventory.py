@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from fleetroll_common.values.release import AGENT as AGENT_PRODUCT
+from fleetroll_server.catalogue.alarms import is_revoked, revoked_running
 from fleetroll_server.domain.presence import checks_in_seconds, online_until
 from fleetroll_server.engine import presence
 from fleetroll_server.store.tables import AgentRow, HostProductRow, table_of
@@ -111,6 +112,9 @@ async def _write_product(tx: Tx, key: SessionKey, product: ProductSaid, known: M
         return True
     if not _differ(known, values):
         return False
+    if known["sha256"] != product.sha256 and await is_revoked(tx, product.product, product.sha256):
+        words = (product.product, product.version, product.sha256)
+        tx.emit(revoked_running(key.fleet_id, key.agent_id, *words))
     await tx.execute(sa.update(PRODUCT).where(*_which(key, product.product)).values(**values))
     return True
 

@@ -1,4 +1,4 @@
-"""The release as every late offer and every Go reads it, inside their own transaction."""
+"""The release as every offer and every Go reads it, inside their own transaction."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
 from fleetroll_server.store.tables import ReleaseRow, table_of
 
 if TYPE_CHECKING:
@@ -16,6 +18,27 @@ RELEASE = table_of(ReleaseRow)
 
 
 async def is_listed(tx: Tx, book: Book) -> bool:
-    """Tell whether the rollout's release is listed still."""
-    query = sa.select(RELEASE.c.listed).where(RELEASE.c.id == book.row["release_id"])
+    """Tell whether the rollout's release is listed still; it can't be taken back until this transaction's end."""
+    return await stays_listed(tx, book.row["release_id"])
+
+
+async def stays_listed(tx: Tx, release_id: str) -> bool:
+    """Tell whether a release is listed. Its row is locked against whoever takes it back, until the commit."""
+    query = sa.select(RELEASE.c.listed).where(RELEASE.c.id == release_id).with_for_update(read=True)
     return bool((await tx.execute(query)).scalar_one_or_none())
+
+
+async def require_listed(tx: Tx, release_id: str) -> None:
+    """Return when hosts may begin with a release; it can't be taken back until this transaction's end.
+
+    Raises:
+        RequestError: YANKED: it was taken back; the reason is its publisher's (caller's fault).
+    """
+    if await stays_listed(tx, release_id):
+        return
+    names = ("product", "version", "state", "state_reason")
+    query = sa.select(*(RELEASE.c[name] for name in names)).where(RELEASE.c.id == release_id)
+    row = (await tx.execute(query)).one()
+    why = f": {row.state_reason[:300]}" if row.state_reason else ""
+    message = f"version: {row.product} {row.version} is {row.state}, and not listed any more{why}"
+    raise RequestError(message, code=Code.YANKED, remedy="choose another version", field="version", state=row.state)

@@ -27,6 +27,7 @@ from fleetroll_server.engine.advance import advance_by_person, go_on
 from fleetroll_server.engine.book import Book, open_book
 from fleetroll_server.engine.desire import ASSIGNMENT
 from fleetroll_server.engine.holdings import forgive
+from fleetroll_server.engine.listed import require_listed
 from fleetroll_server.engine.moves import HOST
 from fleetroll_server.engine.suspended import is_suspended
 from fleetroll_server.engine.wake import wake_staged
@@ -64,11 +65,12 @@ async def resume(
     Of a completed one the late hosts continue that a pause, the kill switch or a fault of the server stopped.
 
     Raises:
-        RequestError: NOT_FOUND, SUSPENDED, STALE_DECISION or ROLLOUT_STATE; its stored limits can't be read (caller's
-            fault).
+        RequestError: NOT_FOUND, SUSPENDED, STALE_DECISION, ROLLOUT_STATE or YANKED; its stored limits can't be read
+            (caller's fault).
     """
     book = await require_book(tx, rollout_id, fleet_id)
     _require_revision(book, revision)
+    await require_listed(tx, book.row["release_id"])
     if book.state is RolloutState.COMPLETED:
         late_rules.resume(book.late)
         await _refuse_while_suspended(tx, fleet_id)

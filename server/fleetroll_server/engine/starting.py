@@ -12,6 +12,7 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.platform import Platform
 from fleetroll_common.values.release import AGENT as AGENT_PRODUCT
+from fleetroll_server.catalogue.policies import require_above_floor
 from fleetroll_server.catalogue.reads import newest_release, release
 from fleetroll_server.domain.plan import (
     Exclusion,
@@ -28,6 +29,7 @@ from fleetroll_server.domain.summary import HostView, WaveCounters, cohorts_of, 
 from fleetroll_server.engine.advance import go_on
 from fleetroll_server.engine.book import open_book
 from fleetroll_server.engine.late import tell_older
+from fleetroll_server.engine.listed import require_listed
 from fleetroll_server.engine.suspended import is_suspended
 from fleetroll_server.store.tables import (
     AgentRow,
@@ -166,9 +168,8 @@ async def _release(tx: Tx, order: Order) -> Release:
         chosen = await release(tx.connection, order.product, order.version)
     else:
         chosen = await newest_release(tx.connection, order.product)
-    if not chosen.listed:
-        message = f"version: {chosen.version} is not listed any more"
-        raise RequestError(message, code=Code.YANKED, remedy="choose another version", field="version")
+    await require_listed(tx, chosen.id)
+    await require_above_floor(tx.connection, chosen.product, chosen.parsed_version)
     if chosen.breaking_changes and not order.acknowledge_breaking_changes:
         message = f"version: {chosen.version} has breaking changes: {chosen.breaking_changes[:300]}"
         remedy = "read them, then acknowledge them"

@@ -24,7 +24,7 @@ from fleetroll_server.engine.crowd import ONE_BY_ONE
 from fleetroll_server.engine.desire import desire
 from fleetroll_server.engine.holdings import release_broken
 from fleetroll_server.engine.moves import AGENT, CLAIM, HOST, move, note
-from fleetroll_server.engine.winding import clear_late, has_hosts_left, wind_up
+from fleetroll_server.engine.winding import clear_late, has_hosts_left, is_withdrawn, wind_up
 from fleetroll_server.store.fleets import every_fleet
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ async def look(tx: Tx, services: Services, rollout_id: str, fleet_id: str, *, up
     book = await open_book(tx, rollout_id, fleet_id)
     if book is None:
         return
-    if book.is_open:
+    if book.is_open and not is_withdrawn(book):
         await silence.watch(tx, book)
         await _try_again(tx, book)
         await bake(tx, book, up=up)
@@ -122,8 +122,8 @@ async def carry_on(tx: Tx, services: Services, rollout_id: str, fleet_id: str) -
 
 
 async def _go_on(tx: Tx, services: Services, book: Book) -> None:
-    """Take the next steps of an open rollout, or the next hosts out of an ended one."""
-    if not book.is_open:
+    """Take the next steps of an open rollout, or the next hosts out of one that is over for them."""
+    if not book.is_open or is_withdrawn(book):
         await wind_up(tx, services, book)
     await go_on(tx, services, book)
 

@@ -1,5 +1,7 @@
 """Hosts leave a rollout that is over for them, one bounded batch per transaction.
 
+Over is one that was cancelled or completed, and one that stands halted because its release was taken back.
+
 The one row that says so stops offers and Go in the transaction of the decision, whatever the hosts' rows say still. The
 batch that ends a host tells it ``none`` in the same transaction. What is left stands in the rows: a restart loses none.
 """
@@ -31,15 +33,25 @@ _WAITS = HOST.c.waiting.in_(sorted(OUT_OF_COUNT))
 
 
 async def wind_up(tx: Tx, services: Services, book: Book) -> None:
-    """Take the next hosts out of a cancelled or completed rollout; when there may be more, they follow at once."""
+    """Take the next hosts out of a rollout that is cancelled, completed, or halted because its release was taken back.
+
+    When there may be more, they follow at once.
+    """
     room = Room()
     if book.state is RolloutState.CANCELLED:
         await _stop(tx, services, book, room)
         await _cancel(tx, services, book, room)
     elif book.state is RolloutState.COMPLETED:
         await _wind_up_late(tx, services, book, room)
+    elif is_withdrawn(book):
+        await _cancel(tx, services, book, room)
     if room.is_spent:
         look_again(tx, services, book)
+
+
+def is_withdrawn(book: Book) -> bool:
+    """Tell whether the rollout stands because its release was taken back: no host of it begins any more."""
+    return book.state is RolloutState.HALTED and book.row["state_code"] == Code.YANKED.value
 
 
 async def clear_late(tx: Tx, services: Services, book: Book) -> None:
@@ -76,7 +88,7 @@ async def expire(tx: Tx, services: Services, book: Book, number: int, room: Room
 
 
 def has_hosts_left(rollout: sa.Table, now: Any) -> sa.ColumnElement[bool]:  # noqa: ANN401 (a bound instant)
-    """Return the condition that :func:`wind_up` would find something to do in an ended rollout."""
+    """Return the condition that :func:`wind_up` would find something to do in a rollout."""
     mine = (HOST.c.rollout_id == rollout.c.id, HOST.c.fleet_id == rollout.c.fleet_id)
     before_go = sa.select(HOST.c.rollout_id).where(*mine, _in(BEFORE_GO)).exists()
     offered = sa.select(HOST.c.rollout_id).where(*mine, _in(OFFERED)).exists()
@@ -96,6 +108,7 @@ def has_hosts_left(rollout: sa.Table, now: Any) -> sa.ColumnElement[bool]:  # no
     return sa.or_(
         sa.and_(rollout.c.state == RolloutState.CANCELLED.value, sa.or_(before_go, not_stopped)),
         sa.and_(rollout.c.state == RolloutState.COMPLETED.value, late),
+        sa.and_(rollout.c.state == RolloutState.HALTED.value, rollout.c.state_code == Code.YANKED.value, before_go),
     )
 
 
@@ -197,4 +210,5 @@ def _decision(book: Book) -> tuple[Actor, str, str]:
     if book.state is RolloutState.COMPLETED:
         actor = Actor(row["late_stop_actor_kind"], row["late_stop_actor_id"])
         return actor, row["late_stop_reason"], row["late_stop_code"]
-    return Actor(row["state_actor_kind"], row["state_actor_id"]), row["state_reason"], Code.CANCELLED_BY.value
+    code = Code.YANKED if is_withdrawn(book) else Code.CANCELLED_BY
+    return Actor(row["state_actor_kind"], row["state_actor_id"]), row["state_reason"], code.value

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from fleetroll.v1 import releases_pb2 as pb
 from fleetroll.v1 import releases_pb2_grpc
 from fleetroll_common.values.codes import Code
-from fleetroll_common.values.errors import RequestError, StoreError
+from fleetroll_common.values.errors import StoreError
 from fleetroll_common.wire.channel import CHUNK_BYTES
 from fleetroll_server.access.caller import current_caller
 from fleetroll_server.access.fleets import require_all_fleets
@@ -16,9 +15,11 @@ from fleetroll_server.catalogue import products, reads
 from fleetroll_server.catalogue.files import chunks, upload_name
 from fleetroll_server.catalogue.importing import import_manifest
 from fleetroll_server.catalogue.metadata import one_file
+from fleetroll_server.catalogue.policies import policy_file
 from fleetroll_server.catalogue.publish import Publisher
 from fleetroll_server.catalogue.upload import Upload
 from fleetroll_server.rpc import requests
+from fleetroll_server.rpc.release_verbs import ReleaseVerbs
 from fleetroll_server.rpc.releases_convert import (
     import_from_wire,
     offer_from_wire,
@@ -26,6 +27,7 @@ from fleetroll_server.rpc.releases_convert import (
     product_to_wire,
     release_to_wire,
 )
+from fleetroll_server.rpc.uploading import next_message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -41,12 +43,12 @@ MAX_NAME_CHARS = 320
 """A target's path, and what stands before it."""
 
 
-class ReleasesServicer(releases_pb2_grpc.ReleasesServiceServicer):
+class ReleasesServicer(ReleaseVerbs, releases_pb2_grpc.ReleasesServiceServicer):
     """Publishes and lists."""
 
     def __init__(self, services: Services) -> None:
         """Work on ``services``."""
-        self._services = services
+        super().__init__(services)
         self._publisher = Publisher(services)
 
     async def PublishRelease(
@@ -58,7 +60,8 @@ class ReleasesServicer(releases_pb2_grpc.ReleasesServiceServicer):
         caller = current_caller()
         require_all_fleets(caller)
         messages = aiter(request_iterator)
-        first = await self._next(messages)
+        seconds = self._services.settings.upload_stall_seconds
+        first = await next_message(messages, seconds)
         if first is None or first.WhichOneof("part") != "header":
             raise requests.invalid("header", "the first message has to be the header")
         offer = offer_from_wire(first.header)
@@ -66,7 +69,7 @@ class ReleasesServicer(releases_pb2_grpc.ReleasesServiceServicer):
         spooled = self._services.folder.spool / upload_name(self._services.ids)
         try:
             with Upload(spooled, offer.length, offer.sha256) as upload:
-                while (message := await self._next(messages)) is not None:
+                while (message := await next_message(messages, seconds)) is not None:
                     if message.WhichOneof("part") != "chunk":
                         raise requests.invalid("chunk", "every message after the first has to be a chunk")
                     await upload.add(message.chunk)
@@ -136,25 +139,13 @@ class ReleasesServicer(releases_pb2_grpc.ReleasesServiceServicer):
         async with self._services.store.read() as connection:
             if kind == "metadata":
                 pieces = _pieces(await one_file(connection, rest))
+            elif (policy := await policy_file(connection, rest)) is not None:
+                pieces = _pieces(policy)
             else:
                 artifact = await reads.artifact_at(connection, rest)
                 pieces = chunks(self._services.folder.artefacts / artifact.sha256, 0, artifact.length)
         for piece in pieces:
             yield pb.GetRepositoryFileResponse(chunk=piece)
-
-    async def _next(self, messages: AsyncIterator[pb.PublishReleaseRequest]) -> pb.PublishReleaseRequest | None:
-        """Return the next message; None at the end.
-
-        Raises:
-            RequestError: nothing came for too long (publisher's fault).
-        """
-        seconds = self._services.settings.upload_stall_seconds
-        try:
-            async with asyncio.timeout(seconds):
-                return await anext(messages, None)
-        except TimeoutError as error:
-            message = f"the upload stood still for {seconds:g} seconds; nothing was stored"
-            raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="upload it again", field="chunk") from error
 
 
 def _pieces(data: bytes) -> Iterator[bytes]:

@@ -10,15 +10,24 @@ from fleetroll_common.values.relpath import path_fault
 from fleetroll_common.values.version import Version
 from fleetroll_server.catalogue.importing import Import
 from fleetroll_server.catalogue.upload import MAX_ARTEFACT_BYTES, MAX_NOTES_CHARS, Offer
+from fleetroll_server.catalogue.values import ReleaseState
 from fleetroll_server.rpc import convert, requests
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from fleetroll_server.catalogue.products import Product
     from fleetroll_server.catalogue.values import Artifact, Release
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}", re.ASCII)
 _GIT_SHA = re.compile(r"[0-9a-f]{7,64}(\+dirty)?", re.ASCII)
 _SHA256_BYTES = 32
+_STATES = {
+    ReleaseState.LISTED: releases_pb2.RELEASE_STATE_LISTED,
+    ReleaseState.YANKED: releases_pb2.RELEASE_STATE_YANKED,
+    ReleaseState.RETIRED: releases_pb2.RELEASE_STATE_RETIRED,
+    ReleaseState.REVOKED: releases_pb2.RELEASE_STATE_REVOKED,
+}
 MAX_BREAKING_CHARS = 4000
 MAX_CHANNELS = 16
 
@@ -38,7 +47,7 @@ def offer_from_wire(header: releases_pb2.PublishHeader) -> Offer:
     return Offer(
         product=_name("product", header.product),
         version=Version.parse(header.version),
-        channels=_channels(header),
+        channels=channel_names(header.channels),
         platform=requests.platform(header.platform),
         git_sha=header.git_sha,
         sha256=header.sha256.hex(),
@@ -67,6 +76,8 @@ def release_to_wire(release: Release) -> releases_pb2.Release:
         artifacts=[artifact_to_wire(artifact) for artifact in release.artifacts],
         published=convert.decision(release.actor_kind, release.actor_id, release.released_at),
         supported_from=f">={release.supported_from}" if release.supported_from else "",
+        state=_STATES[ReleaseState(release.state)],
+        state_reason=release.state_reason,
     )
     convert.set_instant(wire.released_at, release.released_at)
     return wire
@@ -113,9 +124,13 @@ def artifact_to_wire(artifact: Artifact) -> releases_pb2.Artifact:
     )
 
 
-def _channels(header: releases_pb2.PublishHeader) -> tuple[str, ...]:
-    """Return the channels, sorted, each once."""
-    names = sorted({_name("channels", name) for name in header.channels})
+def channel_names(given: Iterable[str]) -> tuple[str, ...]:
+    """Return channels, sorted, each once.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT: none, too many, or no names (caller's fault).
+    """
+    names = sorted({_name("channels", name) for name in given})
     if not 1 <= len(names) <= MAX_CHANNELS:
         raise requests.invalid("channels", f"{len(names)} channels, 1 to {MAX_CHANNELS} are needed")
     return tuple(names)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from fleetroll_common.values.clock import FakeClock
 
-REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013"]
+REVISIONS = [f"{number:04}" for number in range(1, 15)]
 
 NEXT = f'\nrevision = "9999"\ndown_revision = "{REVISIONS[-1]}"\n'
 """Closes each file: it follows the newest one that is there."""

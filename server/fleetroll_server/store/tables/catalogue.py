@@ -12,7 +12,10 @@ from fleetroll_server.store.tables.types import TableModel, big_integer, instant
 
 
 class ReleaseRow(TableModel, table=True):
-    """One version of a product. Rows are never deleted: attestation compares with all that was ever published."""
+    """One version of a product. Rows are never deleted: attestation compares with all that was ever published.
+
+    ``state`` is why hosts may begin with it or not; ``listed`` says the same for the questions that only need that.
+    """
 
     __tablename__ = "release"
     __table_args__ = (UniqueConstraint("product", "version"),)
@@ -28,6 +31,8 @@ class ReleaseRow(TableModel, table=True):
     supported_from: str = ""
     protocol: int = 1
     listed: bool = True
+    state: str = "listed"
+    state_reason: str = long_text()
     actor_kind: str
     actor_id: str
 
