@@ -26,6 +26,12 @@ ROOT_KEYS_MIN = 3
 ROOT_THRESHOLD = 2
 """One root key may be lost, and one stolen, without the fleet being lost."""
 
+ROLE_KEYS_MAX = 32
+"""People and devices that sign one role; each signature is read by every host."""
+
+ONLINE_ROLES = ("snapshot", "timestamp")
+"""Signed by the server itself, hour by hour."""
+
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -50,13 +56,30 @@ def check_keys(products: Sequence[str], signers: RoleSigners) -> None:
         check_product_name(product)
     if len(set(products)) != len(products):
         raise invalid("products", "a name stands there twice")
-    if len(signers.root) < ROOT_KEYS_MIN:
-        raise invalid("root", f"{len(signers.root)} keys, at least {ROOT_KEYS_MIN} are needed")
-    roles = ["targets", "snapshot", "timestamp", *map(role_name, products)]
+    roles = ["root", "targets", "snapshot", "timestamp", *map(role_name, products)]
     seen: dict[str, Key] = {}
-    for signer in [*signers.root, *map(signers.of, roles)]:
-        require_new_key(signer, seen)
-        seen[signer.public_key.keyid] = signer.public_key
+    for role in roles:
+        keys = [signer.public_key for signer in signers.every(role)] or [signers.of(role).public_key]
+        check_threshold(role, len(keys), signers.thresholds.get(role, ROOT_THRESHOLD if role == "root" else 1))
+        for signer in signers.every(role):
+            require_new_key(signer, seen)
+            seen[signer.public_key.keyid] = signer.public_key
+
+
+def check_threshold(role: str, keys: int, threshold: int) -> None:
+    """Refuse a number of keys or signatures that a role must not have.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT: less than 2 of 3 for the root, and one to spare; more than one online key, which
+            one server holds; a threshold that can't be reached (caller's fault).
+    """
+    if role == "root" and not (keys >= ROOT_KEYS_MIN and ROOT_THRESHOLD <= threshold < keys):
+        what = f"{threshold} of {keys} keys; at least {ROOT_THRESHOLD} of {ROOT_KEYS_MIN}, and one to spare, are needed"
+        raise invalid("root", what)
+    if role in ONLINE_ROLES and (keys, threshold) != (1, 1):
+        raise invalid(role, f"{threshold} of {keys} keys; the server signs it, with one key")
+    if not 1 <= threshold <= keys <= ROLE_KEYS_MAX:
+        raise invalid(role, f"{threshold} of {keys} keys; 1 to {ROLE_KEYS_MAX} keys, and no more signatures than keys")
 
 
 def require_new_key(signer: Signer, known: Mapping[str, Key]) -> None:

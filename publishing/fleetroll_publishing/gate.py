@@ -21,14 +21,12 @@ Not done here: the hash of the artefact itself (whoever has the bytes recomputes
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fleetroll_common.trust.library import LengthOrHashMismatchError, Metadata, RepositoryError, Root, Targets
-from fleetroll_common.trust.limits import bytes_max
+from fleetroll_common.trust.library import LengthOrHashMismatchError, Root, Targets
 from fleetroll_common.trust.listing import read_listing, role_name
-from fleetroll_common.trust.updater import require_plain
 from fleetroll_common.values.codes import Code
-from fleetroll_common.values.errors import RequestError, TrustError
+from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.product_policy import policy_path
 from fleetroll_publishing.demands import check_kind
 from fleetroll_publishing.roles import (
@@ -40,12 +38,13 @@ from fleetroll_publishing.roles import (
     root_versions,
 )
 from fleetroll_publishing.succession import check_succession
+from fleetroll_publishing.verifying import untrusted, verified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from fleetroll_common.trust.library import MetaFile, Signed
+    from fleetroll_common.trust.library import MetaFile
 
 EXPIRY_MIN = timedelta(days=1)
 """A role that expires sooner would stop new installs before anybody has slept over it."""
@@ -72,9 +71,9 @@ def check_product(files: Mapping[str, bytes], product: str, candidate: bytes, no
     """
     repository = read_repository(files)
     listed, role = repository.product(product), role_name(product)
-    signed = _verified(candidate, role, repository.targets)
+    signed = verified(candidate, role, repository.targets)
     if not isinstance(signed, Targets):
-        raise _untrusted(Code.METADATA_INVALID, role, "is not a role of targets")
+        raise untrusted(Code.METADATA_INVALID, role, "is not a role of targets")
     if signed.version != listed.version + 1:
         raise _conflict(role, f"version {signed.version} does not follow {listed.version}")
     check_succession(product, listed, signed)
@@ -105,7 +104,7 @@ def check_repository(files: Mapping[str, bytes]) -> None:
     """
     repository = read_repository(files)
     root = _check_roots(files)
-    _verified(files[TIMESTAMP_FILE], "timestamp", root)
+    verified(files[TIMESTAMP_FILE], "timestamp", root)
     _check_listed(files, "snapshot", repository.timestamp.snapshot_meta, root)
     _check_listed(files, "targets", repository.snapshot.meta["targets.json"], root)
     for role, delegation in delegated_roles(repository.targets).items():
@@ -120,53 +119,30 @@ def _check_roots(files: Mapping[str, bytes]) -> Root:
     root: Root | None = None
     for version in root_versions(files):
         data = files[file_name("root", version)]
-        following = _verified(data, "root", root)
+        following = verified(data, "root", root)
         if not isinstance(following, Root) or following.version != version:
-            raise _untrusted(Code.METADATA_MIXED, "root", f"of version {version} is another file")
+            raise untrusted(Code.METADATA_MIXED, "root", f"of version {version} is another file")
         if root is not None and following.version != root.version + 1:
-            raise _untrusted(Code.METADATA_MIXED, "root", f"lacks version {root.version + 1}")
-        _verified(data, "root", following)
+            raise untrusted(Code.METADATA_MIXED, "root", f"lacks version {root.version + 1}")
+        verified(data, "root", following)
         root = following
     if root is None:
-        raise _untrusted(Code.METADATA_MIXED, "root", "is not there")
+        raise untrusted(Code.METADATA_MIXED, "root", "is not there")
     return root
 
 
 def _check_listed(files: Mapping[str, bytes], role: str, meta: MetaFile, delegator: Root | Targets) -> None:
     """Check one file against the list that names it and the role that names its keys."""
     data = files[file_name(role, meta.version)]
-    signed = _verified(data, role, delegator)
+    signed = verified(data, role, delegator)
     try:
         meta.verify_length_and_hashes(data)
     except LengthOrHashMismatchError as error:
-        raise _untrusted(Code.METADATA_MIXED, role, "is not the file that is listed") from error
+        raise untrusted(Code.METADATA_MIXED, role, "is not the file that is listed") from error
     if signed.version != meta.version:
-        raise _untrusted(Code.METADATA_MIXED, role, f"has version {signed.version}, {meta.version} is listed")
-
-
-def _verified(data: bytes, role: str, delegator: Root | Targets | None) -> Signed:
-    """Return the signed part of ``data``; a first root has no delegator but itself."""
-    if len(data) > bytes_max(role):
-        raise _untrusted(Code.METADATA_ENDLESS, role, f"has {len(data)} bytes, a host reads {bytes_max(role)}")
-    try:
-        require_plain(data)
-        metadata: Metadata[Any] = Metadata.from_bytes(data)
-    except RepositoryError as error:
-        raise _untrusted(Code.METADATA_INVALID, role, "is unreadable") from error
-    if delegator is not None:
-        try:
-            delegator.verify_delegate(role, metadata.signed_bytes, metadata.signatures)
-        except (RepositoryError, ValueError) as error:
-            raise _untrusted(Code.UNSIGNED, role, "is not signed by enough of its keys") from error
-    signed: Signed = metadata.signed
-    return signed
+        raise untrusted(Code.METADATA_MIXED, role, f"has version {signed.version}, {meta.version} is listed")
 
 
 def _conflict(role: str, what: str) -> RequestError:
     """Return the publisher's error."""
     return RequestError(f"{role}: {what}", code=Code.CONFLICT, remedy=_AGAIN, role=role)
-
-
-def _untrusted(code: Code, role: str, what: str) -> TrustError:
-    """Return the error about bytes."""
-    return TrustError(f"{role} {what}", code=code, remedy="sign it again, with the right keys", role=role)

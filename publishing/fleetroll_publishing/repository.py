@@ -9,8 +9,8 @@ files return the same names: the store MUST refuse the second, who then takes th
 Each act ends with :func:`~fleetroll_publishing.gate.check_repository` over old and new files: what a host would refuse
 is never returned.
 
-Not done here: what the verbs make of a list (:mod:`~fleetroll_publishing.verbs`); keys of products or of the root in
-exchange for others.
+Not done here: what the verbs make of a list (:mod:`~fleetroll_publishing.verbs`); exchanging keys that lie offline
+(:mod:`~fleetroll_publishing.rotation`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fleetroll_common.trust import library as tuf
-from fleetroll_common.trust.listing import PATH_PARTS, role_name
+from fleetroll_common.trust.listing import role_name
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.release import check_product as check_product_name
@@ -29,7 +29,14 @@ from fleetroll_publishing.demands import (
     check_keys,
     require_new_key,
 )
-from fleetroll_publishing.roles import SPEC_VERSION, TIMESTAMP_FILE, file_name, read_repository, sign_role
+from fleetroll_publishing.roles import (
+    SPEC_VERSION,
+    TIMESTAMP_FILE,
+    delegation_of,
+    file_name,
+    read_repository,
+    sign_role,
+)
 from fleetroll_publishing.sealing import DEFAULT_EXPIRIES, Act, Expiries, following, in_utc, seal
 from fleetroll_publishing.verbs import Publish, changed_role, sign_product
 
@@ -71,14 +78,15 @@ def create(
     """
     check_keys(products, signers)
     root = _first_root(signers, now + expiries.root)
-    files = {file_name("root", 1): sign_role(root, signers.root[:ROOT_THRESHOLD])}
+    files = {file_name("root", 1): sign_role(root, signers.enough("root", root.roles["root"]))}
     delegations = tuf.Delegations({}, {})
     for product in products:
         _delegate(delegations, product, signers)
     top = tuf.Targets(1, SPEC_VERSION, in_utc(now + expiries.targets), delegations=delegations)
-    files[file_name("targets", 1)] = sign_role(top, [signers.of("targets")])
+    files[file_name("targets", 1)] = sign_role(top, signers.enough("targets", root.roles["targets"]))
     for product in products:
-        files[file_name(role_name(product), 1)] = _empty_role(product, signers, now + expiries.product)
+        named = (delegations.roles or {})[role_name(product)]
+        files[file_name(role_name(product), 1)] = _empty_role(signers.enough(named.name, named), now + expiries.product)
     versions = dict.fromkeys(["targets", *map(role_name, products)], 1)
     act = Act({}, tuf.Snapshot(1, SPEC_VERSION, meta={}), 1, signers, now, expiries)
     return seal(act, files, versions)
@@ -134,8 +142,9 @@ def change_product(
             key is missing (caller's fault).
         StoreError: ``files`` are damaged.
     """
-    role = changed_role(product, read_repository(files).product(product), changes)
-    candidate = sign_product(role, [signers.of(role_name(product))], now, expiries)
+    repository = read_repository(files)
+    role, named = changed_role(product, repository.product(product), changes), repository.delegation(product)
+    candidate = sign_product(role, signers.enough(named.name, named), now, expiries)
     return seal_product(files, product, candidate, signers, now, expiries)
 
 
@@ -183,12 +192,13 @@ def add_product(
         )
     top = repository.targets
     delegations = top.delegations or tuf.Delegations({}, {})
-    require_new_key(signers.of(role_name(product)), {**repository.root.keys, **delegations.keys})
-    _delegate(delegations, product, signers)
+    for signer in signers.every(role_name(product)) or [signers.of(role_name(product))]:
+        require_new_key(signer, {**repository.root.keys, **delegations.keys})
+    named = _delegate(delegations, product, signers)
     top.delegations, top.version, top.expires = delegations, top.version + 1, in_utc(now + expiries.targets)
     new = {
-        file_name(role_name(product), 1): _empty_role(product, signers, now + expiries.product),
-        file_name("targets", top.version): sign_role(top, [signers.of("targets")]),
+        file_name(role_name(product), 1): _empty_role(signers.enough(named.name, named), now + expiries.product),
+        file_name("targets", top.version): sign_role(top, signers.enough("targets", repository.root.roles["targets"])),
     }
     return seal(following(files, signers, now, expiries), new, {role_name(product): 1, "targets": top.version})
 
@@ -248,37 +258,30 @@ def rotate_online(
         root.add_key(signers.of(role).public_key, role)
     root.version += 1
     root.expires = in_utc(now + expiries.root)
-    holders = [signer for signer in signers.root if signer.public_key.keyid in root.roles["root"].keyids]
-    if len(holders) < root.roles["root"].threshold:
-        raise RequestError(
-            f"root: {len(holders)} of its keys are at hand, {root.roles['root'].threshold} are needed",
-            code=Code.NOT_ALLOWED,
-            remedy="bring more of the root's key files",
-        )
-    new = {file_name("root", root.version): sign_role(root, holders[: root.roles["root"].threshold])}
+    new = {file_name("root", root.version): sign_role(root, signers.enough("root", root.roles["root"]))}
     return seal(following(files, signers, now, expiries), new, {})
 
 
 def _first_root(signers: RoleSigners, expires: datetime) -> tuf.Root:
     """Return the unsigned first root."""
     root = tuf.Root(1, SPEC_VERSION, in_utc(expires), consistent_snapshot=True)
-    for signer in signers.root:
-        root.add_key(signer.public_key, "root")
-    root.roles["root"].threshold = ROOT_THRESHOLD
-    for role in ("targets", "snapshot", "timestamp"):
-        root.add_key(signers.of(role).public_key, role)
+    for role in ("root", "targets", "snapshot", "timestamp"):
+        for signer in signers.every(role) or [signers.of(role)]:
+            root.add_key(signer.public_key, role)
+        root.roles[role].threshold = signers.thresholds.get(role, ROOT_THRESHOLD if role == "root" else 1)
     return root
 
 
-def _delegate(delegations: tuf.Delegations, product: str, signers: RoleSigners) -> None:
+def _delegate(delegations: tuf.Delegations, product: str, signers: RoleSigners) -> tuf.DelegatedRole:
     """Add the role of ``product``: it may list what is under its name, and nobody after it is asked."""
-    key = signers.of(role_name(product)).public_key
-    paths = ["/".join([product, *["*"] * (PATH_PARTS - 1)])]
-    delegations.keys[key.keyid] = key
-    role = tuf.DelegatedRole(role_name(product), [key.keyid], 1, terminating=True, paths=paths)
-    delegations.roles = {**(delegations.roles or {}), role.name: role}
+    name = role_name(product)
+    keys = {signer.public_key.keyid: signer.public_key for signer in signers.every(name) or [signers.of(name)]}
+    delegations.keys.update(keys)
+    role = delegation_of(product, list(keys), signers.thresholds.get(name, 1))
+    delegations.roles = {**(delegations.roles or {}), name: role}
+    return role
 
 
-def _empty_role(product: str, signers: RoleSigners, expires: datetime) -> bytes:
-    """Return the first role of ``product``, which lists nothing."""
-    return sign_role(tuf.Targets(1, SPEC_VERSION, in_utc(expires)), [signers.of(role_name(product))])
+def _empty_role(signers: Sequence[tuf.Signer], expires: datetime) -> bytes:
+    """Return the first role of a product, which lists nothing."""
+    return sign_role(tuf.Targets(1, SPEC_VERSION, in_utc(expires)), signers)

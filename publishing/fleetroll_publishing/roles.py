@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote
 
 from fleetroll_common.trust.library import (
+    DelegatedRole,
     Metadata,
     MetaFile,
     RepositoryError,
@@ -17,7 +18,7 @@ from fleetroll_common.trust.library import (
     Targets,
     Timestamp,
 )
-from fleetroll_common.trust.listing import role_name
+from fleetroll_common.trust.listing import PATH_PARTS, role_name
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError, StoreError
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from fleetroll_common.trust.library import DelegatedRole, Signer
+    from fleetroll_common.trust.library import Signer
 
 _Kind = TypeVar("_Kind", bound=Signed)
 
@@ -90,6 +91,12 @@ def meta_name(role: str) -> str:
 def delegated_roles(targets: Targets) -> dict[str, DelegatedRole]:
     """Return the delegations of the top-level role by role name."""
     return (targets.delegations.roles if targets.delegations else None) or {}
+
+
+def delegation_of(product: str, keyids: list[str], threshold: int) -> DelegatedRole:
+    """Return how the top-level role delegates to ``product``: what is under its name, and nobody after it is asked."""
+    paths = ["/".join([product, *["*"] * (PATH_PARTS - 1)])]
+    return DelegatedRole(role_name(product), keyids, threshold, terminating=True, paths=paths)
 
 
 def read_repository(files: Mapping[str, bytes]) -> Repository:

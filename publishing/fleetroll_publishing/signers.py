@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleetroll_common.trust.library import Key, SecretsHandler, Signature, Signer
+from fleetroll_common.trust.library import Key, Role, SecretsHandler, Signature, Signer
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_publishing.keys import Passphrase, PrivateKey, load_key
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 FILE_SCHEME = "fleetroll-key"
 """``fleetroll-key:/folder/root-1.key`` names a key file; its passphrase is asked for."""
+
+_PRODUCTS = "products/"
 
 
 class NaClSigner(Signer):
@@ -67,31 +69,61 @@ class RoleSigners:
 
     Attributes:
         root: of the root, offline; at least the threshold to make or change a root.
-        targets: of the top-level targets role.
-        products: by product name.
+        targets: of the top-level targets role, one or several.
+        products: by product name, one or several.
         snapshot: online.
         timestamp: online.
+        thresholds: by role name, how many signatures a role wants that an act makes new; 1 where nothing is said.
     """
 
     root: Sequence[Signer] = ()
-    targets: Signer | None = None
-    products: Mapping[str, Signer] = field(default_factory=dict)
+    targets: Signer | Sequence[Signer] | None = None
+    products: Mapping[str, Signer | Sequence[Signer]] = field(default_factory=dict)
     snapshot: Signer | None = None
     timestamp: Signer | None = None
+    thresholds: Mapping[str, int] = field(default_factory=dict)
+
+    def every(self, role: str) -> tuple[Signer, ...]:
+        """Return all signers of a role: ``root``, ``targets``, ``snapshot``, ``timestamp`` or ``products/<name>``."""
+        if role.startswith(_PRODUCTS):
+            found = self.products.get(role.removeprefix(_PRODUCTS))
+        else:
+            tops = {"root": self.root, "targets": self.targets, "snapshot": self.snapshot, "timestamp": self.timestamp}
+            found = tops[role]
+        if found is None:
+            return ()
+        return (found,) if isinstance(found, Signer) else tuple(found)
 
     def of(self, role: str) -> Signer:
-        """Return the signer of ``targets``, ``snapshot``, ``timestamp`` or ``products/<name>``.
+        """Return the signer of a role, the first where there are several.
 
         Raises:
             RequestError: it is not at hand: NOT_ALLOWED (caller's fault).
         """
-        top = {"targets": self.targets, "snapshot": self.snapshot, "timestamp": self.timestamp}
-        signer = self.products.get(role.removeprefix("products/")) if role.startswith("products/") else top[role]
-        if signer is None:
+        found = self.every(role)
+        if not found:
             raise RequestError(
                 f"the key of {role} is not at hand",
                 code=Code.NOT_ALLOWED,
                 remedy="bring the key's file, or act where it is kept",
                 role=role,
             )
-        return signer
+        return found[0]
+
+    def enough(self, role: str, named: Role) -> list[Signer]:
+        """Return as many signers of ``role`` as ``named`` wants, of those that it names, and not one more.
+
+        One more would let a file with a damaged signature pass for the signed one.
+
+        Raises:
+            RequestError: there are fewer at hand: NOT_ALLOWED (caller's fault).
+        """
+        holders = [signer for signer in self.every(role) if signer.public_key.keyid in named.keyids]
+        if len(holders) < named.threshold:
+            raise RequestError(
+                f"{role}: {len(holders)} of its keys are at hand, {named.threshold} are needed",
+                code=Code.NOT_ALLOWED,
+                remedy="bring the files of more of its keys, or act where they are kept",
+                role=role,
+            )
+        return holders[: named.threshold]

@@ -11,6 +11,7 @@ from fleetroll.v1 import (
     agents_pb2_grpc,
     enrolment_pb2_grpc,
     events_pb2_grpc,
+    keys_pb2_grpc,
     releases_pb2_grpc,
     repository_pb2_grpc,
     rollouts_pb2_grpc,
@@ -27,6 +28,7 @@ from fleetroll_server.observe.rootkeys import RootKeyWatch
 from fleetroll_server.rpc.agents import AgentsServicer
 from fleetroll_server.rpc.enrolment import EnrolmentServicer
 from fleetroll_server.rpc.events import EventsServicer
+from fleetroll_server.rpc.keys import KeysServicer
 from fleetroll_server.rpc.releases import ReleasesServicer
 from fleetroll_server.rpc.repository import RepositoryServicer
 from fleetroll_server.rpc.rollouts import RolloutsServicer
@@ -72,6 +74,7 @@ def assemble(services: Services, registry: SessionRegistry) -> Parts:
             _adding(agents_pb2_grpc.add_AgentsServiceServicer_to_server, AgentsServicer(services)),
             _adding(releases_pb2_grpc.add_ReleasesServiceServicer_to_server, ReleasesServicer(services)),
             _adding(repository_pb2_grpc.add_RepositoryServiceServicer_to_server, RepositoryServicer(services)),
+            _adding(keys_pb2_grpc.add_KeysServiceServicer_to_server, KeysServicer(services)),
             _adding(rollouts_pb2_grpc.add_RolloutsServiceServicer_to_server, RolloutsServicer(services)),
             _adding(agent_stream_pb2_grpc.add_AgentStreamServiceServicer_to_server, AgentStreamServicer(gateway)),
             _adding(events_pb2_grpc.add_EventsServiceServicer_to_server, EventsServicer(services, hub)),

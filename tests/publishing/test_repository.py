@@ -186,12 +186,13 @@ def test_an_unknown_product_is_named() -> None:
     assert "'shop'" in caught.value.message
 
 
-def test_a_role_signed_by_another_key_is_not_sealed() -> None:
+def test_nothing_is_signed_with_a_key_that_the_role_does_not_name() -> None:
     """A key file of another repository, taken by mistake."""
     strangers = replace(SIGNERS, products={"agent": signer("stranger")})
-    with pytest.raises(TrustError) as caught:
+    with pytest.raises(RequestError) as caught:
         building.publish_targets(CREATED, "agent", ONE_MORE, strangers, START)
-    assert caught.value.code is Code.UNSIGNED
+    assert caught.value.code is Code.NOT_ALLOWED
+    assert caught.value.details["role"] == "products/agent"
 
 
 @pytest.mark.parametrize("role", ["snapshot", "timestamp"])
@@ -277,7 +278,7 @@ def test_rotation_replaces_the_online_keys_and_signs_with_the_new_ones() -> None
         (replace(_fresh_online(), root=SIGNERS.root[:1]), Code.NOT_ALLOWED),
         (replace(_fresh_online(), root=[signer("a"), signer("b")]), Code.NOT_ALLOWED),
         (replace(_fresh_online(), snapshot=SIGNERS.snapshot), Code.INVALID_ARGUMENT),
-        (replace(_fresh_online(), timestamp=SIGNERS.targets), Code.INVALID_ARGUMENT),
+        (replace(_fresh_online(), timestamp=SIGNERS.of("targets")), Code.INVALID_ARGUMENT),
         (replace(_fresh_online(), timestamp=signer("new snapshot")), Code.INVALID_ARGUMENT),
     ],
 )

@@ -19,6 +19,7 @@ from fleetroll_server.store.tables import MetadataFileRow, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _FILES = table_of(MetadataFileRow)
 _ROOTS = "%.root.json"
+_TARGETS = "%.targets.json"
 
 
 async def current_files(connection: AsyncConnection) -> dict[str, bytes]:
@@ -41,6 +43,13 @@ async def current_files(connection: AsyncConnection) -> dict[str, bytes]:
     snapshot: Snapshot = read_role(files, Snapshot, snapshot_name)
     names = [file_name(meta.removesuffix(".json"), listed.version) for meta, listed in snapshot.meta.items()]
     return files | await _named(connection, names)
+
+
+async def naming_files(connection: AsyncConnection) -> tuple[dict[str, bytes], dict[str, datetime]]:
+    """Return every root and every top-level targets role there ever was, and when each was stored, by name."""
+    which = sa.or_(_FILES.c.name.like(_ROOTS), _FILES.c.name.like(_TARGETS))
+    rows = (await connection.execute(sa.select(_FILES).where(which))).mappings().all()
+    return {row["name"]: row["payload"] for row in rows}, {row["name"]: row["stored_at"] for row in rows}
 
 
 async def one_file(connection: AsyncConnection, name: str) -> bytes:

@@ -19,6 +19,7 @@ from fleetroll_server.catalogue.policies import policy_file
 from fleetroll_server.catalogue.publish import Publisher
 from fleetroll_server.catalogue.upload import Upload
 from fleetroll_server.rpc import requests
+from fleetroll_server.rpc.committing import CommitMetadata
 from fleetroll_server.rpc.release_verbs import ReleaseVerbs
 from fleetroll_server.rpc.releases_convert import (
     import_from_wire,
@@ -43,7 +44,7 @@ MAX_NAME_CHARS = 320
 """A target's path, and what stands before it."""
 
 
-class ReleasesServicer(ReleaseVerbs, releases_pb2_grpc.ReleasesServiceServicer):
+class ReleasesServicer(CommitMetadata, ReleaseVerbs, releases_pb2_grpc.ReleasesServiceServicer):
     """Publishes and lists."""
 
     def __init__(self, services: Services) -> None:
