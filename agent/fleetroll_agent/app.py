@@ -78,6 +78,7 @@ def _add_run(commands: Commands) -> None:
 
 
 def _add_all(commands: Commands) -> None:
+    from fleetroll_agent.anchors.cli import add_commands as add_anchors  # noqa: PLC0415 (see the module)
     from fleetroll_agent.control.cli import add_commands as add_control  # noqa: PLC0415 (see the module)
     from fleetroll_agent.reading.cli import add_commands as add_reading  # noqa: PLC0415 (see the module)
     from fleetroll_agent.service.cli import add_commands as add_service  # noqa: PLC0415 (see the module)
@@ -99,6 +100,7 @@ def _add_all(commands: Commands) -> None:
     test.set_defaults(run=_self_test)
     add_reading(commands)
     add_control(commands)
+    add_anchors(commands)
     add_service(commands)
 
 

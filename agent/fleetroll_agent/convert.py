@@ -166,6 +166,7 @@ def hello_payload(facts: HostFacts) -> bytes:
         journal_id=facts.journal_id,
         agent_version=facts.agent_version,
         timestamp_version=facts.timestamp_version,
+        anchors_serial=facts.anchors_serial,
     )
     for product in facts.products:
         if product.override is not None:

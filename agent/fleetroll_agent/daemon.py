@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from fleetroll_agent import host, interpreter
+from fleetroll_agent.anchors.importing import import_anchors
 from fleetroll_agent.control.office import Office
 from fleetroll_agent.control.server import ControlServer
 from fleetroll_agent.control.targets import Targets
+from fleetroll_agent.identity.whereabouts import Whereabouts
 from fleetroll_agent.jobs import assigning, events
 from fleetroll_agent.jobs.desk import Desk, Seat
 from fleetroll_agent.jobs.hands import Hands
@@ -31,6 +34,7 @@ from fleetroll_agent.presenting import managed_facts, own_facts
 from fleetroll_agent.products.assembling import seat_of
 from fleetroll_agent.schedule.contact import ContactFile
 from fleetroll_agent.schedule.run import LocalSchedule
+from fleetroll_agent.session.anchoring import AnchorsKeeper
 from fleetroll_agent.session.facts import HostFacts
 from fleetroll_agent.session.link import Link
 from fleetroll_agent.session.polling import has_work, is_busy, polled_seconds, rest_seconds
@@ -74,12 +78,17 @@ class Daemon:
         self._begun = False
         self._leaving: asyncio.Task[None] | None = None
         rotation = Rotation(parts.store, parts.identity, parts.settings, parts.clock, parts.boot_id)
-        self._link = Link(parts.store, rotation, self, parts.journal, parts.settings, parts.clock)
+        self._whereabouts = Whereabouts(parts.store, parts.identity)
+        self._link = Link(parts.store, rotation, self, parts.journal, parts.settings, parts.clock, self._whereabouts)
         parts.line.link = self._link
+        visits = polled_seconds(parts.settings.host) is not None
+        self._anchors = AnchorsKeeper(self._whereabouts, parts.trust, self._link, self, parts.clock, visits=visits)
+        self._link.noticed = self._anchors.noticed
         self._desk = Desk(parts.clock, self._happened)
         managed = {product.name: product for product in parts.managed}
         targets = Targets(parts.trust, managed)
-        self._office = Office(self._desk, targets, parts.clock, self._link.renew, self._link.come)
+        importing = partial(import_anchors, parts.trust, self._whereabouts)
+        self._office = Office(self._desk, targets, parts.clock, self._link.renew, self._link.come, importing)
         self._schedule = LocalSchedule(
             parts.settings.host,
             self._desk,
@@ -167,6 +176,7 @@ class Daemon:
             timestamp_version=parts.trust.timestamp_version,
             container_marker=parts.container_marker,
             check_in_seconds=polled_seconds(parts.settings.host),
+            anchors_serial=self._whereabouts.serial,
         )
 
     def keeps(self, product: str) -> bool:
@@ -255,7 +265,12 @@ class Daemon:
             return
         await self._desk.begin(boot)
         self._begun = True
-        endless = (self._desk.run(), self._link.run(), interpreter.watch(lambda: boot_record(self.state).current))
+        endless = (
+            self._desk.run(),
+            self._link.run(),
+            self._anchors.run(),
+            interpreter.watch(lambda: boot_record(self.state).current),
+        )
         together = [asyncio.create_task(one) for one in endless]
         if self._parts.settings.host.offline is Offline.LOCAL_SCHEDULE:
             together.append(asyncio.create_task(self._schedule.run()))

@@ -28,6 +28,7 @@ from fleetroll_common.trust.listing import read_listing, role_name
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.product_policy import policy_path
+from fleetroll_publishing.anchored import read_anchors
 from fleetroll_publishing.demands import check_kind
 from fleetroll_publishing.roles import (
     TIMESTAMP_FILE,
@@ -107,6 +108,7 @@ def check_repository(files: Mapping[str, bytes]) -> None:
     verified(files[TIMESTAMP_FILE], "timestamp", root)
     _check_listed(files, "snapshot", repository.timestamp.snapshot_meta, root)
     _check_listed(files, "targets", repository.snapshot.meta["targets.json"], root)
+    read_anchors(repository.targets)
     for role, delegation in delegated_roles(repository.targets).items():
         product = role.removeprefix("products/")
         listed = repository.product(product)

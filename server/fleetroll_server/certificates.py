@@ -1,7 +1,8 @@
-"""The CA of a fleet, and the certificate of its servers.
+"""The CA of a fleet, the certificate of its servers, and the bridge from an old CA to a new one. Pure.
 
-ECDSA P-256: small, fast to verify, and understood by every TLS library. The CA may sign no
-further CA. Its key is needed once in two months; it lies sealed.
+ECDSA P-256: small, fast to verify, and understood by every TLS library. A CA may sign no further CA but its own
+successor: the successor has the same name, so that the bridge is *self-issued* (RFC 5280, 4.2.1.9), which a path length
+of 0 allows. Who knows the old CA alone accepts a leaf of the new one that comes with the bridge.
 """
 
 from __future__ import annotations
@@ -12,25 +13,18 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from fleetroll_common.durable import write_durably
-from fleetroll_common.values.codes import Code
-from fleetroll_common.values.errors import StoreError
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from fleetroll_server.datafolder import DataFolder
-    from fleetroll_server.secrets import Secrets
+    from collections.abc import Iterable, Sequence
 
 CA_LIFE = timedelta(days=20 * 365)
 LEAF_LIFE = timedelta(days=90)
 LEAF_RENEW = timedelta(days=30)
-"""A leaf with less than this left is made anew at start."""
+"""A leaf with less than this left is made anew, at start and while the server runs."""
 BACKDATED = timedelta(hours=1)
 """Hosts whose clocks are a little behind must not refuse a new certificate."""
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -58,13 +52,47 @@ def make_ca(name: str, now: datetime) -> Pair:
     return Pair(certificate.public_bytes(serialization.Encoding.PEM), _pem(key))
 
 
+def make_successor(old: Pair, now: datetime) -> Pair:
+    """Return a new CA, of the name of ``old``: without the same name :func:`bridge` would be a CA below a CA."""
+    name = x509.load_pem_x509_certificate(old.certificate).subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0]
+    return make_ca(str(name.value), now)
+
+
+def bridge(old: Pair, new: bytes) -> bytes:
+    """Return the certificate, PEM, by which who trusts ``old`` trusts ``new`` (a CA's certificate, PEM) as well.
+
+    It ends with the sooner of the two; empty where ``old`` has ended before ``new`` began: nobody trusts it any more.
+    """
+    issuer, subject = x509.load_pem_x509_certificate(old.certificate), x509.load_pem_x509_certificate(new)
+    key = _ec_key(old)
+    public = subject.public_key()
+    if not isinstance(public, ec.EllipticCurvePublicKey):
+        message = "the new CA's key is of another kind"
+        raise TypeError(message)
+    ends = min(issuer.not_valid_after_utc, subject.not_valid_after_utc)
+    if ends <= subject.not_valid_before_utc:
+        return b""
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject.subject)
+        .issuer_name(issuer.subject)
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(subject.not_valid_before_utc)
+        .not_valid_after(ends)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(cert_sign=True), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
 def issue_leaf(ca: Pair, hosts: Sequence[str], now: datetime) -> Pair:
     """Return a new server certificate for ``hosts`` (names or IP addresses) and the local names, valid for 90 days."""
     issuer = x509.load_pem_x509_certificate(ca.certificate)
-    issuer_key = serialization.load_pem_private_key(ca.key, None)
-    if not isinstance(issuer_key, ec.EllipticCurvePrivateKey):
-        message = "the CA's key is of another kind"
-        raise TypeError(message)
+    issuer_key = _ec_key(ca)
     key = ec.generate_private_key(ec.SECP256R1())
     names = sorted({*hosts, *LOCAL_NAMES})
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "fleetroll-server")])
@@ -88,70 +116,37 @@ def needs_renewal(certificate: bytes, hosts: Sequence[str], now: datetime) -> bo
     return read.not_valid_after_utc - now < LEAF_RENEW or bool(missing)
 
 
-def store_ca(folder: DataFolder, secrets: Secrets, ca: Pair) -> None:
-    """Write a CA into the data folder, its key sealed."""
-    write_durably(folder.tls / "ca.pem", ca.certificate, 0o644)
-    write_durably(folder.tls / "ca.key.sealed", secrets.seal(ca.key).encode())
-
-
-def current_leaf(folder: DataFolder, secrets: Secrets, hosts: Sequence[str], now: datetime) -> Pair:
-    """Return the server's certificate, made anew where there is none or it needs renewal.
-
-    Raises:
-        StoreError: a file of the CA is missing or damaged, or its key can't be opened (operator's fault).
-        OSError: the folder can't be read or written.
-    """
-    certificate_path, key_path = folder.tls / "server.pem", folder.tls / "server.key.sealed"
-    if certificate_path.exists() and key_path.exists():
-        leaf = Pair(certificate_path.read_bytes(), secrets.open(key_path.read_text("ascii", "replace")))
-        if _belong_together(leaf) and not needs_renewal(leaf.certificate, hosts, now):
-            return leaf
-    sealed = _read(folder.tls / "ca.key.sealed").decode("ascii", "replace")
-    ca = Pair(ca_certificate(folder), secrets.open(sealed))
-    leaf = issue_leaf(ca, hosts, now)
-    write_durably(key_path, secrets.seal(leaf.key).encode())
-    write_durably(certificate_path, leaf.certificate, 0o644)
-    return leaf
-
-
-def ca_certificate(folder: DataFolder) -> bytes:
-    """Return the CA's certificate as hosts and clients get it, PEM.
-
-    Raises:
-        StoreError: it is missing or damaged (operator's fault).
-    """
-    path = folder.tls / "ca.pem"
-    data = _read(path)
+def is_issued_by(certificate: bytes, ca: bytes) -> bool:
+    """Tell whether the CA of the certificate ``ca`` has signed ``certificate``, both PEM; names alone prove nothing."""
     try:
-        x509.load_pem_x509_certificate(data)
-    except ValueError as error:
-        raise _unusable(path, "it holds no certificate") from error
-    return data
+        x509.load_pem_x509_certificate(certificate).verify_directly_issued_by(x509.load_pem_x509_certificate(ca))
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
-def _read(path: Path) -> bytes:
-    """Return a file of the CA."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise _unusable(path, error.strerror or str(error)) from error
+def leads_to(chain: Sequence[bytes], trusted: Iterable[bytes]) -> bool:
+    """Tell whether a host that trusts ``trusted`` accepts a server that shows ``chain`` (PEM, the leaf first)."""
+    roots = tuple(trusted)
+    for shown, following in zip(chain, (*chain[1:], None), strict=True):
+        if any(is_issued_by(shown, root) for root in roots):
+            return True
+        if following is None or not is_issued_by(shown, following):
+            return False
+    return False
 
 
-def _unusable(path: Path, why: str) -> StoreError:
-    """Return the operator's error. A new CA would shut every host out, so none is made."""
-    return StoreError(
-        f"tls: {path} can't be used: {why}",
-        code=Code.STORE_FAILED,
-        remedy="bring it back from a backup of the data folder",
-    )
+def fingerprint(certificate: bytes) -> str:
+    """Return the SHA-256 of a certificate, small hex digits: by this people tell two of them apart."""
+    return x509.load_pem_x509_certificate(certificate).fingerprint(hashes.SHA256()).hex()
 
 
-def host_of(address: str) -> str:
-    """Return the host of ``host:port`` or ``[host]:port``."""
-    return address.rpartition(":")[0].strip("[]")
+def ends_at(certificate: bytes) -> datetime:
+    """Return when a certificate ends."""
+    return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
 
 
-def _belong_together(pair: Pair) -> bool:
+def belong_together(pair: Pair) -> bool:
     """Tell whether key and certificate are of one making: a crash between the two writes leaves them apart."""
     key = serialization.load_pem_private_key(pair.key, None)
     try:
@@ -159,6 +154,20 @@ def _belong_together(pair: Pair) -> bool:
     except ValueError:  # damaged: it is made anew
         return False
     return key.public_key() == certificate.public_key()
+
+
+def host_of(address: str) -> str:
+    """Return the host of ``host:port`` or ``[host]:port``."""
+    return address.rpartition(":")[0].strip("[]")
+
+
+def _ec_key(ca: Pair) -> ec.EllipticCurvePrivateKey:
+    """Return the private key of a CA."""
+    key = serialization.load_pem_private_key(ca.key, None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        message = "the CA's key is of another kind"
+        raise TypeError(message)
+    return key
 
 
 def _builder(

@@ -19,8 +19,9 @@ from fleetroll_publishing.demands import ROOT_KEYS_MIN
 from fleetroll_publishing.keys import Passphrase, PrivateKey, SecretKey, save_key
 from fleetroll_publishing.repository import create
 from fleetroll_server.access.secretwords import new_secret
+from fleetroll_server.authority import current_leaf, store_ca
 from fleetroll_server.catalogue.keys import managed_roles, role_signers
-from fleetroll_server.certificates import current_leaf, host_of, make_ca, store_ca
+from fleetroll_server.certificates import host_of, make_ca
 from fleetroll_server.datafolder import FOLDER_MODE, DataFolder
 from fleetroll_server.firstrows import FirstRows, write_first_rows
 from fleetroll_server.secrets import Secrets

@@ -23,9 +23,10 @@ from fleetroll_server.access.authorise import Authoriser
 from fleetroll_server.access.declared import declared_rules
 from fleetroll_server.catalogue.catalogue import Catalogue
 from fleetroll_server.catalogue.files import remove_leftovers
-from fleetroll_server.certificates import ca_certificate, current_leaf, host_of
+from fleetroll_server.certificates import host_of
 from fleetroll_server.gateway.registry import SessionRegistry
 from fleetroll_server.installation import load_installation
+from fleetroll_server.leaf import Leaf
 from fleetroll_server.observe.health import Readiness
 from fleetroll_server.parts import assemble
 from fleetroll_server.rpc.access import AccessInterceptor
@@ -84,7 +85,8 @@ async def running(folder: DataFolder, settings: Settings, clock: Clock, ids: IdS
         stack.push_async_callback(store.close)
         await remove_leftovers(folder, store)
         server = _make_server(store, clock, ids, installation)
-        address = await _open_port(server, stack, folder, settings, secrets, clock)
+        leaf = Leaf(folder, secrets, _names(settings), clock.now())
+        address = await _open_port(server, stack, settings, leaf)
         registry = SessionRegistry()
         services = Services(
             store=store,
@@ -97,7 +99,7 @@ async def running(folder: DataFolder, settings: Settings, clock: Clock, ids: IdS
             server_id=ids.new("server"),
             incarnation=installation.incarnation,
             demo=installation.demo,
-            ca_pem=ca_certificate(folder),
+            leaf=leaf,
             addresses=settings.addresses or (address,),
             catalogue=await Catalogue.load(store, registry),
             sessions=registry,
@@ -113,23 +115,18 @@ def _make_server(store: Store, clock: Clock, ids: IdSource, installation: Instal
     return grpc.aio.server(interceptors=[ErrorInterceptor(ids), door, TextInterceptor()], options=SERVER_OPTIONS)
 
 
-async def _open_port(
-    server: grpc.aio.Server,
-    stack: contextlib.AsyncExitStack,
-    folder: DataFolder,
-    settings: Settings,
-    secrets: Secrets,
-    clock: Clock,
-) -> str:
-    """Bind the TLS port; calls are taken once the server is started. Return the real address."""
+def _names(settings: Settings) -> list[str]:
+    """Return what the server's certificate has to stand for, whatever the anchors add to it."""
     named = [host_of(address) for address in (*settings.addresses, settings.listen)]
-    hosts = [host for host in named if host not in WILDCARDS]
-    leaf = current_leaf(folder, secrets, hosts, clock.now())
-    credentials = grpc.ssl_server_credentials([(leaf.key, leaf.certificate)])
+    return [host for host in named if host not in WILDCARDS]
+
+
+async def _open_port(server: grpc.aio.Server, stack: contextlib.AsyncExitStack, settings: Settings, leaf: Leaf) -> str:
+    """Bind the TLS port; calls are taken once the server is started. Return the real address."""
     stack.push_async_callback(server.stop, None)
     host, _, asked = settings.listen.rpartition(":")
     try:
-        port = server.add_secure_port(settings.listen, credentials)
+        port = server.add_secure_port(settings.listen, leaf.credentials())
     except RuntimeError as error:
         raise _not_opened(settings.listen) from error
     if int(asked) not in {0, port}:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fleetroll.v1 import (
     agent_stream_pb2_grpc,
     agents_pb2_grpc,
+    anchors_pb2_grpc,
     enrolment_pb2_grpc,
     events_pb2_grpc,
     keys_pb2_grpc,
@@ -18,6 +19,7 @@ from fleetroll.v1 import (
     server_info_pb2_grpc,
     tokens_pb2_grpc,
 )
+from fleetroll_server.anchoring.watch import CertificateWatch
 from fleetroll_server.catalogue.catalogue import Freshness
 from fleetroll_server.engine.engine import Engine
 from fleetroll_server.events.hub import Hub
@@ -26,6 +28,7 @@ from fleetroll_server.gateway.servicer import AgentStreamServicer
 from fleetroll_server.observe.lease import ServerLease
 from fleetroll_server.observe.rootkeys import RootKeyWatch
 from fleetroll_server.rpc.agents import AgentsServicer
+from fleetroll_server.rpc.anchors import AnchorsServicer
 from fleetroll_server.rpc.enrolment import EnrolmentServicer
 from fleetroll_server.rpc.events import EventsServicer
 from fleetroll_server.rpc.keys import KeysServicer
@@ -77,11 +80,13 @@ def assemble(services: Services, registry: SessionRegistry) -> Parts:
             _adding(keys_pb2_grpc.add_KeysServiceServicer_to_server, KeysServicer(services)),
             _adding(rollouts_pb2_grpc.add_RolloutsServiceServicer_to_server, RolloutsServicer(services)),
             _adding(agent_stream_pb2_grpc.add_AgentStreamServiceServicer_to_server, AgentStreamServicer(gateway)),
+            _adding(anchors_pb2_grpc.add_AnchorsServiceServicer_to_server, AnchorsServicer(services)),
             _adding(events_pb2_grpc.add_EventsServiceServicer_to_server, EventsServicer(services, hub)),
         ),
         background=(
             ServerLease(services),
             Freshness(services),
+            CertificateWatch(services),
             RootKeyWatch(settings.root_keys),
             Retention(services.store, timedelta(days=settings.report_days), timedelta(days=settings.event_days)),
             hub,

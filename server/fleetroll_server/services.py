@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from fleetroll_server.anchoring.reported import Reported
 from fleetroll_server.door import Door
 from fleetroll_server.lookagain import LookAgain
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from fleetroll_common.values.ids import IdSource
     from fleetroll_server.catalogue.catalogue import Catalogue
     from fleetroll_server.datafolder import DataFolder
+    from fleetroll_server.leaf import Leaf
     from fleetroll_server.secrets import Secrets
     from fleetroll_server.settings import Settings
     from fleetroll_server.store import Store
@@ -68,12 +70,13 @@ class Services:
         server_id: of this process; new at each start.
         incarnation: of the database.
         demo: True in a repository made by ``init --demo``: dirty builds may be published.
-        ca_pem: CA certificates that agents and clients trust.
-        addresses: "host:port" under which agents reach this fleet's servers, in order.
+        leaf: the server's certificate, and the CA behind it.
+        addresses: "host:port" under which agents reach this fleet's servers, in order, while no anchors are signed.
         catalogue: releases, artefacts, signed metadata.
         sessions: the open agent sessions of this process.
         look_again: rollouts whose work goes on in the next transaction.
         door: whether this process accepts hellos.
+        reported: by which anchors each host goes, as far as this process has written it.
     """
 
     store: Store
@@ -86,9 +89,15 @@ class Services:
     server_id: str
     incarnation: str
     demo: bool
-    ca_pem: bytes
+    leaf: Leaf
     addresses: tuple[str, ...]
     catalogue: Catalogue
     sessions: Sessions
     look_again: LookAgain = field(default_factory=LookAgain)
     door: Door = field(default_factory=Door)
+    reported: Reported = field(default_factory=Reported)
+
+    @property
+    def ca_pem(self) -> bytes:
+        """Return the certificate of the CA that signs this server's, PEM."""
+        return self.leaf.ca_pem

@@ -53,6 +53,7 @@ class Office:
         clock: Clock,
         renew: Callable[[str], None],
         come: Callable[[], None],
+        import_anchors: Callable[[str], Done] | None = None,
     ) -> None:
         """Speak for the products at ``desk``.
 
@@ -62,12 +63,14 @@ class Office:
             clock: of the host.
             renew: lets the next hello say what a person has decided.
             come: opens a stream now, where this host does not hold one.
+            import_anchors: takes anchors from a carried repository; it blocks. None = nobody does that here.
         """
         self._desk = desk
         self._targets = targets
         self._clock = clock
         self._renew = renew
         self._come = come
+        self._import_anchors = import_anchors
         self._followers = Followers()
 
     def happened(self) -> None:
@@ -159,6 +162,15 @@ class Office:
             text = f"{name}: local:{attempt.local} has begun to change this host"
             raise AgentError(text, code=Code.UPDATE_IN_PROGRESS, remedy="wait for its end; then roll back")
         return Done(exits.GOOD, f"{name}: nothing that was started here is going on")
+
+    async def anchors(self, ask: Ask, _actor: str, _talk: Talk) -> Done:
+        """Take anchors from a carried repository; the next connection goes by them."""
+        if self._import_anchors is None:
+            text = "command: this agent takes no anchors"
+            raise RequestError(text, code=Code.UNIMPLEMENTED, remedy="update the agent", field="command")
+        done = await in_thread(partial(self._import_anchors, ask.source))
+        self._come()
+        return done
 
     async def follow(self, ask: Ask, _actor: str, talk: Talk) -> Done:
         """Wait for the end of an attempt that was started here."""
@@ -298,5 +310,6 @@ _COMMANDS: dict[str, Callable[[Office, Ask, str, Talk], Awaitable[Done]]] = {
     "hold": Office.hold,
     "unhold": Office.unhold,
     "cancel": Office.cancel,
+    "anchors": Office.anchors,
     "follow": Office.follow,
 }

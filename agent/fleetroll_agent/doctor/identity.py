@@ -33,6 +33,15 @@ def enrolled(host: Host) -> Iterator[Finding]:
     yield Finding(sign, "identity", fault.message, fault.remedy)
 
 
+def anchored(host: Host) -> Iterator[Finding]:
+    """Tell when the record of the anchors can't be believed: then the other files say the same, but not which."""
+    fault = "" if host.identity is None else host.identity.anchors_fault
+    if fault:
+        text = f"{fault}; this host goes by the addresses and CAs that it took last"
+        remedy = f"it is written anew with the next refresh; without a server: {host.command('anchors import FILE')}"
+        yield Finding(Sign.IDENTITY_DAMAGED, "identity", text, remedy)
+
+
 def private(host: Host) -> Iterator[Finding]:
     """Tell when others than the agent's own account could read its key."""
     folder = host.folder / "identity"

@@ -47,6 +47,7 @@ CHECKS = (
     Check(agent.service),
     Check(agent.left_behind),
     Check(identity.enrolled),
+    Check(identity.anchored),
     Check(identity.private),
     Check(identity.key_age),
     Check(identity.authority),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fleetroll_agent.identity.ratchet import Keys, Ratchet
+    from fleetroll_common.values.anchors import Anchors
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +53,38 @@ class WelcomeReceipt:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptAnchors:
+    """Signed anchors as this host goes by them.
+
+    Attributes:
+        anchors: as they were verified.
+        former: "host:port" that earlier ones named, or the enrolment, and these do not; the newest first. A last
+            resort: whatever answers there has to show a certificate of the anchors' CAs.
+    """
+
+    anchors: Anchors
+    former: tuple[str, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Return where servers are tried, in that order."""
+        return (*self.anchors.addresses, *self.former)
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
-    """All that a session needs to say who it is."""
+    """All that a session needs to say who it is.
+
+    Where anchors are kept, the addresses and CAs of ``enrolment`` are theirs, and no longer those of the enrolment.
+    """
 
     enrolment: Enrolment
     keys: Keys
     ratchet: Ratchet
     receipt: WelcomeReceipt | None = None
+    anchors: KeptAnchors | None = None
+    anchors_fault: str = ""
+    """Why the record of the anchors can't be believed; the other files hold the same addresses and CAs then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@
 - ``ratchet.json``: the pair, how often it moved on, and the last Welcome's receipt (one write per Welcome).
 - ``agent.json``: agent id, fleet, addresses, incarnation, labels. ``receipt``: the enrolment's, as received.
 - ``ca.pem``, ``root.json``: what the join string pinned.
+- ``anchors.json``: the signed anchors that were taken since; they are brought into ``agent.json`` and ``ca.pem`` as
+  well (:mod:`.anchored` says why).
 - ``candidate.json``: a key and ratchet that ask to be enrolled; then also the answer, until it stands in the files
   above.
 
@@ -25,6 +27,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fleetroll_agent.identity import records
+from fleetroll_agent.identity.anchored import MARK, anchors_record, following, read_anchors_record, with_anchors
 from fleetroll_agent.identity.damage import ENROLL, READMIT, DamagedIdentity, check_ca, damaged
 from fleetroll_agent.identity.facts import Candidate, Identity
 from fleetroll_agent.identity.ratchet import Keys, Ratchet, on_key_welcomed, on_welcome, propose
@@ -39,12 +42,14 @@ from fleetroll_common.wire.signing import KEY_BYTES
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fleetroll_agent.identity.facts import Enrolment, WelcomeReceipt
+    from fleetroll_agent.identity.facts import Enrolment, KeptAnchors, WelcomeReceipt
     from fleetroll_agent.identity.ratchet import Began
+    from fleetroll_common.values.anchors import Anchors
     from fleetroll_common.values.ids import IdSource
 
 KEY, RATCHET, AGENT, RECEIPT = "key", "ratchet.json", "agent.json", "receipt"
 CA, ROOT, CANDIDATE = "ca.pem", "root.json", "candidate.json"
+ANCHORS = "anchors.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +161,11 @@ class IdentityStore:
             with typed_disk_errors("writing this host's identity"):
                 self._spread(self._read(CANDIDATE))
         self._require_enrolled()
-        return self._loaded()
+        identity = self._loaded()
+        if identity.anchors is not None:
+            with typed_disk_errors("writing this host's identity"):
+                self._bring(identity.anchors)
+        return identity
 
     def peek(self) -> Identity:
         """Return what :meth:`load` would, and change nothing: for whoever only looks. Errors as there."""
@@ -201,6 +210,30 @@ class IdentityStore:
         with typed_disk_errors("writing this host's key"):
             self._update(KEY, records.keys_record(keys))
         return replace(identity, keys=keys)
+
+    def take_anchors(self, anchors: Anchors) -> KeptAnchors:
+        """Go by ``anchors``, which MUST have been verified, from here on; return what is kept of them.
+
+        Cut short, it leaves those before, or these.
+
+        Raises:
+            AgentError: DISK_FULL or INTERNAL: this host goes by those before; another try may do.
+        """
+        kept = following(anchors, self._loaded().enrolment.addresses)
+        with typed_disk_errors("writing the anchors"):
+            self._update(ANCHORS, anchors_record(kept))
+            self._bring(kept)
+        return kept
+
+    def _bring(self, kept: KeptAnchors) -> None:
+        """Bring the other files to the record of the anchors, where they are not; the mark comes first."""
+        agent = self._read(AGENT)
+        wanted = {**agent, "addresses": list(kept.addresses), MARK: True}
+        if agent != wanted:
+            self._write(AGENT, wanted)
+        path = self._folder / CA
+        if not path.is_file() or path.read_bytes() != kept.anchors.ca_pem:
+            write_durably(path, kept.anchors.ca_pem)
 
     def _require_enrolled(self) -> None:
         """Raise IDENTITY_UNKNOWN when nothing says who this host is."""
@@ -247,16 +280,30 @@ class IdentityStore:
         self._write(KEY, records.keys_record(Keys(asked.private_key)))
         self._write(RATCHET, records.ratchet_record(asked.ratchet, None))
         self._write(AGENT, records.agent_record(answer))
+        durable_effects.unlink(self._folder / ANCHORS)
         durable_effects.unlink(self._folder / CANDIDATE)
         sync_dir(self._folder)
 
     def _loaded(self) -> Identity:
         """Return what the files say."""
         ratchet, receipt = records.read_ratchet(self._read(RATCHET))
-        pinned = (self._bytes(CA), self._bytes(ROOT))
-        check_ca(CA, pinned[0])
-        enrolment = records.read_agent(self._read(AGENT), self._read(RECEIPT), *pinned)
-        return Identity(enrolment, records.read_keys(self._read(KEY)), ratchet, receipt)
+        agent, anchors, fault = self._read(AGENT), None, ""
+        if agent.get(MARK) is True:
+            anchors, fault = self._kept_anchors()
+        ca_pem = self._bytes(CA) if anchors is None else anchors.anchors.ca_pem
+        check_ca(CA, ca_pem)
+        enrolment = records.read_agent(agent, self._read(RECEIPT), ca_pem, self._bytes(ROOT))
+        if anchors is not None:
+            enrolment = with_anchors(enrolment, anchors)
+        return Identity(enrolment, records.read_keys(self._read(KEY)), ratchet, receipt, anchors, fault)
+
+    def _kept_anchors(self) -> tuple[KeptAnchors | None, str]:
+        """Return what the record of the anchors holds; else nothing, and why."""
+        try:
+            kept = read_anchors_record(self._read(ANCHORS))
+        except DamagedIdentity as error:
+            return None, error.message
+        return kept, "" if kept is not None else f"identity/{ANCHORS}: its fields are not those of anchors"
 
     def _read(self, name: str) -> dict[str, Any]:
         """Return the record ``name``.

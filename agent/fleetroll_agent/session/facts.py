@@ -51,6 +51,7 @@ class HostFacts:
     container_marker: str = ""
     check_in_seconds: float | None = None
     """How often this host checks in; None = it holds its stream."""
+    anchors_serial: int = 0
 
 
 class End(str, Enum):

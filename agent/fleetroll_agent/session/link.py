@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 from fleetroll.v1 import agent_stream_pb2_grpc
 from fleetroll_agent.fetch.values import SourceFailed
 from fleetroll_agent.identity.ratchet import on_refusal
+from fleetroll_agent.identity.whereabouts import Whereabouts
 from fleetroll_agent.jobs import events
 from fleetroll_agent.session.channel import connected
 from fleetroll_agent.session.facts import End, Ended
@@ -48,6 +49,18 @@ _BUSY = frozenset({Code.UNAVAILABLE, Code.DRAINING, Code.RECOVERY, Code.STORE_FA
 """With a time to come back they are a server's own word that a trial is not to blame; too many hellos always are."""
 
 
+class Noticed(Protocol):
+    """Who is told which timestamp of signed metadata a server names."""
+
+    def __call__(self, timestamp_version: int, *, opened: bool) -> None:
+        """Take note of it; ``opened``: in a Welcome."""
+
+
+def _ignored(timestamp_version: int, *, opened: bool) -> None:
+    """Take no note of it."""
+    del timestamp_version, opened
+
+
 class Link:
     """This host's way to its server."""
 
@@ -59,14 +72,16 @@ class Link:
         journal: Journal,
         settings: Settings,
         clock: Clock,
+        whereabouts: Whereabouts | None = None,
     ) -> None:
-        """Keep the parts; :meth:`run` connects."""
+        """Keep the parts; :meth:`run` connects. Without ``whereabouts`` it goes by the identity as it is now."""
         self._store = store
         self._rotation = rotation
         self._host = host
         self._journal = journal
         self._settings = settings
         self._clock = clock
+        self._whereabouts = whereabouts or Whereabouts(store, rotation.identity)
         self._failures = 0
         self._opened_at = 0.0
         self._stream: Stream | None = None
@@ -75,6 +90,10 @@ class Link:
         self._something = asyncio.Event()
         self._resting = False
         self._answered = False
+        self.address = ""
+        """Of the open session; empty = none is open."""
+        self.noticed: Noticed = _ignored
+        """Is told which timestamp a server names."""
         self.heard_at: float | None = None
         """When a server last welcomed this host, or refused it in words, in boot seconds; None = never."""
         self.quarantined: bool | None = None
@@ -84,6 +103,11 @@ class Link:
     def in_touch(self) -> bool:
         """Tell whether a server is there: a stream is open, rests until the next check-in, or was refused in words."""
         return self._stream is not None or self._resting or self._answered
+
+    @property
+    def anchors_serial(self) -> int:
+        """Return the serial of the anchors that this host goes by."""
+        return self._whereabouts.serial
 
     @property
     def _identity(self) -> Identity:
@@ -189,16 +213,17 @@ class Link:
     async def _round(self) -> Ended:
         """Try every address in order; return how the last stream ended."""
         ended = Ended(End.UNREACHABLE, message="no address is known")
-        for address in self._identity.enrolment.addresses:
-            ended = await self._one(address)
+        addresses, ca_pem = self._whereabouts.dialled
+        for address in addresses:
+            ended = await self._one(address, ca_pem)
             if ended.kind is not End.UNREACHABLE:
                 break
         return ended
 
-    async def _one(self, address: str) -> Ended:
+    async def _one(self, address: str, ca_pem: bytes) -> Ended:
         """Run one stream to its end."""
         try:
-            async with connected(address, self._identity.enrolment.ca_pem) as channel:
+            async with connected(address, ca_pem) as channel:
                 return await self._session(channel, address)
         except OSError as error:
             return Ended(End.UNREACHABLE, message=str(error))
@@ -215,20 +240,22 @@ class Link:
             self._rotation.identity = opened.kept.identity
             if opened.kept.error is not None:
                 log.error("ratchet_not_written", reason=opened.kept.error.strerror)
-            stream = Stream(call, opened, self._host, self._journal, self._rotation)
+            stream = Stream(call, opened, self._host, self._journal, self._rotation, self)
             self._opened_at = self._clock.monotonic()
             self._repository = Repository(channel, lambda: stream.token)
             self._closed.clear()
-            self._stream = stream
+            self._stream, self.address = stream, address
             self.heard_at = self._clock.boottime()
             quarantined = opened.welcome.quarantined
             self.quarantined = quarantined
             facts = {"session": stream.session, "address": address, "quarantined": quarantined}
             log.info("session_open", **facts, clock_ahead_seconds=round(opened.ahead_seconds))
             self._host.welcomed()
+            self.noticed(int(opened.welcome.metadata.timestamp_version), opened=True)
             return await stream.run(opened, polled_seconds(self._settings.host))
         finally:
             self._stream = self._repository = None
+            self.address = ""
             self._closed.set()
             call.cancel()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fleetroll_agent.jobs.journal import Journal
+    from fleetroll_agent.session.link import Noticed
     from fleetroll_agent.session.ports import SessionHost
     from fleetroll_agent.session.rotation import Rotation
 
@@ -49,11 +50,26 @@ DRAIN_EXTENSION_SECONDS = 60.0
 """What a trial asks for beyond the wait that a busy server names: it takes turns with the rest of the fleet."""
 
 
+class Line(Protocol):
+    """What a stream needs of whoever holds it."""
+
+    @property
+    def anchors_serial(self) -> int:
+        """Return the serial of the anchors that this host goes by."""
+
+    @property
+    def noticed(self) -> Noticed:
+        """Return who is told which timestamp of signed metadata the server names."""
+
+
 class Stream:
     """One session. Use :meth:`run` once."""
 
-    def __init__(self, call: Call, opened: Opened, host: SessionHost, journal: Journal, rotation: Rotation) -> None:
+    def __init__(
+        self, call: Call, opened: Opened, host: SessionHost, journal: Journal, rotation: Rotation, line: Line
+    ) -> None:
         """Take over a call whose handshake is done; kill switches of other fleets are not ours."""
+        self._line = line
         self._scopes = frozenset({"global", f"fleet/{rotation.identity.enrolment.fleet_id}"})
         self._rotation = rotation
         self._agreed = not opened.skewed
@@ -152,6 +168,8 @@ class Stream:
             self.token = bytes(message.session_token.token)
         elif kind == "rotate_key_result":
             self._key_answered(message.rotate_key_result)
+        elif kind == "metadata_notice":
+            self._line.noticed(int(message.metadata_notice.timestamp_version), opened=False)
         elif kind == "drain":
             await self._drain(named_wait_seconds(understood(message.drain.slot, convert.seconds_of)))
         else:
@@ -247,7 +265,8 @@ class Stream:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(self._interval * random.uniform(0.8, 1.0))  # noqa: S311 (spreads the fleet)
-            self.send(stream_pb2.ConnectRequest(heartbeat=stream_pb2.Heartbeat(healthy=self._host.healthy)))
+            beat = stream_pb2.Heartbeat(healthy=self._host.healthy, anchors_serial=self._line.anchors_serial)
+            self.send(stream_pb2.ConnectRequest(heartbeat=beat))
             wish = await self._rotation.wish(agreed=self._agreed, idle=self._host.idle)
             if wish is not None:
                 self.send(stream_pb2.ConnectRequest(rotate_key=wish))

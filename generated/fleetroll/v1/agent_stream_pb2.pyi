@@ -350,6 +350,7 @@ class HelloPayload(_message.Message):
     OVERRIDES_FIELD_NUMBER: _builtins.int
     TIMESTAMP_VERSION_FIELD_NUMBER: _builtins.int
     CHECK_IN_INTERVAL_FIELD_NUMBER: _builtins.int
+    ANCHORS_SERIAL_FIELD_NUMBER: _builtins.int
     host_name: _builtins.str
     """The host's name, 1-253 characters."""
     time_zone: _builtins.str
@@ -368,6 +369,8 @@ class HelloPayload(_message.Message):
     """Version of the launcher program."""
     timestamp_version: _builtins.int
     """Version of the newest timestamp metadata that the agent trusts; 0 for none."""
+    anchors_serial: _builtins.int
+    """Serial of the anchors that this host goes by; 0 = by what it got at enrolment."""
     @_builtins.property
     def platform(self) -> _types_pb2.Platform:
         """What the host is."""
@@ -415,10 +418,11 @@ class HelloPayload(_message.Message):
         overrides: _abc.Iterable[Global___Override] | None = ...,
         timestamp_version: _builtins.int = ...,
         check_in_interval: _duration_pb2.Duration | None = ...,
+        anchors_serial: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["check_in_interval", b"check_in_interval", "platform", b"platform", "receipt", b"receipt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_version", b"agent_version", "attempts", b"attempts", "boot_id", b"boot_id", "check_in_interval", b"check_in_interval", "container_marker", b"container_marker", "disk_free_bytes", b"disk_free_bytes", "host_name", b"host_name", "journal_id", b"journal_id", "labels", b"labels", "launcher_version", b"launcher_version", "overrides", b"overrides", "platform", b"platform", "products", b"products", "receipt", b"receipt", "time_zone", b"time_zone", "timestamp_version", b"timestamp_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_version", b"agent_version", "anchors_serial", b"anchors_serial", "attempts", b"attempts", "boot_id", b"boot_id", "check_in_interval", b"check_in_interval", "container_marker", b"container_marker", "disk_free_bytes", b"disk_free_bytes", "host_name", b"host_name", "journal_id", b"journal_id", "labels", b"labels", "launcher_version", b"launcher_version", "overrides", b"overrides", "platform", b"platform", "products", b"products", "receipt", b"receipt", "time_zone", b"time_zone", "timestamp_version", b"timestamp_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -782,16 +786,20 @@ class Heartbeat(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     HEALTHY_FIELD_NUMBER: _builtins.int
+    ANCHORS_SERIAL_FIELD_NUMBER: _builtins.int
     healthy: _builtins.bool
     """True when the agent's own health check holds."""
+    anchors_serial: _builtins.int
+    """Serial of the anchors that this host goes by, as in the hello; 0 = nothing is said about it."""
     def __init__(
         self,
         *,
         healthy: _builtins.bool = ...,
+        anchors_serial: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["healthy", b"healthy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchors_serial", b"anchors_serial", "healthy", b"healthy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -118,6 +118,8 @@ class HostSaid:
     attempts: tuple[Said, ...]
     check_in: timedelta | None = None
     """How often the host comes that does not hold its stream; None = it holds it."""
+    anchors_serial: int = 0
+    """Of the anchors that the host goes by; 0 = by what it got at enrolment."""
 
     @property
     def is_visit(self) -> bool:

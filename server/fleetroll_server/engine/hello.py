@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from fleetroll_common.values.codes import Code
+from fleetroll_server.anchoring.reported import write_serial
 from fleetroll_server.domain.assignments import Step, judge_hello, judge_unheard
 from fleetroll_server.domain.deadlines import deadline
 from fleetroll_server.domain.states import BEFORE_GO, FINAL, AttemptState, RolloutState, Trigger
@@ -47,6 +48,7 @@ async def greet(tx: Tx, services: Services, hello: Greeted) -> list[Message]:
         await left(tx, services, key)  # whoever could take an offer has gone, or was never there
         return []
     news = await write_inventory(tx, services, key, said_by_host, hello.held)
+    await write_serial(tx, services, key.agent_id, said_by_host.anchors_serial)
     changed = news.changed
     await silence.heard(tx, key.agent_id, key.fleet_id)
     answers: list[Message] = []

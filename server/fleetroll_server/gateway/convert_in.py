@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.platform import is_platform_part
+from fleetroll_common.values.product_policy import MAX_SERIAL
 from fleetroll_common.values.release import is_product
 from fleetroll_server.domain.heard import Ask, Batch, HostSaid, ProductSaid, ReportLine, Said
 from fleetroll_server.gateway.convert import read_code, read_state
@@ -76,7 +77,13 @@ def read_host(payload: stream_pb2.HelloPayload) -> HostSaid:
         ),
         attempts=tuple(said for said in shown if said is not None),
         check_in=_wait(payload.check_in_interval) if payload.HasField("check_in_interval") else None,
+        anchors_serial=read_serial(payload.anchors_serial),
     )
+
+
+def read_serial(serial: int) -> int:
+    """Read the serial of anchors; what none can have is bounded."""
+    return min(max(0, serial), MAX_SERIAL)
 
 
 def _part(text: str) -> str:

@@ -16,7 +16,7 @@ from fleetroll_common.values.errors import FleetrollError
 from fleetroll_common.wire.handshake import HEARTBEAT_SECONDS, MISSED_HEARTBEATS, SESSION_TOKEN_SECONDS
 from fleetroll_server.gateway.admission import Admission
 from fleetroll_server.gateway.anteroom import Anteroom
-from fleetroll_server.gateway.convert_in import read_ask, read_batch
+from fleetroll_server.gateway.convert_in import read_ask, read_batch, read_serial
 from fleetroll_server.gateway.handshake import Handshake, new_session_token
 from fleetroll_server.gateway.openings import Openings
 from fleetroll_server.gateway.outages import or_no_go, until_stored
@@ -187,6 +187,7 @@ class Gateway:
         match request.WhichOneof("message"):
             case "heartbeat":
                 session.healthy = request.heartbeat.healthy
+                session.anchors_serial = read_serial(request.heartbeat.anchors_serial)
             case "reports":
                 batch = read_batch(request.reports)
                 answer = await until_stored(session, lambda: self._rules.reports(session.key, batch))

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 import structlog
 
 from fleetroll_common.values.errors import StoreError
+from fleetroll_server.anchoring.reported import write_serial
 from fleetroll_server.store.tables import AgentRow, table_of
 
 if TYPE_CHECKING:
@@ -64,6 +65,9 @@ class Presence:
         heard, self._heard = self._heard, {}
         if not heard:
             return
+        services = self._services
+        serials = {session.key.agent_id: session.anchors_serial for session in self._registry if session.anchors_serial}
+        news = {agent: serial for agent, serial in serials.items() if not services.reported.knows(agent, serial)}
         rows = [{"agent": agent, "fleet": fleet, "at": at} for agent, (fleet, at) in heard.items()]
         statement = (
             sa.update(AGENT)
@@ -73,6 +77,8 @@ class Presence:
 
         async def job(tx: Tx) -> None:
             await tx.execute(statement, rows)
+            for agent, serial in news.items():
+                await write_serial(tx, services, agent, serial)
 
         await self._services.store.writer.report(job)
 

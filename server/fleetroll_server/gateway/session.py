@@ -44,6 +44,7 @@ class Session:
         key: who speaks.
         said_goodbye: the agent left on purpose.
         healthy: what the last heartbeat said.
+        anchors_serial: what the last heartbeat said; 0 = nothing.
         on_trial: the version that speaks is on trial.
         gone: set when nothing is written any more.
         heard_at: when it spoke last; nothing before its first word.
@@ -56,6 +57,7 @@ class Session:
         self._ended = False
         self.said_goodbye = False
         self.healthy = False
+        self.anchors_serial = 0
         self.on_trial = False
         self.heard_at: datetime | None = None
         self.gone = asyncio.Event()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fleetroll_common.wire.joinstring import JoinString
 from fleetroll_publishing.roles import file_name, root_versions
+from fleetroll_server.anchoring.standing import standing_in
 from fleetroll_server.catalogue.metadata import current_files
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 async def make_join_string(connection: AsyncConnection, services: Services, secret: str) -> str:
-    """Return the join string for ``secret``; it pins the CA and the newest trust root.
+    """Return the join string for ``secret``; it pins the CAs of the anchors and the newest trust root.
 
     Raises:
         RequestError: no host could use it: the server's address is none (operator's fault).
@@ -26,7 +27,8 @@ async def make_join_string(connection: AsyncConnection, services: Services, secr
     files = await current_files(connection)
     newest = files[file_name("root", root_versions(files)[-1])]
     digest = hashlib.sha256(newest).digest()
-    return JoinString(services.addresses, secret, services.ca_pem, digest).encode()
+    held = standing_in(services, files)
+    return JoinString(held.addresses, secret, held.ca_pem, digest).encode()
 
 
 def root_of(files: Mapping[str, bytes], sha256: bytes) -> bytes | None:

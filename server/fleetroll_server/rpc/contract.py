@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fleetroll.v1 import (
     agent_stream_pb2,
     agents_pb2,
+    anchors_pb2,
     enrolment_pb2,
     events_pb2,
     keys_pb2,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _FILES = (
     agent_stream_pb2,
     agents_pb2,
+    anchors_pb2,
     enrolment_pb2,
     events_pb2,
     keys_pb2,

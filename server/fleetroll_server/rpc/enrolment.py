@@ -9,6 +9,7 @@ from fleetroll.v1 import enrolment_pb2 as pb
 from fleetroll.v1 import enrolment_pb2_grpc, reasons_pb2
 from fleetroll_common.wire.macs import enrolment_mac
 from fleetroll_server.access.caller import current_agent
+from fleetroll_server.anchoring.standing import standing_in
 from fleetroll_server.catalogue.first import name_first
 from fleetroll_server.catalogue.metadata import current_files
 from fleetroll_server.identity.addressee import MAX_AGENT_ID_CHARS
@@ -20,6 +21,7 @@ from fleetroll_server.rpc.convert_first import first_version_to_wire, wanted_of
 if TYPE_CHECKING:
     import grpc
 
+    from fleetroll_server.anchoring.standing import Standing
     from fleetroll_server.identity.enrolment import Identity
     from fleetroll_server.services import Services
 
@@ -52,12 +54,13 @@ class EnrolmentServicer(enrolment_pb2_grpc.EnrolmentServiceServicer):
         check_claim(claim)
         services = self._services
         async with services.store.read() as connection:
-            root = root_of(await current_files(connection), request.root_sha256)
+            files = await current_files(connection)
+        root, held = root_of(files, request.root_sha256), standing_in(services, files)
         if root is None:
             raise requests.invalid("root_sha256", "this server has no such trust root: is the join string its own?")
         fresh_id = services.ids.new("agent")
         identity = await services.store.writer.command(lambda tx: enroll(tx, claim, fresh_id, self._end_session))
-        return self._answer(identity, claim, root)
+        return self._answer(identity, claim, root, held)
 
     async def NameFirstVersion(
         self,
@@ -70,8 +73,8 @@ class EnrolmentServicer(enrolment_pb2_grpc.EnrolmentServiceServicer):
             found = await name_first(connection, current_agent().fleet_id, wanted)
         return first_version_to_wire(found)
 
-    def _answer(self, identity: Identity, claim: Claim, root: bytes) -> pb.EnrollResponse:
-        """Return the answer; for the same pair it is the same again, byte for byte."""
+    def _answer(self, identity: Identity, claim: Claim, root: bytes, held: Standing) -> pb.EnrollResponse:
+        """Return the answer; for the same pair it is the same again, byte for byte, while the anchors are the same."""
         services = self._services
         receipt = pb.EnrolmentReceipt(
             agent_id=identity.agent_id,
@@ -85,8 +88,8 @@ class EnrolmentServicer(enrolment_pb2_grpc.EnrolmentServiceServicer):
             receipt=receipt,
             receipt_mac=enrolment_mac(services.server_key, receipt),
             root=root,
-            ca_pem=services.ca_pem,
-            addresses=services.addresses,
+            ca_pem=held.ca_pem,
+            addresses=held.addresses,
             incarnation=services.incarnation,
             labels=identity.labels,
         )

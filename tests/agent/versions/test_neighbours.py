@@ -10,10 +10,12 @@ import os
 import subprocess
 import sys
 from dataclasses import MISSING, fields, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fleetroll_agent.identity.facts import KeptAnchors
 from fleetroll_agent.jobs.effects import AskLock, FillSlot, FindTarget, Probe
 from fleetroll_agent.jobs.events import (
     Assigned,
@@ -32,8 +34,10 @@ from fleetroll_agent.jobs.keeper import ProductFile
 from fleetroll_agent.jobs.values import ProductRecord, Step
 from fleetroll_agent.schedule.contact import Contact, ContactFile
 from fleetroll_common.durable import dump_record, load_record
+from fleetroll_common.values.anchors import Anchors
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.ids import SequentialIds
+from fleetroll_server.certificates import make_ca
 from tests.agent.versions import freeze, previous, samples
 from tests.faults.identity_disk import CA_PEM
 from tests.faults.jobs import NEW, OLD
@@ -100,7 +104,9 @@ def test_this_version_reads_what_the_previous_one_wrote_with_the_same_meaning(tm
     (entry,) = read_journal(tmp_path / "journal")
     assert samples.plain(entry.report) == said["fields"]["outbox"][0]
     assert Journal(tmp_path / "journal", SequentialIds()).number(samples.PRODUCT) == record.reports
-    assert samples.plain(previous.identity_of(tmp_path).load()) == said["identity"]
+    identity = samples.plain(previous.identity_of(tmp_path).load())
+    assert identity == grown(said["identity"], identity)
+    assert identity["anchors"] is None
 
 
 def grown(before: Any, now: Any) -> Any:
@@ -118,6 +124,9 @@ def test_the_previous_version_reads_what_this_one_writes_and_keeps_what_it_does_
     previous.write(tmp_path)
     written(tmp_path, record)
     ContactFile(tmp_path).write(Contact("boot-1", 1000.5, 60.0, quarantined=True))
+    ca = make_ca("Fleetroll CA", datetime(2026, 1, 1, tzinfo=UTC)).certificate
+    anchors = Anchors(certificates=(ca.decode("ascii"),), **samples.ANCHORS)
+    previous.identity_of(tmp_path).take_anchors(anchors)
     before, identity = on_disk(tmp_path), previous.identity_of(tmp_path).load()
     said = told("read", tmp_path)
     assert said["damaged"] == []
@@ -129,7 +138,12 @@ def test_the_previous_version_reads_what_this_one_writes_and_keeps_what_it_does_
     # Both go on with one journal and one identity.
     assert said["journal_id"] == Journal(tmp_path / "journal", SequentialIds()).journal_id
     assert [entry.report.number for entry in read_journal(tmp_path / "journal")] == [12, 13]
-    assert said["identity"] == samples.plain(identity)
+    assert samples.plain(identity) == grown(said["identity"], samples.plain(identity))
+    # It goes where the anchors lead, and trusts whom they name, although it knows nothing of anchors.
+    assert said["identity"]["enrolment"]["addresses"] == ["c:3", "b:2", "a:1"]
+    assert said["identity"]["enrolment"]["ca_pem"] == ca.hex()
+    again = previous.identity_of(tmp_path).load()
+    assert again.anchors == KeptAnchors(anchors, ("a:1",))
     assert previous.identity_of(tmp_path).load().ratchet.current == identity.ratchet.next
     assert ContactFile(tmp_path).read() == Contact("boot-1", 1000.5, 60.0, quarantined=True)
 

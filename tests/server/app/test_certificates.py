@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from fleetroll_common.values.ids import SystemIds
-from fleetroll_server.certificates import current_leaf, host_of, issue_leaf, make_ca, needs_renewal, store_ca
+from fleetroll_server.authority import current_leaf, store_ca
+from fleetroll_server.certificates import host_of, issue_leaf, make_ca, needs_renewal
 from fleetroll_server.datafolder import DataFolder
 from fleetroll_server.secrets import Secrets
 
