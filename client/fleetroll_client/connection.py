@@ -19,8 +19,10 @@ import grpc
 
 from fleetroll.v1 import (
     agents_pb2_grpc,
+    anchors_pb2_grpc,
     events_pb2_grpc,
     keys_pb2_grpc,
+    recovery_pb2_grpc,
     releases_pb2_grpc,
     rollouts_pb2_grpc,
     server_info_pb2_grpc,
@@ -64,16 +66,20 @@ class AdminClient:
         """Let calls go over a new channel from now on."""
         self._channel = self._given or dial(self.endpoint)
         agents = agents_pb2_grpc.AgentsServiceStub(self._channel)
+        anchors = anchors_pb2_grpc.AnchorsServiceStub(self._channel)
         events = events_pb2_grpc.EventsServiceStub(self._channel)
         keys = keys_pb2_grpc.KeysServiceStub(self._channel)
+        recovery = recovery_pb2_grpc.RecoveryServiceStub(self._channel)
         releases = releases_pb2_grpc.ReleasesServiceStub(self._channel)
         rollouts = rollouts_pb2_grpc.RolloutsServiceStub(self._channel)
         server_info = server_info_pb2_grpc.ServerInfoServiceStub(self._channel)
         tokens = tokens_pb2_grpc.TokensServiceStub(self._channel)
-        self._lines.go_over(agents, events, keys, releases, rollouts, server_info, tokens)
+        self._lines.go_over(agents, anchors, events, keys, recovery, releases, rollouts, server_info, tokens)
         self.agents = repeating(agents, self._lines)
+        self.anchors = repeating(anchors, self._lines)
         self.events = repeating(events, self._lines)
         self.keys = repeating(keys, self._lines)
+        self.recovery = repeating(recovery, self._lines)
         self.releases = repeating(releases, self._lines)
         self.rollouts = repeating(rollouts, self._lines)
         self.server_info = repeating(server_info, self._lines)
@@ -142,13 +148,18 @@ class AsyncAdminClient:
         self._repeating = AsyncRepeating(self._lines)
         self._channel = dial_async(self.endpoint, [self._repeating])
         self.agents = agents_pb2_grpc.AgentsServiceStub(self._channel)
+        self.anchors = anchors_pb2_grpc.AnchorsServiceStub(self._channel)
         self.events = events_pb2_grpc.EventsServiceStub(self._channel)
         self.keys = keys_pb2_grpc.KeysServiceStub(self._channel)
+        self.recovery = recovery_pb2_grpc.RecoveryServiceStub(self._channel)
         self.releases = releases_pb2_grpc.ReleasesServiceStub(self._channel)
         self.rollouts = rollouts_pb2_grpc.RolloutsServiceStub(self._channel)
         self.server_info = server_info_pb2_grpc.ServerInfoServiceStub(self._channel)
         self.tokens = tokens_pb2_grpc.TokensServiceStub(self._channel)
-        stubs = (self.agents, self.events, self.keys, self.releases, self.rollouts, self.server_info, self.tokens)
+        stubs = (
+            *(self.agents, self.anchors, self.events, self.keys, self.recovery),
+            *(self.releases, self.rollouts, self.server_info, self.tokens),
+        )
         self._lines.go_over(*stubs)
 
     def dial(self) -> grpc.aio.Channel:

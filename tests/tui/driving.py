@@ -14,6 +14,7 @@ from fleetroll_tui import convert
 from fleetroll_tui.app import ConsoleApp
 from fleetroll_tui.feed.base import any_turn
 from fleetroll_tui.feed.replay import Replay
+from fleetroll_tui.model.recovery import Recovery
 from fleetroll_tui.model.updates import Older
 from fleetroll_tui.model.values import Host, Product
 from fleetroll_tui.screens.base import ConsoleScreen
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from fleetroll_common.values.errors import FleetrollError
     from fleetroll_tui.feed.base import Server, Turn
+    from fleetroll_tui.model.anchors import Anchors
     from fleetroll_tui.model.releases import Catalogue, FloorPreview, InUse
     from fleetroll_tui.model.signing import ServerInfo, Signing
     from fleetroll_tui.model.updates import Update
@@ -61,6 +63,8 @@ class PlayedServer:
         self.before: Older = Older(())
         self.papers: dict[str, Any] = {
             "catalogue": papers.catalogue(),
+            "anchors": papers.anchors(),
+            "recovery": Recovery(),
             "in_use": papers.in_use(),
             "floor": papers.floor(),
             "signing": papers.signing(),
@@ -117,6 +121,22 @@ class PlayedServer:
     async def server_info(self) -> ServerInfo:
         found: ServerInfo = await self._paper("server_info")
         return found
+
+    async def anchors(self) -> Anchors:
+        found: Anchors = await self._paper("anchors")
+        return found
+
+    async def recovery(self) -> Recovery:
+        found: Recovery = await self._paper("recovery")
+        return found
+
+    async def admit(self, hosts: tuple[str, ...], reason: str) -> None:
+        self.reasons.append(reason)
+        await self._decided("admit", hosts)
+
+    async def end_recovery(self, not_seen: int, reason: str) -> None:
+        self.reasons.append(reason)
+        await self._decided("end_recovery", not_seen)
 
     async def withdraw(self, product: str, role_version: int, verb: str, version: str, reason: str) -> None:
         self.reasons.append(reason)

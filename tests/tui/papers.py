@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from fleetroll.v1 import keys_pb2, releases_pb2, server_info_pb2, types_pb2
+from fleetroll.v1 import anchors_pb2, keys_pb2, recovery_pb2, releases_pb2, server_info_pb2, types_pb2
 from fleetroll_tui.feed import papers as convert_papers
 from fleetroll_tui.model.releases import Catalogue
 from tests.attacks.words import spoil
@@ -14,6 +14,8 @@ from tests.tui.scenes import NOW, decision, stamp
 if TYPE_CHECKING:
     from typing import Any
 
+    from fleetroll_tui.model.anchors import Anchors
+    from fleetroll_tui.model.recovery import Recovery
     from fleetroll_tui.model.releases import FloorPreview, InUse
     from fleetroll_tui.model.signing import ServerInfo, Signing
 
@@ -176,6 +178,45 @@ def floor(words: str = "") -> FloorPreview:
     if words:
         spoil(answer, words)
     return convert_papers.floor_preview(answer)
+
+
+def recovery(seen: int = 12, words: str = "") -> Recovery:
+    answer = recovery_pb2.Recovery(
+        active=True,
+        cause=recovery_pb2.RECOVERY_CAUSE_RESTORED,
+        incarnation="in-2",
+        hosts_known=48,
+        hosts_seen=seen,
+        hosts_not_seen=48 - seen,
+        unconfirmed=3,
+        suspended_tokens=2,
+    )
+    for field, at in (("since", NOW - 900), ("taken_at", NOW - 4500), ("blind_from", NOW - 4500)):
+        stamp(answer, field, at)
+    for number in range(5):
+        host = answer.younger.add(agent_id=f"ag-9{number:04}", name=f"edge-9{number:04}.ams", fleet_id="eu-edge")
+        stamp(host, "came_at", NOW - 60 * number - 30)
+    if words:
+        spoil(answer, words)
+    return convert_papers.recovery(answer)
+
+
+def anchors(words: str = "") -> Anchors:
+    answer = anchors_pb2.AnchorsState(
+        serial=3,
+        addresses=["fleet.example:8443", "fleet-2.example:8443"],
+        leaf_fingerprint=digest("leaf").hex(),
+        reported=[anchors_pb2.ReportedSerial(serial=3, hosts=40), anchors_pb2.ReportedSerial(serial=2, hosts=8)],
+        signs_here=True,
+    )
+    stamp(answer, "leaf_expires_at", NOW + 61 * DAY)
+    for role, days, listed in (("OLD", 7000, True), ("CURRENT", 7300, True), ("NEXT", 7301, False)):
+        value = anchors_pb2.AuthorityRole.Value(f"AUTHORITY_ROLE_{role}")
+        one = answer.authorities.add(fingerprint=digest(role).hex(), role=value, listed=listed)
+        stamp(one, "expires_at", NOW + days * DAY)
+    if words:
+        spoil(answer, words)
+    return convert_papers.anchors(answer)
 
 
 def signing(mode: str = MANAGED, ends: dict[str, float] | None = None, words: str = "") -> Signing:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PERSONS = {"ROLE_VIEWER", "ROLE_OPERATOR", "ROLE_ADMIN"}
 AT_FIRST = {
-    *("AnchorsService.DropAuthority", "AnchorsService.GetAnchors", "AnchorsService.PrepareAuthority"),
+    *("AnchorsService.DropAuthority", "AnchorsService.PrepareAuthority"),
     *("AnchorsService.SetAnchors", "AnchorsService.SwitchAuthority"),
     *("AgentsService.DismissAgent", "AgentsService.ListAgents", "AgentsService.ReadmitAgent"),
     *("AgentsService.RevokeAgent", "ReleasesService.GetRelease", "ReleasesService.AddProduct"),

@@ -13,6 +13,7 @@ from textual.events import InputEvent
 
 from fleetroll_tui import commands
 from fleetroll_tui.acting import Acting
+from fleetroll_tui.acting_recovery import ActingOnRecovery
 from fleetroll_tui.acting_releases import ActingOnReleases
 from fleetroll_tui.asking import Asking, defect_place
 from fleetroll_tui.model.updates import pieces
@@ -67,7 +68,7 @@ def defect_words(error: BaseException | None) -> str:
     return f"fleetroll-console: a defect ended it: {defect_place(error)}. The server was told nothing by it."
 
 
-class ConsoleApp(Acting, ActingOnReleases, Asking, OneKeyAtATime):
+class ConsoleApp(Acting, ActingOnRecovery, ActingOnReleases, Asking, OneKeyAtATime):
     """The console."""
 
     TITLE = "fleetroll"

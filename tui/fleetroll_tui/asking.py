@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 READS = "reads"
 """The group of the workers that read lists."""
 EVENTS, ATTEMPTS = "Older events", "Attempts"
-EVERYWHERE = ("signing",)
+EVERYWHERE = ("signing", "recovery")
 """Papers that may concern every view."""
 PAPERS = {
     commands.RELEASES: ("catalogue",),
     commands.RELEASE: ("catalogue", "in_use"),
-    commands.SERVER: ("server_info",),
+    commands.SERVER: ("server_info", "anchors"),
 }
 """What else is looked at where."""
 NO_USE = frozenset({Code.UNIMPLEMENTED, Code.PERMISSION_DENIED, Code.UNAUTHENTICATED})
@@ -123,8 +123,10 @@ class Asking:
         server = self._console.server
         product = self._console.session.papers.product
         return {
+            "anchors": server.anchors,
             "catalogue": server.catalogue,
             "in_use": lambda: server.in_use(product),
+            "recovery": server.recovery,
             "signing": server.signing,
             "server_info": server.server_info,
         }

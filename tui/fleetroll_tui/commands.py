@@ -53,6 +53,7 @@ _SERVICE = "RolloutsService"
 _RELEASES = "ReleasesService"
 _CHANGE = f"{_RELEASES}.ChangeReleases"
 _SIGNING = "KeysService.GetKeyStatus"
+_RECOVERY = "RecoveryService"
 _WATCH = "EventsService.WatchEvents"
 
 COMMANDS: tuple[Command, ...] = (
@@ -155,6 +156,28 @@ COMMANDS: tuple[Command, ...] = (
         rpcs=(f"{_SERVICE}.AdvanceRollout",),
     ),
     Command(
+        "admit",
+        "A",
+        "A",
+        "Admit hosts",
+        "Let hosts have updates that are younger than the backup that was restored. Names them and asks.",
+        SPREAD,
+        (SERVER,),
+        footer=True,
+        rpcs=(f"{_RECOVERY}.ApproveHosts",),
+    ),
+    Command(
+        "end_recovery",
+        "E",
+        "E",
+        "End RECOVERY",
+        "Let a restored server offer again; what was paused stays paused. Asks for the number of hosts not seen.",
+        SPREAD,
+        (SERVER,),
+        footer=True,
+        rpcs=(f"{_RECOVERY}.EndRecovery",),
+    ),
+    Command(
         "lift",
         "L",
         "L",
@@ -182,7 +205,7 @@ COMMANDS: tuple[Command, ...] = (
         "Overview",
         "The fleet in numbers, and what waits for you.",
         "Go",
-        rpcs=(_WATCH, "EventsService.ListEvents", _SIGNING),
+        rpcs=(_WATCH, "EventsService.ListEvents", _SIGNING, f"{_RECOVERY}.GetRecovery"),
     ),
     Command("rollouts", "2", "2", "Rollouts", "Every rollout.", "Go", rpcs=(_WATCH,)),
     Command("hosts", "3", "3", "Hosts", "Every host.", "Go", rpcs=(_WATCH, "AgentsService.GetAgent")),
@@ -203,9 +226,9 @@ COMMANDS: tuple[Command, ...] = (
         "0",
         "0",
         "Server",
-        "What server this is, and its signing keys with age and expiry.",
+        "What server this is, its signing keys with age and expiry, its certificates, and how far a RECOVERY is.",
         "Go",
-        rpcs=("ServerInfoService.GetServerInfo", _SIGNING),
+        rpcs=("ServerInfoService.GetServerInfo", _SIGNING, "AnchorsService.GetAnchors"),
     ),
     Command("open", "enter", "enter", "Open", "Open what the cursor is on.", "Go", _LISTS, footer=True),
     Command("leave", "escape", "esc", "Back", "Clear the filter, or go back.", "Go", footer=True),
@@ -256,6 +279,8 @@ COMMANDS: tuple[Command, ...] = (
 BY_NAME = {command.name: command for command in COMMANDS}
 
 WITHOUT_SCREEN = (
+    *("AnchorsService.DropAuthority", "AnchorsService.PrepareAuthority"),
+    *("AnchorsService.SetAnchors", "AnchorsService.SwitchAuthority"),
     *("AgentsService.DismissAgent", "AgentsService.ListAgents", "AgentsService.ReadmitAgent"),
     *("AgentsService.RevokeAgent", f"{_RELEASES}.GetRelease", f"{_RELEASES}.AddProduct"),
     *(f"{_RELEASES}.ImportManifest", f"{_RELEASES}.GetRepositoryFile", f"{_RELEASES}.SetReleaseNotes"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from fleetroll.v1 import events_pb2, options_pb2, reasons_pb2, releases_pb2, rollouts_pb2, types_pb2
+from fleetroll.v1 import events_pb2, options_pb2, reasons_pb2, recovery_pb2, releases_pb2, rollouts_pb2, types_pb2
 from fleetroll_tui.model.rights import Need
 from fleetroll_tui.model.updates import Alive, Changed, Page, Resync, Stand
 from fleetroll_tui.model.values import (
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from fleetroll_tui.model.updates import Update
 
 
-_FILES = (rollouts_pb2.DESCRIPTOR, releases_pb2.DESCRIPTOR)
+_FILES = (rollouts_pb2.DESCRIPTOR, releases_pb2.DESCRIPTOR, recovery_pb2.DESCRIPTOR)
 """Where the services are whose calls spread something."""
 
 

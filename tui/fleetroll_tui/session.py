@@ -140,6 +140,7 @@ class Session:
     def take_paper(self, reading: Reading[T], value: T, asked_at: float) -> None:
         """Take in what was asked for, when it was asked for."""
         reading.had(value, asked_at)
+        self.papers.pace()
         self.papers.shelve(self.fleet.runs, self.fleet.wants)
 
     def count_releases(self) -> None:

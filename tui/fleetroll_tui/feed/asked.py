@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from fleetroll.v1 import keys_pb2, releases_pb2, server_info_pb2, types_pb2
+from fleetroll.v1 import anchors_pb2, keys_pb2, recovery_pb2, releases_pb2, server_info_pb2, types_pb2
 from fleetroll_client import ServerRefusedError, translate
 from fleetroll_common.values.codes import Code
 from fleetroll_tui.feed import papers
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fleetroll_client import AsyncAdminClient
+    from fleetroll_tui.model.anchors import Anchors
+    from fleetroll_tui.model.recovery import Recovery
     from fleetroll_tui.model.releases import FloorPreview, InUse, Policy, Release
     from fleetroll_tui.model.signing import ServerInfo, Signing
 
@@ -90,6 +92,30 @@ class Asked:
         with translate():
             answer = await self._client.server_info.GetServerInfo(request, timeout=CALL_SECONDS)
         return papers.server_info(answer)
+
+    async def anchors(self) -> Anchors:
+        """Return where hosts find their servers, and how many know it."""
+        with translate():
+            answer = await self._client.anchors.GetAnchors(anchors_pb2.GetAnchorsRequest(), timeout=CALL_SECONDS)
+        return papers.anchors(answer.state)
+
+    async def recovery(self) -> Recovery:
+        """Return whether the server takes its fleet back, and how far it is."""
+        with translate():
+            answer = await self._client.recovery.GetRecovery(recovery_pb2.GetRecoveryRequest(), timeout=CALL_SECONDS)
+        return papers.recovery(answer.recovery)
+
+    async def admit(self, hosts: tuple[str, ...], reason: str) -> None:
+        """Let hosts have updates that are younger than the backup."""
+        request = recovery_pb2.ApproveHostsRequest(agent_ids=hosts, reason=reason)
+        with decided():
+            await self._client.recovery.ApproveHosts(request, timeout=CALL_SECONDS)
+
+    async def end_recovery(self, not_seen: int, reason: str) -> None:
+        """Let the server offer again, knowing how many hosts were not seen."""
+        request = recovery_pb2.EndRecoveryRequest(reason=reason, hosts_not_seen=not_seen)
+        with decided():
+            await self._client.recovery.EndRecovery(request, timeout=CALL_SECONDS)
 
     async def withdraw(self, product: str, role_version: int, verb: str, version: str, reason: str) -> None:
         """Take a release off the list: "yank", "retire" or "revoke"."""

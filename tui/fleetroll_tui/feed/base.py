@@ -11,6 +11,8 @@ from fleetroll_common.values.errors import FleetrollError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from fleetroll_tui.model.anchors import Anchors
+    from fleetroll_tui.model.recovery import Recovery
     from fleetroll_tui.model.releases import Catalogue, FloorPreview, InUse
     from fleetroll_tui.model.signing import ServerInfo, Signing
     from fleetroll_tui.model.updates import Older, Update
@@ -84,6 +86,22 @@ class Server(Protocol):
 
     async def server_info(self) -> ServerInfo:
         """Return what server it is."""
+        ...
+
+    async def anchors(self) -> Anchors:
+        """Return where hosts find their servers, and how many know it."""
+        ...
+
+    async def recovery(self) -> Recovery:
+        """Return whether the server takes its fleet back, and how far it is."""
+        ...
+
+    async def admit(self, hosts: tuple[str, ...], reason: str) -> None:
+        """Let hosts have updates that are younger than the backup."""
+        ...
+
+    async def end_recovery(self, not_seen: int, reason: str) -> None:
+        """Let the server offer again, as decided on so many hosts that were not seen."""
         ...
 
     async def withdraw(self, product: str, role_version: int, verb: str, version: str, reason: str) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from fleetroll.v1 import releases_pb2
+from fleetroll.v1 import anchors_pb2, recovery_pb2, releases_pb2
 from fleetroll_tui.convert import counted, seconds, short
+from fleetroll_tui.model.anchors import Anchors, Authority
+from fleetroll_tui.model.recovery import Recovery, Younger
 from fleetroll_tui.model.releases import (
     LISTED,
     Artefact,
@@ -111,6 +113,53 @@ def _role(said: keys_pb2.RoleStatus) -> Role:
         for each in said.keys
     )
     return Role(said.role, said.version, seconds(said.expires_at), counted(said.threshold), keys)
+
+
+def anchors(said: anchors_pb2.AnchorsState) -> Anchors:
+    """Return where hosts find their servers."""
+    authorities = tuple(
+        Authority(each.fingerprint, authority_role(each.role), seconds(each.expires_at), each.listed)
+        for each in said.authorities
+    )
+    return Anchors(
+        said.serial,
+        tuple(said.addresses),
+        authorities,
+        seconds(said.leaf_expires_at),
+        said.leaf_fingerprint,
+        tuple((each.serial, counted(each.hosts)) for each in said.reported),
+        said.signs_here,
+    )
+
+
+@lru_cache(maxsize=16)
+def authority_role(value: anchors_pb2.AuthorityRole.ValueType) -> str:
+    """Return "current" for AUTHORITY_ROLE_CURRENT."""
+    return short(anchors_pb2.AuthorityRole.Name, value, "AUTHORITY_ROLE_", "role")
+
+
+@lru_cache(maxsize=16)
+def recovery_cause(value: recovery_pb2.RecoveryCause.ValueType) -> str:
+    """Return "went_back" for RECOVERY_CAUSE_WENT_BACK; "" for none."""
+    return short(recovery_pb2.RecoveryCause.Name, value, "RECOVERY_CAUSE_", "cause")
+
+
+def recovery(said: recovery_pb2.Recovery) -> Recovery:
+    """Return where a recovery stands."""
+    return Recovery(
+        said.active,
+        recovery_cause(said.cause),
+        seconds(said.since),
+        seconds(said.taken_at),
+        said.stops_read,
+        seconds(said.blind_from),
+        counted(said.hosts_known),
+        counted(said.hosts_seen),
+        counted(said.hosts_not_seen),
+        tuple(Younger(each.agent_id, each.name, each.fleet_id, seconds(each.came_at)) for each in said.younger),
+        counted(said.unconfirmed),
+        counted(said.suspended_tokens),
+    )
 
 
 def server_info(said: server_info_pb2.GetServerInfoResponse) -> ServerInfo:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fleetroll_tui.feed.base import Turn
+    from fleetroll_tui.model.anchors import Anchors
+    from fleetroll_tui.model.recovery import Recovery
     from fleetroll_tui.model.releases import Catalogue, FloorPreview, InUse
     from fleetroll_tui.model.signing import ServerInfo, Signing
     from fleetroll_tui.model.updates import Update
@@ -92,6 +94,22 @@ class Replay:
     async def server_info(self) -> ServerInfo:
         """Refuse."""
         raise _unrecorded()
+
+    async def anchors(self) -> Anchors:
+        """Refuse."""
+        raise _unrecorded()
+
+    async def recovery(self) -> Recovery:
+        """Refuse."""
+        raise _unrecorded()
+
+    async def admit(self, hosts: tuple[str, ...], reason: str) -> None:  # noqa: ARG002 (the protocol's)
+        """Refuse."""
+        raise _refusal()
+
+    async def end_recovery(self, not_seen: int, reason: str) -> None:  # noqa: ARG002 (the protocol's)
+        """Refuse."""
+        raise _refusal()
 
     async def withdraw(self, product: str, role_version: int, verb: str, version: str, reason: str) -> None:  # noqa: ARG002 (the protocol's)
         """Refuse."""

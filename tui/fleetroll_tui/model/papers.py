@@ -9,7 +9,9 @@ from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from fleetroll_tui.model.readings import Reading
+from fleetroll_tui.model.anchors import Anchors
+from fleetroll_tui.model.readings import EVERY_SECONDS, Reading
+from fleetroll_tui.model.recovery import ACTIVE_SECONDS, BEGAN, ENDED, Recovery
 from fleetroll_tui.model.releases import EMPTY, Catalogue, InUse, Release, counted
 from fleetroll_tui.model.shelf import Shelf
 from fleetroll_tui.model.signing import ServerInfo, Signing
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 OF_RELEASES = ("release", "product.")
 """How the kinds of events begin after which the list of releases may be another one."""
+OF_RECOVERY = "recovery."
+OF_ANCHORS = ("anchors.", "authority.", "recovery.", "alert.certificate")
 OF_KEYS = (*OF_RELEASES, "key", "metadata.", "recovery.", "alert.key", "alert.metadata")
 """The same for keys and for how long their signatures are good: what is published is signed anew."""
 
@@ -37,6 +41,10 @@ class Papers:
         self.product = ""
         """Of which product it is asked what is in use."""
         self.in_use: Reading[dict[str, InUse]] = Reading({})
+        self.anchors: Reading[Anchors] = Reading(Anchors())
+        self.recovery: Reading[Recovery] = Reading(Recovery())
+        self.recovering_since = 0.0
+        """When a RECOVERY began, by an event: for whoever may not ask for more; 0 for none."""
         self.releases: Shelf[Release] = Shelf()
 
     def look_at(self, product: str) -> None:
@@ -66,16 +74,26 @@ class Papers:
         if isinstance(update, Resync) or (isinstance(update, Page) and update.last):
             for reading in self.readings().values():
                 reading.void()
+                reading.forgive()  # it may be another server by now
         elif isinstance(update, Changed):
             for happening in update.happenings:
-                self._happened(happening.kind)
+                self._happened(happening.kind, happening.at)
 
-    def _happened(self, kind: str) -> None:
+    def _happened(self, kind: str, at: float) -> None:
+        if kind.startswith(OF_RECOVERY):
+            self.recovery.void()
+            self.recovering_since = at if kind == BEGAN else 0.0 if kind == ENDED else self.recovering_since
+        if kind.startswith(OF_ANCHORS):
+            self.anchors.void()
         if kind.startswith(OF_RELEASES):
             self.catalogue.void()
             self.in_use.void()
         if kind.startswith(OF_KEYS):
             self.signing.void()
+
+    def pace(self) -> None:
+        """Ask more often for what somebody waits for."""
+        self.recovery.every = ACTIVE_SECONDS if self.recovery.value.active else EVERY_SECONDS
 
     def shelve(self, runs: Counter[str], wants: Counter[str]) -> None:
         """Put the releases that were had on their shelf, each with its keys and the hosts that have it."""

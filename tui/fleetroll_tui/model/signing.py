@@ -12,8 +12,13 @@ MANAGED, OFFLINE = "managed", "offline"
 HOUR, DAY = 3_600.0, 86_400.0
 LIMITS = (60 * DAY, 30 * DAY, 7 * DAY)
 """Seconds before a signature's end from which it is told, a warning, critical."""
-SHORT_LIMITS = {"snapshot": (0.0, 3 * DAY, DAY), "timestamp": (0.0, 12 * HOUR, 3 * HOUR)}
-"""The same for what the server signs anew by itself: it never lasts for long, a week and a day."""
+LEAF = "certificate"
+SHORT_LIMITS = {
+    "snapshot": (0.0, 3 * DAY, DAY),
+    "timestamp": (0.0, 12 * HOUR, 3 * HOUR),
+    LEAF: (0.0, 28 * DAY, 7 * DAY),
+}
+"""The same for what the server renews by itself, and what so never lasts for long; its certificate at 30 days left."""
 GOOD, INFO, WARNING, CRITICAL, EXPIRED = "good", "info", "warning", "critical", "expired"
 STAGES = (EXPIRED, CRITICAL, WARNING, INFO, GOOD)
 """The worst first."""

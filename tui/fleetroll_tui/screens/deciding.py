@@ -8,11 +8,13 @@ from fleetroll_tui.commands import COMMANDS, SPREAD
 from fleetroll_tui.convert import need_of
 from fleetroll_tui.model import decisions
 from fleetroll_tui.model.listing import Listing
+from fleetroll_tui.model.recovery import why_not_admit, why_not_end
 from fleetroll_tui.model.rights import why_denied
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fleetroll_tui.model.recovery import Recovery
     from fleetroll_tui.model.releases import Release
     from fleetroll_tui.model.values import Rollout
     from fleetroll_tui.screens.base import ConsoleScreen
@@ -107,6 +109,15 @@ def _release(judge: Callable[[Release], str], *, spreads: bool) -> Callable[[Con
     return rule
 
 
+def _recovery(judge: Callable[[Recovery], str]) -> Callable[[ConsoleScreen], str]:
+    def rule(screen: ConsoleScreen) -> str:
+        if screen.console.frozen:
+            return FROZEN
+        return STALE if screen.console.stale else judge(screen.console.session.papers.recovery.value)
+
+    return rule
+
+
 _RULES: dict[str, Callable[[ConsoleScreen], str]] = {
     "open": _open,
     "leave": _leave,
@@ -121,6 +132,8 @@ _RULES: dict[str, Callable[[ConsoleScreen], str]] = {
     "cancel": _about(lambda _screen, rollout: decisions.why_not_cancel(rollout), spreads=False),
     "advance": _about(lambda _screen, rollout: decisions.why_not_advance(rollout), spreads=True),
     "lift": _lift,
+    "admit": _recovery(why_not_admit),
+    "end_recovery": _recovery(why_not_end),
     "promote": _release(decisions.why_not_promote, spreads=True),
     "floor": _release(decisions.why_not_floor, spreads=False),
     "yank": _release(lambda release: decisions.why_not_withdraw("yank", release), spreads=False),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fleetroll_tui.model.signing import EXPIRED, GOOD, stage
+from fleetroll_tui.model.signing import GOOD, stage
 from fleetroll_tui.screens.columns import plain_text
 from fleetroll_tui.signs import ENDS, RELEASES
 from fleetroll_tui.text import ago, calendar_day, clean, data_size, number, short_lasting
@@ -62,7 +62,7 @@ def _ends(line: RoleKey, paint: Paint, now: float, _width: int) -> list[Span]:
     sign, colour = paint.sign(ENDS, at)
     left = short_lasting(abs(role.expires_at - now))
     bold = "" if at == GOOD else "!"
-    return [(f"{sign} {left} ago" if at == EXPIRED else f"{sign} {left}", colour + bold)]
+    return [(f"{sign} {left}", colour + bold)]
 
 
 def _exchange(line: RoleKey, _paint: Paint, now: float, _width: int) -> list[Span]:
@@ -83,7 +83,7 @@ def key_columns() -> list[Column]:
         Column("role", 14, plain_text(lambda line: line.role.name), flex=2, most=40),
         Column("signature", 15, _ends),
         Column("needs", 6, lambda line, *_: [(f"{line.role.threshold} of {len(line.role.keys)}", "text")], rank=1),
-        Column("key", 12, plain_text(lambda line: line.key.id or UNKNOWN), flex=3, most=64),
+        Column("key", 8, plain_text(lambda line: line.key.id or UNKNOWN), flex=3, most=64),
         Column("age", 4, lambda line, _paint, now, _width: [(ago(now, line.key.since), "muted")], right=True),
         Column("exchange", 11, _exchange),
         Column("held", 7, _held),

@@ -1,4 +1,4 @@
-"""What is decided about a release, on the screens that have one."""
+"""What is decided about a release, on the screens that have one, and about the server."""
 
 from __future__ import annotations
 
@@ -26,6 +26,14 @@ class Releasing:
         release = self.release()
         if release is not None:
             act(release)
+
+    def do_admit(self) -> None:
+        """Ask, then let hosts have updates that are younger than the backup."""
+        self._screen.console.ask_admit()
+
+    def do_end_recovery(self) -> None:
+        """Ask for the number of hosts not seen, then let the server offer again."""
+        self._screen.console.ask_end_recovery()
 
     def do_promote(self) -> None:
         """Ask for channels and the version, then list it in them."""
