@@ -43,6 +43,7 @@ from fleetroll_publishing.roles import (
     describe,
     file_name,
     meta_name,
+    read_newest_root,
     read_repository,
     sign_role,
 )
@@ -98,12 +99,9 @@ def check_commit(
         StoreError: ``files`` are damaged.
     """
     repository = read_repository(files)
+    root = follow_roots(files, new)
     named = {name: _role_of(name) for name in new}
-    if not 1 <= len(named) <= FILES_MAX:
-        raise invalid("files", f"{len(named)} files; 1 to {FILES_MAX} are taken")
-    roots = sorted(version for version, role in named.values() if role == "root")
-    root = _follow_roots(new, repository.root, roots)
-    if roots:
+    if root.version != repository.root.version:
         _check_expiry("root", root, now)
     targets = _follow_targets(files, new, repository, root, now)
     _check_keys(files, used or {}, repository, root, targets)
@@ -127,14 +125,19 @@ def _role_of(name: str) -> tuple[int, str]:
     return int(found.group(1)), unquote(found.group(2))
 
 
-def _follow_roots(new: Mapping[str, bytes], newest: Root, versions: list[int]) -> Root:
-    """Return the newest root after those of ``versions``."""
-    root = newest
-    for version in versions:
+def follow_roots(files: Mapping[str, bytes], new: Mapping[str, bytes]) -> Root:
+    """Return the newest root after those among ``new``: steps 1 to 3 of :func:`check_commit`, but for keys and expiry.
+
+    Raises:
+        RequestError, TrustError, StoreError: as there.
+    """
+    if not 1 <= len(new) <= FILES_MAX:
+        raise invalid("files", f"{len(new)} files; 1 to {FILES_MAX} are taken")
+    root = read_newest_root(files)
+    for version in sorted(version for version, role in map(_role_of, new) if role == "root"):
         data = new[file_name("root", version)]
         if version != root.version + 1:
             raise _follows_not("root", version, root.version)
-        # By the one before, as that stands in its own file: what was changed in memory signs nothing.
         following = verified(data, "root", root)
         if not isinstance(following, Root) or following.version != version:
             raise untrusted(Code.METADATA_INVALID, "root", f"of version {version} is another file")

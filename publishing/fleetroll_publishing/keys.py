@@ -151,6 +151,36 @@ def save_key(path: Path, key: PrivateKey, label: str, protection: Protection) ->
         ) from error
 
 
+@dataclass(frozen=True, slots=True)
+class KeyLabel:
+    """What a key file says in clear.
+
+    Attributes:
+        label: what the key was made for, such as ``root`` or ``products/agent``; which roles it signs, others say.
+        public: the public half, under its id.
+        wants_passphrase: whether a passphrase opens it; else 32 secret bytes do.
+    """
+
+    label: str
+    public: NaClKey
+    wants_passphrase: bool
+
+
+def read_label(path: Path) -> KeyLabel:
+    """Return what the key file ``path`` says in clear.
+
+    Raises:
+        RequestError: NOT_FOUND; INVALID_ARGUMENT: no key file, or a damaged one (caller's fault).
+        OSError: the disk refused.
+    """
+    record = _read(path)
+    try:
+        label, public, lock = record["label"], record["public"], record["lock"]
+        return KeyLabel(str(label), NaClKey(key_id(public), public), lock["by"] != "secret-key")
+    except (KeyError, TypeError, ValueError) as error:
+        raise _invalid(f"the key file {path.name!r} is damaged") from error
+
+
 def load_key(path: Path, protection: Protection) -> PrivateKey:
     """Return the key in the file ``path``.
 

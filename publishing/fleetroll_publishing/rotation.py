@@ -20,7 +20,7 @@ from fleetroll_common.trust.listing import role_name
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.release import check_product as check_product_name
-from fleetroll_publishing.commit_gate import check_commit
+from fleetroll_publishing.commit_gate import check_commit, follow_roots
 from fleetroll_publishing.demands import ONLINE_ROLES, check_threshold, invalid
 from fleetroll_publishing.history import public_of, role_of_every_key
 from fleetroll_publishing.roles import (
@@ -97,6 +97,42 @@ def rotate(
         draft.touched.add(role)
     new = draft.sign(signers, now, expiries)
     check_commit(files, new, now, used)
+    return new
+
+
+def rotate_held(
+    files: Mapping[str, bytes],
+    successors: Mapping[str, KeySet],
+    signers: RoleSigners,
+    now: datetime,
+    *,
+    used: Mapping[str, str] | None = None,
+    expiries: Expiries = DEFAULT_EXPIRIES,
+) -> dict[str, bytes]:
+    """Return the root that names keys which are prepared elsewhere, and nothing else: what they sign, others sign.
+
+    Args:
+        files: the repository.
+        successors: by role of targets, snapshot and timestamp, who signs it from now on.
+        signers: the threshold of root keys.
+        now: aware.
+        used: as for :func:`rotate`.
+        expiries: of the root.
+
+    Raises:
+        RequestError: as :func:`rotate`.
+        StoreError: ``files`` are damaged.
+    """
+    for role in successors:
+        if role not in ("targets", *ONLINE_ROLES):
+            raise invalid("roles", f"{role[:80]} is not signed by whoever prepares keys")
+    _check_keys(files, successors, used or {})
+    draft = _Draft(read_repository(files))
+    for role, keys in successors.items():
+        draft.name(role, keys)
+    draft.touched = {"root"}
+    new = draft.sign(signers, now, expiries)
+    follow_roots(files, new)
     return new
 
 

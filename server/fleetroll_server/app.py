@@ -54,8 +54,15 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     init = commands.add_parser("init", help="make a new data folder, its keys and the first admin token")
     init.add_argument("--data", type=Path, required=True, help="the folder to make")
+    init.add_argument("--root-keys", type=Path, help="where the root keys go: outside of --data, to be taken away")
     init.add_argument(
-        "--root-keys", type=Path, required=True, help="where the root keys go: outside of --data, to be taken away"
+        "--trust",
+        type=Path,
+        metavar="DIR",
+        help="instead: the folder for-server of `fleetroll keys init`; no root key comes near this machine",
+    )
+    init.add_argument(
+        "--trust-secret-file", type=Path, help="its first line opens the keys in --trust; without it, it is asked for"
     )
     init.add_argument(
         "--address",

@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import sys
+from getpass import getpass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from fleetroll_server.init import InitRequest, initialise
 from fleetroll_server.lifecycle import running, wait_for
 from fleetroll_server.observe.logs import configure_logs
 from fleetroll_server.settings import load_settings
+from fleetroll_server.trustfolder import Trust
 
 if TYPE_CHECKING:
     import argparse
@@ -45,13 +47,26 @@ def init(options: argparse.Namespace) -> int:
     """Make the data folder; print where everything is, and the first token, once."""
     os.umask(PRIVATE)
     configure_logs("warning")
+    if (options.root_keys is None) == (options.trust is None):
+        raise _bad_option("root-keys", "either --root-keys or --trust is needed", "name where the root keys go")
     passphrase = _passphrase(options.passphrase_file)
-    request = InitRequest(options.data, options.root_keys, tuple(options.address), passphrase, options.demo)
+    request = InitRequest(
+        data=options.data,
+        root_keys=options.root_keys,
+        addresses=tuple(options.address),
+        passphrase=passphrase,
+        demo=options.demo,
+        trust=_trust(options),
+    )
     made = initialise(request, SystemClock(), SystemIds())
     _say(f"The data folder is {made.folder.path}.")
-    _say(f"The root keys are in {made.root_key_files[0].parent}: take them away from this machine.")
-    if passphrase is None:
-        _say(UNPROTECTED)
+    if options.trust is not None:
+        _say("The root keys, and those of targets and products, stay where they were made.")
+    else:
+        _say(f"The root keys are in {made.root_key_files[0].parent}: take them away from this machine.")
+        if passphrase is None:
+            _say(UNPROTECTED)
+    _say(f"The SHA-256 of the root that hosts pin: {made.root_sha256}")
     _say(f"The CA certificate for clients is {made.folder.tls / 'ca.pem'}.")
     _say(f"The first admin token, also in {made.folder.admin_token}:")
     _say(made.admin_token)
@@ -101,23 +116,39 @@ def _passphrase(path: Path | None) -> Passphrase | None:
     """Read the passphrase's file; None without one."""
     if path is None:
         return None
+    return Passphrase(_first_line("passphrase-file", path))
+
+
+def _trust(options: argparse.Namespace) -> Trust | None:
+    """Return the ceremony's folder with its secret; None without one."""
+    if options.trust is None:
+        return None
+    if options.trust_secret_file is not None:
+        return Trust(options.trust, _first_line("trust-secret-file", options.trust_secret_file))
+    if not sys.stdin.isatty():
+        remedy = "name the file that holds it, or run this at a terminal"
+        raise _bad_option("trust-secret-file", "nobody can be asked for the secret here", remedy)
+    return Trust(options.trust, getpass("The secret that the ceremony showed: "))
+
+
+def _first_line(option: str, path: Path) -> str:
+    """Return the first line of a file, never empty."""
     try:
         first = path.read_text("utf-8").partition("\n")[0].rstrip("\r")
     except OSError as error:
-        raise _bad_passphrase(
-            f"{path} can't be read: {error.strerror}", "name a file that this user can read"
+        raise _bad_option(
+            option, f"{path} can't be read: {error.strerror}", "name a file that this user can read"
         ) from error
     except UnicodeDecodeError as error:
-        raise _bad_passphrase(f"{path} is not UTF-8", "write the passphrase there as UTF-8") from error
+        raise _bad_option(option, f"{path} is not UTF-8", "write it there as UTF-8") from error
     if not first:
-        raise _bad_passphrase(f"the first line of {path} is empty", "write the passphrase there")
-    return Passphrase(first)
+        raise _bad_option(option, f"the first line of {path} is empty", "write it there")
+    return first
 
 
-def _bad_passphrase(what: str, remedy: str) -> RequestError:
+def _bad_option(option: str, what: str, remedy: str) -> RequestError:
     """Return the operator's error."""
-    message = f"passphrase-file: {what}"
-    return RequestError(message, code=Code.INVALID_ARGUMENT, remedy=remedy, field="passphrase-file")
+    return RequestError(f"{option}: {what}", code=Code.INVALID_ARGUMENT, remedy=remedy, field=option)
 
 
 def _say(line: str) -> None:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from fleetroll_common.wire.macs import SERVER_KEY_BYTES
 from fleetroll_server.access.secretwords import hashed
-from fleetroll_server.catalogue.keys import sealed_rows
+from fleetroll_server.catalogue.keys import mode_of, sealed_rows
 from fleetroll_server.store.tables import (
     ApiTokenRow,
     BudgetRow,
@@ -44,7 +44,7 @@ class FirstRows:
     Attributes:
         token: the first admin token's secret.
         metadata: the repository's files.
-        keys: the managed keys by role.
+        keys: that this server signs with, by role.
         demo: dirty builds may be published.
     """
 
@@ -59,7 +59,7 @@ async def write_first_rows(tx: Tx, secrets: Secrets, first: FirstRows, ids: IdSo
     meta = {
         "incarnation": f"{ids.new('inc')}.1",
         "server_key": secrets.seal(ids.token(SERVER_KEY_BYTES)),
-        "signing_mode": "managed",
+        "signing_mode": mode_of(first.keys),
         "demo": "yes" if first.demo else "no",
     }
     rows = [{"key": key, "value": value} for key, value in meta.items()]

@@ -25,6 +25,7 @@ from fleetroll_server.engine.engine import Engine
 from fleetroll_server.events.hub import Hub
 from fleetroll_server.gateway.gateway import Gateway
 from fleetroll_server.gateway.servicer import AgentStreamServicer
+from fleetroll_server.observe.keywatch import KeyWatch
 from fleetroll_server.observe.lease import ServerLease
 from fleetroll_server.observe.rootkeys import RootKeyWatch
 from fleetroll_server.rpc.agents import AgentsServicer
@@ -88,6 +89,7 @@ def assemble(services: Services, registry: SessionRegistry) -> Parts:
             Freshness(services),
             CertificateWatch(services),
             RootKeyWatch(settings.root_keys),
+            KeyWatch(services),
             Retention(services.store, timedelta(days=settings.report_days), timedelta(days=settings.event_days)),
             hub,
             engine,

@@ -12,7 +12,20 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 
-from fleetroll_cli import agents, app, events, following, manifests, output, products, release, rollout, tokens
+from fleetroll_cli import (
+    agents,
+    app,
+    events,
+    following,
+    manifests,
+    output,
+    products,
+    publish,
+    rollout,
+    showing,
+    tokens,
+    verbs,
+)
 from fleetroll_client import ServerRefusedError, translate
 from fleetroll_common.values.codes import Code
 
@@ -82,7 +95,7 @@ class Commands:
                 details={},
             )
 
-        for module in (agents, manifests, products, release, rollout, tokens):
+        for module in (agents, manifests, products, publish, rollout, showing, tokens, verbs):
             self.monkeypatch.setattr(module, "connected", connected)
         for module in (rollout, tokens):
             self.monkeypatch.setattr(module, "fleet_of", lambda _context, given: given)

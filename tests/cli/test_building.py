@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fleetroll.v1 import releases_pb2
-from fleetroll_cli.release import _parts as real
+from fleetroll_cli.publish import _parts as real
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,7 +129,7 @@ def test_what_is_published_is_what_the_description_and_the_options_say(
         headers.append(next(parts).header)
         return parts
 
-    monkeypatch.setattr("fleetroll_cli.release._parts", lambda header, path: listen(real(header, path)))
+    monkeypatch.setattr("fleetroll_cli.publish._parts", lambda header, path, told: listen(real(header, path, told)))
     commands.answers["PublishRelease"] = releases_pb2.PublishReleaseResponse()
     artefact = tmp_path / "out" / "shop-1.2.0-linux-x86_64-any.tar.zst"
     words = ("--migrations-required", "--supported-from", ">=1.0.0", "--breaking-changes", "all", "--channel", "beta")

@@ -8,21 +8,32 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from fleetroll_common.trust.listing import role_name
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import FleetrollError
+from fleetroll_publishing.committing import seal_commit
 from fleetroll_publishing.repository import refresh_snapshot, refresh_timestamp
 from fleetroll_publishing.roles import TIMESTAMP_FILE, read_repository
+from fleetroll_publishing.rotation import key_sets, renew
 from fleetroll_server.catalogue.keys import load_signers
 from fleetroll_server.catalogue.metadata import add_files, current_files, timestamp_version
 from fleetroll_server.gateway.convert_out import metadata_notice
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
     from fleetroll_common.trust.library import Timestamp
+    from fleetroll_publishing.roles import Repository
+    from fleetroll_publishing.rotation import KeySet
+    from fleetroll_publishing.signers import RoleSigners
     from fleetroll_server.services import Services, Sessions
     from fleetroll_server.store import Store, Tx
 
 SNAPSHOT_LEFT = timedelta(days=3, hours=12)
 """A snapshot is valid for 7 days and signed again at half of that, whether or not anything was published."""
+ROLE_LEFT = timedelta(days=90)
+"""Targets and products of a managed repository are valid for a year; nobody else could sign them again."""
 RETRY_SECONDS = 60.0
 """After a signature that failed; the old timestamp is good for hours then."""
 _log = structlog.get_logger(__name__)
@@ -62,7 +73,10 @@ class Catalogue:
 
 
 class Freshness:
-    """Signs the timestamp again in time, and the snapshot when half of its life is over. A background service."""
+    """Signs the timestamp again in time, the snapshot when half of its life is over, and what else it has the keys of.
+
+    A background service.
+    """
 
     def __init__(self, services: Services) -> None:
         """Prepare; nothing runs before :meth:`start`."""
@@ -111,8 +125,7 @@ class Freshness:
         due = self._due_in(repository.timestamp)
         if due > 0:
             return due
-        renew = refresh_snapshot if repository.snapshot.expires - now < SNAPSHOT_LEFT else refresh_timestamp
-        new = await asyncio.to_thread(renew, old, signers, now)
+        new = await asyncio.to_thread(_signed_again, old, repository, signers, now)
         version = timestamp_version(new)
 
         async def job(tx: Tx) -> None:
@@ -132,3 +145,22 @@ class Freshness:
         """Return the seconds until the timestamp has to be signed again, by its own expiry."""
         age = timedelta(days=1) - (timestamp.expires - self._services.clock.now())
         return self._services.settings.timestamp_seconds - age.total_seconds()
+
+
+def _signed_again(
+    old: Mapping[str, bytes], repository: Repository, signers: RoleSigners, now: datetime
+) -> dict[str, bytes]:
+    """Return the next timestamp with whatever else is due: the snapshot, and roles whose keys are here."""
+    signed = {"targets": repository.targets} | {role_name(name): role for name, role in repository.products.items()}
+    soon = {role for role, each in signed.items() if each.expires - now < ROLE_LEFT}
+    ends_soon = [role for role, keys in key_sets(old).items() if role in soon and _can_sign(signers, role, keys)]
+    if ends_soon:
+        return seal_commit(old, renew(old, ends_soon, signers, now), signers, now)
+    again = refresh_snapshot if repository.snapshot.expires - now < SNAPSHOT_LEFT else refresh_timestamp
+    return again(old, signers, now)
+
+
+def _can_sign(signers: RoleSigners, role: str, keys: KeySet) -> bool:
+    """Tell whether enough keys of ``role`` are here."""
+    here = {signer.public_key.keyid for signer in signers.every(role)}
+    return len(here.intersection(key.keyid for key in keys.keys)) >= keys.threshold
