@@ -232,3 +232,16 @@ def info(mode: str = MANAGED, words: str = "") -> ServerInfo:
     if words:
         spoil(answer, words)
     return convert_papers.server_info(answer)
+
+
+def spoilt(words: str) -> dict[str, Any]:
+    """Everything that a server answers beside the watch, every text of it spoilt."""
+    return {
+        "catalogue": catalogue(words),
+        "in_use": in_use(words),
+        "floor": floor(words),
+        "signing": signing(ends={"products/shop": -1, "targets": 3}, words=words),
+        "server_info": info(words=words),
+        "anchors": anchors(words),
+        "recovery": recovery(words=words),
+    }

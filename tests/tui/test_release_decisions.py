@@ -45,7 +45,7 @@ async def test_taking_a_release_back_shows_who_has_it_stands_on_no_and_is_sent_b
     async with driven(app, NARROW) as pilot:
         await press(pilot, *NEWEST, key)
         assert said in text(app)
-        assert "24 run it 6 are meant to and do not yet" in text(app)
+        assert "24 run it 6 more are meant to" in text(app)
         await press(pilot, "enter")
         assert server.asked == [], "the focus is on No"
         await press(pilot, key, "r", *"it leaks", "enter", "y")
@@ -225,7 +225,7 @@ async def test_where_the_keys_are_offline_the_publishers_command_is_said_and_not
         await settle(pilot)
         assert kind(app) == "Elsewhere"
         assert "The keys of web-proxy are not on this server" in text(app)
-        assert f"fleetroll release {verb} web-proxy 1.5.0" in text(app)
+        assert f"fleetroll release {verb} --product web-proxy --version 1.5.0" in text(app)
         await press(pilot, "y")
         assert kind(app) == "Elsewhere"
         await press(pilot, "enter")

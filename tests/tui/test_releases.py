@@ -210,7 +210,7 @@ async def test_one_release_shows_notes_whole_digests_where_it_runs_and_the_polic
             "releases \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} web-proxy 1.5.0",
             "TLS sessions are **kept** over a restart",
             "on top of >=1.4.0",
-            "24 run it, 6 are meant to and do not yet; 24 older, 0 newer, of 48 hosts",
+            "24 run it, 6 more are meant to; 24 older, 0 newer, of 48 hosts",
             "24 in fleet eu-edge",
             "rollout web-proxy-1.5.0 in eu-edge  ◐ running",
             "1.4.0   nothing below it is installed anew",

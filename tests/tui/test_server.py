@@ -81,13 +81,13 @@ async def test_root_keys_that_the_server_can_read_are_a_loud_warning() -> None:
 
 async def test_addresses_and_certificates_say_how_many_hosts_know_them() -> None:
     app = console(played())
-    async with driven(app) as pilot:
-        await press(pilot, "0")
+    async with driven(app, NARROW) as pilot:
+        await press(pilot, "0", "tab")
         for words in (
             "serial 3, signed by this server",
             "fleet-2.example:8443",
             "old ✔ good for 7000 d",
-            "hosts do not know it yet",
+            "not known to hosts",
             "40 of 48 hosts go by serial 3",
             "8 hosts still by serial 2",
         ):

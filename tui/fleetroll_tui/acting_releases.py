@@ -70,7 +70,6 @@ class ActingOnReleases:
     def ask_floor(self, release: Release) -> None:
         """Find out which hosts a floor would leave without a way up, and ask for their number."""
         if not self._elsewhere("floor", release):
-            self._console.say("Set floor", f"asking which hosts can't reach {clean(release.name, 100)}")
             self._console.run_worker(self._preview(release), group="decisions")
 
     async def _preview(self, release: Release) -> None:
@@ -94,7 +93,8 @@ class ActingOnReleases:
 
         floor = console.session.papers.catalogue.value.policies.get(release.product, Policy()).floor
         lines = floor_lines(release, preview, floor)
-        console.push_screen(Floor(f"Set the floor of {name}", lines, release, drawn, preview.stranded), answered)
+        title = f"Set the floor of {clean(release.product, 60)} to {clean(release.version, 60)}"
+        console.push_screen(Floor(title, lines, release, drawn, preview.stranded), answered)
 
     def _spread(self, release: Release) -> Spread:
         return spread_of(release, self._console.session.fleet.runs)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fleetroll_tui.model.signing import EXPIRED, GOOD, LEAF, stage
+from fleetroll_tui.model.signing import LEAF
+from fleetroll_tui.screens.freshness import ends_span
 from fleetroll_tui.screens.panels import label
-from fleetroll_tui.signs import ENDS
-from fleetroll_tui.text import clean, lasting, number, of
+from fleetroll_tui.text import clean, number, of
 
 if TYPE_CHECKING:
     from fleetroll_tui.model.anchors import Anchors
     from fleetroll_tui.paint import Paint, Span
 
 Line = list["Span"]
-SHORT = 16
+SHORT = 12
 """Hex digits of a fingerprint by which people tell it from others."""
 MOST = 16
 """Addresses, CAs and serials that are named: as many as the contract has."""
@@ -30,25 +30,15 @@ def anchors_lines(anchors: Anchors, paint: Paint, now: float) -> list[Line]:
     ]
     for place, address in enumerate(anchors.addresses[:MOST]):
         lines.append([label("" if place else "Address"), (clean(address, 300), "text")])
-    lines.append([label("Own cert"), *_ends(LEAF, anchors.leaf_expires_at, paint, now)])
+    lines.append([label("Own cert"), ends_span(LEAF, anchors.leaf_expires_at, paint, now)])
     lines[-1].append((f"   {clean(anchors.leaf_fingerprint, 64)[:SHORT]}" if anchors.leaf_fingerprint else "", "muted"))
     for each in anchors.authorities[:MOST]:
         line: Line = [label("CA"), (f"{clean(each.role, 20):<8}", ROLES.get(each.role, "muted") + "!")]
-        line += _ends("", each.expires_at, paint, now)
+        line.append(ends_span("", each.expires_at, paint, now))
         line.append((f"   {clean(each.fingerprint, 64)[:SHORT]}", "muted"))
-        line.append(("" if each.listed else "   hosts do not know it yet", "wait"))
+        line.append(("" if each.listed else "   not known to hosts", "wait"))
         lines.append(line)
     return [*lines, *_reported(anchors)]
-
-
-def _ends(role: str, expires_at: float, paint: Paint, now: float) -> Line:
-    if not expires_at:
-        return [("nobody has said when it ends", "muted")]
-    at = stage(role, expires_at, now)
-    sign, colour = paint.sign(ENDS, at)
-    left = lasting(abs(expires_at - now))
-    words = f"{sign} {left} ago" if at == EXPIRED else f"{sign} for {left}" if at == GOOD else f"{sign}, {left} left"
-    return [(words, colour if at == GOOD else colour + "!")]
 
 
 def _reported(anchors: Anchors) -> list[Line]:

@@ -10,7 +10,7 @@ from fleetroll_tui import commands
 from fleetroll_tui.model.releases import fleets_of, spread_of
 from fleetroll_tui.screens.base import ConsoleScreen
 from fleetroll_tui.screens.freshness import age_span, empty_words
-from fleetroll_tui.screens.panels import tabs_line
+from fleetroll_tui.screens.panels import TWO_COLUMNS, tabs_line
 from fleetroll_tui.screens.release_lines import (
     artefact_lines,
     notes_lines,
@@ -86,7 +86,8 @@ class ReleaseScreen(ConsoleScreen):
         fleet = self.session.fleet
         role = papers.signing.value.role_of(release.product)
         lines = release_lines(release, spread_of(release, fleet.runs), role, self.paint, now, facts.size.width or 80)
-        lines[-1].append(age_span(papers.catalogue, self.session.ticks()))
+        if facts.size.width >= TWO_COLUMNS or papers.catalogue.old(self.session.ticks()):
+            lines[-1].append(age_span(papers.catalogue, self.session.ticks()))
         facts.show_lines(lines)
         at = self.panes[self.pane_at()]
         self.query_one("#tabs", Lines).show_lines([tabs_line(TITLES, at)])

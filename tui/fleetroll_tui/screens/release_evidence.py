@@ -42,8 +42,11 @@ def floor_lines(release: Release, preview: FloorPreview, floor: str) -> list[Lin
     return [
         *lines,
         [],
-        [(f"{of(preview.stranded, 'host')} ", role), ("left without a way up: nothing that they could take", "text")],
-        [("would be at the floor. What runs goes on; nothing below the floor is installed anew.", "text")],
+        [
+            (f"{of(preview.stranded, 'host')} ", role),
+            ("left without a way up: nothing at the floor fits them.", "text"),
+        ],
+        [("What runs goes on; nothing below the floor is installed anew.", "text")],
     ]
 
 
@@ -74,7 +77,7 @@ def _who(release: Release, spread: Spread) -> list[Line]:
     return [
         [
             (f"{number(spread.runs)} run it   ", "text!" if spread.runs else "muted"),
-            (f"{number(spread.wanted)} are meant to and do not yet   ", "active" if spread.wanted else "muted"),
+            (f"{number(spread.wanted)} more are meant to   ", "active" if spread.wanted else "muted"),
             (f"{number(spread.older)} older   {number(spread.newer)} newer", "muted"),
             (f"   {number(spread.unknown)} unknown" if spread.unknown else "", "muted"),
         ]
@@ -89,5 +92,6 @@ def offline_lines(verb: str, release: Release) -> list[Line]:
         [(f"The keys of {product} are not on this server: nothing that is pressed here signs for it.", "text")],
         [("Whoever holds them runs, where they are:", "text")],
         [],
-        [(f"fleetroll release {verb} {product} {version}{channels} --reason WHY --key FILE", "text!")],
+        [(f"fleetroll release {verb} --product {product} --version {version}{channels}", "text!")],
+        [("    --reason WHY --key FILE", "text!")],
     ]

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from fleetroll_tui.model.decisions import name_of
 from fleetroll_tui.model.progress import ended
-from fleetroll_tui.model.signing import stage
+from fleetroll_tui.screens.freshness import ends_span
 from fleetroll_tui.screens.panels import TWO_COLUMNS, label
-from fleetroll_tui.signs import ENDS, RELEASES, ROLLOUTS
-from fleetroll_tui.text import clean, clock_time, data_size, first_lines, lasting, number, of
+from fleetroll_tui.signs import RELEASES, ROLLOUTS
+from fleetroll_tui.text import clean, clock_time, data_size, first_lines, number, of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,7 +63,7 @@ def _hosts(release: Release, spread: Spread) -> Line:
     if not spread.hosts:
         return [label("Hosts"), (f"no host has {clean(release.product, 64)}", "muted")]
     line: Line = [label("Hosts"), (f"{number(spread.runs)} run it", "text!" if spread.runs else "muted")]
-    line.append((f", {number(spread.wanted)} are meant to and do not yet", "active") if spread.wanted else ("", "text"))
+    line.append((f", {number(spread.wanted)} more are meant to", "active") if spread.wanted else ("", "text"))
     rest = f"; {number(spread.older)} older, {number(spread.newer)} newer"
     rest += f", {number(spread.unknown)} unknown" if spread.unknown else ""
     line.append((f"{rest}, of {of(spread.hosts, 'host')}", "muted"))
@@ -78,12 +78,7 @@ def _signed(role: Role | None, paint: Paint, now: float) -> Line:
     if role.threshold > 1:
         line.append((f", {role.threshold} of {len(role.keys)}", "text"))
     line.append((", held by this server" if role.signs_here else ", held by the publisher", "muted"))
-    at = stage(role.name, role.expires_at, now)
-    sign, colour = paint.sign(ENDS, at)
-    left = lasting(abs(role.expires_at - now))
-    ends = f"{left} ago" if at == "expired" else f"for {left}"
-    line.append((f"   {sign} {ends}" if role.expires_at else "", colour if at != "good" else "muted"))
-    return line
+    return [*line, ("   ", "text"), ends_span(role.name, role.expires_at, paint, now)]
 
 
 def notes_lines(release: Release) -> list[Line]:

@@ -47,7 +47,7 @@ class ReleasesScreen(ConsoleScreen):
         listing.refresh(now)
         table, catalogue = self.query_one("#releases", VirtualTable), session.papers.catalogue
         filtered = not listing.filter.empty
-        empty = "no release fits the filter: esc clears it" if filtered else "no release yet: fleetroll publish"
+        empty = "no release fits the filter: esc clears it" if filtered else "no release yet: fleetroll release publish"
         table.empty = self.waiting_words(empty_words(catalogue, "the releases", empty))
         table.sync(now)
         title = list_title(listing, "releases")
