@@ -44,7 +44,7 @@ def floor_lines(release: Release, preview: FloorPreview, floor: str) -> list[Lin
         [],
         [
             (f"{of(preview.stranded, 'host')} ", role),
-            ("left without a way up: nothing at the floor fits them.", "text"),
+            ("left without a way up: nothing there fits them.", "text"),
         ],
         [("What runs goes on; nothing below the floor is installed anew.", "text")],
     ]
