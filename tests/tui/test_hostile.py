@@ -174,18 +174,7 @@ async def test_no_word_does_harm_in_questions_about_releases_and_where_none_are_
     app = console(server)
     asked = set()
     async with driven(app, size) as pilot:
-        for keys in (
-            ("4",),
-            ("V",),
-            ("y",),
-            ("G",),
-            ("P",),
-            ("x", "enter"),
-            ("escape",),
-            ("F",),
-            ("x", "enter"),
-            ("escape",),
-        ):
+        for keys in QUESTIONS:
             for key in keys:
                 await pilot.press(key)
             await settle(pilot)
