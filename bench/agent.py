@@ -134,7 +134,8 @@ def prepare(fleet: Fleet, level: int) -> tuple[Path, int]:
     artefact = Workshop(fleet.folder).build(VERSION, level)
     fleet.start_server()
     done = fleet.cli("release", "publish", str(artefact))
-    assert done.code == 0, done.said
+    if done.code:
+        raise SystemExit(done.said)
     host = fleet.add_host("host")
     _ask("enroll", fleet.join_string(), "--name", host.name, state=host.state)
     (host.state / "agent.toml").write_text(SETTINGS)
