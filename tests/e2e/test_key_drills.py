@@ -230,7 +230,8 @@ def test_a_stolen_server_is_believed_by_nobody_after_its_drill(story: Story) -> 
     taken = DataFolder(story.folder / "taken")
     shutil.copytree(fleet.data.path, taken.path)
     words = (*SERVER, "run", "--data", str(taken.path), "--listen", old_address)
-    fleet.processes.start(*words, log=story.folder / "thief.log")
+    theirs_says = fleet.processes.start(*words, log=story.folder / "thief.log").said
+    wait("the thief's server is ready", lambda: "is ready on" in theirs_says(), 60.0, theirs_says)
     token = fleet.data.admin_token.read_text("ascii").strip()
     with AdminClient(Endpoint(old_address, old_ca, token)) as theirs:
         wait("the host is with the thief", lambda: online(theirs), 60.0)
