@@ -192,12 +192,10 @@ def hostile(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> Commands:
     def connected(_context: object) -> Iterator[Any]:
         service = _Service(commands)
         with translate():
-            yield SimpleNamespace(agents=service, rollouts=service, events=service, recovery=service)
+            every = ("agents", "rollouts", "events", "keys", "recovery")
+            yield SimpleNamespace(**dict.fromkeys(every, service))
 
-    for module in (kill, events, recovery):
-            yield SimpleNamespace(agents=service, rollouts=service, events=service, keys=service)
-
-    for module in (kill, events, keys_app):
+    for module in (kill, events, keys_app, recovery):
         monkeypatch.setattr(module, "connected", connected)
     return commands
 
