@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from fleetroll.v1 import releases_pb2 as pb
 from fleetroll_cli.keyring import Keyring
+from fleetroll_cli.keys.ring import Passphrases
 from fleetroll_cli.signing import Desk
 from fleetroll_client import AdminClient, Endpoint
 from fleetroll_common.values.codes import Code
@@ -223,7 +224,8 @@ async def test_the_second_of_two_publishers_is_told_to_take_the_newest(
 ) -> None:
     (tmp_path / "ca.pem").write_bytes(world.services.ca_pem)
     endpoint = Endpoint(world.server.address, world.services.ca_pem, world.stock.token)
-    ring = Keyring((tmp_path / "keys" / "products-agent.key",), tmp_path / "keys", tmp_path / "passphrase")
+    opened = Passphrases.of([str(tmp_path / "passphrase")])
+    ring = Keyring((tmp_path / "keys" / "products-agent.key",), tmp_path / "keys", opened)
 
     def race() -> RequestError:
         with AdminClient(endpoint) as client:

@@ -168,6 +168,8 @@ COMMANDS: tuple[Command, ...] = (
 BY_NAME = {command.name: command for command in COMMANDS}
 
 WITHOUT_SCREEN = (
+    *("AnchorsService.DropAuthority", "AnchorsService.GetAnchors", "AnchorsService.PrepareAuthority"),
+    *("AnchorsService.SetAnchors", "AnchorsService.SwitchAuthority"),
     *("AgentsService.DismissAgent", "AgentsService.ListAgents", "AgentsService.ReadmitAgent"),
     *("AgentsService.RevokeAgent", "ReleasesService.GetRelease", "ReleasesService.ListReleases"),
     *("ReleasesService.AddProduct", "ReleasesService.ImportManifest", "ReleasesService.ListProducts"),
