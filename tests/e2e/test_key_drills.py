@@ -247,8 +247,13 @@ def test_a_stolen_server_is_believed_by_nobody_after_its_drill(story: Story) -> 
         operator.run("stolen-server-host", STATE=str(host.state))
         host.stop()
         host.start()
-        fleet.wait_online("h1")
+        wait("the host is known to have spoken with another", lambda: quarantined(fleet.client), 60.0)
         wait("the host has left the thief", lambda: not online(theirs), 60.0)
+    host.stop()
+    string = operator.run("stolen-server-readmit", HOST="h1").strip().splitlines()[-1].split()[-1]
+    operator.run("stolen-server-readmitted", STRING=string, STATE=str(host.state))
+    host.start()
+    fleet.wait_online("h1")
     trusted = (host.state / "identity" / "ca.pem").read_bytes()
     assert trusted == fleet.ca_pem != old_ca
     with (
@@ -265,6 +270,12 @@ def online(client: AdminClient) -> bool:
     """Tell whether a server sees the host."""
     answer = client.agents.ListAgents(agents_pb2.ListAgentsRequest(), timeout=10)
     return any(agent.online for agent in answer.agents)
+
+
+def quarantined(client: AdminClient) -> bool:
+    """Tell whether a server takes the host for a copy."""
+    answer = client.agents.ListAgents(agents_pb2.ListAgentsRequest(), timeout=10)
+    return any(agent.quarantined for agent in answer.agents)
 
 
 def test_every_command_of_the_page_is_run_here() -> None:

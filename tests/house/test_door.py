@@ -46,7 +46,7 @@ def test_documents_name_existing_targets_and_programs(path: Path) -> None:
     named = set(re.findall(r"(?:^|`)make ([a-z][a-z0-9-]*)", path.read_text("utf-8"), re.MULTILINE))
     assert named <= TARGETS
     programs = {line.split()[0].removeprefix(".venv/bin/") for line in commands(path)}
-    assert programs <= {"git", "cd", "make", "buf", "systemctl", *SCRIPTS}
+    assert programs <= {"git", "cd", "cp", "rm", "make", "buf", "systemctl", *SCRIPTS}
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())

@@ -292,7 +292,8 @@ class IdentityStore:
         asked = records.read_candidate(answered)
         answer = records.read_enrolment(answered["answer"])
         write_durably(self._folder / CA, answer.ca_pem)
-        write_durably(self._folder / ROOT, answer.root)
+        if not self._keeps_root(answer.agent_id):
+            write_durably(self._folder / ROOT, answer.root)
         self._write(RECEIPT, records.receipt_record(answer))
         self._write(KEY, records.keys_record(Keys(asked.private_key)))
         self._write(RATCHET, records.ratchet_record(asked.ratchet, None))
@@ -302,6 +303,16 @@ class IdentityStore:
         durable_effects.unlink(self._folder / ANCHORS)
         durable_effects.unlink(self._folder / CANDIDATE)
         sync_dir(self._folder)
+
+    def _keeps_root(self, agent_id: str) -> bool:
+        """Tell whether a host that only gets another key has its root: what it has verified since was begun with it.
+
+        A string that is made after a newer root pins that one; the folder of trust would not know it for its own.
+        """
+        try:
+            return (self._folder / ROOT).is_file() and self._read(AGENT).get("agent_id") == agent_id
+        except DamagedIdentity:
+            return False
 
     def _loaded(self) -> Identity:
         """Return what the files say."""

@@ -101,6 +101,7 @@ def test_what_was_changed_on_the_way_is_refused_and_nothing_is_left(change: Any,
     with pytest.raises(FleetrollError) as caught:
         begin(trust, tmp_path)
     assert caught.value.remedy
+    assert change not in {swap, strangers} or caught.value.details["field"] == "trust"
     assert not (tmp_path / "data").exists()
     assert not list(tmp_path.glob(".data*"))
 
