@@ -142,6 +142,8 @@ class Changing:
             held = await self._standing()
             ours = {one.decode("ascii") for one in (known.certificate, known.successor) if one is not None}
             kept = tuple(one for one in held.certificates if one in ours)
+            if not kept:  # after a switch that was forced: the CA that signs now was never listed
+                kept = (known.certificate.decode("ascii"),)
             if kept == held.certificates:
                 message = "authority: every CA in the anchors is this server's own"
                 raise _refused(Code.NOT_FOUND, message, "switch to a successor first", "authority")
