@@ -21,7 +21,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fleetroll_common.trust.listing import role_name
-from fleetroll_publishing.commit_gate import follow_roots
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
+from fleetroll_publishing.commit_gate import follow_roots, parse_name
 from fleetroll_publishing.committing import seal_commit
 from fleetroll_publishing.demands import ONLINE_ROLES
 from fleetroll_publishing.policies import releases_in
@@ -133,10 +135,30 @@ def _plan(
 ) -> _Plan:
     """Check everything and sign what is signed here."""
     root = follow_roots(old, offered)
+    _require_held(old, offered, root, held)
     complete = {**offered, **_signed_here(old, offered, root, held, used, now)}
     signers = role_signers({role: key for role in ONLINE_ROLES if (key := _named_key(root, role, held)) is not None})
     new = seal_commit(old, complete, signers, now, used=used)
     return _Plan(old, new, read_repository(old), read_repository({**old, **new}), held)
+
+
+def _require_held(old: Mapping[str, bytes], offered: Mapping[str, bytes], root: Root, held: _Held) -> None:
+    """Refuse a root that names keys, of roles that nobody else has signed, which are not here: or not any more.
+
+    Raises:
+        RequestError: NOT_ALLOWED (publisher's fault).
+    """
+    signed = {parse_name(name)[1] for name in offered}
+    same = set(root.roles[TARGETS].keyids) == set(read_newest_root(old).roles[TARGETS].keyids)
+    due = ONLINE_ROLES if same or TARGETS in signed else (TARGETS, *ONLINE_ROLES)
+    for role in due:
+        if _named_key(root, role, held) is None:
+            raise RequestError(
+                f"root: the key that it names for {role} is not on this server",
+                code=Code.NOT_ALLOWED,
+                remedy="prepare keys again and sign a root that names those: the last preparation replaced older ones",
+                role=role,
+            )
 
 
 def _signed_here(
