@@ -1,7 +1,7 @@
 """Keys that this server makes for the next root: they sign nothing before one that names them is committed.
 
-Each preparation makes new ones, and those that waited are gone. Whoever has a copy of this server from before knows none
-of the keys that the owner's next root will name.
+Each preparation makes new ones, and those that waited are gone. Whoever has a copy of this server from before knows
+none of the keys that the owner's next root will name.
 """
 
 from __future__ import annotations
