@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from fleetroll.v1 import releases_pb2 as pb
 from fleetroll_cli.keyring import Keyring
+from fleetroll_cli.keys.ring import Passphrases
 from fleetroll_cli.signing import Desk
 from fleetroll_client import AdminClient, Endpoint
 from fleetroll_common.values.codes import Code
@@ -223,15 +224,17 @@ async def test_the_second_of_two_publishers_is_told_to_take_the_newest(
 ) -> None:
     (tmp_path / "ca.pem").write_bytes(world.services.ca_pem)
     endpoint = Endpoint(world.server.address, world.services.ca_pem, world.stock.token)
-    ring = Keyring((tmp_path / "keys" / "products-agent.key",), tmp_path / "keys", tmp_path / "passphrase")
+    passphrases = Passphrases({"": tmp_path / "passphrase"})
+    ring = Keyring((tmp_path / "keys" / "products-agent.key",), tmp_path / "keys", passphrases)
 
     def race() -> RequestError:
         with AdminClient(endpoint) as client:
             first, second = Desk(client, ring), Desk(client, ring)
-            first.sign({"agent": [Yank(Version.parse(NEW), "bad")]})
+            first.commit(first.prepare({"agent": [Yank(Version.parse(NEW), "bad")]}))
             with pytest.raises(RequestError) as caught:
-                second.sign({"agent": [SetChannels(Version.parse(NEWER), ("beta",))]})
-            Desk(client, ring).sign({"agent": [SetChannels(Version.parse(NEWER), ("beta",))]})
+                second.commit(second.prepare({"agent": [SetChannels(Version.parse(NEWER), ("beta",))]}))
+            third = Desk(client, ring)
+            third.commit(third.prepare({"agent": [SetChannels(Version.parse(NEWER), ("beta",))]}))
             return caught.value
 
     error = await asyncio.to_thread(race)

@@ -351,7 +351,7 @@ def test_a_stolen_targets_key_does_not_end_the_anchors_for_good() -> None:
         check_commit(files, targets(anchors(1), version=4), START)
     assert caught.value.code is Code.METADATA_ROLLBACK
     with pytest.raises(FleetrollError) as caught:
-        sign_anchors(files, wanted, SIGNERS, START)
+        sign_anchors(files, Anchors(7, ("owner.example:1",), (CA,)), SIGNERS, START)
     assert caught.value.code is Code.CONFLICT
 
 

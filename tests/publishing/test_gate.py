@@ -77,7 +77,8 @@ def test_a_file_whose_description_has_another_place_is_refused_by_name(path: str
         check_product(FILES, "agent", candidate(lambda role: add(role, path, custom)), START)
     assert (caught.value.code, path in caught.value.message) == (Code.INVALID_ARGUMENT, True)
     right = path_of("1.1.0")
-    assert check_product(FILES, "agent", candidate(lambda role: add(role, right, said_of("linux-x86_64-cp311"))), START)
+    role = check_product(FILES, "agent", candidate(lambda role: add(role, right, said_of("linux-x86_64-cp311"))), START)
+    assert right in role.targets
 
 
 def drop(role: Any) -> None:

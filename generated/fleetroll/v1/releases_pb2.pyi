@@ -102,6 +102,7 @@ class PublishHeader(_message.Message):
     SUPPORTED_FROM_FIELD_NUMBER: _builtins.int
     ENTRY_POINT_FIELD_NUMBER: _builtins.int
     CHECK_ONLY_FIELD_NUMBER: _builtins.int
+    SIGNED_ELSEWHERE_FIELD_NUMBER: _builtins.int
     product: _builtins.str
     """The product, a-z, 0-9, dash; 1-63 characters."""
     version: _builtins.str
@@ -124,6 +125,8 @@ class PublishHeader(_message.Message):
     """Path of the product's first file in the artefact, at most 240 characters; empty for the agent, whose is known."""
     check_only: _builtins.bool
     """True: the header alone is checked, no chunk follows, and nothing is published; the answer names no release."""
+    signed_elsewhere: _builtins.bool
+    """True, with check_only: it will be signed elsewhere and committed, so that a key which is not here is no hindrance."""
     @_builtins.property
     def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Channels, 1-16 names of 1-63 characters (a-z, 0-9, dash)."""
@@ -148,10 +151,11 @@ class PublishHeader(_message.Message):
         supported_from: _builtins.str = ...,
         entry_point: _builtins.str = ...,
         check_only: _builtins.bool = ...,
+        signed_elsewhere: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["platform", b"platform"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["breaking_changes", b"breaking_changes", "channels", b"channels", "check_only", b"check_only", "entry_point", b"entry_point", "git_sha", b"git_sha", "length", b"length", "migrations_required", b"migrations_required", "notes", b"notes", "platform", b"platform", "product", b"product", "sha256", b"sha256", "supported_from", b"supported_from", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breaking_changes", b"breaking_changes", "channels", b"channels", "check_only", b"check_only", "entry_point", b"entry_point", "git_sha", b"git_sha", "length", b"length", "migrations_required", b"migrations_required", "notes", b"notes", "platform", b"platform", "product", b"product", "sha256", b"sha256", "signed_elsewhere", b"signed_elsewhere", "supported_from", b"supported_from", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

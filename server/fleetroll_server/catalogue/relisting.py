@@ -143,7 +143,9 @@ async def _refuse_foreign_digests(tx: Tx, policy: ProductPolicy | None, before: 
         RequestError: INVALID_ARGUMENT (publisher's fault).
     """
     known = before.revoked if before is not None else ()
-    for one in policy.revoked if policy is not None else ():
+    if policy is None:
+        return
+    for one in policy.revoked:
         release = sa.select(_RELEASE.c.id).where(
             _RELEASE.c.product == policy.product, _RELEASE.c.version == str(one.version)
         )
