@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.footprint import Memory, cpu_seconds, memory, threads, wake_ups
 
-from fleetroll_cli.release import PUBLISH_SECONDS, _header, _parts
+from fleetroll_cli.publish import publish_one
 from fleetroll_common.values.clock import SystemClock
 from fleetroll_common.values.ids import SystemIds
 from fleetroll_publishing.artefact import RELEASE_LEVEL
@@ -134,8 +134,7 @@ def prepare(fleet: Fleet, level: int) -> tuple[Path, int]:
         initialise(InitRequest(fleet.data.path, fleet.folder / "root-keys"), SystemClock(), SystemIds())
     artefact = Workshop(fleet.folder).build(VERSION, level)
     fleet.start_server()
-    header = _header(artefact, ["stable"])
-    fleet.client.releases.PublishRelease(_parts(header, artefact), timeout=PUBLISH_SECONDS)
+    publish_one(fleet.client, artefact, ("stable",))
     host = fleet.add_host("host")
     _ask("enroll", fleet.join_string(), "--name", host.name, state=host.state)
     (host.state / "agent.toml").write_text(SETTINGS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,8 @@ import cairosvg
 
 from fleetroll_tui.model.updates import Changed, Lost, Stand
 from fleetroll_tui.model.values import Decision, Switch
-from tests.tui.driving import MIDDLE, NARROW, WIDE, Ticks, console, driven, press, settle, still
+from tests.tui import papers
+from tests.tui.driving import MIDDLE, NARROW, WIDE, PlayedServer, Ticks, console, driven, played, press, settle, still
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +41,21 @@ SCENES: dict[str, Sequence[str]] = {
     "help": ("2", "enter", "question_mark"),
     "palette": ("2", "colon"),
 }
+
+
+PAPERS: dict[str, Sequence[str]] = {
+    "releases": ("4",),
+    "releases-filter": ("4", "slash", *"state:yanked|revoked"),
+    "release": ("4", "G", "k", "k", "enter"),
+    "release-artefacts": ("4", "G", "k", "k", "enter", "tab"),
+    "release-policy": ("4", "G", "k", "k", "enter", "tab", "tab", "tab"),
+    "yank": ("4", "G", "k", "k", "Y"),
+    "promote": ("4", "G", "k", "k", "P"),
+    "floor": ("4", "G", "k", "k", "F"),
+    "server": ("0",),
+    "anchors": ("0", "tab"),
+}
+"""Screens of what is asked beside the watch: a recording has nothing of it."""
 
 
 PICTURE = Path("docs/pictures/console.svg")
@@ -101,6 +118,26 @@ async def lift(folder: Path, size: tuple[int, int]) -> None:
         png(app.export_screenshot(), folder / f"lift-{size[0]}x{size[1]}.png")
 
 
+def answering(**answers: object) -> PlayedServer:
+    """Return a server that answers beside the watch, some of it otherwise."""
+    server = played()
+    server.papers.update(answers)
+    return server
+
+
+async def asked(folder: Path, size: tuple[int, int]) -> None:
+    """Take pictures of what is asked beside the watch, of a RECOVERY, of keys that are elsewhere or ending."""
+    for name, keys in PAPERS.items():
+        await shoot(folder, name, keys, size, console(played()))
+    await shoot(folder, "yank-offline", PAPERS["yank"], size, console(answering(signing=papers.signing("offline"))))
+    recovering = {"recovery": papers.recovery()}
+    for name, keys in {"overview": ("1",), "server": ("0",), "end": ("0", "E"), "admit": ("0", "A")}.items():
+        await shoot(folder, f"recovery-{name}", keys, size, console(answering(**recovering)))
+    ending = papers.signing(ends={"timestamp": -0.1, "products/shop": 3})
+    readable = replace(ending, readable_root_keys=("/root/fleetroll-root/root-1.key",))
+    await shoot(folder, "server-ending", ("0",), size, console(answering(signing=readable)))
+
+
 async def main(folder: Path) -> None:
     """Take every picture in every size."""
     for size in (WIDE, NARROW):
@@ -108,10 +145,16 @@ async def main(folder: Path) -> None:
             await shoot(folder, name, keys, size, console())
         await stale(folder, size)
         await lift(folder, size)
+        await asked(folder, size)
     for name in ("overview", "rollout"):
         await shoot(folder, f"{name}-light", SCENES[name], WIDE, console(theme_name="light"))
         await shoot(folder, f"{name}-ascii", SCENES[name], NARROW, console(ascii_only=True))
         await shoot(folder, name, SCENES[name], MIDDLE, console())
+    for name in ("releases", "release", "server"):
+        for size in (WIDE, NARROW):
+            await shoot(folder, f"{name}-light", PAPERS[name], size, console(played(), theme_name="light"))
+            await shoot(folder, f"{name}-ascii", PAPERS[name], size, console(played(), ascii_only=True))
+        await shoot(folder, name, PAPERS[name], MIDDLE, console(played()))
 
 
 if __name__ == "__main__":

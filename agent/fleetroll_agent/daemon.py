@@ -38,6 +38,7 @@ from fleetroll_agent.schedule.run import LocalSchedule
 from fleetroll_agent.session.anchoring import AnchorsKeeper
 from fleetroll_agent.session.evidence import gather
 from fleetroll_agent.session.facts import HostFacts
+from fleetroll_agent.session.freshness import Freshness
 from fleetroll_agent.session.link import Link
 from fleetroll_agent.session.polling import has_work, is_busy, polled_seconds, rest_seconds
 from fleetroll_agent.session.rotation import Rotation
@@ -84,7 +85,8 @@ class Daemon:
         self._link = Link(parts.store, rotation, self, parts.journal, parts.settings, parts.clock, self._whereabouts)
         parts.line.link = self._link
         self._anchors = AnchorsKeeper(self._whereabouts, parts.trust, self._link, self, parts.clock, parts.settings)
-        self._link.noticed = self._anchors.noticed
+        self._fresh = Freshness(parts.trust, self._link, parts.clock, parts.settings)
+        self._link.noticed = self._fresh.noticed
         self._desk = Desk(parts.clock, self._happened)
         managed = {product.name: product for product in parts.managed}
         targets = Targets(parts.trust, managed)
@@ -99,7 +101,8 @@ class Daemon:
             parts.boot_id,
             self._link,
         )
-        self._watch = Watch(parts.trust, self._desk, self._link.renew)
+        watch = Watch(parts.trust, self._desk, self._link.renew)
+        self._fresh.told = [self._anchors.look, watch.look]
         self._control = ControlServer(parts.folder, self._office.handle)
         hands = Hands(self._outside(PRODUCT), self._link, parts.update, parts.lock, parts.slot.path.name)
         self._desk.seat(PRODUCT, Seat(parts.keeper, hands))
@@ -212,10 +215,6 @@ class Daemon:
             self._heard = True
             self._pipe.send(pipe.heard())
 
-    def noticed(self, timestamp_version: int) -> None:
-        """Take note of the newest signed metadata that the server has."""
-        self._watch.notice(timestamp_version)
-
     def _outside(self, product: str) -> Outside:
         return Outside(product, self._desk, self._link, self._pipe.send, self.leave, self._before, self._office.printed)
 
@@ -272,11 +271,10 @@ class Daemon:
             return
         await self._desk.begin(boot)
         self._begun = True
-        watched = self._watch.run()
         endless = (
             self._desk.run(),
             self._link.run(),
-            watched,
+            self._fresh.run(),
             self._anchors.run(),
             interpreter.watch(lambda: boot_record(self.state).current),
         )

@@ -54,7 +54,7 @@ def set_anchors(
     json: JsonOption = False,
 ) -> None:
     """Sign other addresses or CAs; hosts take them with their next refresh."""
-    request = pb.SetAnchorsRequest(addresses=address or [], certificates=_certificates(ca or []), force=force)
+    request = pb.SetAnchorsRequest(addresses=address or [], certificates=certificates_in(ca or []), force=force)
     request.reason = reason
     if serial is not None:
         request.expected_serial = serial
@@ -105,7 +105,7 @@ def _get(client: AdminClient) -> pb.GetAnchorsResponse:
     return client.anchors.GetAnchors(pb.GetAnchorsRequest(), timeout=CALL_SECONDS)
 
 
-def _certificates(files: list[Path]) -> list[str]:
+def certificates_in(files: list[Path]) -> list[str]:
     """Return the certificates of files, one by one: a file may hold several."""
     texts = [read_file(path, "ca-file", CA).decode("ascii", "replace").replace("\r\n", "\n") for path in files]
     end = "-----END CERTIFICATE-----\n"

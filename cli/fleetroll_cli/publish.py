@@ -192,6 +192,17 @@ def _publish_there(
         proposal(client, product, retire=retire)
 
 
+def publish_one(client: AdminClient, artefact: Path, channels: tuple[str, ...]) -> pb.PublishReleaseResponse:
+    """Let the server sign one artefact that `release build` made, without a word to anybody.
+
+    Raises:
+        RequestError: it is not described, or the server refuses (caller's fault).
+    """
+    parcel = _parcel(artefact, _Said(channels, "", migrations_required=False, supported_from=""))
+    messages = _parts(_header(parcel, ""), artefact, lambda _more: None)
+    return client.releases.PublishRelease(messages, timeout=PUBLISH_SECONDS)
+
+
 def _parcel(path: Path, said: _Said) -> Parcel:
     """Describe an artefact: its own description beside it, its length and hash from its bytes."""
     about = read_description(path)

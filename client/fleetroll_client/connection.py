@@ -69,8 +69,8 @@ class AdminClient:
         anchors = anchors_pb2_grpc.AnchorsServiceStub(self._channel)
         events = events_pb2_grpc.EventsServiceStub(self._channel)
         keys = keys_pb2_grpc.KeysServiceStub(self._channel)
-        releases = releases_pb2_grpc.ReleasesServiceStub(self._channel)
         recovery = recovery_pb2_grpc.RecoveryServiceStub(self._channel)
+        releases = releases_pb2_grpc.ReleasesServiceStub(self._channel)
         rollouts = rollouts_pb2_grpc.RolloutsServiceStub(self._channel)
         server_info = server_info_pb2_grpc.ServerInfoServiceStub(self._channel)
         tokens = tokens_pb2_grpc.TokensServiceStub(self._channel)
@@ -79,8 +79,8 @@ class AdminClient:
         self.anchors = repeating(anchors, self._lines)
         self.events = repeating(events, self._lines)
         self.keys = repeating(keys, self._lines)
-        self.releases = repeating(releases, self._lines)
         self.recovery = repeating(recovery, self._lines)
+        self.releases = repeating(releases, self._lines)
         self.rollouts = repeating(rollouts, self._lines)
         self.server_info = repeating(server_info, self._lines)
         self.tokens = repeating(tokens, self._lines)
@@ -151,21 +151,14 @@ class AsyncAdminClient:
         self.anchors = anchors_pb2_grpc.AnchorsServiceStub(self._channel)
         self.events = events_pb2_grpc.EventsServiceStub(self._channel)
         self.keys = keys_pb2_grpc.KeysServiceStub(self._channel)
-        self.releases = releases_pb2_grpc.ReleasesServiceStub(self._channel)
         self.recovery = recovery_pb2_grpc.RecoveryServiceStub(self._channel)
+        self.releases = releases_pb2_grpc.ReleasesServiceStub(self._channel)
         self.rollouts = rollouts_pb2_grpc.RolloutsServiceStub(self._channel)
         self.server_info = server_info_pb2_grpc.ServerInfoServiceStub(self._channel)
         self.tokens = tokens_pb2_grpc.TokensServiceStub(self._channel)
         stubs = (
-            self.agents,
-            self.anchors,
-            self.events,
-            self.keys,
-            self.recovery,
-            self.releases,
-            self.rollouts,
-            self.server_info,
-            self.tokens,
+            *(self.agents, self.anchors, self.events, self.keys, self.recovery),
+            *(self.releases, self.rollouts, self.server_info, self.tokens),
         )
         self._lines.go_over(*stubs)
 

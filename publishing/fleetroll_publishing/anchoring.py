@@ -58,11 +58,14 @@ def sign_anchors(
             fault).
         StoreError, TrustError: as for :func:`listed_anchors`.
     """
-    top = read_repository(files).targets
+    repository = read_repository(files)
+    top = repository.targets
     check_follows(read_anchors(top), anchors, anew=_is_anew(files, top))
     top.targets[ANCHORS_PATH] = anchors_target(anchors)
     top.version, top.expires = top.version + 1, in_utc(now + expiries.targets)
-    return {file_name("targets", top.version): sign_role(top, [signers.of("targets")])}
+    return {
+        file_name("targets", top.version): sign_role(top, signers.enough("targets", repository.root.roles["targets"]))
+    }
 
 
 def _is_anew(files: Mapping[str, bytes], top: Targets) -> bool:

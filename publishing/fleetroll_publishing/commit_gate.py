@@ -32,12 +32,11 @@ from fleetroll_common.trust.floor import keys_digest
 from fleetroll_common.trust.keys import key_id
 from fleetroll_common.trust.library import Root, Targets
 from fleetroll_common.trust.listing import role_name
-from fleetroll_common.values.anchors import ANCHORS_PATH, Anchors
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.release import check_product as check_product_name
 from fleetroll_publishing import gate
-from fleetroll_publishing.anchored import check_follows
+from fleetroll_publishing.anchored import check_follows, read_anchors
 from fleetroll_publishing.demands import ONLINE_ROLES, check_threshold, invalid
 from fleetroll_publishing.history import named_in_root, named_in_targets, public_of, role_of_every_key
 from fleetroll_publishing.roles import (
@@ -260,10 +259,7 @@ def _keys_changed(before: Root, after: Root) -> bool:
 
 def _check_anchors(old: Targets, targets: Targets, *, anew: bool) -> None:
     """Refuse anything beside the anchors, anchors that are gone or go back, and a serial that leaves some out."""
-    for path in targets.targets:
-        if path != ANCHORS_PATH:
-            raise untrusted(Code.WRONG_PRODUCT, "targets", f"lists {path[:120]!r}, which belongs into a product's role")
-    before, after = _anchors_in(old), _anchors_in(targets)
+    before, after = read_anchors(old), read_anchors(targets)
     gone = before is not None and after is None
     is_other = after is not None and after != before
     older = is_other and before is not None and after is not None and after.serial <= before.serial
@@ -272,14 +268,6 @@ def _check_anchors(old: Targets, targets: Targets, *, anew: bool) -> None:
 
     if is_other and after is not None:
         check_follows(before, after, anew=anew)
-
-
-def _anchors_in(targets: Targets) -> Anchors | None:
-    """Return the anchors in ``targets``; None = there are none."""
-    found = targets.targets.get(ANCHORS_PATH)
-    if found is None:
-        return None
-    return Anchors.from_json(found.custom if isinstance(found.custom, dict) else {})
 
 
 def _check_keys(

@@ -12,8 +12,18 @@ import typer.main
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.cells import cell_len
 
-from fleetroll.v1 import agents_pb2, events_pb2, recovery_pb2, releases_pb2, rollouts_pb2, tokens_pb2, types_pb2
+from fleetroll.v1 import (
+    agents_pb2,
+    events_pb2,
+    keys_pb2,
+    recovery_pb2,
+    releases_pb2,
+    rollouts_pb2,
+    tokens_pb2,
+    types_pb2,
+)
 from fleetroll_cli import app, events, kill, recovery
+from fleetroll_cli.keys import app as keys_app
 from fleetroll_client import translate
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
@@ -33,6 +43,12 @@ WITHOUT_OTHERS: dict[tuple[str, ...], str] = {
     ("manifest", "verify"): "prints of a file what has a strict form",
     ("release", "mirror"): "prints numbers, and paths of targets that were signed and checked letter by letter",
     ("release", "bundle"): "the same",
+    ("keys", "init"): "makes files; it asks nobody",
+    ("keys", "backup"): "prints names of one's own files",
+    **{
+        ("keys", name): "prints ids, versions and roles of metadata that was verified, and files of one's own"
+        for name in ("rotate", "revoke", "renew", "to-offline", "add-product", "anchors")
+    },
     ("console",): "hands the terminal over; tests of the console look at it",
     **{("context", name): "shows a file of one's own" for name in ("add", "list", "remove", "show", "use")},
 }
@@ -117,6 +133,11 @@ ANSWERS: dict[str, Any] = {
     "GetRecovery": recovery_pb2.GetRecoveryResponse(recovery=RECOVERY),
     "ApproveHosts": recovery_pb2.ApproveHostsResponse(agent_ids=["h1", "h2"]),
     "EndRecovery": recovery_pb2.EndRecoveryResponse(recovery=RECOVERY),
+    "GetKeyStatus": keys_pb2.GetKeyStatusResponse(
+        signing_mode="managed",
+        roles=[keys_pb2.RoleStatus(role="targets", keys=[keys_pb2.KeyStatus(key_id="0" * 64), keys_pb2.KeyStatus()])],
+        readable_root_keys=["/srv/root-1.key"],
+    ),
     "ListEvents": events_pb2.ListEventsResponse(events=scenes.events()[:8]),
 }
 ONE = ("--product", "shop", "--version", "1.0.0")
@@ -153,6 +174,7 @@ WORDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("recovery", "approve"): (),
     ("recovery", "end"): ("--not-seen", "3"),
     ("events",): (),
+    ("keys", "status"): (),
 }
 IN_DOCUMENTS = {"csi", "c1, eight bits", "nul and others"}
 """Attacks that are tried in JSON too: it has one way for all letters."""
@@ -170,9 +192,10 @@ def hostile(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> Commands:
     def connected(_context: object) -> Iterator[Any]:
         service = _Service(commands)
         with translate():
-            yield SimpleNamespace(agents=service, rollouts=service, events=service, recovery=service)
+            every = ("agents", "rollouts", "events", "keys", "recovery")
+            yield SimpleNamespace(**dict.fromkeys(every, service))
 
-    for module in (kill, events, recovery):
+    for module in (kill, events, keys_app, recovery):
         monkeypatch.setattr(module, "connected", connected)
     return commands
 

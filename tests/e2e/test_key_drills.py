@@ -6,15 +6,21 @@ After each drill the thief's signatures are refused by host and server, and the 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from fleetroll.v1 import agents_pb2, server_info_pb2
+from fleetroll_client import AdminClient, Endpoint, translate
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import FleetrollError
+from fleetroll_server.datafolder import DataFolder
 from tests.e2e.drills import Operator, drills
-from tests.e2e.fleet.fleet import Fleet
-from tests.e2e.fleet.host import SETTINGS, Host
-from tests.e2e.fleet.processes import AGENT, run
+from tests.e2e.fleet.fleet import Fleet, free_port
+from tests.e2e.fleet.host import SETTINGS, Host, wait
+from tests.e2e.fleet.processes import AGENT, SERVER, run
 from tests.e2e.fleet.releases import Workshop
 from tests.e2e.thieves import Thief, online_keys, stolen
 
@@ -209,6 +215,56 @@ def test_a_managed_server_that_was_read_and_the_way_to_offline(story: Story) -> 
     assert "offline: publishers hold" in operator.shell("fleetroll keys status")
     assert set(online_keys(fleet)) == {"snapshot", "timestamp"}
     story.after(*(Thief(fleet, role, [read[role]]) for role in ("targets", "products/agent", "products/shop")))
+
+
+def test_a_stolen_server_is_believed_by_nobody_after_its_drill(story: Story) -> None:
+    """Its keys, its CA and its address are the thief's; the owner has a copy of its folder and the keys of people."""
+    operator, fleet, host = story.operator, story.fleet, story.host
+    operator.run("ceremony")
+    operator.run("server")
+    fleet.start_server()
+    story.join()
+    story.sells()
+    read, old_address, old_ca = online_keys(fleet), fleet.address, fleet.ca_pem
+    fleet.stop_server()
+    taken = DataFolder(story.folder / "taken")
+    shutil.copytree(fleet.data.path, taken.path)
+    words = (*SERVER, "run", "--data", str(taken.path), "--listen", old_address)
+    theirs_says = fleet.processes.start(*words, log=story.folder / "thief.log").said
+    wait("the thief's server is ready", lambda: "is ready on" in theirs_says(), 60.0, theirs_says)
+    token = fleet.data.admin_token.read_text("ascii").strip()
+    with AdminClient(Endpoint(old_address, old_ca, token)) as theirs:
+        wait("the host is with the thief", lambda: online(theirs), 60.0)
+
+        new_address = f"127.0.0.1:{free_port()}"
+        fleet.move(new_address)
+        operator.environment.update(fleet.environment)
+        fleet.start_server()
+        operator.run("stolen-server-root")
+        operator.run("stolen-server-anchors", NEW_ADDRESS=new_address)
+        operator.run("stolen-server-carry", VERSION=f"1.{story.sold}.0")
+        assert online(theirs), "nobody has touched the host"
+        operator.run("stolen-server-host", STATE=str(host.state))
+        host.stop()
+        host.start()
+        fleet.wait_online("h1")
+        wait("the host has left the thief", lambda: not online(theirs), 60.0)
+    trusted = (host.state / "identity" / "ca.pem").read_bytes()
+    assert trusted == fleet.ca_pem != old_ca
+    with (
+        AdminClient(Endpoint(old_address, trusted, token)) as dialled,
+        pytest.raises(FleetrollError) as caught,
+        translate(),
+    ):
+        dialled.server_info.GetServerInfo(server_info_pb2.GetServerInfoRequest(), timeout=10)
+    assert caught.value.code is Code.UNAVAILABLE
+    story.after(*(Thief(fleet, role, [read[role]]) for role in ("timestamp", "snapshot")))
+
+
+def online(client: AdminClient) -> bool:
+    """Tell whether a server sees the host."""
+    answer = client.agents.ListAgents(agents_pb2.ListAgentsRequest(), timeout=10)
+    return any(agent.online for agent in answer.agents)
 
 
 def test_every_command_of_the_page_is_run_here() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.e2e.fleet.fleet import Fleet
+    from tests.e2e.fleet.host import Host
     from tests.e2e.fleet.template import Template
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -56,14 +58,18 @@ def settled(fleet: Fleet) -> None:
     h2 = fleet.hosts["h2"]
     h2.wait("kept its version", lambda: any(report.said is Said.SUCCEEDED for report in h2.journal()), 90.0)
     for host in fleet.hosts.values():
-        wanted = len(host.journal())
-        host.wait("is held by the server", lambda h=host, n=wanted: len(fleet.records.reports(h.agent_id)) >= n, 30.0)
+        host.wait("is held by the server", partial(is_held, fleet, host), 30.0)
         told = [report.said for report in host.journal()]
         assert told.count(Said.SUCCEEDED) == (host.name in {"h1", "h2"}), "nothing is applied twice"
     versions = {name: host.boot()["current"]["version"] for name, host in fleet.hosts.items()}
     assert versions == {"h1": GOOD, "h2": GOOD, "h3": "1.0.0"}
     assert fleet.records.rows("SELECT 1 FROM event WHERE kind = 'alert.identity_cloned'") == []
     assert fleet.records.rows("SELECT 1 FROM agent WHERE quarantined") == []
+
+
+def is_held(fleet: Fleet, host: Host) -> bool:
+    """Tell whether the server holds every report of the host's journal."""
+    return len(fleet.records.reports(host.agent_id)) >= len(host.journal())
 
 
 def ended(fleet: Fleet) -> None:

@@ -14,6 +14,7 @@ from fleetroll_agent.parts import LinkedMetadata
 from fleetroll_agent.session.anchoring import AnchorsKeeper
 from fleetroll_agent.session.enrolling import ask_to_enrol
 from fleetroll_agent.session.facts import HostFacts, ProductFacts
+from fleetroll_agent.session.freshness import Freshness
 from fleetroll_agent.session.link import Link
 from fleetroll_agent.session.rotation import Rotation
 from fleetroll_agent.settings import Settings
@@ -87,9 +88,11 @@ class AnchoredAgent:
         self.whereabouts = Whereabouts(store, identity)
         journal = Journal(self.folder / "journal", SystemIds())
         self.link = line.link = Link(store, rotation, self, journal, SETTINGS, clock, self.whereabouts)
-        keeper = AnchorsKeeper(self.whereabouts, self.trust(line), self.link, self, clock, SETTINGS)
-        self.link.noticed = keeper.noticed
-        self._tasks = [asyncio.create_task(self.link.run()), asyncio.create_task(keeper.run())]
+        trust = self.trust(line)
+        keeper = AnchorsKeeper(self.whereabouts, trust, self.link, self, clock, SETTINGS)
+        fresh = Freshness(trust, self.link, clock, SETTINGS)
+        fresh.told, self.link.noticed = [keeper.look], fresh.noticed
+        self._tasks = [asyncio.create_task(one.run()) for one in (self.link, fresh, keeper)]
 
     async def stop(self) -> None:
         """End it."""
@@ -97,7 +100,7 @@ class AnchoredAgent:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def before_hello(self, _receipt: object) -> HostFacts:
+    async def before_hello(self, _receipt: object, *, evidence: bool = False) -> HostFacts:
         return HostFacts(
             host_name=self.name,
             platform=Platform("linux", "x86_64", "cp311"),

@@ -139,5 +139,12 @@ async def comes_back(agent: VirtualAgent) -> stream_pb2.Welcome:
         if refused.code != "RECONNECT":
             raise
         welcome = await agent.connect()
-    await agent.send_again(welcome.ack.sequence)
+    await _send_again(agent, welcome.ack.sequence)
     return welcome
+
+
+async def _send_again(agent: VirtualAgent, held: int) -> None:
+    """Send what the server does not hold of the host's journal."""
+    reports = [report for report in agent.disk.reports if report.sequence > held]
+    for first in range(0, len(reports), 100):
+        await agent.deliver(reports[first : first + 100])

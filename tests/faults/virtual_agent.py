@@ -18,8 +18,9 @@ from fleetroll_agent.identity.ratchet import on_welcome
 from fleetroll_common.values.generations import MAX_JUMP
 from fleetroll_common.values.ids import SystemIds
 from fleetroll_common.wire.channel import AGENT_OPTIONS
-from fleetroll_common.wire.signing import hello_bytes, public_key, rotate_bytes, sign
+from fleetroll_common.wire.signing import hello_bytes, public_key, sign
 from tests.faults.virtual_disk import ENDS, PLATFORM, PRODUCT, Disk, attempt_state, code_name
+from tests.faults.virtual_evidence import new_key, remember_end, with_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,10 +91,7 @@ class VirtualAgent:
     def hello(self, challenge: stream_pb2.Challenge, **changes: Any) -> stream_pb2.ConnectRequest:
         """Build the hello; ``changes`` lie about nonce, seed, key or signature."""
         ratchet, seed = self.disk.ratchet, changes.get("seed", self.disk.seed)
-        said = self.payload()
-        known = self.disk.receipt
-        if known is not None and known.incarnation != challenge.incarnation and self.disk.enrolment is not None:
-            said.evidence.CopyFrom(self.evidence())
+        said = with_evidence(self.payload(), self.disk, challenge)
         payload = changes.get("payload", said.SerializeToString())
         key = changes.get("key", public_key(seed))
         signed = hello_bytes(
@@ -139,19 +137,6 @@ class VirtualAgent:
             receipt=disk.receipt,
             agent_version=disk.calls_itself or disk.version,
             check_in_interval=disk.check_in,
-        )
-
-    def evidence(self) -> stream_pb2.Evidence:
-        """Return what the host kept, for a database that it does not know."""
-        disk = self.disk
-        receipt, mac = disk.enrolment or (b"", b"")
-        return stream_pb2.Evidence(
-            enrolment_receipt=receipt,
-            enrolment_mac=mac,
-            rotations=disk.rotations,
-            outcomes=disk.outcomes,
-            files=[stream_pb2.TrustedFile(name=name, payload=data) for name, data in disk.files.items()],
-            journal_first=1 if disk.reports else 0,
         )
 
     async def greet(self, session: Session, **changes: Any) -> stream_pb2.Welcome:
@@ -327,22 +312,9 @@ class VirtualAgent:
             values = {"generation": self.generation, "sha256": self.disk.attempt.get("sha256", b"")} | facts
             reports.append(stream_pb2.Report(sequence=self.disk.sequence, product=self.product, state=now, **values))
             if now in ENDS:
-                self.remember_end(reports[-1])
+                remember_end(self.disk, reports[-1])
         self.disk.reports += reports
         return reports
-
-    def remember_end(self, end: stream_pb2.Report) -> None:
-        """Keep how the open attempt ended."""
-        attempt = {name: value for name, value in (self.disk.attempt or {}).items() if name != "state"}
-        shown = stream_pb2.AttemptReport(product=self.product, state=end.state, code=end.code, **attempt)
-        self.disk.outcomes.insert(0, stream_pb2.KeptOutcome(attempt=shown))
-
-    async def send_again(self, held: int) -> int:
-        """Send what the server does not hold; return what it acknowledges in the end."""
-        reports = [report for report in self.disk.reports if report.sequence > held]
-        for first in range(0, len(reports), 100):
-            held = await self.deliver(reports[first : first + 100])
-        return held
 
     async def report(self, *states: str, **facts: Any) -> int:
         """Journal and send reports; return the acknowledged sequence. An attempt that ended is shown no more."""
@@ -385,15 +357,9 @@ class VirtualAgent:
 
     async def rotate(self, seed: bytes) -> stream_pb2.RotateKeyResult:
         """Propose a new key; return the answer."""
-        new = public_key(seed)
-        said = rotate_bytes(self.disk.agent_id, self.key, new)
-        wish = stream_pb2.RotateKey(
-            new_key=new, current_signature=sign(self.disk.seed, said), new_signature=sign(seed, said)
-        )
+        wish = new_key(self.disk, seed)
         await self.send(rotate_key=wish)
         result: stream_pb2.RotateKeyResult = await self.expect("rotate_key_result")
-        kept = {"old_key": self.key, "new_key": new, "old_signature": wish.current_signature}
-        self.disk.rotations.append(stream_pb2.KeyRotation(**kept, new_signature=wish.new_signature))
         return result
 
     def _stub(self) -> Any:

@@ -235,7 +235,7 @@ REFUSED: dict[str, tuple[dict[str, bytes], Code]] = {
     "two products with one key": (targets(shared_key), Code.INVALID_ARGUMENT),
     "a product's new key, its role not signed again": (targets(other_key), Code.UNSIGNED),
     "a root key for a product": (targets(of_the_root), Code.INVALID_ARGUMENT),
-    "a release in targets": (targets(lists("shop/2.0.0/x.tar.zst")), Code.WRONG_PRODUCT),
+    "a release in targets": (targets(lists("shop/2.0.0/x.tar.zst")), Code.METADATA_INVALID),
     "a product by targets' key": (product(nothing, signer("targets")), Code.UNSIGNED),
     "a product by another product": (product(nothing, signer("products/agent")), Code.UNSIGNED),
     "a product too far": (product(nothing, version=4), Code.CONFLICT),

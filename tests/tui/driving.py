@@ -14,10 +14,11 @@ from fleetroll_tui import convert
 from fleetroll_tui.app import ConsoleApp
 from fleetroll_tui.feed.base import any_turn
 from fleetroll_tui.feed.replay import Replay
+from fleetroll_tui.model.recovery import Recovery
 from fleetroll_tui.model.updates import Older
 from fleetroll_tui.model.values import Host, Product
 from fleetroll_tui.screens.base import ConsoleScreen
-from tests.tui import scenes
+from tests.tui import papers, scenes
 from tests.tui.scenes import FILE
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
     from fleetroll_common.values.errors import FleetrollError
     from fleetroll_tui.feed.base import Server, Turn
+    from fleetroll_tui.model.anchors import Anchors
+    from fleetroll_tui.model.releases import Catalogue, FloorPreview, InUse
+    from fleetroll_tui.model.signing import ServerInfo, Signing
     from fleetroll_tui.model.updates import Update
     from fleetroll_tui.model.values import Attempt
 
@@ -57,6 +61,19 @@ class PlayedServer:
         self.reasons: list[str] = []
         self.refusal: FleetrollError | None = None
         self.before: Older = Older(())
+        self.papers: dict[str, Any] = {
+            "catalogue": papers.catalogue(),
+            "anchors": papers.anchors(),
+            "recovery": Recovery(),
+            "in_use": papers.in_use(),
+            "floor": papers.floor(),
+            "signing": papers.signing(),
+            "server_info": papers.info(),
+        }
+        """What it answers beside the watch; an error is raised."""
+        self.asked_about: list[str] = []
+        self.read: list[str] = []
+        """Which of these it was asked for."""
 
     def say(self, update: Update, stream: str = "") -> None:
         self.said.setdefault(stream, asyncio.Queue()).put_nowait(update)
@@ -71,6 +88,65 @@ class PlayedServer:
 
     async def attempts(self, host_id: str) -> tuple[Attempt, ...]:
         return ()
+
+    async def _paper(self, name: str) -> Any:
+        self.read.append(name)
+        answer = self.papers[name]
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    async def catalogue(self) -> Catalogue:
+        found: Catalogue = await self._paper("catalogue")
+        return found
+
+    async def in_use(self, product: str) -> dict[str, InUse]:
+        self.asked_about.append(product)
+        found: dict[str, InUse] = await self._paper("in_use")
+        return found
+
+    async def preview_floor(self, product: str, version: str) -> FloorPreview:
+        self.asked_about.append(f"{product} {version}")
+        found: FloorPreview = await self._paper("floor")
+        return found
+
+    async def set_floor(self, product: str, role_version: int, version: str, stranded: int, reason: str) -> None:
+        self.reasons.append(reason)
+        await self._decided("floor", product, role_version, version, stranded)
+
+    async def signing(self) -> Signing:
+        found: Signing = await self._paper("signing")
+        return found
+
+    async def server_info(self) -> ServerInfo:
+        found: ServerInfo = await self._paper("server_info")
+        return found
+
+    async def anchors(self) -> Anchors:
+        found: Anchors = await self._paper("anchors")
+        return found
+
+    async def recovery(self) -> Recovery:
+        found: Recovery = await self._paper("recovery")
+        return found
+
+    async def admit(self, hosts: tuple[str, ...], reason: str) -> None:
+        self.reasons.append(reason)
+        await self._decided("admit", hosts)
+
+    async def end_recovery(self, not_seen: int, reason: str) -> None:
+        self.reasons.append(reason)
+        await self._decided("end_recovery", not_seen)
+
+    async def withdraw(self, product: str, role_version: int, verb: str, version: str, reason: str) -> None:
+        self.reasons.append(reason)
+        await self._decided(verb, product, role_version, version)
+
+    async def promote(
+        self, product: str, role_version: int, version: str, channels: tuple[str, ...], reason: str
+    ) -> None:
+        self.reasons.append(reason)
+        await self._decided("promote", product, role_version, version, channels)
 
     async def _decided(self, *what: Any) -> None:
         self.asked.append(what)

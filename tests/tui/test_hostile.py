@@ -16,10 +16,12 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_tui import convert
 from fleetroll_tui.feed.journal import Entry, line_of
+from fleetroll_tui.model.readings import Reading
+from fleetroll_tui.model.releases import EMPTY
 from fleetroll_tui.model.updates import Lost
 from fleetroll_tui.text import clean, clean_lines
 from tests.attacks.words import ATTACKS, harm, spoil
-from tests.tui import scenes
+from tests.tui import papers, scenes
 from tests.tui.driving import NARROW, WIDE, PlayedServer, console, driven, settle
 from tests.tui.terminal import Terminal
 
@@ -41,9 +43,16 @@ WAYS = (
     ("question_mark",), ("escape",), ("colon",), ("escape",),
     ("3",), ("slash", "left_square_bracket", "x"), ("enter",), ("escape",), ("space",), ("enter",),
     ("tab",), ("tab",), ("tab",),
+    ("4",), ("Y",), ("escape",), ("enter",), ("tab",), ("G",), ("tab",), ("tab",), ("y",), ("P",), ("escape",),
+    ("0",), ("A",), ("escape",), ("E",), ("escape",), ("tab",), ("tab",), ("y",),
 )  # fmt: skip
 """Keys, step by step; every screen after each is looked at."""
-LEAST_STEPS = 30
+QUESTIONS = (
+    ("4", "slash", *"state:listed", "enter"),
+    *(("V",), ("y",), ("P",), ("x", "enter"), ("escape",), ("F",), ("x", "enter")),
+)
+"""Keys to every question about a release."""
+LEAST_STEPS = 49
 FIRST_WALKS = ("csi", "markup behind slashes", "ten thousand", "right to left", "wide behind an odd cell", "lines")
 """The attacks that walk through every screen in the first tier: one of each way that a screen has to hold against."""
 
@@ -81,6 +90,7 @@ class HostileServer(PlayedServer):
         for entry in spoilt_recording(words):
             self.say(convert.update(entry.message), entry.stream)
         self.refusal = RequestError(words, code=Code.INVALID_ARGUMENT, remedy=words)
+        self.papers = papers.spoilt(words)
 
     async def attempts(self, host_id: str) -> tuple[Attempt, ...]:
         made = scenes.attempt(24)
@@ -154,6 +164,30 @@ async def test_no_word_does_harm_in_a_dialog_that_changes_and_is_refused(name: s
         await settle(pilot)
         assert type(app.screen).__name__ == "Refused"
         look(app, size)
+
+
+async def test_no_word_does_harm_in_questions_about_releases_and_where_none_are_to_be_had(walker: str) -> None:
+    words = ATTACKS[walker]
+    size = WIDE if list(ATTACKS).index(walker) % 2 else NARROW
+    server = HostileServer(words)
+    server.papers["signing"] = RequestError(words, code=Code.PERMISSION_DENIED, remedy=words)
+    app = console(server)
+    asked = set()
+    async with driven(app, size) as pilot:
+        for keys in QUESTIONS:
+            for key in keys:
+                await pilot.press(key)
+            await settle(pilot)
+            look(app, size)
+            asked.add(type(app.screen).__name__)
+        await pilot.press("escape")
+        server.papers["catalogue"] = RequestError(words, code=Code.UNIMPLEMENTED, remedy=words)
+        app.session.papers.catalogue = Reading(EMPTY)
+        for key in ("4", "0"):
+            await pilot.press(key)
+            await settle(pilot)
+            look(app, size)
+    assert {"Withdraw", "Promote", "Floor"} <= asked
 
 
 def lifted(words: str) -> Message:

@@ -13,6 +13,7 @@ from fleetroll_tui.feed.live import LiveServer
 from fleetroll_tui.feed.replay import Replay
 from fleetroll_tui.widgets.lines import Lines
 from tests.faults.proxy import Proxy
+from tests.faults.stocks import NEW
 from tests.tui.driving import console, driven, press, seen, settle
 
 if TYPE_CHECKING:
@@ -140,4 +141,26 @@ async def test_a_token_that_is_refused_is_said_with_the_remedy(world: World) -> 
         words = " ".join(seen(app).split())
         assert "API token: it is unknown or revoked (UNAUTHENTICATED)" in words
         assert "ask an admin for a new one" in words
+    await app.server.close()
+
+
+async def test_a_release_is_yanked_by_keys_and_the_server_says_so(world: World) -> None:
+    """The managed repository of the world's stock: its server signs."""
+    await world.online("host-1")
+    app = on(world)
+    async with driven(app) as pilot:
+        await until(pilot, lambda: "1 up" in seen(app))
+        await press(pilot, "4")
+        await until(pilot, lambda: NEW in seen(app))
+        newest = next(release for release in app.session.papers.releases if release.version == NEW)
+        assert newest.state == "listed"
+        await press(pilot, "slash", *f"version:{NEW}", "enter", "enter")
+        await until(pilot, lambda: newest.artefacts[0].sha256 in seen(app))
+        await press(pilot, "Y", "r", *"it leaks", "enter", "y")
+        await until(pilot, lambda: "YANKED  it leaks" in seen(app))
+        assert len(await world.events("release.yanked")) == 1
+        await press(pilot, "0")
+        await until(pilot, lambda: "this server holds the keys" in seen(app))
+        await until(pilot, lambda: "timestamp" in seen(app))
+        await until(pilot, lambda: "the server is not in RECOVERY" in seen(app) or "UNIMPLEMENTED" in seen(app))
     await app.server.close()

@@ -48,7 +48,7 @@ class Acting:
 
     def pause(self, rollout: Rollout) -> None:
         """Pause at once: no dialog."""
-        self._send(f"pause of {self.title_of(rollout)}", lambda: self._app.server.pause(rollout.id, REASON))
+        self.send(f"pause of {self.title_of(rollout)}", lambda: self._app.server.pause(rollout.id, REASON))
 
     def ask_continue(self, rollout: Rollout) -> None:
         """Show the evidence and ask."""
@@ -74,7 +74,7 @@ class Acting:
 
         def answered(reason: str | None) -> None:
             if reason is not None:
-                self._send(f"cancelling of {name}", lambda: self._app.server.cancel(rollout.id, reason or REASON))
+                self.send(f"cancelling of {name}", lambda: self._app.server.cancel(rollout.id, reason or REASON))
 
         name = self.title_of(rollout)
         lines = [*self._subject(rollout), *cancel_lines(rollout)]
@@ -87,7 +87,7 @@ class Acting:
     ) -> None:
         def answered(reason: str | None) -> None:
             if reason is not None:
-                self._send(title.rstrip("?"), lambda: act(reason or REASON), drawn)
+                self.send(title.rstrip("?"), lambda: act(reason or REASON), drawn)
 
         self._app.push_screen(Confirm(title, [*self._subject(drawn), *lines], drawn), answered)
 
@@ -108,14 +108,14 @@ class Acting:
             return
         self.armed_at = None
         fleet, words = self.armed_scope
-        self._send(f"kill switch of {words}", lambda: self._app.server.press(fleet, REASON))
+        self.send(f"kill switch of {words}", lambda: self._app.server.press(fleet, REASON))
 
     def ask_lift(self, switch: Switch) -> None:
         """Ask for the environment's name before a kill switch is lifted."""
 
         def answered(reason: str | None) -> None:
             if reason is not None:
-                self._send(f"lifting of {words}", lambda: self._app.server.lift(fleet, switch.epoch, reason or REASON))
+                self.send(f"lifting of {words}", lambda: self._app.server.lift(fleet, switch.epoch, reason or REASON))
 
         fleet = "" if switch.scope == GLOBAL else switch.scope.removeprefix("fleet/")
         if switch.scope != GLOBAL and (not fleet or fleet == switch.scope):
@@ -134,7 +134,8 @@ class Acting:
 
     # Sending.
 
-    def _send(self, what: str, act: Callable[[], Awaitable[None]], drawn: Rollout | None = None) -> None:
+    def send(self, what: str, act: Callable[[], Awaitable[None]], drawn: Rollout | None = None) -> None:
+        """Send a decision, and say what the server answers; ``drawn`` is what was asked about."""
         self.say("Sent", f"{what}: waiting for the server's word")
         self._app.run_worker(self._sent(what, act, drawn), group="decisions")
 

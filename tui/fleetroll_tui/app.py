@@ -13,6 +13,8 @@ from textual.events import InputEvent
 
 from fleetroll_tui import commands
 from fleetroll_tui.acting import Acting
+from fleetroll_tui.acting_recovery import ActingOnRecovery
+from fleetroll_tui.acting_releases import ActingOnReleases
 from fleetroll_tui.asking import Asking, defect_place
 from fleetroll_tui.model.updates import pieces
 from fleetroll_tui.paint import Paint
@@ -23,8 +25,11 @@ from fleetroll_tui.screens.host import HostScreen
 from fleetroll_tui.screens.hosts import HostsScreen
 from fleetroll_tui.screens.overview import OverviewScreen
 from fleetroll_tui.screens.panels import halt_words
+from fleetroll_tui.screens.release import ReleaseScreen
+from fleetroll_tui.screens.releases import ReleasesScreen
 from fleetroll_tui.screens.rollout import RolloutScreen
 from fleetroll_tui.screens.rollouts import RolloutsScreen
+from fleetroll_tui.screens.server import ServerScreen
 from fleetroll_tui.session import Session
 from fleetroll_tui.sweeping import Sweeper
 from fleetroll_tui.terminal import forgiving
@@ -52,6 +57,9 @@ SCREENS: dict[str, type[ConsoleScreen]] = {
     commands.ROLLOUT: RolloutScreen,
     commands.HOSTS: HostsScreen,
     commands.HOST: HostScreen,
+    commands.RELEASES: ReleasesScreen,
+    commands.RELEASE: ReleaseScreen,
+    commands.SERVER: ServerScreen,
 }
 
 
@@ -60,7 +68,7 @@ def defect_words(error: BaseException | None) -> str:
     return f"fleetroll-console: a defect ended it: {defect_place(error)}. The server was told nothing by it."
 
 
-class ConsoleApp(Acting, Asking, OneKeyAtATime):
+class ConsoleApp(Acting, ActingOnRecovery, ActingOnReleases, Asking, OneKeyAtATime):
     """The console."""
 
     TITLE = "fleetroll"
@@ -193,6 +201,7 @@ class ConsoleApp(Acting, Asking, OneKeyAtATime):
     def repaint(self) -> None:
         """Show what is known now, unless the view is frozen; the line at the top goes on even then."""
         self.disarm_in_time()
+        self.ask_papers()
         if self.sweeper.due(self.session.ticks()):
             gc.collect()
         top = self._top()

@@ -1,7 +1,10 @@
-"""Lists that are asked for beside the watch: older events, and the attempts of a host. They are never what ends it.
+"""What is asked for beside the watch: older events, the attempts of a host, papers. It is never what ends the watch.
 
 What is due in the view is asked for once the fleet stands; what failed is asked for again at the next visit of any
 view, and when the line is back. An error is said in one sentence, a defect too.
+
+Papers, see :mod:`fleetroll_tui.model.papers`, are asked for again while they are looked at, and where they may be about
+every view; the views themselves say how old these are, and why there are none.
 """
 
 from __future__ import annotations
@@ -12,9 +15,11 @@ from typing import TYPE_CHECKING, cast
 
 from textual.worker import WorkerState
 
+from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import FleetrollError
 from fleetroll_tui import commands
 from fleetroll_tui.model.history import WHOLE
+from fleetroll_tui.model.readings import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -27,6 +32,16 @@ if TYPE_CHECKING:
 READS = "reads"
 """The group of the workers that read lists."""
 EVENTS, ATTEMPTS = "Older events", "Attempts"
+EVERYWHERE = ("signing", "recovery")
+"""Papers that may concern every view."""
+PAPERS = {
+    commands.RELEASES: ("catalogue",),
+    commands.RELEASE: ("catalogue", "in_use"),
+    commands.SERVER: ("server_info", "anchors"),
+}
+"""What else is looked at where."""
+NO_USE = frozenset({Code.UNIMPLEMENTED, Code.PERMISSION_DENIED, Code.UNAUTHENTICATED})
+"""What is refused so is refused the next time as well."""
 
 
 def defect_place(error: BaseException | None) -> str:
@@ -54,6 +69,9 @@ class Asking:
     def ask_anew(self) -> None:
         """Ask for what is due, what failed before too."""
         self._failed.clear()
+        readings = self._console.session.papers.readings()
+        for name in self._papers_here():
+            readings[name].forgive()
         self.ask_due()
 
     def ask_due(self) -> None:
@@ -64,6 +82,7 @@ class Asking:
         self._stood = stands
         if not stands:
             return
+        self.ask_papers()
         history = self._console.session.fleet.history
         for scope in self._scopes():
             if history.due(scope):
@@ -73,6 +92,58 @@ class Asking:
         stands_so = self._console.session.attempts_due(host) if host is not None else ""
         if host is not None and stands_so:
             self._ask_for(f"{ATTEMPTS} {host.id} {stands_so}", ATTEMPTS, self._attempts_of(host.id, stands_so))
+
+    def ask_papers(self) -> None:
+        """Ask for the papers that are due."""
+        session = self._console.session
+        if not session.link.whole:
+            return
+        self._look_at_product()
+        readings = session.papers.readings()
+        for name in dict.fromkeys((*self._papers_here(), *EVERYWHERE)):
+            key = f"paper {name}"
+            if key not in self._under_way and readings[name].due(session.ticks()):
+                self._under_way.add(key)
+                readings[name].asked(session.ticks())
+                read = self._paper(name, key)
+                self._console.run_worker(read, name=name.capitalize(), group=READS, exit_on_error=False)
+
+    def _papers_here(self) -> tuple[str, ...]:
+        here = PAPERS.get(self._console.history.here.kind, ())
+        known = [name for name in here if name != "in_use" or self._console.session.papers.product]
+        return (*known, *EVERYWHERE) if known else ()
+
+    def _look_at_product(self) -> None:
+        here, papers = self._console.history.here, self._console.session.papers
+        release = papers.releases.get(here.key) if here.kind == commands.RELEASE else None
+        if release is not None:
+            papers.look_at(release.product)
+
+    def _readers(self) -> dict[str, Callable[[], Awaitable[object]]]:
+        server = self._console.server
+        product = self._console.session.papers.product
+        return {
+            "anchors": server.anchors,
+            "catalogue": server.catalogue,
+            "in_use": lambda: server.in_use(product),
+            "recovery": server.recovery,
+            "signing": server.signing,
+            "server_info": server.server_info,
+        }
+
+    async def _paper(self, name: str, key: str) -> None:
+        session = self._console.session
+        at, reading = session.ticks(), session.papers.readings()[name]
+        try:
+            session.take_paper(reading, await self._readers()[name](), at)
+        except FleetrollError as error:
+            failure = Failure(f"{error.code}", error.message, error.remedy, final=error.code in NO_USE)
+            reading.failed(failure, session.ticks())
+        except Exception as error:
+            reading.failed(Failure("INTERNAL", f"a defect: {defect_place(error)}", final=True), session.ticks())
+            raise
+        finally:
+            self._under_way.discard(key)
 
     def _scopes(self) -> Iterator[Scope]:
         yield WHOLE

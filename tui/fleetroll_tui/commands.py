@@ -8,7 +8,11 @@ ANYWHERE = ""
 LIST = "list"
 """The place of keys that move in a list."""
 OVERVIEW, ROLLOUTS, ROLLOUT, HOSTS, HOST = "overview", "rollouts", "rollout", "hosts", "host"
-_LISTS = (OVERVIEW, ROLLOUTS, ROLLOUT, HOSTS, HOST)
+RELEASES, RELEASE, SERVER = "releases", "release", "server"
+_LISTS = (OVERVIEW, ROLLOUTS, ROLLOUT, HOSTS, HOST, RELEASES)
+_SORTED = (ROLLOUTS, ROLLOUT, HOSTS, RELEASES)
+_PANES = (OVERVIEW, ROLLOUT, HOST, RELEASE, SERVER)
+_OF_RELEASES = (RELEASES, RELEASE)
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,10 @@ SPREAD = "Spread"
 """Commands that let more hosts have a version."""
 GROUPS = ("Stop", SPREAD, "Go", "Look", "Lists")
 _SERVICE = "RolloutsService"
+_RELEASES = "ReleasesService"
+_CHANGE = f"{_RELEASES}.ChangeReleases"
+_SIGNING = "KeysService.GetKeyStatus"
+_RECOVERY = "RecoveryService"
 _WATCH = "EventsService.WatchEvents"
 
 COMMANDS: tuple[Command, ...] = (
@@ -83,6 +91,49 @@ COMMANDS: tuple[Command, ...] = (
         rpcs=(f"{_SERVICE}.CancelRollout",),
     ),
     Command(
+        "yank",
+        "Y",
+        "Y",
+        "Yank",
+        "Take a bad release back: no host begins with it any more. Shows who runs it and asks.",
+        "Stop",
+        _OF_RELEASES,
+        footer=True,
+        rpcs=(_CHANGE,),
+    ),
+    Command(
+        "revoke",
+        "V",
+        "V",
+        "Revoke",
+        "Declare that what a release holds must not run, and take it back. Shows who runs it and asks.",
+        "Stop",
+        _OF_RELEASES,
+        footer=True,
+        rpcs=(_CHANGE,),
+    ),
+    Command(
+        "retire",
+        "O",
+        "O",
+        "Retire",
+        "Take an old release off the list; the server refuses it while a host needs it. Asks.",
+        "Stop",
+        _OF_RELEASES,
+        rpcs=(_CHANGE,),
+    ),
+    Command(
+        "floor",
+        "F",
+        "F",
+        "Set floor",
+        "Rule that nothing below this version is installed anew. Shows which hosts that leaves without a way up, and "
+        "asks for their number.",
+        "Stop",
+        _OF_RELEASES,
+        rpcs=(f"{_RELEASES}.PreviewFloor", _CHANGE),
+    ),
+    Command(
         "continue",
         "c",
         "c",
@@ -105,6 +156,28 @@ COMMANDS: tuple[Command, ...] = (
         rpcs=(f"{_SERVICE}.AdvanceRollout",),
     ),
     Command(
+        "admit",
+        "A",
+        "A",
+        "Admit hosts",
+        "Let hosts have updates that are younger than the backup that was restored. Names them and asks.",
+        SPREAD,
+        (SERVER,),
+        footer=True,
+        rpcs=(f"{_RECOVERY}.ApproveHosts",),
+    ),
+    Command(
+        "end_recovery",
+        "E",
+        "E",
+        "End RECOVERY",
+        "Let a restored server offer again; what was paused stays paused. Asks for the number of hosts not seen.",
+        SPREAD,
+        (SERVER,),
+        footer=True,
+        rpcs=(f"{_RECOVERY}.EndRecovery",),
+    ),
+    Command(
         "lift",
         "L",
         "L",
@@ -115,25 +188,57 @@ COMMANDS: tuple[Command, ...] = (
         rpcs=(f"{_SERVICE}.LiftKillSwitch",),
     ),
     Command(
+        "promote",
+        "P",
+        "P",
+        "Promote",
+        "List a release in other channels. Shows how many hosts it concerns, and asks for its version.",
+        SPREAD,
+        _OF_RELEASES,
+        footer=True,
+        rpcs=(_CHANGE,),
+    ),
+    Command(
         "overview",
         "1",
         "1",
         "Overview",
         "The fleet in numbers, and what waits for you.",
         "Go",
-        rpcs=(_WATCH, "EventsService.ListEvents"),
+        rpcs=(_WATCH, "EventsService.ListEvents", _SIGNING, f"{_RECOVERY}.GetRecovery"),
     ),
     Command("rollouts", "2", "2", "Rollouts", "Every rollout.", "Go", rpcs=(_WATCH,)),
     Command("hosts", "3", "3", "Hosts", "Every host.", "Go", rpcs=(_WATCH, "AgentsService.GetAgent")),
+    Command(
+        "releases",
+        "4",
+        "4",
+        "Releases",
+        "Every release: its state, its channels, who runs it.",
+        "Go",
+        rpcs=(
+            *(f"{_RELEASES}.ListReleases", f"{_RELEASES}.ListProducts"),
+            *(f"{_RELEASES}.GetProductPolicy", f"{_RELEASES}.ListInUse"),
+        ),
+    ),
+    Command(
+        "server",
+        "0",
+        "0",
+        "Server",
+        "What server this is, its signing keys with age and expiry, its certificates, and how far a RECOVERY is.",
+        "Go",
+        rpcs=("ServerInfoService.GetServerInfo", _SIGNING, "AnchorsService.GetAnchors"),
+    ),
     Command("open", "enter", "enter", "Open", "Open what the cursor is on.", "Go", _LISTS, footer=True),
     Command("leave", "escape", "esc", "Back", "Clear the filter, or go back.", "Go", footer=True),
     Command("last", "minus", "-", "Last view", "Go to the view before this one, and back again.", "Go"),
     Command("older", "left_square_bracket", "[", "History back", "Go back in the history of views.", "Go"),
     Command("newer", "right_square_bracket", "]", "History forward", "Go forward in the history of views.", "Go"),
     Command("filter", "slash", "/", "Filter", "Filter the list.", "Look", _LISTS[1:], footer=True),
-    Command("sort", "s", "s", "Sort", "Sort by the next column.", "Look", (ROLLOUTS, ROLLOUT, HOSTS), footer=True),
-    Command("turn", "S", "S", "Turn round", "Turn the order round.", "Look", (ROLLOUTS, ROLLOUT, HOSTS)),
-    Command("pane", "tab", "tab", "Next pane", "Go to the next pane.", "Look", (OVERVIEW, ROLLOUT, HOST), footer=True),
+    Command("sort", "s", "s", "Sort", "Sort by the next column.", "Look", _SORTED, footer=True),
+    Command("turn", "S", "S", "Turn round", "Turn the order round.", "Look", _SORTED),
+    Command("pane", "tab", "tab", "Next pane", "Go to the next pane.", "Look", _PANES, footer=True),
     Command(
         "pane_back",
         "shift+tab",
@@ -141,13 +246,19 @@ COMMANDS: tuple[Command, ...] = (
         "Pane before",
         "Go to the pane before.",
         "Look",
-        (OVERVIEW, ROLLOUT, HOST),
+        _PANES,
     ),
-    Command(
-        "maximise", "m", "m", "Maximise", "Give the pane the whole screen, and back.", "Look", (OVERVIEW, ROLLOUT, HOST)
-    ),
+    Command("maximise", "m", "m", "Maximise", "Give the pane the whole screen, and back.", "Look", _PANES),
     Command("freeze", "z", "z", "Freeze", "Keep the view as it is, and let it go on again.", "Look"),
-    Command("copy", "y", "y", "Copy", "Copy the id of what the cursor is on.", "Look", _LISTS),
+    Command(
+        "copy",
+        "y",
+        "y",
+        "Copy",
+        "Copy the id of what the cursor is on; of artefacts their digests.",
+        "Look",
+        (*_LISTS, RELEASE, SERVER),
+    ),
     Command("theme", "T", "T", "Theme", "Change between dark and light.", "Look"),
     Command("command", "colon", ":", "Command", "Find a command by its name.", "Look", footer=True),
     Command("help", "question_mark", "?", "Help", "Every key that works here.", "Look", footer=True),
@@ -168,18 +279,18 @@ COMMANDS: tuple[Command, ...] = (
 BY_NAME = {command.name: command for command in COMMANDS}
 
 WITHOUT_SCREEN = (
+    *("AnchorsService.DropAuthority", "AnchorsService.PrepareAuthority"),
+    *("AnchorsService.SetAnchors", "AnchorsService.SwitchAuthority"),
     *("AgentsService.DismissAgent", "AgentsService.ListAgents", "AgentsService.ReadmitAgent"),
-    *("AgentsService.RevokeAgent", "ReleasesService.GetRelease", "ReleasesService.ListReleases"),
-    *("ReleasesService.AddProduct", "ReleasesService.ImportManifest", "ReleasesService.ListProducts"),
-    "ReleasesService.GetRepositoryFile",
-    *("ReleasesService.ChangeReleases", "ReleasesService.GetProductPolicy", "ReleasesService.ListInUse"),
-    *("ReleasesService.PreviewFloor", "ReleasesService.SetReleaseNotes", "ReleasesService.StageTarget"),
-    *("ReleasesService.PublishRelease", f"{_SERVICE}.GetKillSwitch", f"{_SERVICE}.GetRollout"),
+    *("AgentsService.RevokeAgent", f"{_RELEASES}.GetRelease", f"{_RELEASES}.AddProduct"),
+    *(f"{_RELEASES}.ImportManifest", f"{_RELEASES}.GetRepositoryFile", f"{_RELEASES}.SetReleaseNotes"),
+    *(f"{_RELEASES}.StageTarget", f"{_RELEASES}.CommitMetadata", "KeysService.PrepareOnlineKeys"),
+    *(f"{_RELEASES}.PublishRelease", f"{_SERVICE}.GetKillSwitch", f"{_SERVICE}.GetRollout"),
     *(f"{_SERVICE}.ListRolloutHosts", f"{_SERVICE}.ListRollouts", f"{_SERVICE}.StartRollout"),
-    *("ServerInfoService.GetServerInfo", "TokensService.CreateApiToken", "TokensService.CreateJoinToken"),
+    *("TokensService.CreateApiToken", "TokensService.CreateJoinToken"),
     *("TokensService.ListApiTokens", "TokensService.ListJoinTokens", "TokensService.RevokeApiToken"),
     "TokensService.RevokeJoinToken",
-    *("RecoveryService.ApproveHosts", "RecoveryService.EndRecovery", "RecoveryService.GetRecovery"),
+    *("KeysService.GetKeyStatus", "KeysService.PrepareOnlineKeys", "ReleasesService.CommitMetadata"),
 )
 """RPCs of the contract for people that no key calls yet; this list may only shrink."""
 

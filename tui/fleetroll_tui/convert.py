@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from fleetroll.v1 import events_pb2, options_pb2, reasons_pb2, rollouts_pb2, types_pb2
+from fleetroll.v1 import events_pb2, options_pb2, reasons_pb2, recovery_pb2, releases_pb2, rollouts_pb2, types_pb2
 from fleetroll_tui.model.rights import Need
 from fleetroll_tui.model.updates import Alive, Changed, Page, Resync, Stand
 from fleetroll_tui.model.values import (
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
     from fleetroll.v1 import agents_pb2, tokens_pb2
     from fleetroll_tui.model.updates import Update
+
+
+_FILES = (rollouts_pb2.DESCRIPTOR, releases_pb2.DESCRIPTOR, recovery_pb2.DESCRIPTOR)
+"""Where the services are whose calls spread something."""
 
 
 def update(message: events_pb2.WatchEventsResponse) -> Update:
@@ -67,7 +71,8 @@ def token(said: tokens_pb2.ApiToken) -> Token:
 def need_of(rpc: str) -> Need:
     """Return what the contract asks of whoever calls "RolloutsService.ResumeRollout"."""
     service, _, method = rpc.partition(".")
-    options = rollouts_pb2.DESCRIPTOR.services_by_name[service].methods_by_name[method].GetOptions()
+    found = next(file.services_by_name[service] for file in _FILES if service in file.services_by_name)
+    options = found.methods_by_name[method].GetOptions()
     access = options.Extensions[options_pb2.access]
     return Need(_role(access.role), access.role, access.scope)
 
@@ -75,7 +80,7 @@ def need_of(rpc: str) -> Need:
 @lru_cache(maxsize=16)
 def _role(value: options_pb2.Role.ValueType) -> str:
     """Return "operator" for ROLE_OPERATOR."""
-    return _short(options_pb2.Role.Name, value, "ROLE_", "role")
+    return short(options_pb2.Role.Name, value, "ROLE_", "role")
 
 
 def seconds(instant: Timestamp) -> float:
@@ -86,34 +91,35 @@ def seconds(instant: Timestamp) -> float:
 @lru_cache(maxsize=64)
 def attempt_state(value: types_pb2.AttemptState.ValueType) -> str:
     """Return "rolled_back" for ATTEMPT_STATE_ROLLED_BACK; "" for none, "state 99" for one that is not known yet."""
-    return _short(types_pb2.AttemptState.Name, value, "ATTEMPT_STATE_") or ""
+    return short(types_pb2.AttemptState.Name, value, "ATTEMPT_STATE_") or ""
 
 
 @lru_cache(maxsize=64)
 def rollout_state(value: rollouts_pb2.RolloutState.ValueType) -> str:
     """Return "running" for ROLLOUT_STATE_RUNNING."""
-    return _short(rollouts_pb2.RolloutState.Name, value, "ROLLOUT_STATE_")
+    return short(rollouts_pb2.RolloutState.Name, value, "ROLLOUT_STATE_")
 
 
 @lru_cache(maxsize=64)
 def wave_state(value: rollouts_pb2.WaveState.ValueType) -> str:
     """Return "baking" for WAVE_STATE_BAKING."""
-    return _short(rollouts_pb2.WaveState.Name, value, "WAVE_STATE_")
+    return short(rollouts_pb2.WaveState.Name, value, "WAVE_STATE_")
 
 
 @lru_cache(maxsize=256)
 def code(value: reasons_pb2.ReasonCode.ValueType) -> str:
     """Return "EXITED" for REASON_CODE_EXITED; "" for none."""
-    return _short(reasons_pb2.ReasonCode.Name, value, "REASON_CODE_").upper()
+    return short(reasons_pb2.ReasonCode.Name, value, "REASON_CODE_").upper()
 
 
-def _short(name: object, value: int, prefix: str, unknown: str = "state") -> str:
+def short(name: object, value: int, prefix: str, unknown: str = "state") -> str:
+    """Return "failed" for ..._FAILED; "" for none, "state 99" for one that is not known yet."""
     try:
         said: str = name(value)  # type: ignore[operator]
     except ValueError:  # a newer server's word
         return f"{unknown} {value}"
-    short = said.removeprefix(prefix).lower()
-    return "" if short == "unspecified" else short
+    word = said.removeprefix(prefix).lower()
+    return "" if word == "unspecified" else word
 
 
 def counted(number: int) -> int:

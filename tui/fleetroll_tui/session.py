@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from fleetroll_tui.model.fields import EVENT_FIELDS, HOST_FIELDS, MEMBER_FIELDS, ROLLOUT_FIELDS
 from fleetroll_tui.model.fleet import Crew, Fleet
 from fleetroll_tui.model.link import Link
 from fleetroll_tui.model.listing import Listing
 from fleetroll_tui.model.lists import ShortList, fill_events
+from fleetroll_tui.model.papers import Papers
+from fleetroll_tui.model.release_fields import RELEASE_FIELDS
+from fleetroll_tui.model.releases import recount
 from fleetroll_tui.model.updates import Resync
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fleetroll_tui.model.history import Scope
+    from fleetroll_tui.model.readings import Reading
+    from fleetroll_tui.model.releases import Release
     from fleetroll_tui.model.updates import Older, Update
     from fleetroll_tui.model.values import Attempt, Happening, Host, Member, Rollout
 
+T = TypeVar("T")
 MAX_EVENT_LISTS = 50
 """Lists of events whose filter and cursor are remembered."""
 MAX_ATTEMPT_LISTS = 50
@@ -43,6 +49,8 @@ class Session:
         self.hosts: Listing[Host] = Listing(self.fleet.hosts, HOST_FIELDS)
         self.rollouts: Listing[Rollout] = Listing(self.fleet.rollouts, ROLLOUT_FIELDS)
         self.members: Listing[Member] = Listing(self.crew.members, MEMBER_FIELDS)
+        self.papers = Papers()
+        self.releases: Listing[Release] = Listing(self.papers.releases, RELEASE_FIELDS)
         self.answers = 0
         """How many lists were had: what is shown of them may have changed."""
         self.logs = 0
@@ -64,7 +72,7 @@ class Session:
         """
         made, at = copy(self), self.ticks()
         made.ticks = lambda: at
-        made.fleet, made.crew = self.fleet.still(), self.crew.still()
+        made.fleet, made.crew, made.papers = self.fleet.still(), self.crew.still(), self.papers.still()
         made.link, made.crew_link = copy(self.link), copy(self.crew_link)
         made._attempts = dict(self._attempts)  # noqa: SLF001 (one of its own)
         made._look()  # noqa: SLF001 (the same)
@@ -88,10 +96,12 @@ class Session:
         self.hosts.look_over(self.fleet.hosts)
         self.rollouts.look_over(self.fleet.rollouts)
         self.members.look_over(self.crew.members)
+        self.releases.look_over(self.papers.releases)
 
     def take(self, update: Update) -> None:
         """Take in what is said of the fleet."""
         self.fleet.take(update)
+        self.papers.take(update)
         if isinstance(update, Resync) and update.log_replaced:
             self._attempts.clear()
             self.logs += 1
@@ -126,6 +136,16 @@ class Session:
         """Take in the events of a rollout, of a host, or of all, as they were listed; see :class:`History`."""
         self.fleet.history.take_list(scope, older.happenings, asked_at)
         self.answers += 1
+
+    def take_paper(self, reading: Reading[T], value: T, asked_at: float) -> None:
+        """Take in what was asked for, when it was asked for."""
+        reading.had(value, asked_at)
+        self.papers.pace()
+        self.papers.shelve(self.fleet.runs, self.fleet.wants)
+
+    def count_releases(self) -> None:
+        """Count the hosts that have each release, as they stand now."""
+        recount(self.papers.releases, self.fleet.runs, self.fleet.wants)
 
     def take_attempts(self, host_id: str, of: str, attempts: tuple[Attempt, ...]) -> None:
         """Take in a host's attempts; ``of`` says how it stood when they were asked for."""

@@ -69,6 +69,19 @@ WAVES = _table(
     ("passed", "✔", "+", "passed", "ok"),
     ("failed", "✖", "x", "failed", "bad"),
 )
+RELEASES = _table(
+    ("listed", "✔", "+", "listed", "ok"),
+    ("yanked", "✖", "x", "yanked", "bad"),
+    ("retired", "–", "-", "retired", "muted"),
+    ("revoked", "⊘", "#", "revoked", "bad"),
+)
+ENDS = _table(
+    ("good", "✔", "+", "good", "ok"),
+    ("info", "◷", "@", "ends", "active"),
+    ("warning", "▲", "^", "soon", "wait"),
+    ("critical", "!", "!", "critical", "bad"),
+    ("expired", "✖", "x", "expired", "bad"),
+)
 # Every other sign outside ASCII that the console itself writes.
 SIGNS: Mapping[str, str] = MappingProxyType(
     {

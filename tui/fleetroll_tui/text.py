@@ -25,6 +25,19 @@ def clean_lines(text: str, limit: int = 200, width: int = 500) -> list[str]:
     return [clean(line.expandtabs(4), width) for line in text[-limit * width :].splitlines()[-limit:]]
 
 
+def first_lines(text: str, limit: int = 1_000, width: int = 20_000) -> list[str]:
+    """Return the first lines of what somebody wrote, each harmless; how many more there are is said."""
+    lines = text.splitlines()
+    more = [f"… and {len(lines) - limit:,} more lines"] if len(lines) > limit else []
+    return [clean(line.expandtabs(4), width) for line in lines[:limit]] + more
+
+
+def calendar_day(at: float) -> str:
+    """Return 2026-09-21 of an instant; "–" for none."""
+    when = _calendar(at) if at else None
+    return "–" if when is None else f"{when:%Y-%m-%d}"
+
+
 def one_line(text: str, most: int) -> str:
     """Return the first line of what somebody pastes or types, of at most so many letters, each harmless by itself."""
     first = (text[:most].splitlines() or [""])[0].replace("\t", " ")

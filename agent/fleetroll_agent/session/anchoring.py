@@ -1,12 +1,10 @@
-"""Keeps signed metadata, and the anchors in it, up to date while a session is open.
+"""Goes by the anchors of signed metadata: takes newer ones, and moves a stream to the addresses that they name.
 
 Rules:
 
-1. The server says which timestamp is the newest; when that is not the one of the last refresh, a refresh follows, after
-   a wait that spreads the fleet. Nothing that the server says is believed: the refresh verifies.
-2. After each refresh that succeeded, whoever asked for it, anchors with a higher serial are taken: on disk first, then
+1. After each refresh that succeeded, whoever asked for it, anchors with a higher serial are taken: on disk first, then
    for the next connection.
-3. An open stream stays where it is. Only when its address is no longer among the anchors' does it move, after a wait
+2. An open stream stays where it is. Only when its address is no longer among the anchors' does it move, after a wait
    that spreads the fleet, and only while nothing is going on here. Where the new addresses can't be reached, the former
    one is a last resort, and the next try comes an hour later.
 """
@@ -14,7 +12,6 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,8 +19,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from fleetroll_agent.jobs.threads import in_thread
+from fleetroll_agent.session.freshness import LOOK_SECONDS, LOOK_SECONDS_MIN
 from fleetroll_agent.session.polling import polled_seconds
-from fleetroll_agent.waiting import within
 from fleetroll_common.values.errors import FleetrollError
 
 if TYPE_CHECKING:
@@ -36,12 +33,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-LOOK_SECONDS = 30.0
-"""How soon a refresh that something else asked for is looked at, and a stream that should move; sooner where the fleet
-is spread over less."""
-LOOK_SECONDS_MIN = 0.1
-AGAIN_SECONDS = 600.0
-"""After a refresh that failed, give or take half of it; a new session tries at once."""
 MOVE_AGAIN_SECONDS = 3600.0
 
 
@@ -57,11 +48,7 @@ class AnchorsKeeper:
         clock: Clock,
         settings: Settings,
     ) -> None:
-        """Keep the parts.
-
-        The fleet is spread as its reconnects are: at the default of 60 s, 10,000 hosts are some 170 refreshes a second,
-        of two small files each. A host that visits comes at its own time and waits for nothing.
-        """
+        """Keep the parts. The fleet is spread as its reconnects are; a host that visits waits for nothing."""
         self._whereabouts = whereabouts
         self._trust = trust
         self._link = link
@@ -69,46 +56,19 @@ class AnchorsKeeper:
         self._clock = clock
         self._spread = settings.reconnect_cap_seconds if polled_seconds(settings.host) is None else 0.0
         self._look = min(LOOK_SECONDS, max(LOOK_SECONDS_MIN, settings.reconnect_cap_seconds))
-        self._named = 0
         self._looked = 0
-        self._not_before = 0.0
         self._move_at: float | None = None
-        self._wake = asyncio.Event()
 
-    def noticed(self, timestamp_version: int, *, opened: bool) -> None:
-        """Take note of the newest timestamp that the server names; ``opened``: in a Welcome."""
-        self._named = timestamp_version
-        if opened:
-            self._not_before = 0.0
-        self._wake.set()
+    async def look(self) -> None:
+        """Take the anchors of the last refresh now, not at the next turn."""
+        await self._take()
+        self._move()
 
     async def run(self) -> None:
-        """Look when something is named, and from time to time; until cancelled."""
+        """Look from time to time, until cancelled: what could not be taken is tried again, and a stream moves."""
         while True:
-            with contextlib.suppress(asyncio.TimeoutError):
-                await within(self._look, self._wake.wait())
-            self._wake.clear()
-            await self._refresh()
-            await self._take()
-            self._move()
-
-    async def _refresh(self) -> None:
-        """Refresh where the server names another timestamp; a failure is logged and tried again later."""
-        if not self._is_due():
-            return
-        await asyncio.sleep(random.uniform(0, self._spread))  # noqa: S311 (spreads the fleet)
-        if not self._is_due():
-            return
-        try:
-            await in_thread(self._trust.refresh)
-        except FleetrollError as error:
-            self._not_before = self._clock.monotonic() + AGAIN_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311 (as above)
-            log.info("metadata_not_refreshed", code=error.code, reason=error.message)
-
-    def _is_due(self) -> bool:
-        """Tell whether a refresh is due, and a session open to ask in."""
-        differs = self._named not in {0, self._trust.timestamp_version}
-        return differs and bool(self._link.address) and self._clock.monotonic() >= self._not_before
+            await asyncio.sleep(self._look)
+            await self.look()
 
     async def _take(self) -> None:
         """Take the anchors of a refresh that was not looked at yet."""

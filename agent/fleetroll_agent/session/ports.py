@@ -52,8 +52,5 @@ class SessionHost(Greeter, Protocol):
     def welcomed(self) -> None:
         """Take note of a Welcome: this process reached the server over its own stream."""
 
-    def noticed(self, timestamp_version: int) -> None:
-        """Take note of the newest signed metadata that the server says it has."""
-
     def heard(self) -> None:
         """Take note of a message after the Welcome: what comes over the stream is read."""

@@ -104,7 +104,6 @@ class Stream:
             self._sent = int(welcome.ack.sequence)
         suspended = self._scopes & {known.scope for known in welcome.suspensions if known.active}
         await self._host.tell(events.SessionOpened(self.session, suspended, opened.skewed))
-        self._host.noticed(int(welcome.metadata.timestamp_version))
         self.reports_ready()
         works = [self._read_all(), self._write_all(), self._beat()]
         works += [] if poll_seconds is None else [self._visit(poll_seconds)]
@@ -167,8 +166,6 @@ class Stream:
         if kind == "ack":
             await self._ack(message.ack)
             self.reports_ready()
-        elif kind == "metadata_notice":
-            self._host.noticed(int(message.metadata_notice.timestamp_version))
         elif kind == "session_token":
             self.token = bytes(message.session_token.token)
         elif kind == "rotate_key_result":

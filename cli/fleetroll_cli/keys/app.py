@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from fleetroll.v1 import keys_pb2
+from fleetroll_cli.anchors import certificates_in
 from fleetroll_cli.context import CALL_SECONDS, JsonOption, connected
+from fleetroll_cli.keys import anchoring, ceremony, rotating, status
 from fleetroll_cli.keys import backup as backups
-from fleetroll_cli.keys import ceremony, rotating, status
 from fleetroll_cli.keys.desk import Desk, Order
 from fleetroll_cli.keys.options import (
     DEFAULT_MEMORY_MIB,
@@ -133,7 +134,7 @@ def renew(
     yes: YesOption = False,
 ) -> None:
     """Sign roles again as they are, for another year."""
-    ring = rotating.Ring.of(key, None, Passphrases.of(passphrase_file, 0))
+    ring = rotating.Ring.of(key, None, Passphrases.of(passphrase_file))
     with connected(context) as client:
         rotating.renew_roles(client, roles or [], ring, Order(reason, dry_run, yes))
 
@@ -175,6 +176,33 @@ def add_product(  # noqa: PLR0913
     ring = rotating.Ring.of(key, out, Passphrases.of(passphrase_file, memory(memory_mib)))
     with connected(context) as client:
         rotating.add_product(client, product, counts(threshold), ring, Order(reason, dry_run, yes))
+
+
+@app.command("anchors")
+def sign_anchors(  # noqa: PLR0913
+    context: typer.Context,
+    *,
+    address: Annotated[
+        list[str] | None, typer.Option("--address", help="host:port, in the order to try; default: as it is.")
+    ] = None,
+    trust: Annotated[
+        list[str] | None,
+        typer.Option("--trust", help="current, next or old: a CA of the server, as `anchors show` calls it."),
+    ] = None,
+    ca: Annotated[
+        list[Path] | None, typer.Option("--ca-file", help="File with another CA to trust; may be repeated.")
+    ] = None,
+    key: KeyOption = None,
+    passphrase_file: PassphraseOption = None,
+    reason: ReasonOption = "",
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+) -> None:
+    """Sign where hosts find their servers and whom they trust there, with targets' key."""
+    ring = rotating.Ring.of(key, None, Passphrases.of(passphrase_file))
+    wish = anchoring.Wish(address or (), trust or (), certificates_in(ca or []))
+    with connected(context) as client:
+        anchoring.sign(client, wish, ring, Order(reason, dry_run, yes))
 
 
 @app.command("status")

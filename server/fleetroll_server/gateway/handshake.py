@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import RowMapping
 
-    from fleetroll_server.domain.heard import HostSaid
     from fleetroll_server.gateway.registry import SessionRegistry
     from fleetroll_server.gateway.rules import StreamRules
     from fleetroll_server.identity.ratchet import IdentityRow
@@ -175,8 +174,8 @@ class Handshake:
         proof, evidence = brought
         if await went_back(tx, services, agent_id, proof):
             return Code.RECONNECT
-        host = read_host(payload)
-        said = Spoken(agent_id, payload.host_name[:MAX_TEXT], hello.key, hello.ratchet_current, host)
+        name = payload.host_name[:MAX_TEXT]
+        said = Spoken(agent_id, name, hello.key, hello.ratchet_current, read_host(payload))
         known = await known_agent(tx, said, evidence)
         if isinstance(known, Code):
             return known
@@ -207,16 +206,16 @@ class Handshake:
             tx.emit(audited(row["fleet_id"], agent_id))
         shown = None if evidence is None else Shown(evidence, unconfirmed=unknown or row["younger"])
         key = SessionKey(agent_id, row["fleet_id"], verdict.row.epoch)
-        return await self._open(tx, key, row, verdict.row, host, shown)
+        return await self._open(tx, key, row, verdict.row, said, shown)
 
     async def _open(
-        self, tx: Tx, key: SessionKey, row: RowMapping, identity: IdentityRow, host: HostSaid, shown: Shown | None
+        self, tx: Tx, key: SessionKey, row: RowMapping, identity: IdentityRow, said: Spoken, shown: Shown | None
     ) -> Session:
         """Make the session of an accepted hello; it enters the registry with the commit."""
-        held = await held_sequence(tx, row, host.journal_id)
+        held = await held_sequence(tx, row, said.host.journal_id)
         if shown is not None:
             held = max(held, shown.evidence.journal_first - 1)
-        greeted = Greeted(key, quarantined=identity.quarantined, host=host, held=held, shown=shown)
+        greeted = Greeted(key, quarantined=identity.quarantined, host=said.host, held=held, shown=shown)
         session = Session(key)
         session.heard_at = tx.now
         session.on_trial = any(product.on_trial for product in greeted.host.products)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fleetroll_agent.identity.facts import KeptAnchors
+from fleetroll_agent.identity.facts import KeptAnchors, KeptRotation
 from fleetroll_agent.jobs.effects import AskLock, FillSlot, FindTarget, Probe
 from fleetroll_agent.jobs.events import (
     Assigned,
@@ -43,6 +43,8 @@ from tests.agent.versions import freeze, previous, samples
 from tests.faults.identity_disk import CA_PEM
 from tests.faults.jobs import NEW, OLD
 from tests.faults.managed_host import CHILD, COMMAND, MIGRATING, PLAIN, SLOTS, ManagedHost
+
+ROTATION = KeptRotation(b"o" * 32, b"n" * 32, b"s" * 64, b"t" * 64)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,6 +117,7 @@ def test_this_version_reads_what_the_previous_one_wrote_with_the_same_meaning(tm
     identity = samples.plain(previous.identity_of(tmp_path).load())
     assert identity == grown(said["identity"], identity)
     assert identity["anchors"] is None
+    assert identity["rotations"] == []
 
 
 def grown(before: Any, now: Any) -> Any:
@@ -134,8 +137,9 @@ def test_the_previous_version_reads_what_this_one_writes_and_keeps_what_it_does_
     ContactFile(tmp_path).write(Contact("boot-1", 1000.5, 60.0, quarantined=True))
     ca = make_ca("Fleetroll CA", datetime(2026, 1, 1, tzinfo=UTC)).certificate
     anchors = Anchors(certificates=(ca.decode("ascii"),), **samples.ANCHORS)
-    previous.identity_of(tmp_path).take_anchors(anchors)
-    before, identity = on_disk(tmp_path), previous.identity_of(tmp_path).load()
+    store = previous.identity_of(tmp_path)
+    store.take_anchors(anchors)
+    before, identity = on_disk(tmp_path), store.keep_rotation(store.load(), ROTATION)
     said = told("read", tmp_path)
     assert said["damaged"] == []
     assert samples.plain(record) == grown(said["record"], samples.plain(record))
@@ -152,6 +156,7 @@ def test_the_previous_version_reads_what_this_one_writes_and_keeps_what_it_does_
     assert said["identity"]["enrolment"]["ca_pem"] == ca.hex()
     again = previous.identity_of(tmp_path).load()
     assert again.anchors == KeptAnchors(anchors, ("a:1",))
+    assert previous.identity_of(tmp_path).load().rotations == (ROTATION,)
     assert previous.identity_of(tmp_path).load().ratchet.current == identity.ratchet.next
     assert ContactFile(tmp_path).read() == Contact("boot-1", 1000.5, 60.0, quarantined=True)
 

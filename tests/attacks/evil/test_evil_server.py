@@ -154,7 +154,7 @@ async def lists_of_its_own(villain: Villain) -> None:
 
     releases.files = rulings.resigned(releases.files, villain.keys, "products/shop", evil)
     await villain.refused("UNSIGNED", wanted)
-    releases.files = rulings.rekeyed(releases.files, villain.keys, SHOP, villain.keys.products[SHOP])[0]
+    releases.files = rulings.rekeyed(releases.files, villain.keys, SHOP, villain.keys.of(f"products/{SHOP}"))[0]
     await villain.refused("UNSIGNED", wanted)
     releases.files = old
     await villain.refused("METADATA_ROLLBACK", wanted)

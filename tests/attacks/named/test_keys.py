@@ -30,7 +30,7 @@ def evil_listing(role: Any) -> None:
 async def test_stolen_product_key(attacked: Scene) -> None:
     """Lists that name its work are not the thief's to sign; put into the place of the real one, it is another file."""
     honest, owner = attacked.files, attacked.releases.signers
-    stolen = forged(attacked, products={**EVIL.products, SHOP: owner.products[SHOP]})
+    stolen = forged(attacked, products={**EVIL.products, SHOP: owner.of(f"products/{SHOP}")})
     attacked.files = rulings.resigned(honest, stolen, f"products/{SHOP}", evil_listing)
     await attacked.refused("UNSIGNED", "timestamp")
     attacked.files = honest
@@ -39,7 +39,7 @@ async def test_stolen_product_key(attacked: Scene) -> None:
     role = read_repository(honest).product(SHOP)
     evil_listing(role)
     name = file_name(f"products/{SHOP}", role.version)
-    attacked.files = {**honest, name: sign_role(role, [owner.products[SHOP]])}
+    attacked.files = {**honest, name: sign_role(role, [owner.of(f"products/{SHOP}")])}
     await attacked.refused("METADATA_MIXED", f"products/{SHOP}")
     attacked.files = honest
     await attacked.installs()
@@ -49,7 +49,7 @@ async def test_stolen_targets_key(attacked: Scene) -> None:
     """Names the thief's own key for the product: the lists that would say so are not the thief's."""
     honest, owner = attacked.files, attacked.releases.signers
     stolen = forged(attacked, targets=owner.targets)
-    files, after = rulings.rekeyed(honest, stolen, SHOP, EVIL.products[SHOP])
+    files, after = rulings.rekeyed(honest, stolen, SHOP, EVIL.of(f"products/{SHOP}"))
     attacked.files = rulings.resigned(files, after, f"products/{SHOP}", evil_listing)
     await attacked.refused("UNSIGNED", "timestamp")
     honest = rulings.anchored(honest, owner, None)  # the owner's own next version, as above
@@ -84,7 +84,7 @@ async def test_stolen_online_keys(attacked: Scene) -> None:
     stolen = forged(attacked, snapshot=owner.snapshot, timestamp=owner.timestamp)
     attacked.files = rulings.resigned(honest, stolen, f"products/{SHOP}", evil_listing)
     await attacked.refused("UNSIGNED", f"products/{SHOP}")
-    attacked.files = rulings.rekeyed(honest, stolen, SHOP, EVIL.products[SHOP])[0]
+    attacked.files = rulings.rekeyed(honest, stolen, SHOP, EVIL.of(f"products/{SHOP}"))[0]
     await attacked.refused("UNSIGNED", "targets")
     gone = read_repository(attacked.files).snapshot
     del gone.meta[f"products/{SHOP}.json"]

@@ -98,7 +98,7 @@ def test_a_new_key_of_the_product_begins_anew(host: Host, repository: Repository
     """A thief's astronomic serial is no lasting harm."""
     rule(repository, 10**12)
     host.update("shop")
-    fresh = role_signers(("shop",), "second ").products["shop"]
+    fresh = role_signers(("shop",), "second ").of("products/shop")
     repository.files, repository.signers = rulings.rekeyed(repository.files, repository.signers, "shop", fresh)
     rule(repository, 1)
     host.client.refresh()

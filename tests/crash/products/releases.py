@@ -8,9 +8,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
-from fleetroll_common.trust import ListedTarget
-from fleetroll_common.values.codes import Code
-from fleetroll_common.values.errors import TrustError
+from fleetroll_common.trust import ListedTarget, Offered
 from fleetroll_common.values.manifest import FileEntry, Manifest
 from fleetroll_common.values.manifest_custom import ManifestCustom
 from fleetroll_common.values.platform import Platform
@@ -105,10 +103,8 @@ class Trust:
     def refresh(self) -> None:
         pass
 
-    def target(self, path: str) -> ListedTarget:
-        if path not in self._listed:
-            raise TrustError(f"{path} is not listed", code=Code.NOT_LISTED)
-        return self._listed[path]
+    def ruled(self, product: str) -> Offered:
+        return Offered(tuple(one for path, one in self._listed.items() if path.startswith(f"{product}/")))
 
 
 @cache

@@ -232,10 +232,11 @@ async def goes_on(world: World, lost: Lost) -> None:
 async def test_everything_comes_back_and_nothing_twice(
     fifty: World, way: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    world, lost = fifty, Lost()
+    world, lost, copy_url = fifty, Lost(), ""
     string = await join_string(world, LATER + 1)
     await before(world, lost)
     pg = request.getfixturevalue("postgres") if world._url else None
+    copy_url = ""
     if way == "restore":
         lost.source = await backed_up(world, tmp_path / "backup")
     else:

@@ -56,7 +56,7 @@ async def test_it_is_synced_before_the_answer_leaves(world: World, monkeypatch: 
         synced.append(str(Path(f"/proc/self/fd/{handle}").readlink()))
         real(handle)
 
-    monkeypatch.setattr(log.os, "fsync", noted)
+    monkeypatch.setattr(os, "fsync", noted)
     await world.press()
     assert synced == [str(stops_of(world))]
 

@@ -11,6 +11,10 @@ from fleetroll_common.values.errors import FleetrollError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from fleetroll_tui.model.anchors import Anchors
+    from fleetroll_tui.model.recovery import Recovery
+    from fleetroll_tui.model.releases import Catalogue, FloorPreview, InUse
+    from fleetroll_tui.model.signing import ServerInfo, Signing
     from fleetroll_tui.model.updates import Older, Update
     from fleetroll_tui.model.values import Attempt
 
@@ -55,6 +59,59 @@ class Server(Protocol):
 
     async def attempts(self, host_id: str) -> tuple[Attempt, ...]:
         """Return a host's attempts, newest first."""
+        ...
+
+    async def catalogue(self) -> Catalogue:
+        """Return every release, every product, and what their publishers rule."""
+        ...
+
+    async def in_use(self, product: str) -> dict[str, InUse]:
+        """Return what hosts still need of a product, by version."""
+        ...
+
+    async def preview_floor(self, product: str, version: str) -> FloorPreview:
+        """Return what a floor would mean that nobody has set yet."""
+        ...
+
+    async def set_floor(self, product: str, role_version: int, version: str, stranded: int, reason: str) -> None:
+        """Rule below which version nothing is installed anew.
+
+        It is decided on a version of the product's role, and on so many hosts that it leaves without a way up.
+        """
+        ...
+
+    async def signing(self) -> Signing:
+        """Return every role that signs, with its keys."""
+        ...
+
+    async def server_info(self) -> ServerInfo:
+        """Return what server it is."""
+        ...
+
+    async def anchors(self) -> Anchors:
+        """Return where hosts find their servers, and how many know it."""
+        ...
+
+    async def recovery(self) -> Recovery:
+        """Return whether the server takes its fleet back, and how far it is."""
+        ...
+
+    async def admit(self, hosts: tuple[str, ...], reason: str) -> None:
+        """Let hosts have updates that are younger than the backup."""
+        ...
+
+    async def end_recovery(self, not_seen: int, reason: str) -> None:
+        """Let the server offer again, as decided on so many hosts that were not seen."""
+        ...
+
+    async def withdraw(self, product: str, role_version: int, verb: str, version: str, reason: str) -> None:
+        """Take a release off the list: "yank", "retire" or "revoke"; as decided on a version of the product's role."""
+        ...
+
+    async def promote(
+        self, product: str, role_version: int, version: str, channels: tuple[str, ...], reason: str
+    ) -> None:
+        """List a release in exactly these channels, as decided on a version of the product's role."""
         ...
 
     async def pause(self, rollout_id: str, reason: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from typing import TYPE_CHECKING, TypeVar
 
 from fleetroll.v1 import agents_pb2, events_pb2, rollouts_pb2, types_pb2
@@ -21,7 +21,8 @@ from fleetroll_client import (
 from fleetroll_client import Changed as FollowedChange
 from fleetroll_common.values.codes import Code
 from fleetroll_tui import convert
-from fleetroll_tui.feed.base import NoAnswerError, any_turn
+from fleetroll_tui.feed.asked import CALL_SECONDS, Asked, decided
+from fleetroll_tui.feed.base import any_turn
 from fleetroll_tui.feed.journal import message_of
 from fleetroll_tui.model.updates import PIECE, Alive, Changed, Lost, Older, Page, Resync, Stand
 
@@ -35,20 +36,17 @@ if TYPE_CHECKING:
     from fleetroll_tui.model.updates import Update
     from fleetroll_tui.model.values import Attempt
 
-CALL_SECONDS = 10.0
-"""How long a call waits for its answer."""
 OLDER_EVENTS = 500
 """Events that are asked for when a view opens."""
 FLEET = (events_pb2.WATCH_SUBJECT_EVENTS, events_pb2.WATCH_SUBJECT_ROLLOUTS, events_pb2.WATCH_SUBJECT_AGENTS)
 MEMBERS = (events_pb2.WATCH_SUBJECT_ROLLOUT_HOSTS,)
 RESYNC = "RESYNC"
 """The code that says: the connection is there, but what is shown is old until a snapshot is whole."""
-LOOK_AGAIN = "when the line is back, look how it stands before you decide again"
 Said = TypeVar("Said")
 Made = TypeVar("Made")
 
 
-class LiveServer:
+class LiveServer(Asked):
     """A real server."""
 
     recording = False
@@ -115,37 +113,37 @@ class LiveServer:
     async def pause(self, rollout_id: str, reason: str) -> None:
         """Pause a rollout."""
         request = rollouts_pb2.PauseRolloutRequest(rollout_id=rollout_id, reason=reason)
-        with _decided():
+        with decided():
             await self._client.rollouts.PauseRollout(request, timeout=CALL_SECONDS)
 
     async def resume(self, rollout_id: str, revision: int, reason: str) -> None:
         """Let a rollout go on."""
         request = rollouts_pb2.ResumeRolloutRequest(rollout_id=rollout_id, decision_revision=revision, reason=reason)
-        with _decided():
+        with decided():
             await self._client.rollouts.ResumeRollout(request, timeout=CALL_SECONDS)
 
     async def advance(self, rollout_id: str, revision: int, reason: str) -> None:
         """Open the wave that waits."""
         request = rollouts_pb2.AdvanceRolloutRequest(rollout_id=rollout_id, decision_revision=revision, reason=reason)
-        with _decided():
+        with decided():
             await self._client.rollouts.AdvanceRollout(request, timeout=CALL_SECONDS)
 
     async def cancel(self, rollout_id: str, reason: str) -> None:
         """Cancel a rollout."""
         request = rollouts_pb2.CancelRolloutRequest(rollout_id=rollout_id, reason=reason)
-        with _decided():
+        with decided():
             await self._client.rollouts.CancelRollout(request, timeout=CALL_SECONDS)
 
     async def press(self, fleet_id: str, reason: str) -> None:
         """Press the kill switch."""
         request = rollouts_pb2.PressKillSwitchRequest(fleet_id=fleet_id, reason=reason)
-        with _decided():
+        with decided():
             await self._client.rollouts.PressKillSwitch(request, timeout=CALL_SECONDS)
 
     async def lift(self, fleet_id: str, epoch: int, reason: str) -> None:
         """Lift the kill switch."""
         request = rollouts_pb2.LiftKillSwitchRequest(fleet_id=fleet_id, reason=reason, epoch=epoch)
-        with _decided():
+        with decided():
             await self._client.rollouts.LiftKillSwitch(request, timeout=CALL_SECONDS)
 
     async def close(self) -> None:
@@ -154,23 +152,6 @@ class LiveServer:
         if self._journal is not None:
             await asyncio.get_running_loop().run_in_executor(self._writer, self._journal.close)
         self._writer.shutdown(wait=False)
-
-
-@contextmanager
-def _decided() -> Iterator[None]:
-    """Turn errors of a decision into those of the protocol.
-
-    Raises:
-        NoAnswerError: no word of the server came.
-        ServerRefusedError: it said no.
-    """
-    try:
-        with translate():
-            yield
-    except ServerRefusedError as error:
-        if error.answered:
-            raise
-        raise NoAnswerError(error.message, code=error.code, remedy=LOOK_AGAIN) from error
 
 
 def _write(journal: Journal, stream: str, followed: Snapshot | FollowedChange | Resynced) -> None:

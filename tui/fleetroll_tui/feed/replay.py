@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fleetroll_tui.feed.base import Turn
+    from fleetroll_tui.model.anchors import Anchors
+    from fleetroll_tui.model.recovery import Recovery
+    from fleetroll_tui.model.releases import Catalogue, FloorPreview, InUse
+    from fleetroll_tui.model.signing import ServerInfo, Signing
     from fleetroll_tui.model.updates import Update
     from fleetroll_tui.model.values import Attempt
 
@@ -67,6 +71,61 @@ class Replay:
         """Return nothing: the newest attempt stands in the host itself."""
         return ()
 
+    async def catalogue(self) -> Catalogue:
+        """Refuse: what was asked beside the watch is not recorded."""
+        raise _unrecorded()
+
+    async def in_use(self, product: str) -> dict[str, InUse]:  # noqa: ARG002 (the protocol's)
+        """Refuse."""
+        raise _unrecorded()
+
+    async def preview_floor(self, product: str, version: str) -> FloorPreview:  # noqa: ARG002 (the protocol's)
+        """Refuse."""
+        raise _unrecorded()
+
+    async def set_floor(self, product: str, role_version: int, version: str, stranded: int, reason: str) -> None:  # noqa: ARG002 (the protocol's)
+        """Refuse."""
+        raise _refusal()
+
+    async def signing(self) -> Signing:
+        """Refuse."""
+        raise _unrecorded()
+
+    async def server_info(self) -> ServerInfo:
+        """Refuse."""
+        raise _unrecorded()
+
+    async def anchors(self) -> Anchors:
+        """Refuse."""
+        raise _unrecorded()
+
+    async def recovery(self) -> Recovery:
+        """Refuse."""
+        raise _unrecorded()
+
+    async def admit(self, hosts: tuple[str, ...], reason: str) -> None:  # noqa: ARG002 (the protocol's)
+        """Refuse."""
+        raise _refusal()
+
+    async def end_recovery(self, not_seen: int, reason: str) -> None:  # noqa: ARG002 (the protocol's)
+        """Refuse."""
+        raise _refusal()
+
+    async def withdraw(self, product: str, role_version: int, verb: str, version: str, reason: str) -> None:  # noqa: ARG002 (the protocol's)
+        """Refuse."""
+        raise _refusal()
+
+    async def promote(
+        self,
+        product: str,  # noqa: ARG002 (the protocol's)
+        role_version: int,  # noqa: ARG002
+        version: str,  # noqa: ARG002
+        channels: tuple[str, ...],  # noqa: ARG002
+        reason: str,  # noqa: ARG002
+    ) -> None:
+        """Refuse."""
+        raise _refusal()
+
     async def pause(self, rollout_id: str, reason: str) -> None:  # noqa: ARG002 (the protocol's)
         """Refuse."""
         raise _refusal()
@@ -93,6 +152,11 @@ class Replay:
 
     async def close(self) -> None:
         """Have nothing to let go of."""
+
+
+def _unrecorded() -> RequestError:
+    message = "this is a recording: releases and keys are not in it"
+    return RequestError(message, code=Code.UNIMPLEMENTED, remedy="start the console with --server")
 
 
 def _refusal() -> RequestError:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fleetroll_tui.model.releases import LISTED, RETIRED, REVOKED, YANKED
 from fleetroll_tui.model.values import ACTIVE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from fleetroll_tui.model.releases import Release
     from fleetroll_tui.model.values import Rollout, Switch
 
 GLOBAL = "global"
@@ -68,6 +70,26 @@ def why_not_cancel(rollout: Rollout) -> str:
     if rollout.state == "completed":
         return "" if rollout.late is not None and rollout.late.left > 0 else "it has completed"
     return f"it is {_words(rollout)}" if rollout.ended else ""
+
+
+def why_not_promote(release: Release) -> str:
+    """Return why a release's channels can't be changed; "" when they can."""
+    return "" if release.state == LISTED else f"it is {release.state}"
+
+
+def why_not_floor(release: Release) -> str:
+    """Return why a version can't be the floor; "" when it can."""
+    return "" if release.state == LISTED else f"it is {release.state}: no host could take it"
+
+
+def why_not_withdraw(verb: str, release: Release) -> str:
+    """Return why a release can't be yanked, retired or revoked; "" when it can.
+
+    What is yanked or retired can be revoked still: that its bytes must not run says more.
+    """
+    if release.state == REVOKED or (verb != "revoke" and release.state in {YANKED, RETIRED}):
+        return f"it is {release.state} already"
+    return ""
 
 
 def waits_for_person(rollout: Rollout) -> str:

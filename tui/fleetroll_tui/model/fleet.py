@@ -7,6 +7,7 @@ from copy import copy
 from typing import TYPE_CHECKING
 
 from fleetroll_tui.model.history import WHOLE, History
+from fleetroll_tui.model.releases import counts_of
 from fleetroll_tui.model.shelf import Shelf
 from fleetroll_tui.model.updates import Alive, Changed, Older, Page, Resync
 from fleetroll_tui.model.values import ACTIVE, BAD, Host, Member, Rollout, Switch
@@ -60,6 +61,10 @@ class Fleet:
         self.versions: Counter[str] = Counter()
         self.fleets: Counter[str] = Counter()
         self.codes: Counter[str] = Counter()
+        self.runs: Counter[str] = Counter()
+        self.wants: Counter[str] = Counter()
+        self.homes: Counter[str] = Counter()
+        """Hosts by version of a product: see :mod:`fleetroll_tui.model.releases`."""
         self._counted: dict[str, Counts] = {}
         """Where each host counts."""
         self.loaded = False
@@ -75,6 +80,7 @@ class Fleet:
         made.history = self.history.still()
         made.tiles, made.versions = self.tiles.copy(), self.versions.copy()
         made.fleets, made.codes = self.fleets.copy(), self.codes.copy()
+        made.runs, made.wants, made.homes = self.runs.copy(), self.wants.copy(), self.homes.copy()
         return made
 
     @property
@@ -136,7 +142,7 @@ class Fleet:
         self.rollouts.replace((each.id, each) for stand in whole for each in stand.rollouts)
         self.switches.replace((each.scope, each) for stand in whole for each in stand.switches)
         self.hosts.replace((each.id, each) for stand in whole for each in stand.hosts)
-        for sums in (self.tiles, self.versions, self.fleets, self.codes):
+        for sums in (self.tiles, self.versions, self.fleets, self.codes, self.runs, self.wants, self.homes):
             sums.clear()
         self._counted.clear()
         for host in self.hosts:
@@ -218,7 +224,7 @@ def _counted(host: Host) -> Counts:
         return ()
     codes = [("codes", product.last_attempt.code) for product in host.products if product.state in BAD]
     tiles = [("tiles", tile) for tile in tiles_of(host)]
-    return (*tiles, ("versions", host.product.current), ("fleets", host.fleet_id), *codes)
+    return (*tiles, ("versions", host.product.current), ("fleets", host.fleet_id), *codes, *counts_of(host))
 
 
 def tiles_of(host: Host) -> list[str]:

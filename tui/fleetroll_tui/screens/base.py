@@ -1,4 +1,4 @@
-"""What all screens have: the line at the top, the band of the kill switch, the filter, the line of keys."""
+"""What all screens have: the line at the top, the bands of what concerns all, the filter, the line of keys."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from fleetroll_tui.screens.filtering import Filtering
 from fleetroll_tui.screens.help import HelpScreen
 from fleetroll_tui.screens.panels import lost_words, scope_of, switch_lines
 from fleetroll_tui.screens.panes import Panes
+from fleetroll_tui.screens.releasing import Releasing
+from fleetroll_tui.screens.standing import standing_lines
 from fleetroll_tui.widgets.filterbar import FilterBar
 from fleetroll_tui.widgets.keyline import KeyLine
 from fleetroll_tui.widgets.lines import Lines
@@ -47,7 +49,7 @@ def bindings(kind: str) -> list[Binding]:
     ]
 
 
-class ConsoleScreen(Filtering, Panes, Screen[None]):
+class ConsoleScreen(Filtering, Panes, Releasing, Screen[None]):
     """A screen of the console."""
 
     kind: ClassVar[str] = ""
@@ -88,6 +90,7 @@ class ConsoleScreen(Filtering, Panes, Screen[None]):
         """Put the frame around the body."""
         yield TopLine(self.paint, id="top")
         yield Lines(self.paint, grows=True, id="switch")
+        yield Lines(self.paint, grows=True, id="standing")
         yield Lines(self.paint, grows=True, id="lost")
         with Vertical(id="body"):
             yield from self.compose_body()
@@ -125,6 +128,10 @@ class ConsoleScreen(Filtering, Panes, Screen[None]):
         band = self.query_one("#switch", Lines)
         band.set_class(bool(pressed), "-on")
         band.show_lines(switch_lines(pressed, self.console.session.now))
+        standing = standing_lines(self.console.session.papers, self.console.session.now)  # of a frozen view too
+        band = self.query_one("#standing", Lines)
+        band.set_class(bool(standing), "-on")
+        band.show_lines(standing)
         lost = self.console.lost
         band = self.query_one("#lost", Lines)
         band.set_class(lost is not None, "-on")
@@ -160,6 +167,7 @@ class ConsoleScreen(Filtering, Panes, Screen[None]):
             fleet.switches.revision,
             fleet.ring.revision,
             hash(self.session.link.lost),
+            self.session.papers.revision,
         )
 
     def paint_body(self, now: float) -> None:
@@ -227,6 +235,14 @@ class ConsoleScreen(Filtering, Panes, Screen[None]):
         """Go there."""
         self.console.go(Place(commands.HOSTS))
 
+    def do_releases(self) -> None:
+        """Go there."""
+        self.console.go(Place(commands.RELEASES))
+
+    def do_server(self) -> None:
+        """Go there."""
+        self.console.go(Place(commands.SERVER))
+
     def do_open(self) -> None:
         """Open what has the focus."""
         opened = getattr(self.focused, "open_row", None)
@@ -287,12 +303,17 @@ class ConsoleScreen(Filtering, Panes, Screen[None]):
             self.console.freeze()
         self.repaint_now()
 
+    def to_copy(self) -> str:
+        """Return what would be copied: the id under the cursor; "" for nothing."""
+        table = self.focused
+        return table.key if isinstance(table, VirtualTable) else ""
+
     def do_copy(self) -> None:
         """Copy the id under the cursor."""
-        table = self.focused
-        if isinstance(table, VirtualTable) and table.key:
-            self.app.copy_to_clipboard(table.key)
-            self.console.say("Copied", table.key)
+        words = self.to_copy()
+        if words:
+            self.app.copy_to_clipboard(words)
+            self.console.say("Copied", words)
 
     def do_lift(self) -> None:
         """Ask for the environment's name, then lift the switch that counts here first."""

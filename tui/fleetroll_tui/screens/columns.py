@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from fleetroll_tui.paint import Paint, Span
 
 
-def _text(get: Callable[[Any], str], role: str = "text") -> Callable[[Any, Paint, float, int], list[Span]]:
+def plain_text(get: Callable[[Any], str], role: str = "text") -> Callable[[Any, Paint, float, int], list[Span]]:
+    """Return a cell of somebody's words."""
     return lambda row, _paint, _now, _width: [(clean(get(row)), role)]
 
 
@@ -75,12 +76,12 @@ def host_columns() -> list[Column]:
     """Return the columns of hosts."""
     return [
         Column("", 1, _online),
-        Column("host", 16, _text(lambda host: host.name), flex=4, most=44),
+        Column("host", 16, plain_text(lambda host: host.name), flex=4, most=44),
         Column("state", 17, lambda host, paint, _now, _width: [paint.sign(ATTEMPTS, host.state)]),
         Column("version", 20, lambda host, _paint, _now, _width: chip(host), flex=2, most=32),
         Column("seen", 5, _seen, right=True),
-        Column("fleet", 12, _text(lambda host: host.fleet_id, "muted"), flex=1, most=20, rank=2),
-        Column("platform", 14, _text(lambda host: f"{host.os}/{host.arch}", "muted"), rank=4),
+        Column("fleet", 12, plain_text(lambda host: host.fleet_id, "muted"), flex=1, most=20, rank=2),
+        Column("platform", 14, plain_text(lambda host: f"{host.os}/{host.arch}", "muted"), rank=4),
         Column("last result", 18, _result, flex=4, most=80, rank=3),
     ]
 
@@ -108,8 +109,8 @@ def member_columns() -> list[Column]:
     """Return the columns of a rollout's hosts."""
     return [
         Column("", 1, _online),
-        Column("host", 14, _text(lambda member: member.name), flex=3, most=40),
-        Column("wave", 4, _text(lambda member: str(member.wave), "muted"), right=True, rank=2),
+        Column("host", 14, plain_text(lambda member: member.name), flex=3, most=40),
+        Column("wave", 4, plain_text(lambda member: str(member.wave), "muted"), right=True, rank=2),
         Column(
             "state", 17, lambda member, paint, _now, _width: [paint.sign(ATTEMPTS, member.attempt.state or "pending")]
         ),
@@ -132,7 +133,7 @@ def _wave_time(wave: Wave, _paint: Paint, now: float, _width: int) -> list[Span]
 def wave_columns() -> list[Column]:
     """Return the columns of waves."""
     return [
-        Column("wave", 4, _text(lambda wave: str(wave.number)), right=True),
+        Column("wave", 4, plain_text(lambda wave: str(wave.number)), right=True),
         Column("state", 16, lambda wave, paint, _now, _width: [paint.sign(WAVES, wave.state)]),
         Column("progress", 14, _wave_progress, flex=3, most=60),
         Column(
@@ -148,7 +149,7 @@ def wave_columns() -> list[Column]:
             right=True,
         ),
         Column("time", 10, _wave_time, right=True, rank=2),
-        Column("gate", 12, _text(lambda wave: wave.gate, "muted"), flex=3, most=70, rank=1),
+        Column("gate", 12, plain_text(lambda wave: wave.gate, "muted"), flex=3, most=70, rank=1),
     ]
 
 
@@ -170,7 +171,7 @@ def _rollout_gate(rollout: Rollout, _paint: Paint, _now: float, _width: int) -> 
 def rollout_columns() -> list[Column]:
     """Return the columns of rollouts."""
     return [
-        Column("rollout", 16, _text(name_of), flex=3, most=40),
+        Column("rollout", 16, plain_text(name_of), flex=3, most=40),
         Column("state", 17, lambda rollout, paint, _now, _width: [paint.sign(ROLLOUTS, rollout.state)]),
         Column("wave", 5, _where, right=True),
         Column(
@@ -195,8 +196,8 @@ def rollout_columns() -> list[Column]:
             right=True,
         ),
         Column("gate", 8, _rollout_gate, rank=2),
-        Column("fleet", 12, _text(lambda rollout: rollout.fleet_id, "muted"), flex=1, most=20, rank=3),
-        Column("who", 10, _text(lambda rollout: rollout.started.by, "muted"), flex=1, most=20, rank=4),
+        Column("fleet", 12, plain_text(lambda rollout: rollout.fleet_id, "muted"), flex=1, most=20, rank=3),
+        Column("who", 10, plain_text(lambda rollout: rollout.started.by, "muted"), flex=1, most=20, rank=4),
         Column(
             "started", 13, lambda rollout, _paint, now, _width: [(clock_time(rollout.started.at, now), "muted")], rank=5
         ),
@@ -206,9 +207,9 @@ def rollout_columns() -> list[Column]:
 def waiting_columns() -> list[Column]:
     """Return the columns of what waits for a person."""
     return [
-        Column("rollout", 16, _text(name_of), flex=1, most=32),
+        Column("rollout", 16, plain_text(name_of), flex=1, most=32),
         Column("state", 17, lambda rollout, paint, _now, _width: [paint.sign(ROLLOUTS, rollout.state)], rank=1),
-        Column("waits for", 26, _text(waiting_words, "wait"), flex=4, most=120),
+        Column("waits for", 26, plain_text(waiting_words, "wait"), flex=4, most=120),
     ]
 
 
@@ -224,7 +225,7 @@ def event_columns(host_name: Callable[[str], str]) -> list[Column]:
     return [
         Column("time", 9, lambda event, _paint, now, _width: [(clock_time(event.at, now), "muted")]),
         Column("what", 20, what, flex=1),
-        Column("by", 11, _text(lambda event: event.by, "muted"), rank=1, most=16),
+        Column("by", 11, plain_text(lambda event: event.by, "muted"), rank=1, most=16),
     ]
 
 

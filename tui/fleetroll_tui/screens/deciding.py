@@ -8,11 +8,14 @@ from fleetroll_tui.commands import COMMANDS, SPREAD
 from fleetroll_tui.convert import need_of
 from fleetroll_tui.model import decisions
 from fleetroll_tui.model.listing import Listing
+from fleetroll_tui.model.recovery import why_not_admit, why_not_end
 from fleetroll_tui.model.rights import why_denied
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fleetroll_tui.model.recovery import Recovery
+    from fleetroll_tui.model.releases import Release
     from fleetroll_tui.model.values import Rollout
     from fleetroll_tui.screens.base import ConsoleScreen
 
@@ -21,6 +24,7 @@ _NEEDED = {command.name: need_of(command.rpcs[0]) for command in COMMANDS if com
 FROZEN = "the view is frozen: z lets it go on"
 STALE = "what is shown may be old: wait for the connection"
 NO_ROLLOUT = "choose a rollout first"
+NO_RELEASE = "choose a release first"
 
 
 def why_not(screen: ConsoleScreen, name: str) -> str:
@@ -63,7 +67,7 @@ def _sort(screen: ConsoleScreen) -> str:
 
 
 def _copy(screen: ConsoleScreen) -> str:
-    return "" if getattr(screen.focused, "key", "") else "nothing to copy here"
+    return "" if screen.to_copy() else "nothing to copy here"
 
 
 def _about(judge: Callable[[ConsoleScreen, Rollout], str], *, spreads: bool) -> Callable[[ConsoleScreen], str]:
@@ -90,6 +94,30 @@ def _lift(screen: ConsoleScreen) -> str:
     return FROZEN if screen.console.frozen else STALE if screen.console.stale else ""
 
 
+def _release(judge: Callable[[Release], str], *, spreads: bool) -> Callable[[ConsoleScreen], str]:
+    def rule(screen: ConsoleScreen) -> str:
+        release = screen.release()
+        if release is None:
+            return NO_RELEASE
+        if screen.console.frozen and spreads:
+            return FROZEN
+        if spreads and screen.console.stale:
+            return STALE
+        # What is shown may be a minute old: what stops is for the server to judge where it says that all is done.
+        return judge(release) if spreads or not screen.console.stale else ""
+
+    return rule
+
+
+def _recovery(judge: Callable[[Recovery], str]) -> Callable[[ConsoleScreen], str]:
+    def rule(screen: ConsoleScreen) -> str:
+        if screen.console.frozen:
+            return FROZEN
+        return STALE if screen.console.stale else judge(screen.console.session.papers.recovery.value)
+
+    return rule
+
+
 _RULES: dict[str, Callable[[ConsoleScreen], str]] = {
     "open": _open,
     "leave": _leave,
@@ -104,5 +132,12 @@ _RULES: dict[str, Callable[[ConsoleScreen], str]] = {
     "cancel": _about(lambda _screen, rollout: decisions.why_not_cancel(rollout), spreads=False),
     "advance": _about(lambda _screen, rollout: decisions.why_not_advance(rollout), spreads=True),
     "lift": _lift,
+    "admit": _recovery(why_not_admit),
+    "end_recovery": _recovery(why_not_end),
+    "promote": _release(decisions.why_not_promote, spreads=True),
+    "floor": _release(decisions.why_not_floor, spreads=False),
+    "yank": _release(lambda release: decisions.why_not_withdraw("yank", release), spreads=False),
+    "retire": _release(lambda release: decisions.why_not_withdraw("retire", release), spreads=False),
+    "revoke": _release(lambda release: decisions.why_not_withdraw("revoke", release), spreads=False),
     "continue": _about(_continue, spreads=True),
 }

@@ -221,6 +221,9 @@ class Confirm(Dialog):
 class TypeName(Dialog):
     """Asks for a name to be typed."""
 
+    first: ClassVar[str] = "#typed"
+    """Where one begins to write."""
+
     def __init__(
         self, title: str, lines: Sequence[Sequence[Span]], name_to_type: str, drawn: Rollout | None = None
     ) -> None:
@@ -243,11 +246,17 @@ class TypeName(Dialog):
             (" and enter to go on; esc leaves it.", "text"),
         ]
         self.query_one("#dialog-ask", Lines).show_lines([[], ask])
-        self.query_one("#typed", Input).focus()
+        self.query_one(self.first, Input).focus()
+
+    def at_fault(self) -> bool:
+        """Tell whether anything else that was written can't be; it is said then, and has the focus."""
+        return False
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Go on only with the right name; from the reason go to it."""
+        """Go on only with the right name; from another line go to it. The framework asks this of each base in turn."""
         event.stop()
+        if self.at_fault():
+            return
         if event.input.id != "typed":
             self.query_one("#typed", Input).focus()
         elif event.value == self.name_to_type:
