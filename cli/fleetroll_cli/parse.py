@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fleetroll.v1 import rollouts_pb2
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
+from fleetroll_common.values.version import Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,3 +106,14 @@ def _wave(part: str) -> rollouts_pb2.WaveSpec:
         message = f"waves: {part[:80]!r} is not a wave"
         raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="write them like 1,10%,rest", field="waves")
     return rollouts_pb2.WaveSpec(count=len(names), hosts=names)
+
+
+def read_supported_from(text: str) -> Version | None:
+    """Read ``>=1.2.0``; empty is any."""
+    if not text:
+        return None
+    if not text.startswith(">="):
+        message = f"supported_from: {text[:80]!r} is not written like >=1.0.0"
+        remedy = "write it like >=1.0.0"
+        raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy=remedy, field="supported_from")
+    return Version.parse(text[2:].strip(), field="supported_from")

@@ -14,13 +14,14 @@ import typer
 from fleetroll.v1 import releases_pb2 as pb
 from fleetroll.v1 import types_pb2
 from fleetroll_cli.building import read_description
-from fleetroll_cli.context import JsonOption, connected
+from fleetroll_cli.context import CALL_SECONDS, JsonOption, connected
 from fleetroll_cli.keyring import KeyOption, Keyring, KeysDirOption, PassphraseOption, keyring
-from fleetroll_cli.output import note, plain, print_json, say
+from fleetroll_cli.output import plain, print_json, say
+from fleetroll_cli.parse import read_supported_from
 from fleetroll_cli.progress import uploads
 from fleetroll_cli.retiring import proposal, retire_old
-from fleetroll_cli.signing import Desk
-from fleetroll_client import translate
+from fleetroll_cli.signing import Desk, Said
+from fleetroll_cli.staging import PUBLISH_SECONDS, stage
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.platform import Platform
@@ -33,13 +34,10 @@ from fleetroll_publishing.demands import TargetFile
 from fleetroll_publishing.verbs import Change, Publish, changed_role
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from fleetroll_cli.progress import Advance
     from fleetroll_client import AdminClient
-
-PUBLISH_SECONDS = 6 * 3600.0
-"""How long one upload may take in all: 4 GiB over a line of 200 KiB/s. A server that hears nothing ends it sooner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +73,9 @@ def publish(  # noqa: PLR0913 (one parameter per option)
     retire: Annotated[
         bool, typer.Option("--retire-old", help="Retire releases beyond the newest 20 that nothing needs.")
     ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", envvar="FLEETROLL_YES", help="Retire what is listed as old without asking.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, change nothing.")] = False,
     key: KeyOption = None,
     keys_dir: KeysDirOption = None,
@@ -87,7 +88,8 @@ def publish(  # noqa: PLR0913 (one parameter per option)
     keys = keyring(key, keys_dir, passphrase_file)
     with connected(context) as client:
         if keys is not None:
-            _publish_here(client, keys, parcels, notes, retire=retire, dry_run=dry_run, json=json)
+            wish = _Wish(notes, retire=retire, yes=yes, dry_run=dry_run, json=json)
+            _publish_here(client, keys, parcels, wish)
         else:
             _publish_there(client, parcels, notes, retire=retire, dry_run=dry_run, json=json)
 
@@ -102,17 +104,22 @@ class _Said:
     supported_from: str
 
 
-def _publish_here(
-    client: AdminClient,
-    keys: Keyring,
-    parcels: Sequence[Parcel],
-    notes: str,
-    *,
-    retire: bool,
-    dry_run: bool,
-    json: bool,
-) -> None:
-    """Sign on this machine: first everything is checked, then the bytes go, then the lists, in one step."""
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What the options say about how it is done."""
+
+    notes: str
+    retire: bool
+    yes: bool
+    dry_run: bool
+    json: bool
+
+
+def _publish_here(client: AdminClient, keys: Keyring, parcels: Sequence[Parcel], wish: _Wish) -> None:
+    """Sign on this machine: first everything is checked, then the bytes go, then the lists, in one step.
+
+    The server is asked about what is said of each artefact; nothing that is signed goes there before the last step.
+    """
     desk, now = Desk(client, keys), datetime.now(UTC)
     changes: dict[str, list[Change]] = {}
     for product in dict.fromkeys(parcel.words.product for parcel in parcels):
@@ -123,24 +130,36 @@ def _publish_here(
             built = inspected.artefact
             additions[parcel.words.path] = TargetFile(built.artefact_bytes, built.artefact_sha256, custom.to_json())
         changes[product] = [Publish(additions)]
-        changes[product] += retire_old(
-            client, product, changed_role(product, desk.role(product), changes[product]), retire=retire
-        )
-    if not dry_run:
+        role = changed_role(product, desk.role(product), changes[product])
+        changes[product] += retire_old(client, product, role, retire=wish.retire, ask=not (wish.yes or wish.dry_run))
+    for parcel in parcels:
+        _check_there(client, parcel, signed_elsewhere=True)
+    prepared = desk.prepare(changes)
+    if not wish.dry_run:
         with uploads() as begin:
             for parcel in parcels:
-                _stage(client, parcel, begin(parcel.words.path, parcel.length))
-    versions = {(parcel.words.product, str(parcel.words.version)) for parcel in parcels}
-    with_notes = [
-        pb.ReleaseNotes(product=one, version=version, notes=notes) for one, version in sorted(versions) if notes
-    ]
-    signed = desk.sign(changes, notes=with_notes, dry_run=dry_run)
-    if json:
-        _print(parcels, dict(signed.versions), dry_run=dry_run)
+                path, length = parcel.words.path, parcel.length
+                stage(client, path, parcel.sha256, length, _chunks(parcel.path), begin(path, length))
+        desk.commit(prepared, Said(notes=_notes(parcels, wish.notes)))
+    if wish.json:
+        _print(parcels, prepared.versions, dry_run=wish.dry_run)
         return
-    _tell(parcels, dry_run=dry_run)
-    for product, version in sorted(signed.versions.items()):
-        say(f"{product}: role version {version}, signed here")
+    _tell(parcels, dry_run=wish.dry_run)
+    for product, version in sorted(prepared.versions.items()):
+        say(f"{product}: role version {version}, {'would be ' if wish.dry_run else ''}signed here")
+
+
+def _check_there(client: AdminClient, parcel: Parcel, *, signed_elsewhere: bool) -> None:
+    """Let the server refuse what it could not list whatever the bytes are; it is sent the header alone."""
+    header = _header(parcel, "")
+    header.check_only, header.signed_elsewhere = True, signed_elsewhere
+    client.releases.PublishRelease(iter([pb.PublishReleaseRequest(header=header)]), timeout=CALL_SECONDS)
+
+
+def _notes(parcels: Sequence[Parcel], notes: str) -> list[pb.ReleaseNotes]:
+    """Return the notes of every release that is new."""
+    versions = {(parcel.words.product, str(parcel.words.version)) for parcel in parcels}
+    return [pb.ReleaseNotes(product=one, version=version, notes=notes) for one, version in sorted(versions) if notes]
 
 
 def _publish_there(
@@ -151,6 +170,7 @@ def _publish_there(
         for parcel in parcels:
             inspected = inspect_artefact(parcel.path, parcel.words.entry)
             describe_artefact(parcel.words, inspected, PROTOCOL, datetime.now(UTC))
+            _check_there(client, parcel, signed_elsewhere=False)
         _print(parcels, {}, dry_run=True) if json else _tell(parcels, dry_run=True)
         return
     answers = []
@@ -199,21 +219,10 @@ def _parcel(path: Path, said: _Said) -> Parcel:
         entry_point=about["entry_point"],
         migrations_required=said.migrations_required,
         breaking_changes=said.breaking_changes,
-        supported_from=_supported_from(said.supported_from),
+        supported_from=read_supported_from(said.supported_from),
     )
     check_words(words, dirty=True)  # whether a dirty build is taken is the server's to say
     return Parcel(path, words, digest.hexdigest(), length)
-
-
-def _supported_from(text: str) -> Version | None:
-    """Read ``>=1.2.0``; empty is any."""
-    if not text:
-        return None
-    if not text.startswith(">="):
-        message = f"supported_from: {text[:80]!r} is not written like >=1.0.0"
-        remedy = "write it like >=1.0.0"
-        raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy=remedy, field="supported_from")
-    return Version.parse(text[2:].strip(), field="supported_from")
 
 
 def _header(parcel: Parcel, notes: str) -> pb.PublishHeader:
@@ -241,22 +250,6 @@ def _parts(header: pb.PublishHeader, artefact: Path, advance: Advance) -> Iterat
     for chunk in _chunks(artefact):
         yield pb.PublishReleaseRequest(chunk=chunk)
         advance(len(chunk))
-
-
-def _stage(client: AdminClient, parcel: Parcel, advance: Callable[[int], None]) -> None:
-    """Upload bytes that the commit will list."""
-
-    def messages() -> Iterator[pb.StageTargetRequest]:
-        header = pb.StageTargetHeader(sha256=bytes.fromhex(parcel.sha256), length=parcel.length)
-        yield pb.StageTargetRequest(header=header)
-        for chunk in _chunks(parcel.path):
-            yield pb.StageTargetRequest(chunk=chunk)
-            advance(len(chunk))
-
-    with translate():
-        answer = client.releases.StageTarget(messages(), timeout=PUBLISH_SECONDS)
-    if answer.was_there:
-        note(f"{parcel.words.path} was there already")
 
 
 def _tell(parcels: Sequence[Parcel], *, dry_run: bool) -> None:

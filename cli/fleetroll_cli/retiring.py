@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
+
+import typer
 
 from fleetroll.v1 import releases_pb2 as pb
 from fleetroll.v1 import types_pb2
 from fleetroll_cli.context import CALL_SECONDS
 from fleetroll_cli.output import note
 from fleetroll_client import translate
+from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import FleetrollError, RequestError
 from fleetroll_common.values.version import Version
 from fleetroll_publishing.verbs import LISTED_KEPT, Retire, too_old
@@ -25,13 +29,33 @@ AT_ONCE = 100
 REASON = f"beyond the newest {LISTED_KEPT}, and not in use"
 
 
-def retire_old(client: AdminClient, product: str, role: Targets, *, retire: bool) -> list[Retire]:
-    """Return the verbs that retire what is old in ``role``; without ``retire`` none, and a line that proposes it."""
+def retire_old(client: AdminClient, product: str, role: Targets, *, retire: bool, ask: bool) -> list[Retire]:
+    """Return the verbs that retire what is old in ``role``; without ``retire`` none, and a line that proposes it.
+
+    What is in use is the server's word alone: the list is printed, and whoever signs is asked where ``ask`` says so.
+
+    Raises:
+        RequestError: nobody can be asked (caller's fault).
+        typer.Abort: no.
+    """
     old = too_old(product, role, _needed(client, product))
     if not retire:
         _propose(product, old)
         return []
+    if old:
+        note(f"{product}: retires {len(old)} releases {REASON}, as the server says: {', '.join(map(str, old))}")
+        if ask:
+            _ask(f"Take these {len(old)} releases of {product} off the list?")
     return [Retire(version, REASON) for version in old]
+
+
+def _ask(question: str) -> None:
+    """Ask a person."""
+    if not sys.stdin.isatty():
+        message = "yes: nobody can be asked here whether these releases are retired"
+        remedy = "look at the list with --dry-run, then say --yes"
+        raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy=remedy, field="yes")
+    typer.confirm(question, abort=True, err=True)
 
 
 def proposal(client: AdminClient, product: str, *, retire: bool) -> None:

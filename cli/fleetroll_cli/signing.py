@@ -1,8 +1,13 @@
-"""Signing on this machine: verbs become the next role of each product, and all of them go to the server in one step."""
+"""Signing on this machine: verbs become the next role of each product, and all of them go to the server in one step.
+
+In this order: verbs are applied, the keys are opened, all of it is signed and checked here (:meth:`Desk.prepare`);
+whoever has to be asked is asked; then it goes to the server once (:meth:`Desk.commit`). Nothing that counts leaves this
+machine before that, in no trial run either: what is signed counts for whoever has it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,6 +17,7 @@ from fleetroll_cli.repository import ServerRepository
 from fleetroll_client import translate
 from fleetroll_common.trust.listing import role_name
 from fleetroll_common.values.clock import SystemClock
+from fleetroll_publishing.commit_gate import check_commit
 from fleetroll_publishing.gate import check_product
 from fleetroll_publishing.roles import file_name
 from fleetroll_publishing.verbs import changed_role, sign_product
@@ -27,6 +33,39 @@ if TYPE_CHECKING:
 
 COMMIT_SECONDS = 4 * CALL_SECONDS
 """A commit verifies and signs several roles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is signed here and has not left this machine.
+
+    Attributes:
+        roles: that follow, by product.
+        files: the same, signed, by name.
+    """
+
+    roles: Mapping[str, Targets]
+    files: Mapping[str, bytes]
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """Return the versions of the roles that follow, by product."""
+        return {product: role.version for product, role in self.roles.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What goes with a commit, unsigned.
+
+    Attributes:
+        reason: in words.
+        notes: of releases that are new by it.
+        stranded: by product, hosts that a floor which rises leaves without a way up.
+    """
+
+    reason: str = ""
+    notes: Sequence[pb.ReleaseNotes] = ()
+    stranded: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,38 +101,38 @@ class Desk:
         """
         return self.repository.product(product)
 
-    def sign(
-        self,
-        changes: Mapping[str, Sequence[Change]],
-        *,
-        reason: str = "",
-        notes: Sequence[pb.ReleaseNotes] = (),
-        dry_run: bool = False,
-    ) -> Signed:
-        """Apply verbs by product, sign every role, and commit all of them or none.
+    def prepare(self, changes: Mapping[str, Sequence[Change]]) -> Prepared:
+        """Apply verbs by product, open the keys, sign every role and check the whole set; nothing is sent.
 
         Raises:
-            RequestError: what the verbs, the gate or the server refuse; CONFLICT: somebody published meanwhile
-                (caller's fault).
+            RequestError: what the verbs or the gate refuse; a key is missing or is not opened (caller's fault).
             TrustError: what was signed would not be believed.
         """
         now = datetime.now(UTC)
         roles = {product: changed_role(product, self.role(product), verbs) for product, verbs in changes.items()}
-        signed = {
-            product: sign_product(role, self._keys.signers(self.repository, product), now)
-            for product, role in roles.items()
-        }
-        for product, data in signed.items():
+        signers = {product: self._keys.signers(self.repository, product) for product in roles}
+        files = {}
+        for product, role in roles.items():
+            data = sign_product(role, signers[product], now)
             check_product(self.repository.files, product, data, now)
-        files = {file_name(role_name(product), roles[product].version): data for product, data in signed.items()}
+            files[file_name(role_name(product), role.version)] = data
+        check_commit(self.repository.files, files, now)
+        return Prepared(roles, files)
+
+    def commit(self, prepared: Prepared, said: Said | None = None) -> Signed:
+        """Have the server take all of it or nothing.
+
+        Raises:
+            RequestError: what the server refuses; CONFLICT: somebody published meanwhile (caller's fault).
+        """
+        said = said or Said()
         request = pb.CommitMetadataRequest(
-            files=[pb.MetadataFile(name=name, payload=data) for name, data in files.items()],
-            notes=notes,
-            reason=reason,
-            dry_run=dry_run,
+            files=[pb.MetadataFile(name=name, payload=data) for name, data in prepared.files.items()],
+            notes=said.notes,
+            reason=said.reason,
+            stranded=said.stranded,
         )
         with translate():
             answer = self._client.releases.CommitMetadata(request, timeout=COMMIT_SECONDS)
-        if not dry_run:
-            self._keys.publisher.committed(files)
-        return Signed({product: role.version for product, role in roles.items()}, list(answer.releases))
+        self._keys.publisher.committed(prepared.files)
+        return Signed(prepared.versions, list(answer.releases))

@@ -13,19 +13,40 @@ from fleetroll_cli.context import CALL_SECONDS, JsonOption, connected
 from fleetroll_cli.keyring import KeyOption, Keyring, KeysDirOption, PassphraseOption, keyring
 from fleetroll_cli.output import note, print_json, print_table, say
 from fleetroll_cli.parse import INT32_MAX, between, said
+from fleetroll_cli.previewing import tell
+from fleetroll_cli.repository import ServerRepository
 from fleetroll_cli.showing import state_of
-from fleetroll_cli.signing import Desk
+from fleetroll_cli.signing import Desk, Said
+from fleetroll_client import translate
+from fleetroll_common.values.clock import SystemClock
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.version import Version
+from fleetroll_publishing.carrying.chain import read_chain
+from fleetroll_publishing.past import last_digests
 from fleetroll_publishing.policies import policy_of, ruling_on
-from fleetroll_publishing.verbs import Change, Publish, Retire, Revoke, SetChannels, SetFloor, SetIntermediates, Yank
+from fleetroll_publishing.roles import read_repository
+from fleetroll_publishing.verbs import (
+    Change,
+    Publish,
+    Retire,
+    Revoke,
+    SetChannels,
+    SetFloor,
+    SetIntermediates,
+    Yank,
+    changed_role,
+)
 
 if TYPE_CHECKING:
     from fleetroll_client import AdminClient
+    from fleetroll_publishing.roles import Repository
 
 ProductOption = Annotated[str, typer.Option("--product", callback=said("product"), help="The product.")]
 VersionOption = Annotated[str, typer.Option("--version", callback=said("version"), help="The release.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would change; nothing is signed by the server, nothing sent to it.")
+]
 ReasonOption = Annotated[
     str, typer.Option("--reason", callback=said("reason"), help="Why, in words; signed with what is taken back.")
 ]
@@ -41,14 +62,15 @@ def promote(  # noqa: PLR0913 (one parameter per option)
     key: KeyOption = None,
     keys_dir: KeysDirOption = None,
     passphrase_file: PassphraseOption = None,
+    dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
     """List a release in exactly these channels, by a new signature."""
     verb = SetChannels(Version.parse(version), tuple(sorted(set(channel))))
-    _change(context, product, verb, reason, keyring(key, keys_dir, passphrase_file), json=json)
+    _change(context, product, verb, reason, keyring(key, keys_dir, passphrase_file), dry_run=dry_run, json=json)
 
 
-def yank(
+def yank(  # noqa: PLR0913 (one parameter per option)
     context: typer.Context,
     *,
     product: ProductOption,
@@ -57,14 +79,15 @@ def yank(
     key: KeyOption = None,
     keys_dir: KeysDirOption = None,
     passphrase_file: PassphraseOption = None,
+    dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
     """Take a release back as bad: nobody starts it any more, its rollouts halt; what is past Go finishes."""
     verb = Yank(Version.parse(version), reason)
-    _change(context, product, verb, reason, keyring(key, keys_dir, passphrase_file), json=json)
+    _change(context, product, verb, reason, keyring(key, keys_dir, passphrase_file), dry_run=dry_run, json=json)
 
 
-def retire(
+def retire(  # noqa: PLR0913 (one parameter per option)
     context: typer.Context,
     *,
     product: ProductOption,
@@ -73,14 +96,15 @@ def retire(
     key: KeyOption = None,
     keys_dir: KeysDirOption = None,
     passphrase_file: PassphraseOption = None,
+    dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
     """Take a release off the list as old; refused while hosts need it."""
     verb = Retire(Version.parse(version), reason)
-    _change(context, product, verb, reason, keyring(key, keys_dir, passphrase_file), json=json)
+    _change(context, product, verb, reason, keyring(key, keys_dir, passphrase_file), dry_run=dry_run, json=json)
 
 
-def revoke(
+def revoke(  # noqa: PLR0913 (one parameter per option)
     context: typer.Context,
     *,
     product: ProductOption,
@@ -89,11 +113,12 @@ def revoke(
     key: KeyOption = None,
     keys_dir: KeysDirOption = None,
     passphrase_file: PassphraseOption = None,
+    dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
     """Declare that the artefacts of a release must not run; hosts that run one are an alert."""
     verb = Revoke(Version.parse(version), reason)
-    _change(context, product, verb, reason, keyring(key, keys_dir, passphrase_file), json=json)
+    _change(context, product, verb, reason, keyring(key, keys_dir, passphrase_file), dry_run=dry_run, json=json)
 
 
 def intermediates(  # noqa: PLR0913 (one parameter per option)
@@ -108,13 +133,14 @@ def intermediates(  # noqa: PLR0913 (one parameter per option)
     key: KeyOption = None,
     keys_dir: KeysDirOption = None,
     passphrase_file: PassphraseOption = None,
+    dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
     """Set the versions that are not jumped over: hosts below one go there first."""
     if bool(version) == none:
         raise _invalid("version", "name the versions, or --none", "name each with --version")
     verb = SetIntermediates(tuple(sorted({Version.parse(text) for text in version or ()})))
-    _change(context, product, verb, reason, keyring(key, keys_dir, passphrase_file), json=json)
+    _change(context, product, verb, reason, keyring(key, keys_dir, passphrase_file), dry_run=dry_run, json=json)
 
 
 def floor(  # noqa: PLR0913 (one parameter per option)
@@ -137,6 +163,7 @@ def floor(  # noqa: PLR0913 (one parameter per option)
     key: KeyOption = None,
     keys_dir: KeysDirOption = None,
     passphrase_file: PassphraseOption = None,
+    dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
     """Set the security floor: nothing below it is installed anew. Shows first whom it leaves without a way up."""
@@ -147,7 +174,7 @@ def floor(  # noqa: PLR0913 (one parameter per option)
     with connected(context) as client:
         number = _agreed(client, product, wanted, stranded) if wanted is not None else 0
         _tell_fall(client, product, wanted)
-        _apply(client, product, SetFloor(wanted), reason, keys, stranded=number, json=json)
+        _apply(client, product, SetFloor(wanted), reason, keys, stranded=number, dry_run=dry_run, json=json)
 
 
 def _agreed(client: AdminClient, product: str, wanted: Version, given: int | None) -> int:
@@ -186,11 +213,18 @@ def _tell_fall(client: AdminClient, product: str, wanted: Version | None) -> Non
 
 
 def _change(
-    context: typer.Context, product: str, verb: Change, reason: str, keys: Keyring | None, *, json: bool
+    context: typer.Context,
+    product: str,
+    verb: Change,
+    reason: str,
+    keys: Keyring | None,
+    *,
+    dry_run: bool,
+    json: bool,
 ) -> None:
     """Apply one verb."""
     with connected(context) as client:
-        _apply(client, product, verb, reason, keys, json=json)
+        _apply(client, product, verb, reason, keys, dry_run=dry_run, json=json)
 
 
 def _apply(
@@ -201,13 +235,21 @@ def _apply(
     keys: Keyring | None,
     *,
     stranded: int = 0,
+    dry_run: bool,
     json: bool,
 ) -> None:
     """Sign here with the keys at hand, or let the server sign; show what came of it."""
     if keys is not None:
         desk = Desk(client, keys)
-        signed = desk.sign({product: [_with_digests(client, desk, product, verb)]}, reason=reason[:500])
+        prepared = desk.prepare({product: [_with_digests(client, desk.repository, product, verb)]})
+        if dry_run:
+            tell(product, desk.role(product), prepared.roles[product], as_json=json)
+            return
+        signed = desk.commit(prepared, Said(reason[:500], stranded={product: stranded}))
         answer = pb.ChangeReleasesResponse(role_version=signed.versions[product], releases=signed.releases)
+    elif dry_run:
+        _preview(client, product, verb, json=json)
+        return
     else:
         stands = client.releases.GetProductPolicy(pb.GetProductPolicyRequest(product=product), timeout=CALL_SECONDS)
         request = pb.ChangeReleasesRequest(
@@ -226,15 +268,26 @@ def _apply(
     say(f"{product}: role version {answer.role_version}, signed {'here' if keys is not None else 'by the server'}")
 
 
-def _with_digests(client: AdminClient, desk: Desk, product: str, verb: Change) -> Change:
-    """Name the digests of a release that is listed no more, as the server shows them; they are printed."""
-    if not isinstance(verb, Revoke) or ruling_on(policy_of(product, desk.role(product)), verb.version) is None:
+def _preview(client: AdminClient, product: str, verb: Change, *, json: bool) -> None:
+    """Show what a verb would make of the list that the server has signed, verified as a host does it."""
+    with translate():
+        repository = read_repository(read_chain(ServerRepository(client), SystemClock()).files)
+        role = repository.product(product)
+        after = changed_role(product, role, [_with_digests(client, repository, product, verb)])
+    tell(product, role, after, as_json=json)
+
+
+def _with_digests(client: AdminClient, repository: Repository, product: str, verb: Change) -> Change:
+    """Name the digests of a release that is listed no more, as they were signed last; they are printed.
+
+    What the server's own rows say about it is not asked: it would choose what must not run.
+    """
+    policy = policy_of(product, repository.product(product))
+    if not isinstance(verb, Revoke) or ruling_on(policy, verb.version) is None:
         return verb
-    request = pb.GetReleaseRequest(product=product, version=str(verb.version))
-    release = client.releases.GetRelease(request, timeout=CALL_SECONDS).release
-    digests = tuple(sorted(artifact.sha256.hex() for artifact in release.artifacts))
+    digests = last_digests(ServerRepository(client), repository, product, verb.version)
     for digest in digests:
-        note(f"revoking {digest}, which the server shows as {product} {verb.version}")
+        note(f"revoking {digest}, which was signed as {product} {verb.version}")
     return Revoke(verb.version, verb.reason, digests)
 
 

@@ -47,14 +47,20 @@ def read_anchors(targets: Targets) -> Anchors | None:
     return anchors
 
 
-def check_follows(listed: Anchors | None, anchors: Anchors) -> None:
+def check_follows(listed: Anchors | None, anchors: Anchors, *, anew: bool = False) -> None:
     """Refuse anchors whose serial is not the listed one + 1: of two people the second takes the newest and tries again.
+
+    Args:
+        listed: what stands; None = nothing.
+        anchors: what is to follow it.
+        anew: the root names other keys of targets than have signed what stands: hosts forget the serial then, and any
+            begins it anew.
 
     Raises:
         RequestError: CONFLICT (whoever set them).
     """
     due = 1 if listed is None else listed.serial + 1
-    if anchors.serial != due:
+    if anchors.serial != due and not anew:
         message = f"anchors: serial {anchors.serial} does not follow {due - 1}"
         raise RequestError(message, code=Code.CONFLICT, remedy="take the newest anchors and try again", field="serial")
 

@@ -4,7 +4,8 @@ The rules, in this order:
 
 1. the anchors themselves are sound: 1 to 16 addresses and certificates, each once, each certificate readable (the value
    checks that when it is made);
-2. the serial is the listed one + 1, so that of two people one is told to take the newest → CONFLICT;
+2. the serial is the listed one + 1, so that of two people one is told to take the newest → CONFLICT; where the newest
+   root names other keys of targets than have signed what is listed, any serial begins it anew;
 3. nothing else in the top-level role changes but its version and expiry;
 4. the whole set passes as a host would take it.
 
@@ -17,14 +18,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fleetroll_common.values.anchors import ANCHORS_PATH
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import TrustError
 from fleetroll_publishing.anchored import anchors_target, check_follows, read_anchors
-from fleetroll_publishing.roles import file_name, read_repository, sign_role
+from fleetroll_publishing.roles import file_name, read_newest_root, read_repository, sign_role
 from fleetroll_publishing.sealing import DEFAULT_EXPIRIES, Expiries, following, in_utc, seal
+from fleetroll_publishing.verifying import verified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from fleetroll_common.trust.library import Targets
     from fleetroll_common.values.anchors import Anchors
     from fleetroll_publishing.signers import RoleSigners
 
@@ -55,12 +60,21 @@ def sign_anchors(
     """
     repository = read_repository(files)
     top = repository.targets
-    check_follows(read_anchors(top), anchors)
+    check_follows(read_anchors(top), anchors, anew=_is_anew(files, top))
     top.targets[ANCHORS_PATH] = anchors_target(anchors)
     top.version, top.expires = top.version + 1, in_utc(now + expiries.targets)
     return {
         file_name("targets", top.version): sign_role(top, signers.enough("targets", repository.root.roles["targets"]))
     }
+
+
+def _is_anew(files: Mapping[str, bytes], top: Targets) -> bool:
+    """Tell whether the newest root does not have the listed targets signed as they are: it names other keys."""
+    try:
+        verified(files[file_name("targets", top.version)], "targets", read_newest_root(files))
+    except TrustError as error:
+        return error.code is Code.UNSIGNED
+    return False
 
 
 def set_anchors(

@@ -11,7 +11,9 @@ In this order (:func:`check_commit`); whoever signed it, the first thing that is
 4. Targets follow by one version, signed by the keys that the newest root names; without new ones, the old ones are →
    CONFLICT, UNSIGNED.
 5. Each product has its own paths, ends the search, and none is gone: a product is retired as an empty role → CONFLICT,
-   METADATA_INVALID. Nothing but the anchors is listed beside them, and their serial rises.
+   METADATA_INVALID. Nothing but the anchors is listed beside them; their serial rises by one where they
+   change. Where the newest root names other keys of targets it may start anew: hosts forget it then, so that whoever
+   stole a key of targets can't have ended the anchors for good by a serial that nothing follows.
 6. Each product's role follows by what :func:`~fleetroll_publishing.gate.check_product` demands, against the delegation
    in the newest targets; without a new one, the old one is signed by its keys still. A new product begins empty.
 7. What is new expires neither too soon nor too late → INVALID_ARGUMENT.
@@ -26,6 +28,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from fleetroll_common.trust.floor import keys_digest
 from fleetroll_common.trust.keys import key_id
 from fleetroll_common.trust.library import Root, Targets
 from fleetroll_common.trust.listing import role_name
@@ -33,7 +36,7 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.release import check_product as check_product_name
 from fleetroll_publishing import gate
-from fleetroll_publishing.anchored import read_anchors
+from fleetroll_publishing.anchored import check_follows, read_anchors
 from fleetroll_publishing.demands import ONLINE_ROLES, check_threshold, invalid
 from fleetroll_publishing.history import named_in_root, named_in_targets, public_of, role_of_every_key
 from fleetroll_publishing.roles import (
@@ -168,7 +171,7 @@ def _follow_targets(
         raise untrusted(Code.METADATA_INVALID, "targets", f"of version {old.version + 1} is another file")
     _check_expiry("targets", targets, now)
     _check_delegations(old, targets)
-    _check_anchors(old, targets)
+    _check_anchors(old, targets, anew=_keys_changed(repository.root, root))
     return targets
 
 
@@ -249,13 +252,22 @@ def _check_delegations(old: Targets, targets: Targets) -> None:
             )
 
 
-def _check_anchors(old: Targets, targets: Targets) -> None:
-    """Refuse anything beside the anchors, and anchors that are gone or go back."""
+def _keys_changed(before: Root, after: Root) -> bool:
+    """Tell whether another root has targets signed otherwise, as hosts see it."""
+    return keys_digest(before, "targets") != keys_digest(after, "targets")
+
+
+def _check_anchors(old: Targets, targets: Targets, *, anew: bool) -> None:
+    """Refuse anything beside the anchors, anchors that are gone or go back, and a serial that leaves some out."""
     before, after = read_anchors(old), read_anchors(targets)
     gone = before is not None and after is None
-    older = before is not None and after is not None and after != before and after.serial <= before.serial
-    if gone or older:
+    is_other = after is not None and after != before
+    older = is_other and before is not None and after is not None and after.serial <= before.serial
+    if gone or (older and not anew):
         raise untrusted(Code.METADATA_ROLLBACK, "targets", "has older anchors than are listed, or none any more")
+
+    if is_other and after is not None:
+        check_follows(before, after, anew=anew)
 
 
 def _check_keys(

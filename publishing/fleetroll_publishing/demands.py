@@ -118,6 +118,25 @@ def check_addition(product: str, role: Targets, path: str, target: TargetFile) -
     _check_custom(product, path.split("/")[1], target.custom)
 
 
+def check_place(path: str, custom: Mapping[str, Any]) -> None:
+    """Refuse a file under another path than its own description gives it: hosts compute the path of that.
+
+    So no two files are for one platform. What a description lacks is refused where it is read.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT (publisher's fault).
+    """
+    said = [str(custom.get(name, "")) for name in ("product", "version", "os", "arch", "abi")]
+    if kind_of(custom) is TargetKind.MANIFEST:
+        due = f"{said[0]}/{said[1]}/{MANIFEST_FILE}"
+    elif all(said):
+        due = f"{said[0]}/{said[1]}/{'-'.join(said[2:])}.tar.zst"
+    else:
+        return
+    if path != due:
+        raise invalid("path", f"{path[:200]!r} is described as {due[:200]!r}; hosts look for it there")
+
+
 def check_kind(path: str, custom: Mapping[str, Any]) -> None:
     """Refuse a release manifest under another name, and anything else under its name.
 

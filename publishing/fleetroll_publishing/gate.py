@@ -11,7 +11,8 @@ For a product's role, in this order (:func:`check_product`):
    → CONFLICT, INVALID_ARGUMENT, METADATA_INVALID;
 6. it expires neither too soon to be of use nor later than a year and a bit from now → INVALID_ARGUMENT;
 7. it lists nothing of another product, and nothing without hash and length → WRONG_PRODUCT, METADATA_INVALID;
-8. what is new and called a release manifest is described as one, and nothing else is → INVALID_ARGUMENT.
+8. what is new and called a release manifest is described as one, and nothing else is; each new file stands where
+   its description says that hosts look for it, so that no two are for one platform → INVALID_ARGUMENT.
 
 :func:`check_repository` walks a whole set of files as a host does; signing calls it on its own work before it leaves.
 
@@ -29,7 +30,7 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.product_policy import policy_path
 from fleetroll_publishing.anchored import read_anchors
-from fleetroll_publishing.demands import check_kind
+from fleetroll_publishing.demands import check_kind, check_place
 from fleetroll_publishing.roles import (
     TIMESTAMP_FILE,
     delegated_roles,
@@ -89,6 +90,7 @@ def check_product(files: Mapping[str, bytes], product: str, candidate: bytes, no
     for found in read_listing(product, signed, repository.delegation(product)):
         if found.path not in {*listed.targets, policy_path(product)}:
             check_kind(found.path, found.custom)
+            check_place(found.path, found.custom)
     return signed
 
 

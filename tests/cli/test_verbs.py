@@ -230,10 +230,11 @@ async def test_the_second_of_two_publishers_is_told_to_take_the_newest(
     def race() -> RequestError:
         with AdminClient(endpoint) as client:
             first, second = Desk(client, ring), Desk(client, ring)
-            first.sign({"agent": [Yank(Version.parse(NEW), "bad")]})
+            first.commit(first.prepare({"agent": [Yank(Version.parse(NEW), "bad")]}))
             with pytest.raises(RequestError) as caught:
-                second.sign({"agent": [SetChannels(Version.parse(NEWER), ("beta",))]})
-            Desk(client, ring).sign({"agent": [SetChannels(Version.parse(NEWER), ("beta",))]})
+                second.commit(second.prepare({"agent": [SetChannels(Version.parse(NEWER), ("beta",))]}))
+            third = Desk(client, ring)
+            third.commit(third.prepare({"agent": [SetChannels(Version.parse(NEWER), ("beta",))]}))
             return caught.value
 
     error = await asyncio.to_thread(race)

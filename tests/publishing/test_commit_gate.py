@@ -16,9 +16,10 @@ from fleetroll_common.values.anchors import ANCHORS_PATH, Anchors
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import FleetrollError
 from fleetroll_publishing.anchored import anchors_target
+from fleetroll_publishing.anchoring import sign_anchors
 from fleetroll_publishing.commit_gate import check_commit
 from fleetroll_publishing.committing import seal_commit
-from fleetroll_publishing.roles import delegation_of, read_repository, sign_role
+from fleetroll_publishing.roles import delegation_of, describe, read_repository, sign_role
 from fleetroll_publishing.rotation import KeySet, rotate
 from fleetroll_server.certificates import make_ca
 from tests.faults.keyrings import Owner
@@ -301,22 +302,57 @@ def anchors(serial: int, address: str = "a.example:8443") -> Callable[[Any], Non
     return change
 
 
-def test_anchors_are_let_through_and_only_rise() -> None:
-    files = {**FILES, **seal_commit(FILES, targets(anchors(2)), SIGNERS, START)}
+def test_anchors_are_let_through_and_rise_by_one() -> None:
+    files = {**FILES, **seal_commit(FILES, targets(anchors(1)), SIGNERS, START)}
+    files |= seal_commit(files, targets(anchors(2), version=3), SIGNERS, START)
     for change, code in (
         (anchors(3, "b.example:1"), None),
+        (anchors(4, "b.example:1"), Code.CONFLICT),
+        (anchors(2**53), Code.CONFLICT),
         (anchors(2), None),
         (anchors(2, "b.example:1"), Code.METADATA_ROLLBACK),
         (anchors(1), Code.METADATA_ROLLBACK),
         (nothing, Code.METADATA_ROLLBACK),
     ):
-        new = targets(change, version=3)
+        new = targets(change, version=4)
         if code is None:
-            assert check_commit(files, new, START).listed == {"targets": 3}
+            assert check_commit(files, new, START).listed == {"targets": 4}
             continue
         with pytest.raises(FleetrollError) as caught:
             check_commit(files, new, START)
         assert caught.value.code is code
+
+
+def test_the_first_anchors_begin_with_1() -> None:
+    with pytest.raises(FleetrollError) as caught:
+        check_commit(FILES, targets(anchors(2)), START)
+    assert caught.value.code is Code.CONFLICT
+
+
+def test_a_stolen_targets_key_does_not_end_the_anchors_for_good() -> None:
+    """Whoever had it and a server has left the highest serial there is; with the owner's next key it begins anew."""
+    files = {**FILES, **seal_commit(FILES, targets(anchors(1)), SIGNERS, START)}
+    forward = targets(anchors(2**53, "thief.example:1"), version=3)
+    top = read_repository(files)
+    snapshot, timestamp = top.snapshot, top.timestamp
+    snapshot.version, timestamp.version = snapshot.version + 1, timestamp.version + 1
+    snapshot.meta["targets.json"] = describe(3, forward["3.targets.json"])
+    listed = sign_role(snapshot, [signer("snapshot")])
+    timestamp.snapshot_meta = describe(snapshot.version, listed)
+    stamped = sign_role(timestamp, [signer("timestamp")])
+    files |= {**forward, f"{snapshot.version}.snapshot.json": listed, "timestamp.json": stamped}
+    new = root(exchange("targets", "the owner's next"))
+    signers = replace(SIGNERS, targets=signer("the owner's next"))
+    for serial in (1, 7):
+        wanted = Anchors(serial, ("owner.example:1",), (CA,))
+        signed = sign_anchors({**files, **new}, wanted, signers, START)
+        assert check_commit(files, {**new, **signed}, START).targets.version == 4
+    with pytest.raises(FleetrollError) as caught:
+        check_commit(files, targets(anchors(1), version=4), START)
+    assert caught.value.code is Code.METADATA_ROLLBACK
+    with pytest.raises(FleetrollError) as caught:
+        sign_anchors(files, Anchors(7, ("owner.example:1",), (CA,)), SIGNERS, START)
+    assert caught.value.code is Code.CONFLICT
 
 
 def test_anchors_that_no_host_could_read_are_refused() -> None:

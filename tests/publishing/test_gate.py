@@ -56,6 +56,31 @@ def _custom(role: Any) -> dict[str, Any]:
     return custom
 
 
+def said_of(platform: str, version: str = "1.1.0") -> dict[str, Any]:
+    return {
+        "product": "agent",
+        "version": version,
+        **dict(zip(("os", "arch", "abi"), platform.split("-"), strict=True)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "custom"),
+    [
+        ("agent/1.1.0/linux-x86_64-cp312.tar.zst", said_of("linux-x86_64-cp311")),
+        ("agent/1.1.0/linux-x86_64-cp311.tar.gz", said_of("linux-x86_64-cp311")),
+    ],
+)
+def test_a_file_whose_description_has_another_place_is_refused_by_name(path: str, custom: dict[str, Any]) -> None:
+    """So no two files are for one platform, and none hides where no host looks."""
+    with pytest.raises(RequestError) as caught:
+        check_product(FILES, "agent", candidate(lambda role: add(role, path, custom)), START)
+    assert (caught.value.code, path in caught.value.message) == (Code.INVALID_ARGUMENT, True)
+    right = path_of("1.1.0")
+    role = check_product(FILES, "agent", candidate(lambda role: add(role, right, said_of("linux-x86_64-cp311"))), START)
+    assert right in role.targets
+
+
 def drop(role: Any) -> None:
     del role.targets[path_of("1.0.0")]
 

@@ -17,6 +17,7 @@ from fleetroll_publishing import repository as building
 from fleetroll_publishing.keyfiles import files_of, keys_in
 from fleetroll_publishing.keys import Cost, Passphrase, PrivateKey, save_key
 from fleetroll_publishing.publisher import RECORD_NAME, Publisher
+from fleetroll_publishing.roles import describe, read_repository, sign_role
 from fleetroll_publishing.verbs import Yank
 from tests.faults.repositories import START, Repository
 
@@ -132,3 +133,23 @@ def test_key_files_are_found_by_their_public_half(tmp_path: Path) -> None:
         with pytest.raises(RequestError) as caught:
             keys_in(place)
         assert caught.value.code is Code.NOT_FOUND
+
+
+def test_a_thief_of_the_online_keys_does_not_end_a_publishers_signing(tmp_path: Path) -> None:
+    """They sign lists of the highest versions there are; after the exchange of the keys those begin where they were."""
+    repository = Shown()
+    Publisher(tmp_path).read(repository, CLOCK)
+    honest = repository.frozen()
+    listed = read_repository(honest)
+    snapshot, timestamp = listed.snapshot, listed.timestamp
+    snapshot.version, timestamp.version = 2**40, 2**40
+    data = sign_role(snapshot, [repository.signers.of("snapshot")])
+    timestamp.snapshot_meta = describe(2**40, data)
+    stamped = sign_role(timestamp, [repository.signers.of("timestamp")])
+    repository.shown = {**honest, f"{2**40}.snapshot.json": data, "timestamp.json": stamped}
+    assert Publisher(tmp_path).read(repository, CLOCK).timestamp.version == 2**40
+    assert set(Publisher(tmp_path)._load().versions) == {"root", "targets", "products/agent"}
+    repository.shown = None
+    repository.rotate_online("the owner's ")
+    seen = Publisher(tmp_path).read(repository, CLOCK)
+    assert (seen.root.version, seen.timestamp.version < 2**40) == (2, True)

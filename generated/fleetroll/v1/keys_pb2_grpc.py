@@ -60,7 +60,7 @@ class KeysServiceServicer(object):
 
     def PrepareOnlineKeys(self, request, context):
         """PrepareOnlineKeys makes new keys for roles that the server signs by itself. They sign nothing until a root that names
-        them is committed; asked again, it answers with the same ones.
+        them is committed; asked again, it makes new ones, and those that waited are gone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,7 +37,7 @@ class KeysServiceStub:
     """GetKeyStatus shows every role of the release repository with its keys."""
     PrepareOnlineKeys: _grpc.UnaryUnaryMultiCallable[_keys_pb2.PrepareOnlineKeysRequest, _keys_pb2.PrepareOnlineKeysResponse]
     """PrepareOnlineKeys makes new keys for roles that the server signs by itself. They sign nothing until a root that names
-    them is committed; asked again, it answers with the same ones.
+    them is committed; asked again, it makes new ones, and those that waited are gone.
     """
 
 @_typing.type_check_only
@@ -49,7 +49,7 @@ class KeysServiceAsyncStub(KeysServiceStub):
     """GetKeyStatus shows every role of the release repository with its keys."""
     PrepareOnlineKeys: _aio.UnaryUnaryMultiCallable[_keys_pb2.PrepareOnlineKeysRequest, _keys_pb2.PrepareOnlineKeysResponse]  # type: ignore[assignment]
     """PrepareOnlineKeys makes new keys for roles that the server signs by itself. They sign nothing until a root that names
-    them is committed; asked again, it answers with the same ones.
+    them is committed; asked again, it makes new ones, and those that waited are gone.
     """
 
 class KeysServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -70,7 +70,7 @@ class KeysServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_keys_pb2.PrepareOnlineKeysResponse, _abc.Awaitable[_keys_pb2.PrepareOnlineKeysResponse]]:
         """PrepareOnlineKeys makes new keys for roles that the server signs by itself. They sign nothing until a root that names
-        them is committed; asked again, it answers with the same ones.
+        them is committed; asked again, it makes new ones, and those that waited are gone.
         """
 
 def add_KeysServiceServicer_to_server(servicer: KeysServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -101,6 +101,8 @@ class PublishHeader(_message.Message):
     NOTES_FIELD_NUMBER: _builtins.int
     SUPPORTED_FROM_FIELD_NUMBER: _builtins.int
     ENTRY_POINT_FIELD_NUMBER: _builtins.int
+    CHECK_ONLY_FIELD_NUMBER: _builtins.int
+    SIGNED_ELSEWHERE_FIELD_NUMBER: _builtins.int
     product: _builtins.str
     """The product, a-z, 0-9, dash; 1-63 characters."""
     version: _builtins.str
@@ -121,6 +123,10 @@ class PublishHeader(_message.Message):
     """Range of versions that may be updated from directly, such as ">=1.0.0"; empty for any."""
     entry_point: _builtins.str
     """Path of the product's first file in the artefact, at most 240 characters; empty for the agent, whose is known."""
+    check_only: _builtins.bool
+    """True: the header alone is checked, no chunk follows, and nothing is published; the answer names no release."""
+    signed_elsewhere: _builtins.bool
+    """True, with check_only: it will be signed elsewhere and committed, so that a key which is not here is no hindrance."""
     @_builtins.property
     def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Channels, 1-16 names of 1-63 characters (a-z, 0-9, dash)."""
@@ -144,10 +150,12 @@ class PublishHeader(_message.Message):
         notes: _builtins.str = ...,
         supported_from: _builtins.str = ...,
         entry_point: _builtins.str = ...,
+        check_only: _builtins.bool = ...,
+        signed_elsewhere: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["platform", b"platform"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["breaking_changes", b"breaking_changes", "channels", b"channels", "entry_point", b"entry_point", "git_sha", b"git_sha", "length", b"length", "migrations_required", b"migrations_required", "notes", b"notes", "platform", b"platform", "product", b"product", "sha256", b"sha256", "supported_from", b"supported_from", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breaking_changes", b"breaking_changes", "channels", b"channels", "check_only", b"check_only", "entry_point", b"entry_point", "git_sha", b"git_sha", "length", b"length", "migrations_required", b"migrations_required", "notes", b"notes", "platform", b"platform", "product", b"product", "sha256", b"sha256", "signed_elsewhere", b"signed_elsewhere", "supported_from", b"supported_from", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -980,14 +988,40 @@ class CommitMetadataRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class StrandedEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     FILES_FIELD_NUMBER: _builtins.int
     NOTES_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    STRANDED_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Why, in words, at most 500 characters."""
     dry_run: _builtins.bool
     """True: everything is checked as if it were committed, and nothing is."""
+    force: _builtins.bool
+    """True: also where the CAs of new anchors do not lead to this server, since the fleet moves to another one; needs a
+    reason.
+    """
     @_builtins.property
     def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___MetadataFile]:
         """1-64 files of root, targets and products; never snapshot or timestamp, which the server signs."""
@@ -996,6 +1030,12 @@ class CommitMetadataRequest(_message.Message):
     def notes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReleaseNotes]:
         """Notes in Markdown of releases that are new by it."""
 
+    @_builtins.property
+    def stranded(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """By product: hosts that the caller knows to be left without a way up by a floor that rises, >= 0; a product that is
+        not named: 0. At most 64 products.
+        """
+
     def __init__(
         self,
         *,
@@ -1003,10 +1043,12 @@ class CommitMetadataRequest(_message.Message):
         notes: _abc.Iterable[Global___ReleaseNotes] | None = ...,
         reason: _builtins.str = ...,
         dry_run: _builtins.bool = ...,
+        force: _builtins.bool = ...,
+        stranded: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "files", b"files", "notes", b"notes", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "files", b"files", "force", b"force", "notes", b"notes", "reason", b"reason", "stranded", b"stranded"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -142,6 +142,8 @@ class Changing:
             held = await self._standing()
             ours = {one.decode("ascii") for one in (known.certificate, known.successor) if one is not None}
             kept = tuple(one for one in held.certificates if one in ours)
+            if not kept:  # after a switch that was forced: the CA that signs now was never listed
+                kept = (known.certificate.decode("ascii"),)
             if kept == held.certificates:
                 message = "authority: every CA in the anchors is this server's own"
                 raise _refused(Code.NOT_FOUND, message, "switch to a successor first", "authority")
@@ -200,10 +202,16 @@ class Changing:
         _log.info(kind, fingerprint=shown)
 
 
-async def require_own_leaf(services: Services, anchors: Anchors, *, force: bool = False) -> None:
+async def require_own_leaf(services: Services, anchors: Anchors, *, force: bool = False, dry_run: bool = False) -> None:
     """Refuse CAs that do not lead to the server's certificate, and make that stand for every address of ``anchors``.
 
     Whoever commits anchors that were signed elsewhere MUST call it before.
+
+    Args:
+        services: the shared parts.
+        anchors: what hosts are about to be told.
+        force: also where none of the CAs leads here: the fleet moves to another server.
+        dry_run: look at the CAs and leave the certificate as it is.
 
     Raises:
         RequestError: CONFLICT: hosts that take them could never connect to this server again (whoever set them).
@@ -214,6 +222,8 @@ async def require_own_leaf(services: Services, anchors: Anchors, *, force: bool 
         message = "certificates: none of the CAs leads to the certificate that this server shows"
         remedy = "add this server's own CA, or force it with a reason where the fleet moves to another server"
         raise _refused(Code.CONFLICT, message, remedy, "certificates")
+    if dry_run:
+        return
     hosts = [host_of(address) for address in anchors.addresses]
     await asyncio.to_thread(services.leaf.name, hosts, services.clock.now())
 

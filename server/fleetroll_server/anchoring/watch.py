@@ -129,6 +129,8 @@ class CertificateWatch:
                 _log.warning("certificate.not_renewed", code=str(error.code), reason=error.message)
             except OSError as error:
                 _log.warning("certificate.not_renewed", reason=error.strerror or str(error))
+            except Exception:  # noqa: BLE001 (a certificate that is never renewed again shuts the fleet out)
+                _log.exception("certificate.not_renewed")
             await asyncio.sleep(LOOK_SECONDS)
 
 

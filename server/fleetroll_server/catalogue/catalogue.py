@@ -104,6 +104,9 @@ class Freshness:
             except FleetrollError as error:
                 _log.warning("metadata.not_signed", code=str(error.code), reason=error.message)
                 pause = RETRY_SECONDS
+            except Exception:  # noqa: BLE001 (the next turn must come: else all installs stop in a day)
+                _log.exception("metadata.not_signed")
+                pause = RETRY_SECONDS
             await asyncio.sleep(pause)
 
     async def sign_if_due(self) -> float:
@@ -155,7 +158,10 @@ def _signed_again(
     soon = {role for role, each in signed.items() if each.expires - now < ROLE_LEFT}
     ends_soon = [role for role, keys in key_sets(old).items() if role in soon and _can_sign(signers, role, keys)]
     if ends_soon:
-        return seal_commit(old, renew(old, ends_soon, signers, now), signers, now)
+        try:
+            return seal_commit(old, renew(old, ends_soon, signers, now), signers, now)
+        except FleetrollError as error:  # roles that end in weeks must not keep the lists from being signed today
+            _log.warning("metadata.roles_not_renewed", roles=ends_soon, code=str(error.code), reason=error.message)
     again = refresh_snapshot if repository.snapshot.expires - now < SNAPSHOT_LEFT else refresh_timestamp
     return again(old, signers, now)
 

@@ -13,8 +13,8 @@ from fleetroll_publishing.repository import change_product
 from fleetroll_publishing.roles import read_repository
 from fleetroll_publishing.verbs import Revoke, SetFloor
 from fleetroll_server.catalogue import products, reads
-from fleetroll_server.catalogue.floors import below_floor
 from fleetroll_server.catalogue.relisting import relist
+from fleetroll_server.catalogue.rising import require_stranded
 from fleetroll_server.catalogue.signing import sign_and_commit
 from fleetroll_server.catalogue.values import ReleaseState
 from fleetroll_server.store import EventFact
@@ -86,8 +86,8 @@ async def change_releases(services: Services, wish: ChangeWish, caller: Caller) 
 
         async def store(tx: Tx, repository: Repository) -> Changed:
             role = repository.product(wish.product)
-            await _require_stranded(tx, wish)
             found = await relist(tx, services, wish.product, before[0], role, {}, caller)
+            await _require_stranded(tx, wish)
             tx.emit(_event(wish, role.version, caller))
             return Changed(role.version, tuple(found))
 
@@ -120,7 +120,7 @@ async def _with_digests(services: Services, product: str, change: Change) -> Cha
 
 
 async def _require_stranded(tx: Tx, wish: ChangeWish) -> None:
-    """Refuse a floor that leaves other hosts without a way up than the caller has seen.
+    """Refuse a floor that leaves other hosts without a way up than the caller has seen, with all verbs applied.
 
     Raises:
         RequestError: CONFLICT (caller's fault).
@@ -128,11 +128,7 @@ async def _require_stranded(tx: Tx, wish: ChangeWish) -> None:
     floors = [change.version for change in wish.changes if isinstance(change, SetFloor)]
     if not floors or floors[-1] is None:
         return
-    stranded = sum(bool(host.stranded) for host in await below_floor(tx.connection, wish.product, floors[-1]))
-    if stranded != wish.stranded:
-        message = f"stranded: the floor {floors[-1]} leaves {stranded} hosts without a way up, not {wish.stranded}"
-        remedy = "look at the preview of the floor again, and name their number"
-        raise RequestError(message, code=Code.CONFLICT, remedy=remedy, field="stranded", stranded=str(stranded))
+    await require_stranded(tx, wish.product, floors[-1], wish.stranded)
 
 
 def _event(wish: ChangeWish, role_version: int, caller: Caller) -> EventFact:

@@ -21,16 +21,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fleetroll_common.trust.listing import role_name
-from fleetroll_publishing.commit_gate import follow_roots
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
+from fleetroll_publishing.anchored import read_anchors
+from fleetroll_publishing.commit_gate import follow_roots, parse_name
 from fleetroll_publishing.committing import seal_commit
 from fleetroll_publishing.demands import ONLINE_ROLES
-from fleetroll_publishing.policies import releases_in
+from fleetroll_publishing.policies import policy_of, releases_in
 from fleetroll_publishing.roles import delegated_roles, read_newest_root, read_repository
 from fleetroll_publishing.rotation import KeySet, key_sets, rotate
+from fleetroll_server.anchoring.changing import require_own_leaf
 from fleetroll_server.catalogue.keyhistory import named_keys
 from fleetroll_server.catalogue.keys import OFFLINE, exchange_keys, held_keys, mode_of, prepared_keys, role_signers
 from fleetroll_server.catalogue.metadata import add_files, current_files, timestamp_version
 from fleetroll_server.catalogue.relisting import relist
+from fleetroll_server.catalogue.rising import is_risen, require_stranded
 from fleetroll_server.catalogue.staging import taken_over
 from fleetroll_server.store import EventFact
 
@@ -58,12 +63,16 @@ class Offered:
         notes: Markdown by product and version, of releases that are new by it.
         reason: in words.
         dry_run: check everything, keep nothing.
+        force: also where the CAs of new anchors do not lead to this server.
+        stranded: by product, hosts that a floor which rises leaves without a way up; one that is not there: none.
     """
 
     files: Mapping[str, bytes]
     notes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     reason: str = ""
     dry_run: bool = False
+    force: bool = False
+    stranded: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +127,7 @@ async def commit(services: Services, offered: Offered, caller: Caller) -> Commit
                 await held_keys(connection, services.secrets), await prepared_keys(connection, services.secrets)
             )
         plan = await asyncio.to_thread(_plan, old, offered.files, held, used, services.clock.now())
+        await _require_anchors(services, plan, offered)
         async with AsyncExitStack() as stack:
             if not offered.dry_run:
                 await stack.enter_async_context(taken_over(services, _new_bytes(plan)))
@@ -128,15 +138,46 @@ async def commit(services: Services, offered: Offered, caller: Caller) -> Commit
     return Committed(plan.after.timestamp.version, releases)
 
 
+async def _require_anchors(services: Services, plan: _Plan, offered: Offered) -> None:
+    """Refuse anchors that would shut the fleet out, before any host hears of them.
+
+    Raises:
+        RequestError: CONFLICT: they do not lead to this server (publisher's fault).
+    """
+    anchors = read_anchors(plan.after.targets)
+    if anchors is not None and anchors != read_anchors(plan.before.targets):
+        await require_own_leaf(services, anchors, force=offered.force, dry_run=offered.dry_run)
+
+
 def _plan(
     old: Mapping[str, bytes], offered: Mapping[str, bytes], held: _Held, used: Mapping[str, str], now: datetime
 ) -> _Plan:
     """Check everything and sign what is signed here."""
     root = follow_roots(old, offered)
+    _require_held(old, offered, root, held)
     complete = {**offered, **_signed_here(old, offered, root, held, used, now)}
     signers = role_signers({role: key for role in ONLINE_ROLES if (key := _named_key(root, role, held)) is not None})
     new = seal_commit(old, complete, signers, now, used=used)
     return _Plan(old, new, read_repository(old), read_repository({**old, **new}), held)
+
+
+def _require_held(old: Mapping[str, bytes], offered: Mapping[str, bytes], root: Root, held: _Held) -> None:
+    """Refuse a root that names keys, of roles that nobody else has signed, which are not here: or not any more.
+
+    Raises:
+        RequestError: NOT_ALLOWED (publisher's fault).
+    """
+    signed = {parse_name(name)[1] for name in offered}
+    same = set(root.roles[TARGETS].keyids) == set(read_newest_root(old).roles[TARGETS].keyids)
+    due = ONLINE_ROLES if same or TARGETS in signed else (TARGETS, *ONLINE_ROLES)
+    for role in due:
+        if _named_key(root, role, held) is None:
+            raise RequestError(
+                f"root: the key that it names for {role} is not on this server",
+                code=Code.NOT_ALLOWED,
+                remedy="prepare keys again and sign a root that names those: the last preparation replaced older ones",
+                role=role,
+            )
 
 
 def _signed_here(
@@ -188,6 +229,10 @@ async def _store(tx: Tx, services: Services, plan: _Plan, offered: Offered, call
         if before is None or before.version != role.version:
             notes = offered.notes.get(product, {})
             releases += await relist(tx, services, product, before, role, notes, caller)
+            policy = policy_of(product, role)
+            risen = is_risen(policy, None if before is None else policy_of(product, before))
+            if risen and policy is not None and policy.floor is not None:
+                await require_stranded(tx, product, policy.floor, offered.stranded.get(product, 0))
     kept, waiting = _keys_after(plan)
     await exchange_keys(tx, services.secrets, kept, waiting)
     tx.emit(_event(plan, offered.reason, caller, mode_of(kept)))

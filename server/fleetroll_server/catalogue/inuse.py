@@ -11,13 +11,14 @@ from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.version import Version
 from fleetroll_server.domain.states import FINAL
 from fleetroll_server.store.fleets import every_fleet
-from fleetroll_server.store.tables import AssignmentRow, HostProductRow, RolloutHostRow, RolloutRow, table_of
+from fleetroll_server.store.tables import AgentRow, AssignmentRow, HostProductRow, RolloutHostRow, RolloutRow, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+_AGENT = table_of(AgentRow)
 _PRODUCT = table_of(HostProductRow)
 _HOST = table_of(RolloutHostRow)
 _ROLLOUT = table_of(RolloutRow)
@@ -54,7 +55,7 @@ async def in_use(
     Args:
         connection: a snapshot, or a job's own transaction.
         product: its name.
-        fleets: whose hosts count; None = all.
+        fleets: whose hosts count; None = all. Revoked identities are no hosts any more.
     """
     counted: dict[Version, dict[str, int]] = {}
     for name, table, column in (("running", _PRODUCT, "version"), ("previous", _PRODUCT, "previous_version")):
@@ -95,7 +96,11 @@ def _assigned(product: str) -> sa.Select[Any]:
 
 
 def _held(query: sa.Select[Any], table: sa.Table, fleets: Sequence[str] | None) -> sa.Select[Any]:
-    """Hold a statement to ``fleets``, or say why it is held to none."""
+    """Leave revoked identities out, and hold a statement to ``fleets``, or say why it is held to none."""
+    revoked = sa.select(_AGENT.c.id).where(
+        _AGENT.c.id == table.c.agent_id, _AGENT.c.fleet_id == table.c.fleet_id, _AGENT.c.revoked.is_(True)
+    )
+    query = query.where(sa.not_(revoked.exists()))
     return query.where(table.c.fleet_id.in_(fleets)) if fleets is not None else every_fleet(query, _WHY)
 
 

@@ -66,7 +66,14 @@ async def prepared_keys(connection: AsyncConnection, secrets: Secrets) -> dict[s
     return await _opened(connection, secrets, _PREPARED)
 
 
-async def put_prepared(tx: Tx, keys: Mapping[str, PrivateKey], secrets: Secrets) -> None:
+async def replace_prepared(tx: Tx, keys: Mapping[str, PrivateKey], secrets: Secrets) -> None:
+    """Let ``keys`` wait in the place of those of their roles; the others wait on."""
+    names = [f"{_PREPARED}{role}" for role in keys]
+    await tx.execute(sa.delete(_META).where(_META.c.key.in_(names)))
+    await _put_prepared(tx, keys, secrets)
+
+
+async def _put_prepared(tx: Tx, keys: Mapping[str, PrivateKey], secrets: Secrets) -> None:
     """Add keys that wait; there MUST be none of their roles."""
     rows = [{"key": f"{_PREPARED}{role}", "value": secrets.seal(key.seed)} for role, key in keys.items()]
     if rows:
@@ -83,7 +90,7 @@ async def exchange_keys(
     old = sa.or_(_META.c.key.startswith(_PREFIX), _META.c.key.startswith(_PREPARED))
     await tx.execute(sa.delete(_META).where(old))
     await tx.execute(sa.insert(_META), sealed_rows(kept, secrets))
-    await put_prepared(tx, waiting, secrets)
+    await _put_prepared(tx, waiting, secrets)
     mode = sa.update(_META).where(_META.c.key == _MODE).values(value=mode_of(kept))
     await tx.execute(mode)
 

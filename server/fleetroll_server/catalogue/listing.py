@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from fleetroll_server.catalogue.values import Release
     from fleetroll_server.store import Tx
 
+DIRTY = "+dirty"
+"""Behind the commit of a tree that had changes."""
 _RELEASE = table_of(ReleaseRow)
 _ARTIFACT = table_of(ArtifactRow)
 
@@ -90,6 +92,18 @@ def require_release(version: Version) -> None:
         message = f"version: {version} is a build, not a release"
         remedy = "stamp a version without '+'"
         raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy=remedy, field="version")
+
+
+def require_clean(git_sha: str, *, demo: bool) -> None:
+    """Refuse a build of a tree that was not committed: nobody could build it again. A demo takes it.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT (publisher's fault).
+    """
+    if git_sha.endswith(DIRTY) and not demo:
+        message = f"git_sha: {git_sha[:80]} was built from a tree with changes that are in no commit"
+        remedy = "commit them and build again"
+        raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy=remedy, field="git_sha")
 
 
 async def require_free(connection: AsyncConnection, path: str, sha256: str) -> None:

@@ -1,4 +1,8 @@
-"""Keys that this server makes for the next root: they sign nothing before one that names them is committed."""
+"""Keys that this server makes for the next root: they sign nothing before one that names them is committed.
+
+Each preparation makes new ones, and those that waited are gone. Whoever has a copy of this server from before knows
+none of the keys that the owner's next root will name.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_publishing.demands import ONLINE_ROLES, invalid
 from fleetroll_publishing.keys import PrivateKey
-from fleetroll_server.catalogue.keys import held_keys, prepared_keys, put_prepared
+from fleetroll_server.catalogue.keys import held_keys, replace_prepared
 from fleetroll_server.store import EventFact
 
 if TYPE_CHECKING:
@@ -22,7 +26,7 @@ ROLES_MAX = 64
 
 
 async def prepare(services: Services, roles: Sequence[str], caller: Caller) -> dict[str, PrivateKey]:
-    """Return a key for each of ``roles`` that waits for a root that names it; asked again, the same ones.
+    """Return a new key for each of ``roles`` that waits for a root that names it; one that waited is gone.
 
     Raises:
         RequestError: INVALID_ARGUMENT: no role, or one twice; NOT_ALLOWED: a role that this server does not sign
@@ -42,12 +46,10 @@ async def prepare(services: Services, roles: Sequence[str], caller: Caller) -> d
                     remedy="make that key where the role is signed, and name its public half in the root or in targets",
                     field="roles",
                 )
-        waiting = await prepared_keys(tx.connection, services.secrets)
-        fresh = {role: PrivateKey.generate() for role in roles if role not in waiting}
-        await put_prepared(tx, fresh, services.secrets)
-        if fresh:
-            tx.emit(_event(fresh, caller))
-        return {role: {**waiting, **fresh}[role] for role in roles}
+        fresh = {role: PrivateKey.generate() for role in roles}
+        await replace_prepared(tx, fresh, services.secrets)
+        tx.emit(_event(fresh, caller))
+        return fresh
 
     async with services.catalogue.signing:
         return await services.store.writer.command(job)

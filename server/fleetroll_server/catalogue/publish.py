@@ -29,6 +29,7 @@ from fleetroll_server.catalogue.listing import (
     require_not_withdrawn,
     require_one_kind,
 )
+from fleetroll_server.catalogue.policies import product_role
 from fleetroll_server.catalogue.signing import sign_and_commit
 
 if TYPE_CHECKING:
@@ -51,14 +52,21 @@ class Publisher:
         """Work on ``services``."""
         self._services = services
 
-    async def check(self, offer: Offer) -> None:
+    async def check(self, offer: Offer, *, signed_elsewhere: bool = False) -> None:
         """Refuse an offer that could not be listed whatever its bytes are.
+
+        Args:
+            offer: what the publisher says.
+            signed_elsewhere: only the product has to be known, not its key.
 
         Raises:
             RequestError: unknown product, a development build, or the path is taken (publisher's fault).
         """
         async with self._services.store.read() as connection:
-            await products.require(connection, offer.product)
+            if signed_elsewhere:
+                await product_role(connection, offer.product)
+            else:
+                await products.require(connection, offer.product)
         check_words(_words(offer), dirty=self._services.demo)
         async with self._services.store.read() as connection:
             await require_not_withdrawn(connection, offer.product, str(offer.version))

@@ -2,6 +2,7 @@
 
 1. What stops comes first: the releases that are taken back are marked, and their rollouts end in the same transaction.
    From its commit on there is no offer and no Go of them.
+   What is below a floor that rises ends likewise.
 2. A release that hosts still need is not retired; one that is bad is taken back whoever needs it.
 3. New targets become artefacts, and releases where they are the first of their version. Channels follow the role.
 
@@ -23,6 +24,7 @@ from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.manifest_custom import describe, kind_of
 from fleetroll_common.values.platform import ANY, Platform
 from fleetroll_common.values.release import ReleaseCustom
+from fleetroll_publishing.demands import check_place
 from fleetroll_publishing.policies import Withdrawal, policy_of, releases_in, withdrawn_in
 from fleetroll_server.catalogue import reads
 from fleetroll_server.catalogue.alarms import tell_below_floor, tell_revoked
@@ -31,11 +33,13 @@ from fleetroll_server.catalogue.listing import (
     Listing,
     insert,
     published_event,
+    require_clean,
     require_free,
     require_not_withdrawn,
     require_one_kind,
     require_release,
 )
+from fleetroll_server.catalogue.rising import end_below
 from fleetroll_server.catalogue.values import ReleaseState
 from fleetroll_server.engine.actor import Actor
 from fleetroll_server.engine.yanking import end_rollouts
@@ -89,6 +93,7 @@ async def relist(
     changed: set[str] = set()
     ruled = {v: r for v, r in withdrawn_in(policy).items() if withdrawn_in(policy_before).get(v) != r}
     await _refuse_in_use(tx, product, ruled)
+    await _refuse_foreign_digests(tx, policy, policy_before)
     for version, ruling in ruled.items():
         await _withdraw(tx, services, product, version, ruling, caller)
         changed.add(str(version))
@@ -103,6 +108,7 @@ async def relist(
             changed.add(str(version))
     if policy is not None and policy != policy_before:
         tx.emit(_policy_event(product, policy, policy_before, caller))
+        await end_below(tx, services, policy, policy_before, caller)
         await _raise_alarms(tx, policy, policy_before)
     return [one for one in await reads.releases(tx.connection, product) if one.version in changed]
 
@@ -128,6 +134,26 @@ async def _refuse_in_use(tx: Tx, product: str, ruled: Mapping[Version, Ruling]) 
             message = f"version: {product} {version} is in use: {needed[version]}"
             remedy = "keep it listed until no host needs it; yank it where it is bad"
             raise RequestError(message, code=Code.CONFLICT, remedy=remedy, field="version")
+
+
+async def _refuse_foreign_digests(tx: Tx, policy: ProductPolicy | None, before: ProductPolicy | None) -> None:
+    """Refuse to revoke a digest of another release than is named: it may be one that the fleet runs.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT (publisher's fault).
+    """
+    known = before.revoked if before is not None else ()
+    if policy is None:
+        return
+    for one in policy.revoked:
+        release = sa.select(_RELEASE.c.id).where(
+            _RELEASE.c.product == policy.product, _RELEASE.c.version == str(one.version)
+        )
+        rows = sa.select(_ARTIFACT.c.path).where(_ARTIFACT.c.release_id.in_(release), _ARTIFACT.c.sha256 == one.sha256)
+        if one not in known and (await tx.execute(rows.limit(1))).first() is None:
+            message = f"revoked: {one.sha256} is no artefact of {policy.product} {one.version}"
+            remedy = "name the digests that the product's role listed for it"
+            raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy=remedy, field="revoked")
 
 
 async def _withdraw(tx: Tx, services: Services, product: str, version: Version, ruling: Ruling, caller: Caller) -> None:
@@ -157,6 +183,8 @@ async def _list(
     """Add one target, and its release where this is the first one of the version."""
     custom = describe(target.custom or {})
     require_release(custom.version)
+    require_clean(custom.git_sha, demo=services.demo)
+    check_place(target.path, target.custom or {})
     sha256 = target.hashes["sha256"]
     await require_not_withdrawn(tx.connection, product, str(custom.version))
     await require_free(tx.connection, target.path, sha256)

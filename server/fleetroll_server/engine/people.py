@@ -9,6 +9,8 @@ import sqlalchemy as sa
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
+from fleetroll_common.values.version import Version
+from fleetroll_server.catalogue.policies import require_above_floor
 from fleetroll_server.domain import late as late_rules
 from fleetroll_server.domain import people
 from fleetroll_server.domain.limits import RolloutLimits
@@ -66,12 +68,14 @@ async def resume(
     Of a completed one the late hosts continue that a pause, the kill switch or a fault of the server stopped.
 
     Raises:
-        RequestError: NOT_FOUND, SUSPENDED, STALE_DECISION, ROLLOUT_STATE or YANKED; its stored limits can't be read
+        RequestError: NOT_FOUND, SUSPENDED, STALE_DECISION, ROLLOUT_STATE, YANKED or BELOW_FLOOR; its stored limits
+            can't be read
             (caller's fault).
     """
     book = await require_book(tx, rollout_id, fleet_id)
     _require_revision(book, revision)
     await require_listed(tx, book.row["release_id"])
+    await require_above_floor(tx.connection, book.row["product"], Version.parse(book.row["version"]))
     if book.state is RolloutState.COMPLETED:
         late_rules.resume(book.late)
         await _refuse_while_suspended(tx, fleet_id)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from fleetroll_server.store.tx import Tx
 
 OFFERED = BEFORE_GO - {AttemptState.PENDING}
+FOR_GOOD = (Code.YANKED, Code.BELOW_FLOOR)
+"""Why a rollout stands halted whose release nobody begins with any more."""
 _WAITS = HOST.c.waiting.in_(sorted(OUT_OF_COUNT))
 
 
@@ -50,8 +52,8 @@ async def wind_up(tx: Tx, services: Services, book: Book) -> None:
 
 
 def is_withdrawn(book: Book) -> bool:
-    """Tell whether the rollout stands because its release was taken back: no host of it begins any more."""
-    return book.state is RolloutState.HALTED and book.row["state_code"] == Code.YANKED.value
+    """Tell whether the rollout stands because its release was ruled out: no host of it begins any more."""
+    return book.state is RolloutState.HALTED and book.row["state_code"] in {code.value for code in FOR_GOOD}
 
 
 async def clear_late(tx: Tx, services: Services, book: Book) -> None:
@@ -97,6 +99,7 @@ def has_hosts_left(rollout: sa.Table, now: Any) -> sa.ColumnElement[bool]:  # no
     turn = sa.select(HOST.c.rollout_id).where(*mine, _in([AttemptState.PENDING]), ready).exists()
     code = rollout.c.late_stop_code
     over = code.not_in(["", *sorted(stop.value for stop in RESUMABLE)])
+    ruled_out = rollout.c.state_code.in_([code.value for code in FOR_GOOD])
     time_is_over = rollout.c.not_after <= now
     late = sa.or_(
         sa.and_(over, before_go),
@@ -108,7 +111,7 @@ def has_hosts_left(rollout: sa.Table, now: Any) -> sa.ColumnElement[bool]:  # no
     return sa.or_(
         sa.and_(rollout.c.state == RolloutState.CANCELLED.value, sa.or_(before_go, not_stopped)),
         sa.and_(rollout.c.state == RolloutState.COMPLETED.value, late),
-        sa.and_(rollout.c.state == RolloutState.HALTED.value, rollout.c.state_code == Code.YANKED.value, before_go),
+        sa.and_(rollout.c.state == RolloutState.HALTED.value, ruled_out, before_go),
     )
 
 
@@ -210,5 +213,5 @@ def _decision(book: Book) -> tuple[Actor, str, str]:
     if book.state is RolloutState.COMPLETED:
         actor = Actor(row["late_stop_actor_kind"], row["late_stop_actor_id"])
         return actor, row["late_stop_reason"], row["late_stop_code"]
-    code = Code.YANKED if is_withdrawn(book) else Code.CANCELLED_BY
+    code = Code(book.row["state_code"]) if is_withdrawn(book) else Code.CANCELLED_BY
     return Actor(row["state_actor_kind"], row["state_actor_id"]), row["state_reason"], code.value

@@ -30,7 +30,13 @@ _STANDING = ENDED_ROLLOUT - {RolloutState.COMPLETED}
 
 
 async def end_rollouts(
-    tx: Tx, services: Services, release_id: str, actor: Actor, reason: str, mark: Callable[[], Awaitable[None]]
+    tx: Tx,
+    services: Services,
+    release_id: str,
+    actor: Actor,
+    reason: str,
+    mark: Callable[[], Awaitable[None]],
+    code: Code = Code.YANKED,
 ) -> None:
     """Halt every rollout of a release, stop the late hosts of completed ones, and let hosts before Go leave.
 
@@ -42,13 +48,14 @@ async def end_rollouts(
         reason: why, in words; people and hosts are shown it.
         mark: writes that the release is listed no more. It runs with all rollouts of the release locked; one that was
             started until then is found by the second look.
+        code: one of :data:`~fleetroll_server.engine.winding.FOR_GOOD`.
     """
     await tx.execute(_rollouts(release_id).with_for_update())
     await mark()
     for row in (await tx.execute(_rollouts(release_id))).all():
         book = await open_book(tx, row.id, row.fleet_id)
         if book is not None:
-            await _end(tx, services, book, actor, reason)
+            await _end(tx, services, book, actor, reason, code)
 
 
 def _rollouts(release_id: str) -> sa.Select[tuple[str, str]]:
@@ -62,13 +69,13 @@ def _rollouts(release_id: str) -> sa.Select[tuple[str, str]]:
     return every_fleet(query, "a release is everybody's")
 
 
-async def _end(tx: Tx, services: Services, book: Book, actor: Actor, reason: str) -> None:
+async def _end(tx: Tx, services: Services, book: Book, actor: Actor, reason: str, code: Code) -> None:
     """End one rollout; one that was halted already stands for this reason now."""
     if book.state is RolloutState.COMPLETED:
         if book.late.is_over or book.late.stoppable <= 0:
             return
-        late.stop(tx, book, Code.YANKED, actor, reason)
+        late.stop(tx, book, code, actor, reason)
     else:
-        book.set_state(tx, RolloutState.HALTED, actor, reason, Code.YANKED)
+        book.set_state(tx, RolloutState.HALTED, actor, reason, code)
     await wind_up(tx, services, book)
     await go_on(tx, services, book)

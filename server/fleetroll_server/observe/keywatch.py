@@ -131,6 +131,8 @@ class KeyWatch:
                 await self.look()
             except FleetrollError as error:
                 _log.warning("keys.not_looked_at", code=str(error.code), reason=error.message)
+            except Exception:  # noqa: BLE001 (an alarm that never comes again is no alarm)
+                _log.exception("keys.not_looked_at")
             await asyncio.sleep(LOOK_SECONDS)
 
 

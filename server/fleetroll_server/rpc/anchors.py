@@ -9,6 +9,7 @@ from fleetroll.v1 import anchors_pb2 as pb
 from fleetroll.v1 import anchors_pb2_grpc
 from fleetroll_common.values.anchors import MAX_ANCHORS, address_fault, certificate_fault
 from fleetroll_server.access.caller import current_caller
+from fleetroll_server.access.fleets import require_all_fleets
 from fleetroll_server.anchoring.changing import Changing, Wanted
 from fleetroll_server.anchoring.reported import count_serials
 from fleetroll_server.anchoring.standing import standing
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     import grpc
 
+    from fleetroll_server.access.caller import Caller
     from fleetroll_server.anchoring.standing import Standing
     from fleetroll_server.authority import Authority
     from fleetroll_server.services import Services
@@ -37,10 +39,12 @@ class AnchorsServicer(anchors_pb2_grpc.AnchorsServiceServicer):
 
     async def GetAnchors(self, request: pb.GetAnchorsRequest, context: Context) -> pb.GetAnchorsResponse:  # noqa: ARG002
         """Show everything."""
+        _caller()
         return pb.GetAnchorsResponse(state=await self._state())
 
     async def SetAnchors(self, request: pb.SetAnchorsRequest, context: Context) -> pb.SetAnchorsResponse:  # noqa: ARG002
         """Sign other addresses or CAs."""
+        caller = _caller()
         wanted = Wanted(
             addresses=_listed("addresses", request.addresses, address_fault),
             certificates=_listed("certificates", request.certificates, certificate_fault),
@@ -48,7 +52,7 @@ class AnchorsServicer(anchors_pb2_grpc.AnchorsServiceServicer):
             force=request.force,
             reason=requests.reason(request.reason, required=request.force),
         )
-        await self._changing.set(wanted, current_caller())
+        await self._changing.set(wanted, caller)
         return pb.SetAnchorsResponse(state=await self._state())
 
     async def PrepareAuthority(
@@ -57,7 +61,7 @@ class AnchorsServicer(anchors_pb2_grpc.AnchorsServiceServicer):
         context: Context,  # noqa: ARG002
     ) -> pb.PrepareAuthorityResponse:
         """Make the CA's successor and list both."""
-        await self._changing.prepare(current_caller(), requests.reason(request.reason))
+        await self._changing.prepare(_caller(), requests.reason(request.reason))
         return pb.PrepareAuthorityResponse(state=await self._state())
 
     async def SwitchAuthority(
@@ -66,13 +70,14 @@ class AnchorsServicer(anchors_pb2_grpc.AnchorsServiceServicer):
         context: Context,  # noqa: ARG002
     ) -> pb.SwitchAuthorityResponse:
         """Let the successor sign."""
+        caller = _caller()
         reason = requests.reason(request.reason, required=request.force)
-        await self._changing.switch(current_caller(), reason, force=request.force)
+        await self._changing.switch(caller, reason, force=request.force)
         return pb.SwitchAuthorityResponse(state=await self._state())
 
     async def DropAuthority(self, request: pb.DropAuthorityRequest, context: Context) -> pb.DropAuthorityResponse:  # noqa: ARG002
         """List no other CA than this server's own."""
-        await self._changing.drop(current_caller(), requests.reason(request.reason))
+        await self._changing.drop(_caller(), requests.reason(request.reason))
         return pb.DropAuthorityResponse(state=await self._state())
 
     async def _state(self) -> pb.AnchorsState:
@@ -92,6 +97,17 @@ class AnchorsServicer(anchors_pb2_grpc.AnchorsServiceServicer):
         )
         state.leaf_expires_at.FromDatetime(services.leaf.ends_at)
         return state
+
+
+def _caller() -> Caller:
+    """Return who asks: anchors and the CA are those of every fleet.
+
+    Raises:
+        RequestError: PERMISSION_DENIED (caller's fault).
+    """
+    caller = current_caller()
+    require_all_fleets(caller)
+    return caller
 
 
 def _listed(field: str, values: Sequence[str], fault_of: Callable[[str], str]) -> tuple[str, ...]:

@@ -58,4 +58,24 @@ def _offered(request: pb.CommitMetadataRequest) -> Offered:
         version = requests.text("notes.version", note.version, at_least=1, at_most=MAX_VERSION_CHARS)
         text = requests.text("notes.notes", note.notes, at_most=MAX_NOTES_CHARS, lines=True)
         notes.setdefault(product_name(note.product), {})[version] = text
-    return Offered(files, notes, requests.reason(request.reason), request.dry_run)
+    return Offered(
+        files=files,
+        notes=notes,
+        reason=requests.reason(request.reason, required=request.force),
+        dry_run=request.dry_run,
+        force=request.force,
+        stranded=_stranded(request),
+    )
+
+
+def _stranded(request: pb.CommitMetadataRequest) -> dict[str, int]:
+    """Return how many hosts are known to be left without a way up, by product.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT (publisher's fault).
+    """
+    if len(request.stranded) > MAX_FILES:
+        raise requests.invalid("stranded", f"{len(request.stranded)} products, at most {MAX_FILES} are taken")
+    if any(number < 0 for number in request.stranded.values()):
+        raise requests.invalid("stranded", "a number of hosts is not below 0")
+    return {product_name(product): number for product, number in request.stranded.items()}

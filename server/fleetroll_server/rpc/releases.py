@@ -66,7 +66,12 @@ class ReleasesServicer(CommitMetadata, ReleaseVerbs, releases_pb2_grpc.ReleasesS
         if first is None or first.WhichOneof("part") != "header":
             raise requests.invalid("header", "the first message has to be the header")
         offer = offer_from_wire(first.header)
-        await self._publisher.check(offer)
+        elsewhere = first.header.check_only and first.header.signed_elsewhere
+        await self._publisher.check(offer, signed_elsewhere=elsewhere)
+        if first.header.check_only:
+            if await next_message(messages, seconds) is not None:
+                raise requests.invalid("chunk", "no message follows a header that is to be checked alone")
+            return pb.PublishReleaseResponse()
         spooled = self._services.folder.spool / upload_name(self._services.ids)
         try:
             with Upload(spooled, offer.length, offer.sha256) as upload:

@@ -15,6 +15,7 @@ from fleetroll.v1 import (
     enrolment_pb2_grpc,
     events_pb2,
     events_pb2_grpc,
+    options_pb2,
     tokens_pb2,
     tokens_pb2_grpc,
 )
@@ -167,6 +168,17 @@ async def test_steps_out_of_their_order_are_refused(server: Any, refusal: Any) -
     assert [(one.role, one.listed) for one in state.authorities] == [(OLD, True), (CURRENT, False)]
 
 
+async def test_after_a_switch_that_was_forced_the_old_ca_can_be_dropped(server: Any) -> None:
+    """The anchors list the successor then, which they never had, and the old one no more."""
+    old = server.services.ca_pem.decode()
+    await call(server, "PrepareAuthority")
+    await call(server, "SetAnchors", certificates=[old])
+    await call(server, "SwitchAuthority", force=True, reason="the old key is lost to a thief")
+    state = await call(server, "DropAuthority")
+    assert [(one.role, one.listed) for one in state.authorities] == [(CURRENT, True)]
+    assert old not in [one.certificate for one in state.authorities]
+
+
 async def test_without_the_targets_key_a_successor_is_made_and_nothing_is_signed(server: Any, refusal: Any) -> None:
     async def take_away(tx: Any) -> None:
         await tx.execute(sa.delete(table_of(MetaRow)).where(table_of(MetaRow).c.key == "signing_key/targets"))
@@ -178,6 +190,29 @@ async def test_without_the_targets_key_a_successor_is_made_and_nothing_is_signed
     assert (await refusal(call(server, "SwitchAuthority"))).code == "CONFLICT"
     why = await refusal(call(server, "SetAnchors", addresses=["a.example:1"]))
     assert (why.code, "commit" in why.remedy) == ("NOT_ALLOWED", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("GetAnchors", {}),
+        ("SetAnchors", {"addresses": ["thief.example:1"]}),
+        ("PrepareAuthority", {}),
+        ("SwitchAuthority", {}),
+        ("DropAuthority", {}),
+    ],
+)
+async def test_whoever_is_bound_to_fleets_neither_sees_nor_changes_what_all_fleets_trust(
+    server: Any, refusal: Any, name: str, fields: dict[str, Any]
+) -> None:
+    before = await call(server, "GetAnchors")
+    tokens = tokens_pb2_grpc.TokensServiceStub(server.channel)
+    request = tokens_pb2.CreateApiTokenRequest(name="bound", role=options_pb2.ROLE_ADMIN, fleet_ids=["default"])
+    bound = server.client((await server.client().call(tokens.CreateApiToken, request)).secret)
+    stub = anchors_pb2_grpc.AnchorsServiceStub(server.channel)
+    why = await refusal(bound.call(getattr(stub, name), getattr(pb, f"{name}Request")(**fields)))
+    assert why.code == "PERMISSION_DENIED"
+    assert await call(server, "GetAnchors") == before
 
 
 async def test_hosts_are_counted_by_the_anchors_that_they_report(server: Any, host: Any) -> None:

@@ -14,9 +14,12 @@ from structlog.testing import capture_logs
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import StoreError
+from fleetroll_server.anchoring import watch as anchors_watch
+from fleetroll_server.anchoring.watch import CertificateWatch
 from fleetroll_server.catalogue import catalogue as catalogue_module
 from fleetroll_server.catalogue.catalogue import Freshness
-from fleetroll_server.observe import rootkeys
+from fleetroll_server.observe import keywatch, rootkeys
+from fleetroll_server.observe.keywatch import KeyWatch
 from fleetroll_server.observe.lease import ServerLease
 from fleetroll_server.observe.logs import configure_logs
 from fleetroll_server.observe.rootkeys import RootKeyWatch
@@ -90,6 +93,33 @@ async def test_a_signature_that_fails_is_said_and_tried_again(
         await until(lambda: server.services.catalogue.timestamp_version == before + 1)
         await freshness.drain()
         await freshness.stop()
+
+
+@pytest.mark.parametrize(
+    ("watch", "act", "module", "pause"),
+    [
+        (Freshness, "sign_if_due", catalogue_module, "RETRY_SECONDS"),
+        (KeyWatch, "look", keywatch, "LOOK_SECONDS"),
+        (CertificateWatch, "look", anchors_watch, "LOOK_SECONDS"),
+    ],
+)
+async def test_a_turn_that_meets_anything_at_all_is_not_the_last(
+    server: Any, monkeypatch: pytest.MonkeyPatch, watch: Any, act: str, module: Any, pause: str
+) -> None:
+    turns: list[int] = []
+
+    async def broken(_self: object) -> float:
+        turns.append(1)
+        raise KeyError(len(turns))
+
+    monkeypatch.setattr(module, pause, 0.01)
+    monkeypatch.setattr(watch, act, broken)
+    with capture_logs() as logs:
+        running = watch(server.services)
+        await running.start()
+        await until(lambda: len(turns) > 2)
+        await running.stop()
+    assert [line["log_level"] for line in logs][:2] == ["error"] * 2
 
 
 async def test_root_keys_in_reach_are_named_daily_until_they_are_gone(

@@ -6,7 +6,11 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from structlog.testing import capture_logs
+
 from fleetroll_common.values.clock import FakeClock
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
 from fleetroll_publishing.roles import read_repository
 from fleetroll_server.catalogue import catalogue as catalogue_module
 from fleetroll_server.catalogue.catalogue import Catalogue, Freshness
@@ -81,6 +85,29 @@ async def test_a_server_that_was_down_signs_when_it_starts(installed: Any, launc
             while (await standing(late)).timestamp.expires < clock.now():
                 await asyncio.sleep(0.01)
         assert late.services.catalogue.timestamp_version == 2
+
+
+async def test_the_lists_are_signed_also_when_a_role_that_is_due_is_refused(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A product that nobody can sign again any more stops its own installs, and not those of all others in a day."""
+    server.clock.advance(timedelta(days=280).total_seconds())
+    before = await standing(server)
+
+    def refused(*_args: Any, **_values: Any) -> Any:
+        raise RequestError("files: no", code=Code.INVALID_ARGUMENT)
+
+    with monkeypatch.context() as patched, capture_logs() as logs:
+        patched.setattr(catalogue_module, "seal_commit", refused)
+        await Freshness(server.services).sign_if_due()
+    after = await standing(server)
+    assert after.snapshot.version == before.snapshot.version + 1
+    assert after.timestamp.version == before.timestamp.version + 1
+    assert after.targets.version == before.targets.version
+    assert [line["code"] for line in logs if line["event"] == "metadata.roles_not_renewed"] == ["INVALID_ARGUMENT"]
+    server.clock.advance(3601)
+    await Freshness(server.services).sign_if_due()
+    assert (await standing(server)).targets.version == before.targets.version + 1
 
 
 async def test_an_announcement_of_the_past_is_dropped(server: Any) -> None:

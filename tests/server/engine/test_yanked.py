@@ -208,6 +208,54 @@ async def test_a_floor_is_previewed_and_set_only_on_the_number_that_was_seen(
     await world.roll("host-1", version=NEWER)
 
 
+async def test_a_floor_that_rises_ends_what_would_bring_hosts_below_it(world_on_each: World, ruler: Ruler) -> None:
+    """From that commit on there is no offer and no Go, and nobody resumes it; past Go it finishes."""
+    world = world_on_each
+    await world.online("host-1", "host-2", "host-3")
+    rollout = await world.roll("host-1", "host-2", "host-4", limits={"max_concurrent": 2})
+    other = await world.roll("host-3", version=NEWER)
+    past, staged = await world.staged("host-1"), await world.staged("host-2")
+    await past.granted()
+    await ruler.change(floor(NEWER))
+    none = await staged.expect("assignment")
+    assert (none.version, code_name(none.decision.code)) == ("", "BELOW_FLOOR")
+    shown = await world.show(rollout)
+    assert (await world.state(rollout), code_name(shown.state_decision.code)) == ("HALTED", "BELOW_FLOOR")
+    assert f"{NEW} is below the floor {NEWER}" in shown.state_decision.reason
+    assert await world.states("host-2", "host-4") == ["cancelled"] * 2
+    await world.on_trial("host-1")
+    await past.commit()
+    assert await world.states("host-1") == ["succeeded"]
+    assert await world.state(other) == "RUNNING"
+    assert "is below the floor" in await refused(world.resume(rollout))
+    assert await world.state(rollout) == "HALTED"
+
+
+async def test_a_paused_rollout_below_a_floor_is_not_resumed(world_on_each: World, ruler: Ruler) -> None:
+    world = world_on_each
+    await world.online("host-1")
+    rollout = await world.roll("host-1", "host-2")
+    await world.update("host-1")
+    assert await world.state(rollout) == "COMPLETED"
+    await ruler.change(intermediates(NEW), floor(NEWER))
+    assert (await world.show(rollout)).late.stopped.code == 0, "an intermediate is no version below the floor"
+    await ruler.change(intermediates(NEWER))
+    assert code_name((await world.show(rollout)).late.stopped.code) == "BELOW_FLOOR"
+    assert await world.states("host-1", "host-2") == ["succeeded", "cancelled"]
+
+
+async def test_revoked_identities_need_no_release(world_on_each: World, ruler: Ruler) -> None:
+    world = world_on_each
+    await world.online("host-1", "host-2")
+    rollout = await world.roll("host-1", "host-2")
+    await world.update("host-1")
+    assert await ruler.in_use() == {OLD: (1, 1, 0, False), NEW: (1, 0, 1, False)}
+    await world.revoke("host-1")
+    assert await ruler.in_use() == {OLD: (1, 0, 0, False), NEW: (0, 0, 1, False)}
+    await world.cancel(rollout)
+    await ruler.change(retire(NEW))
+
+
 async def test_channels_follow_and_nothing_else_of_the_release(world_on_each: World, ruler: Ruler) -> None:
     before = await ruler.release(NEW)
     changed = await ruler.change(channels(NEW, "stable", "beta"), channels(NEWER, "beta"))

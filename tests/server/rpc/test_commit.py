@@ -203,11 +203,10 @@ async def test_two_commits_at_one_time_leave_one(world_on_each: World, publisher
 async def test_prepared_online_keys_sign_once_a_root_names_them(
     world_on_each: World, publisher: Publisher, pinned: Pinned
 ) -> None:
-    """The same ones come when they are asked for again; before the commit they sign nothing."""
+    """Before the commit they sign nothing."""
     world = world_on_each
     await pinned.versions()
     keys = await publisher.prepare("snapshot", "timestamp")
-    assert await publisher.prepare("timestamp", "snapshot") == keys
     assert await waiting(world) == ONLINE
     old = key_sets(await publisher.files())
     files = await publisher.rotate({role: KeySet((key,)) for role, key in keys.items()})
@@ -222,6 +221,27 @@ async def test_prepared_online_keys_sign_once_a_root_names_them(
     assert await pinned.versions() == ["1.2.0", "1.1.0"]
     world.clock.advance(3601)
     await Freshness(world.services).sign_if_due()
+
+
+async def test_a_thief_with_a_copy_does_not_know_the_keys_that_the_next_root_names(
+    world_on_each: World, publisher: Publisher, refusal: Any
+) -> None:
+    """Whoever asked for keys before the copy was made asks again: those that waited then are refused from now on."""
+    roles = ("targets", "products/agent", "snapshot", "timestamp")
+    copied = await publisher.prepare(*roles)
+    keys = {**copied, **await publisher.prepare("snapshot")}
+    assert {role for role in roles if keys[role].keyid != copied[role].keyid} == {"snapshot"}
+    assert await waiting(world_on_each) == set(roles)
+    keys = await publisher.prepare(*roles)
+    assert not {key.keyid for key in copied.values()} & {key.keyid for key in keys.values()}
+    named = {role: KeySet((keys[role],)) for role in ("targets", "snapshot", "timestamp")}
+    for role in named:
+        root = await publisher.root_alone({**named, role: KeySet((copied[role],))})
+        async with unchanged(world_on_each):
+            why = await refusal(publisher.commit(root))
+        assert (why.code, why.facts["role"]) == ("NOT_ALLOWED", role)
+        assert "prepare keys again" in why.remedy
+    await publisher.commit(await publisher.root_alone(named))
 
 
 async def all_held(world: World) -> dict[str, Any]:
