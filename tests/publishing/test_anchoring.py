@@ -42,6 +42,11 @@ class Files:
         return self.files[name][: max_bytes + 1]
 
 
+def taken(client: TrustClient) -> Anchors | None:
+    found = client.anchors()
+    return None if found is None else found.anchors
+
+
 def test_a_host_reads_what_was_set_and_takes_the_next_one(tmp_path: Path) -> None:
     files = dict(Repository().files)
     source = Files(files)
@@ -51,12 +56,12 @@ def test_a_host_reads_what_was_set_and_takes_the_next_one(tmp_path: Path) -> Non
     for anchors in (FIRST, SECOND):
         files.update(set_anchors(files, anchors, role_signers(), START))
         client.refresh()
-        assert client.anchors() == anchors
+        assert taken(client) == anchors
         assert listed_anchors(files) == anchors
     assert client.targets("agent"), "the products' roles are as they were"
     files.update(refresh_timestamp(files, role_signers(), START))
     client.refresh()
-    assert client.anchors() == SECOND
+    assert taken(client) == SECOND
 
 
 @pytest.mark.parametrize("serial", [1, 3, 7])

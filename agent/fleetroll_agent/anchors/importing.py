@@ -53,23 +53,29 @@ def import_anchors(trust: TrustClient, whereabouts: Whereabouts, source: str) ->
         raise RequestError(text, code=Code.INVALID_ARGUMENT, remedy=remedy, field="source", value=source[:200])
     opened = open_source(source)
     try:
-        anchors, waived = trust.carried_anchors(opened.metadata)
+        signed, waived = trust.carried_anchors(opened.metadata)
     except TrustError as error:
         if error.code is not Code.METADATA_ROLLBACK:
             raise
         remedy = "make it anew from the newest repository; this host knows a newer one"
         raise TrustError(error.message, code=error.code, remedy=remedy, **error.details) from error
-    if anchors is None:
+    if signed is None:
         text = f"source: {source[:200]!r} carries no anchors"
         remedy = "set them first: fleetroll anchors set; then make the bundle anew"
         raise RequestError(text, code=Code.NOT_FOUND, remedy=remedy, field="source")
-    taken = whereabouts.take(anchors)
+    anchors = signed.anchors
+    taken = whereabouts.take(signed)
     log.info("anchors_imported", serial=anchors.serial, taken=taken, source=source, waived=list(waived))
     lines = [f"expiry waived: {role}, as for every bundle" for role in waived]
+    good = taken or whereabouts.goes_by(anchors)
     state = "are taken" if taken else "are what this host goes by already"
+    if not good:
+        state = f"are not taken; this host goes by anchors {whereabouts.serial} of the same keys"
     lines.append(f"anchors {anchors.serial} {state}: {', '.join(anchors.addresses)}")
+    if not good:
+        lines.append("set them anew, with a higher serial: fleetroll anchors set; then make the bundle anew")
     data = {"serial": anchors.serial, "taken": taken, "addresses": list(anchors.addresses), "waived": list(waived)}
-    return Done(exits.GOOD, "\n".join(lines), data)
+    return Done(exits.GOOD if good else exits.REFUSED, "\n".join(lines), data)
 
 
 def import_alone(folder: Path, source: str) -> Done:

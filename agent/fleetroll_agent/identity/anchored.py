@@ -19,13 +19,14 @@ from fleetroll_common.values.errors import FleetrollError
 
 if TYPE_CHECKING:
     from fleetroll_agent.identity.facts import Enrolment
+    from fleetroll_common.values.anchors import SignedAnchors
 
 MARK = "anchored"
 
 
 def anchors_record(kept: KeptAnchors) -> dict[str, Any]:
     """Return the record."""
-    return {**kept.anchors.to_json(), "former": list(kept.former)}
+    return {**kept.anchors.to_json(), "former": list(kept.former), "keys": kept.keys}
 
 
 def read_anchors_record(record: dict[str, Any]) -> KeptAnchors | None:
@@ -33,15 +34,26 @@ def read_anchors_record(record: dict[str, Any]) -> KeptAnchors | None:
     try:
         anchors = Anchors.from_json(record)
         former = tuple(str(address) for address in record["former"])
+        keys = str(record.get("keys", ""))
     except (FleetrollError, KeyError, TypeError):
         return None
-    return None if any(map(address_fault, former)) else KeptAnchors(anchors, former[:MAX_ANCHORS])
+    return None if any(map(address_fault, former)) else KeptAnchors(anchors, former[:MAX_ANCHORS], keys)
 
 
-def following(anchors: Anchors, known: tuple[str, ...]) -> KeptAnchors:
-    """Return what to keep of newer ``anchors`` where ``known`` addresses were tried until now, in their order."""
-    former = tuple(address for address in known if address not in anchors.addresses)
-    return KeptAnchors(anchors, former[:MAX_ANCHORS])
+def is_news(signed: SignedAnchors, kept: KeptAnchors | None) -> bool:
+    """Tell whether verified anchors follow ``kept``, or stand on other keys.
+
+    Other keys are those of a newer root: what it says of where to go counts, however high a serial the keys before had
+    reached. They may have been stolen, and a thief signs the highest. Which root is the newer one, the trust client has
+    decided before.
+    """
+    return kept is None or signed.keys != kept.keys or signed.anchors.serial > kept.anchors.serial
+
+
+def following(signed: SignedAnchors, known: tuple[str, ...]) -> KeptAnchors:
+    """Return what to keep of newer anchors where ``known`` addresses were tried until now, in their order."""
+    former = tuple(address for address in known if address not in signed.anchors.addresses)
+    return KeptAnchors(signed.anchors, former[:MAX_ANCHORS], signed.keys)
 
 
 def with_anchors(enrolment: Enrolment, kept: KeptAnchors) -> Enrolment:

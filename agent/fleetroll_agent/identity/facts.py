@@ -60,10 +60,12 @@ class KeptAnchors:
         anchors: as they were verified.
         former: "host:port" that earlier ones named, or the enrolment, and these do not; the newest first. A last
             resort: whatever answers there has to show a certificate of the anchors' CAs.
+        keys: digest of the keys that they were verified under; empty = it was not written down.
     """
 
     anchors: Anchors
     former: tuple[str, ...] = ()
+    keys: str = ""
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from fleetroll_agent.identity.facts import Enrolment, KeptAnchors, KeptRotation, WelcomeReceipt
     from fleetroll_agent.identity.ratchet import Began
-    from fleetroll_common.values.anchors import Anchors
+    from fleetroll_common.values.anchors import SignedAnchors
     from fleetroll_common.values.ids import IdSource
 
 KEY, RATCHET, AGENT, RECEIPT = "key", "ratchet.json", "agent.json", "receipt"
@@ -228,15 +228,15 @@ class IdentityStore:
             self._update(KEY, records.keys_record(keys))
         return replace(identity, keys=keys)
 
-    def take_anchors(self, anchors: Anchors) -> KeptAnchors:
-        """Go by ``anchors``, which MUST have been verified, from here on; return what is kept of them.
+    def take_anchors(self, signed: SignedAnchors) -> KeptAnchors:
+        """Go by the anchors, which MUST have been verified, from here on; return what is kept of them.
 
         Cut short, it leaves those before, or these.
 
         Raises:
             AgentError: DISK_FULL or INTERNAL: this host goes by those before; another try may do.
         """
-        kept = following(anchors, self._loaded().enrolment.addresses)
+        kept = following(signed, self._loaded().enrolment.addresses)
         with typed_disk_errors("writing the anchors"):
             self._update(ANCHORS, anchors_record(kept))
             self._bring(kept)

@@ -12,7 +12,8 @@
 4. Whole segments leave when everything in them was acknowledged and is older than a month.
 5. A server that was restored holds less than it had acknowledged: what it lost waits again, as far as it is here.
 
-Everything here blocks, one caller at a time.
+Everything here blocks. What touches the disk is done one after the other, whichever threads ask; an ack waits for none
+of it (but where a new journal begins), so that a stream may call it where it may not block.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 import zlib
 from dataclasses import dataclass
 from itertools import pairwise
@@ -71,6 +73,9 @@ class Journal:
         """
         self._folder = folder
         self._ids = ids
+        self._disk = threading.Lock()
+        self._held = threading.Lock()
+        """For what waits and what was acknowledged; never kept over the disk."""
         self.journal_id = ""
         self.acked = 0
         self._waiting: list[Entry] = []
@@ -96,16 +101,19 @@ class Journal:
         return _first(segments[0]) if segments and self._last else 0
 
     def rewind(self, sequence: int) -> None:
-        """Let everything above ``sequence`` wait for a server that holds no more than that; 0 = all that is kept.
+        """Let everything above ``sequence`` wait for a server that holds no more than that; 0 and less = all.
 
         Raises:
             OSError: the disk can't be read; nothing has changed.
         """
-        if sequence >= self.acked:
-            return
-        entries = [entry for path in self._segments() for entry in _read_segment(path)[0]]
-        self._waiting[:0] = [entry for entry in entries if sequence < entry.sequence <= self.acked]
-        self.acked = sequence
+        sequence = max(0, sequence)
+        with self._disk:
+            if sequence >= self.acked:
+                return
+            entries = [entry for path in self._segments() for entry in _read_segment(path)[0]]
+            with self._held:
+                self._waiting = [entry for entry in entries if entry.sequence > sequence]
+                self.acked = sequence
 
     def number(self, product: str) -> int:
         """Return the number of the newest report of ``product`` in this journal; 0 = none."""
@@ -117,6 +125,10 @@ class Journal:
         Raises:
             OSError: the disk refused; the journal is as it was, and the same call may be made again.
         """
+        with self._disk:
+            self._append(product, reports)
+
+    def _append(self, product: str, reports: Sequence[Report]) -> None:
         known = self.number(product)
         fresh = [report for report in reports if report.number > known]
         if not fresh:
@@ -127,7 +139,7 @@ class Journal:
         self._take(entries)
         if before not in (None, self._segment):
             with contextlib.suppress(OSError):
-                self.prune(entries[-1].report.occurred_at)
+                self._prune(entries[-1].report.occurred_at)
 
     def unacked(self, after: int, limit: int) -> list[Entry]:
         """Return at most ``limit`` entries above ``after`` that the server has not acknowledged, in order."""
@@ -145,11 +157,13 @@ class Journal:
         if journal_id != self.journal_id:
             return {}
         if sequence > self._last:
-            self._begin_anew()
+            with self._disk:
+                self._begin_anew()
             return {}
-        held = {entry.product: entry.report.number for entry in self._waiting if entry.sequence <= sequence}
-        self._waiting = [entry for entry in self._waiting if entry.sequence > sequence]
-        self.acked = max(self.acked, sequence)
+        with self._held:
+            held = {entry.product: entry.report.number for entry in self._waiting if entry.sequence <= sequence}
+            self._waiting = [entry for entry in self._waiting if entry.sequence > sequence]
+            self.acked = max(self.acked, sequence)
         return held
 
     def prune(self, now: float) -> None:
@@ -158,6 +172,10 @@ class Journal:
         Raises:
             OSError: the disk refused; nothing that counts was removed.
         """
+        with self._disk:
+            self._prune(now)
+
+    def _prune(self, now: float) -> None:
         segments = self._segments()
         for path, after in pairwise(segments):
             if _first(after) - 1 > self.acked or self._newest.get(path, now) > now - KEEP_ACKED_SECONDS:
@@ -215,7 +233,8 @@ class Journal:
             self._last = entry.sequence
             if self._segment is not None:
                 self._newest[self._segment] = entry.report.occurred_at
-        self._waiting += [entry for entry in entries if entry.sequence > self.acked]
+        with self._held:
+            self._waiting = self._waiting + [entry for entry in entries if entry.sequence > self.acked]
 
     def _begin_anew(self) -> None:
         """Set what is there aside, once, and begin a journal with a new id."""

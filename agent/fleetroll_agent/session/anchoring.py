@@ -2,8 +2,8 @@
 
 Rules:
 
-1. After each refresh that succeeded, whoever asked for it, anchors with a higher serial are taken: on disk first, then
-   for the next connection.
+1. After each refresh that succeeded, whoever asked for it, anchors with a higher serial are taken, or with another set
+   of keys than those before (a newer root has replaced it): on disk first, then for the next connection.
 2. An open stream stays where it is. Only when its address is no longer among the anchors' does it move, after a wait
    that spreads the fleet, and only while nothing is going on here. Where the new addresses can't be reached, the former
    one is a last resort, and the next try comes an hour later.
@@ -76,9 +76,9 @@ class AnchorsKeeper:
         if version in {0, self._looked}:
             return
         try:
-            anchors = await in_thread(self._trust.anchors)
-            if anchors is not None and await in_thread(partial(self._whereabouts.take, anchors)):
-                log.info("anchors_taken", serial=anchors.serial, addresses=list(anchors.addresses))
+            signed = await in_thread(self._trust.anchors)
+            if signed is not None and await in_thread(partial(self._whereabouts.take, signed)):
+                log.info("anchors_taken", serial=signed.anchors.serial, addresses=list(signed.anchors.addresses))
         except FleetrollError as error:
             log.warning("anchors_not_taken", code=error.code, reason=error.message)
             return

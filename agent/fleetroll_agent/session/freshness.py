@@ -3,11 +3,11 @@
 Rules:
 
 1. The server says which timestamp is the newest; when that is not the one of the last refresh, a refresh follows, after
-   a wait that spreads the fleet. Nothing that the server says is believed: the refresh verifies. However many notices
-   come, they lead to one refresh.
+   a wait that spreads the fleet. Nothing that the server says is believed: the refresh verifies, and what it brought
+   answers the notice, also where the server had named another. However many notices come, they lead to one refresh.
 2. Once a day a refresh comes without a notice, give or take a fifth: a server that names none hides nothing for long.
 3. After each refresh that brought something, whoever asked for it, those who go by the metadata are told, in their
-   order. What goes wrong with one of them is logged, and keeps the others from nothing.
+   order. What goes wrong with one of them is logged, and keeps the others from nothing; that one is told again later.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LOOK_SECONDS = 30.0
 """How soon a refresh that something else asked for is found; sooner where the fleet is spread over less."""
 LOOK_SECONDS_MIN = 0.1
 AGAIN_SECONDS = 600.0
-"""After a refresh that failed, give or take half of it; a new session tries at once."""
+"""After a refresh that failed, give or take half of it; a new session tries at once. Also for who could not be told."""
 DAY_SECONDS = 86400.0
 
 
@@ -60,6 +60,8 @@ class Freshness:
         self._look = min(LOOK_SECONDS, max(LOOK_SECONDS_MIN, settings.reconnect_cap_seconds))
         self._named = 0
         self._seen = 0
+        self._untold: list[Callable[[], Awaitable[None]]] = []
+        self._tell_at = 0.0
         self._not_before = 0.0
         self._day_ends = self._in_a_day()
         self._wake = asyncio.Event()
@@ -77,8 +79,12 @@ class Freshness:
             with contextlib.suppress(asyncio.TimeoutError):
                 await within(self._look, self._wake.wait())
             self._wake.clear()
-            await self._refresh()
-            await self._tell()
+            await self.look()
+
+    async def look(self) -> None:
+        """Do what is due now."""
+        await self._refresh()
+        await self._tell()
 
     async def _refresh(self) -> None:
         """Refresh where that is due; a failure is logged and tried again later."""
@@ -87,12 +93,16 @@ class Freshness:
         await asyncio.sleep(random.uniform(0, self._spread))  # noqa: S311 (spreads the fleet)
         if not self._is_due():
             return
+        named = self._named
         try:
             await in_thread(self._trust.refresh)
-            self._day_ends = self._in_a_day()
         except FleetrollError as error:
-            self._not_before = self._clock.monotonic() + AGAIN_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311 (as above)
+            self._not_before = self._later()
             log.info("metadata_not_refreshed", code=error.code, reason=error.message)
+            return
+        self._day_ends = self._in_a_day()
+        if self._named == named:  # what was named meanwhile is another notice
+            self._named = self._trust.timestamp_version
 
     def _is_due(self) -> bool:
         """Tell whether a refresh is due, and a session open to ask in."""
@@ -101,21 +111,29 @@ class Freshness:
         return due and bool(self._link.address) and now >= self._not_before
 
     async def _tell(self) -> None:
-        """Tell everybody of a refresh that nobody was told of."""
-        version = self._trust.timestamp_version
-        if version in {0, self._seen}:
+        """Tell everybody of a refresh that nobody was told of, and again, later, those with whom that went wrong."""
+        version, now = self._trust.timestamp_version, self._clock.monotonic()
+        if version == 0:
             return
-        self._seen = version
-        for tell in self.told:
-            await _told(tell)
+        if version != self._seen:
+            self._seen, self._untold, self._tell_at = version, list(self.told), now
+        if not self._untold or now < self._tell_at:
+            return
+        self._untold = [tell for tell in self._untold if not await _was_told(tell)]
+        self._tell_at = self._later()
+
+    def _later(self) -> float:
+        return self._clock.monotonic() + AGAIN_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311 (spreads the fleet)
 
     def _in_a_day(self) -> float:
         return self._clock.monotonic() + DAY_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 (spreads the fleet)
 
 
-async def _told(tell: Callable[[], Awaitable[None]]) -> None:
-    """Tell one of them; a defect there is logged."""
+async def _was_told(tell: Callable[[], Awaitable[None]]) -> bool:
+    """Tell one of them; False when a defect there was logged."""
     try:
         await tell()
     except Exception:
         log.exception("metadata_not_looked_at")
+        return False
+    return True

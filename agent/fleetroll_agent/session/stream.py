@@ -98,10 +98,9 @@ class Stream:
         """
         welcome = opened.welcome
         if welcome.ack.journal_id == self._journal.journal_id:
-            if int(welcome.ack.sequence) < self._journal.acked:  # it was restored: what it lost goes again
-                await asyncio.to_thread(self._journal.rewind, int(welcome.ack.sequence))
+            await self._go_back(int(welcome.ack.sequence))
             await self._ack(welcome.ack)
-            self._sent = int(welcome.ack.sequence)
+            self._sent = max(0, int(welcome.ack.sequence))
         suspended = self._scopes & {known.scope for known in welcome.suspensions if known.active}
         await self._host.tell(events.SessionOpened(self.session, suspended, opened.skewed))
         self.reports_ready()
@@ -149,6 +148,18 @@ class Stream:
             await within(LEAVE_SECONDS, self._all_acked())
         self._left = Ended(End.LEFT, opened=True)
         self.send(stream_pb2.ConnectRequest(goodbye=stream_pb2.Goodbye(reason=reason[:200])))
+
+    async def _go_back(self, held: int) -> None:
+        """Let wait again what a restored server has lost.
+
+        A disk that can't be read costs this session those reports, and the next one tries it anew.
+        """
+        if held >= self._journal.acked:
+            return
+        try:
+            await asyncio.to_thread(self._journal.rewind, held)
+        except OSError as error:
+            log.warning("journal_not_rewound", held=held, reason=error.strerror)
 
     async def _all_acked(self) -> None:
         while self._journal.acked < self._journal.last_sequence:

@@ -42,7 +42,7 @@ from fleetroll_common.trust.floor import FloorBook
 from fleetroll_common.trust.listing import Offered, not_listed, product_of, read_listing, read_policy, role_name
 from fleetroll_common.trust.offline import OfflineUpdater
 from fleetroll_common.trust.updater import DurableUpdater, Sight
-from fleetroll_common.values.anchors import ANCHORS_PATH, Anchors
+from fleetroll_common.values.anchors import ANCHORS_PATH, Anchors, SignedAnchors
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError, TrustError
 from fleetroll_common.values.product_policy import policy_path
@@ -127,7 +127,7 @@ class TrustClient:
             _require_fresh(updater, listed, self._reference_time(updater.floor))
             return _offered(updater, product, listed, delegation)
 
-    def anchors(self) -> Anchors | None:
+    def anchors(self) -> SignedAnchors | None:
         """Return where servers are and whom to trust there, as the top-level targets role says; None = it says nothing.
 
         Answers from the last refresh that succeeded in this process, else from a new one.
@@ -175,7 +175,7 @@ class TrustClient:
                 listed = updater.product_role(role)
             return _offered(updater, product, listed, delegation)
 
-    def carried_anchors(self, source: MetadataSource) -> tuple[Anchors | None, tuple[str, ...]]:
+    def carried_anchors(self, source: MetadataSource) -> tuple[SignedAnchors | None, tuple[str, ...]]:
         """Refresh once from ``source``, which a person carries, and return its anchors, and what was waived for it.
 
         As :meth:`offered` with ``bundle``, but that no product is asked for.
@@ -275,14 +275,14 @@ def _offered(updater: DurableUpdater, product: str, listed: Targets, delegation:
     return Offered(listing, updater.waived, policy)
 
 
-def _anchors(updater: DurableUpdater) -> Anchors | None:
+def _anchors(updater: DurableUpdater) -> SignedAnchors | None:
     """Return the anchors of a verified set, once they were held against what this host has seen."""
     found = updater.top_targets.targets.get(ANCHORS_PATH)
     custom = None if found is None else found.custom
     anchors = None if found is None else Anchors.from_json(custom if isinstance(custom, dict) else {})
     with _explained(updater.sight):
-        updater.admit_serial(ANCHORS_PATH, 0 if anchors is None else anchors.serial, "targets")
-    return anchors
+        keys = updater.admit_serial(ANCHORS_PATH, 0 if anchors is None else anchors.serial, "targets")
+    return None if anchors is None else SignedAnchors(anchors, keys)
 
 
 def _delegation(updater: DurableUpdater, role: str) -> DelegatedRole:

@@ -152,7 +152,7 @@ class DurableUpdater(Updater):
         """Return the verified role ``role``, delegated by the top-level targets role; fetched when needed."""
         return self._load_targets(role, Targets.type)
 
-    def admit_serial(self, path: str, number: int, role: str) -> None:
+    def admit_serial(self, path: str, number: int, role: str) -> str:
         """Hold the serial of a document against the highest seen, and raise it, durably.
 
         Args:
@@ -160,12 +160,17 @@ class DurableUpdater(Updater):
             number: its serial; 0 = ``role`` lists no such document.
             role: that lists it: ``targets`` or a product's.
 
+        Returns:
+            The digest of the keys that ``role`` is signed by, under which alone serials are compared.
+
         Raises:
             TrustError: METADATA_ROLLBACK.
             OSError: the disk refused.
         """
         delegator = self.root if role in self.root.roles else self.top_targets
-        self._book.put(admit_serial(self._book.floor, path, number, keys_digest(delegator, role)))
+        keys = keys_digest(delegator, role)
+        self._book.put(admit_serial(self._book.floor, path, number, keys))
+        return keys
 
     def _load_root(self) -> None:
         super()._load_root()

@@ -38,7 +38,7 @@ class Anchors:
     """What a host dials, and whom it believes there.
 
     Attributes:
-        serial: 1 for the first one; a host takes none below the highest that it has seen.
+        serial: 1 for the first one; a host takes none below the highest that it has seen under the same keys.
         addresses: ``host:port`` in the order in which they are tried, 1 to 16, each once.
         certificates: of the CAs that a server's certificate may come from, each as PEM with one certificate, 1 to 16.
     """
@@ -94,6 +94,20 @@ class Anchors:
             raise TrustError(
                 f"anchors: {error.message}", code=Code.METADATA_INVALID, remedy="sign the anchors again", **details
             ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class SignedAnchors:
+    """Anchors that were verified, and under which keys.
+
+    Attributes:
+        anchors: as they were signed.
+        keys: digest of the keys that sign them and of how many are needed, hex. Serials are compared under equal keys
+            alone: whoever stole the keys before these could sign any serial.
+    """
+
+    anchors: Anchors
+    keys: str
 
 
 def address_fault(address: str) -> str:

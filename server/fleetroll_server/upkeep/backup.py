@@ -1,11 +1,14 @@
 """``fleetroll-server backup``: everything that a server is, in one file, while it runs.
 
 The rows come from one read transaction, so they belong together; the files beside them never change in place, or are
-written anew as a whole. Not in it: the root keys, which do not lie here; uploads that were not accepted yet.
+written anew as a whole. Those of the CA belong together as well, and a switch writes several: they are read until two
+looks in a row have found the same. One that began and has not ended is then finished by the restored server. Not in it:
+the root keys, which do not lie here; uploads that were not accepted yet.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from contextlib import suppress
@@ -44,6 +47,11 @@ NAME = re.compile(
     r"fleetroll-server\.toml|secret\.key|admin\.token|stops\.log|tls/[a-z0-9][a-z0-9.-]{0,63}|artefacts/[0-9a-f]{64}"
 )
 """What may stand in a backup: a restore writes nothing else."""
+LOOKS, LOOK_SECONDS = 100, 0.05
+"""At the files of the CA. A switch writes some five small ones; on a slow disk that takes a second."""
+
+_Content = dict[str, tuple[bytes, int]]
+"""Bytes and mode, by the name in the backup."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +82,8 @@ async def back_up(folder: DataFolder, url: str, request: BackupRequest, clock: C
     """Write a backup of the server in ``folder``, whose database is at ``url``.
 
     Raises:
-        RequestError: the file is there already, or there is no server (operator's fault).
+        RequestError: the file is there already, or there is no server (operator's fault); UNAVAILABLE: the files of
+            the CA do not come to rest.
         StoreError: the database can't be read.
         OSError: the disk refused; nothing is left of the file.
     """
@@ -121,24 +130,56 @@ async def _write(
         files += 1
         for piece, is_first in _pieces(path):
             writer.add({"kind": "file", "path": name, "first": is_first, "mode": path.stat().st_mode & 0o777}, piece)
+    for name, (data, mode) in (await _settled(folder.tls)).items():
+        files += 1
+        writer.add({"kind": "file", "path": name, "first": True, "mode": mode}, data)
     writer.add({"kind": "end", "rows": rows, "files": files}, b"")
     writer.close()
     return Made(rows, files, file.tell())
 
 
 def _files(folder: DataFolder, *, artefacts: bool) -> Iterator[tuple[str, Path]]:
-    """Yield the files that belong to a server, by their names in the backup."""
+    """Yield the files that belong to a server, but for those of its CA, by their names in the backup."""
     for name in FILES:
         if (folder.path / name).is_file():
             yield name, folder.path / name
     stops = load_settings(folder.settings).stops_log or folder.stops
     if stops.is_file():
         yield STOPS, stops
-    for room in (folder.tls, *((folder.artefacts,) if artefacts else ())):
-        for path in sorted(room.iterdir()):
-            name = f"{room.name}/{path.name}"
-            if path.is_file() and NAME.fullmatch(name):
-                yield name, path
+    if artefacts:
+        yield from _in_room(folder.artefacts)
+
+
+def _in_room(room: Path) -> Iterator[tuple[str, Path]]:
+    for path in sorted(room.iterdir()):
+        name = f"{room.name}/{path.name}"
+        if path.is_file() and NAME.fullmatch(name):
+            yield name, path
+
+
+async def _settled(room: Path) -> _Content:
+    """Return the small files of a folder as two looks in a row have found them.
+
+    Raises:
+        RequestError: UNAVAILABLE: they went on changing.
+    """
+    before = _looked(room)
+    for _ in range(LOOKS):
+        await asyncio.sleep(LOOK_SECONDS)
+        after = _looked(room)
+        if after is not None and after == before:
+            return after
+        before = after
+    message = f"{room.name}: its files went on changing for {LOOKS * LOOK_SECONDS:g} s; nothing was written"
+    raise RequestError(message, code=Code.UNAVAILABLE, remedy="try again when no CA is being switched", field=room.name)
+
+
+def _looked(room: Path) -> _Content | None:
+    """Return what is in the folder; nothing when a file went while it was looked at."""
+    try:
+        return {name: (path.read_bytes(), path.stat().st_mode & 0o777) for name, path in _in_room(room)}
+    except FileNotFoundError:
+        return None
 
 
 def _pieces(path: Path) -> Iterator[tuple[bytes, bool]]:

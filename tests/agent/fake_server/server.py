@@ -342,7 +342,7 @@ class FakeServer(
     def _take(self, session: Session, batch: stream_pb2.ReportBatch) -> None:
         agent = session.agent
         for report in batch.reports:
-            if report.sequence == agent.held + 1:
+            if report.sequence == max(0, agent.held) + 1:
                 agent.reports.append(report)
                 agent.held = report.sequence
             if report.state == types_pb2.ATTEMPT_STATE_TRIAL and self.script.promote:

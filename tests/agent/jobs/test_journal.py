@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -265,6 +266,51 @@ def test_what_a_restored_server_has_lost_waits_again(folder: Path) -> None:
     assert numbers(journal) == [3, 4, 5, 6, 7, 8]
     journal.ack(journal.journal_id, 8)
     assert numbers(journal) == []
+
+
+def test_a_number_below_none_means_none(folder: Path) -> None:
+    journal = opened(folder)
+    journal.append("agent", [report(number) for number in range(1, 4)])
+    journal.ack(journal.journal_id, 3)
+    journal.rewind(-5)
+    assert (numbers(journal), journal.acked) == ([1, 2, 3], 0)
+    journal.ack(journal.journal_id, 2)
+    journal.prune(NOW)
+    assert numbers(opened(folder)) == [1, 2, 3]
+
+
+def test_what_is_added_removed_and_acknowledged_while_it_goes_back_breaks_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journals, "SEGMENT_BYTES", 600)
+    journal = opened(folder)
+    for number in range(1, 30):
+        journal.append("agent", [report(number)])
+    journal.ack(journal.journal_id, 28)
+    reading, read = threading.Event(), threading.Event()
+    real = journals._read_segment
+
+    def slow(path: Path) -> Any:
+        found = real(path)
+        reading.set()
+        assert read.wait(10)
+        return found
+
+    monkeypatch.setattr(journals, "_read_segment", slow)
+    going_back = threading.Thread(target=journal.rewind, args=(20,))
+    adding = threading.Thread(target=journal.append, args=("agent", [report(30)]))
+    leaving = threading.Thread(target=journal.prune, args=(NOW + KEEP_ACKED_SECONDS + 1,))
+    going_back.start()
+    assert reading.wait(10)
+    leaving.start()
+    leaving.join(0.2)
+    adding.start()
+    journal.ack(journal.journal_id, 29)  # of an older session, and waits for nobody
+    read.set()
+    for thread in (going_back, leaving, adding):
+        thread.join(10)
+        assert not thread.is_alive()
+    assert (numbers(journal), journal.acked) == (list(range(21, 31)), 20)
 
 
 def test_a_server_that_holds_as_much_or_more_brings_nothing_back(folder: Path) -> None:

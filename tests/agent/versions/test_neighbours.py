@@ -35,7 +35,7 @@ from fleetroll_agent.jobs.values import ProductRecord, Step
 from fleetroll_agent.jobs.work import Ban
 from fleetroll_agent.schedule.contact import Contact, ContactFile
 from fleetroll_common.durable import dump_record, load_record
-from fleetroll_common.values.anchors import Anchors
+from fleetroll_common.values.anchors import Anchors, SignedAnchors
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.ids import SequentialIds
 from fleetroll_server.certificates import make_ca
@@ -138,7 +138,7 @@ def test_the_previous_version_reads_what_this_one_writes_and_keeps_what_it_does_
     ca = make_ca("Fleetroll CA", datetime(2026, 1, 1, tzinfo=UTC)).certificate
     anchors = Anchors(certificates=(ca.decode("ascii"),), **samples.ANCHORS)
     store = previous.identity_of(tmp_path)
-    store.take_anchors(anchors)
+    store.take_anchors(SignedAnchors(anchors, "keys"))
     before, identity = on_disk(tmp_path), store.keep_rotation(store.load(), ROTATION)
     said = told("read", tmp_path)
     assert said["damaged"] == []
@@ -155,7 +155,7 @@ def test_the_previous_version_reads_what_this_one_writes_and_keeps_what_it_does_
     assert said["identity"]["enrolment"]["addresses"] == ["c:3", "b:2", "a:1"]
     assert said["identity"]["enrolment"]["ca_pem"] == ca.hex()
     again = previous.identity_of(tmp_path).load()
-    assert again.anchors == KeptAnchors(anchors, ("a:1",))
+    assert again.anchors == KeptAnchors(anchors, ("a:1",), "keys")
     assert previous.identity_of(tmp_path).load().rotations == (ROTATION,)
     assert previous.identity_of(tmp_path).load().ratchet.current == identity.ratchet.next
     assert ContactFile(tmp_path).read() == Contact("boot-1", 1000.5, 60.0, quarantined=True)

@@ -127,7 +127,9 @@ def test_anchors_only_rise_too(host: Host, repository: Repository) -> None:
         anchors = Anchors(serial, ("fleet.example:7443",), (FIRST,))
         repository.files = rulings.anchored(repository.files, repository.signers, anchors.to_json())
         host.client.refresh()
-        assert host.client.anchors() == anchors
+        found = host.client.anchors()
+        assert found is not None
+        assert found.anchors == anchors
     for document in (Anchors(3, ("evil.example:1",), (FIRST,)).to_json(), None):
         shown = rulings.anchored(repository.files, repository.signers, document)
         repository.files = shown

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,8 +14,11 @@ import pytest
 from fleetroll_common.values.errors import FleetrollError, RequestError, StoreError
 from fleetroll_common.values.ids import SystemIds
 from fleetroll_publishing.keys import Cost, Passphrase
+from fleetroll_server.authority import current_leaf, prepare, read_authority, switch
+from fleetroll_server.certificates import Pair, belong_together
 from fleetroll_server.datafolder import DataFolder
 from fleetroll_server.recovery.state import recovery_of
+from fleetroll_server.secrets import Secrets
 from fleetroll_server.store.migrate import newest_revision
 from fleetroll_server.upkeep import backup as backing
 from fleetroll_server.upkeep import restore as restoring
@@ -26,7 +30,6 @@ from tests.faults.worlds import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from fleetroll_common.values.clock import FakeClock
 
@@ -207,3 +210,53 @@ async def test_what_no_server_has_is_not_written(
     with pytest.raises(FleetrollError, match="no server has"):
         await brought_back(tmp_path / "backup", tmp_path / "new", clock)
     assert not (tmp_path / "evil").exists()
+
+
+async def test_a_switch_of_the_ca_while_a_backup_is_made_leaves_no_key_that_does_not_fit(
+    installed: Any, tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever it comes: each run switches after one more of the folder's files was read."""
+    folder = DataFolder(installed.data)
+    secrets = Secrets.load(folder.secret_key)
+    real, reads, due = Path.read_bytes, 0, -1
+
+    def counted(path: Path) -> bytes:
+        nonlocal reads, due
+        found = real(path)
+        if path.parent == folder.tls:
+            reads += 1
+            if reads == due:
+                due = -1
+                switch(folder, clock.now())
+                current_leaf(folder, secrets, ["localhost"], clock.now())
+        return found
+
+    monkeypatch.setattr(Path, "read_bytes", counted)
+    monkeypatch.setattr(backing, "LOOK_SECONDS", 0.0)
+    for number in range(1, 7):
+        prepare(folder, secrets, clock.now())
+        reads, due = 0, number
+        await taken(installed.data, tmp_path / f"backup-{number}", clock)
+        assert due == -1, "the switch came"
+        await brought_back(tmp_path / f"backup-{number}", tmp_path / f"new-{number}", clock)
+        again = DataFolder(tmp_path / f"new-{number}")
+        authority = read_authority(again)
+        key = secrets.open((again.tls / "ca.key.sealed").read_text("ascii"))
+        assert belong_together(Pair(authority.certificate, key)), number
+
+
+async def test_a_ca_that_never_comes_to_rest_is_said_and_leaves_no_backup(
+    installed: Any, tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = DataFolder(installed.data)
+    real, looks = backing._in_room, iter(range(1000))
+
+    def busy(room: Path) -> Any:
+        (folder.tls / "bridges.pem").write_bytes(b"%d" % next(looks))
+        return real(room)
+
+    monkeypatch.setattr(backing, "_in_room", busy)
+    monkeypatch.setattr(backing, "LOOK_SECONDS", 0.0)
+    with pytest.raises(RequestError, match="went on changing"):
+        await taken(installed.data, tmp_path / "backup", clock, artefacts=False)
+    assert not list(tmp_path.glob("*backup*"))
