@@ -170,7 +170,7 @@ class BackupReader:
         """Yield the decompressed bytes in small pieces, however far a frame expands."""
         source = _Source(self._opened())
         zstd = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW_BYTES)
-        reader = zstd.stream_reader(source, read_size=FRAME_BYTES, read_across_frames=False)
+        reader = zstd.stream_reader(source, read_size=FRAME_BYTES, read_across_frames=False)  # type: ignore[arg-type]
         try:
             while piece := reader.read(_PIECE_BYTES):
                 yield piece
