@@ -12,6 +12,9 @@ from fleetroll_cli.context import CALL_SECONDS, JsonOption, connected
 from fleetroll_cli.names import local_time
 from fleetroll_cli.output import print_json, print_table, say
 from fleetroll_client.resolving import CA, read_file
+from fleetroll_common.values.anchors import certificate_fault
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
 
 if TYPE_CHECKING:
     from fleetroll_client import AdminClient
@@ -96,8 +99,19 @@ def drop(context: typer.Context, reason: ReasonOption = "", json: JsonOption = F
 
 
 def authorities_of(client: AdminClient) -> tuple[str, ...]:
-    """Return the certificates of the CAs that the anchors list, and of the one behind this server's certificate."""
+    """Return the certificates of the CAs that the anchors list, and of the one behind this server's certificate.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT: the server names none, or what is no certificate (its fault).
+    """
     wanted = [one for one in _get(client).state.authorities if one.listed or one.role == pb.AUTHORITY_ROLE_CURRENT]
+    fault = next((fault for one in wanted if (fault := certificate_fault(one.certificate))), "")
+    if fault or not wanted:
+        message = (
+            f"certificates: of those that the server lists {fault}" if fault else "certificates: the server lists none"
+        )
+        remedy = "the file stays as it is: find out who answers in the server's place"
+        raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy=remedy, field="certificates")
     return tuple(one.certificate for one in wanted)
 
 

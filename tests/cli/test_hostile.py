@@ -14,6 +14,7 @@ from rich.cells import cell_len
 
 from fleetroll.v1 import (
     agents_pb2,
+    anchors_pb2,
     events_pb2,
     keys_pb2,
     recovery_pb2,
@@ -22,7 +23,7 @@ from fleetroll.v1 import (
     tokens_pb2,
     types_pb2,
 )
-from fleetroll_cli import app, events, kill, recovery
+from fleetroll_cli import anchors, app, events, kill, recovery
 from fleetroll_cli.keys import app as keys_app
 from fleetroll_client import translate
 from fleetroll_common.values.codes import Code
@@ -51,6 +52,7 @@ WITHOUT_OTHERS: dict[tuple[str, ...], str] = {
     },
     ("console",): "hands the terminal over; tests of the console look at it",
     **{("context", name): "shows a file of one's own" for name in ("add", "list", "remove", "show", "use")},
+    ("context", "refresh"): "prints a number of certificates that were read",
 }
 """Commands that print nothing of others, each with why."""
 
@@ -97,6 +99,13 @@ RECOVERY = recovery_pb2.Recovery(
     suspended_tokens=1,
     younger=[recovery_pb2.YoungerHost(agent_id="h1", name="edge-1", fleet_id="eu")] * 2,
 )
+ANCHORS = anchors_pb2.AnchorsState(
+    serial=3,
+    addresses=["fleet.example:8443"],
+    authorities=[anchors_pb2.Authority(fingerprint="0" * 64, role=anchors_pb2.AUTHORITY_ROLE_CURRENT, listed=True)] * 2,
+    leaf_fingerprint="0" * 64,
+    reported=[anchors_pb2.ReportedSerial(serial=3, hosts=2)],
+)
 ANSWERS: dict[str, Any] = {
     "ListAgents": agents_pb2.ListAgentsResponse(agents=[scenes.agent(number) for number in (3, 24, 25)]),
     "GetAgent": attempts(),
@@ -133,6 +142,10 @@ ANSWERS: dict[str, Any] = {
     "GetRecovery": recovery_pb2.GetRecoveryResponse(recovery=RECOVERY),
     "ApproveHosts": recovery_pb2.ApproveHostsResponse(agent_ids=["h1", "h2"]),
     "EndRecovery": recovery_pb2.EndRecoveryResponse(recovery=RECOVERY),
+    **{
+        f"{name}": getattr(anchors_pb2, f"{name}Response")(state=ANCHORS)
+        for name in ("GetAnchors", "SetAnchors", "PrepareAuthority", "SwitchAuthority", "DropAuthority")
+    },
     "GetKeyStatus": keys_pb2.GetKeyStatusResponse(
         signing_mode="managed",
         roles=[keys_pb2.RoleStatus(role="targets", keys=[keys_pb2.KeyStatus(key_id="0" * 64), keys_pb2.KeyStatus()])],
@@ -170,6 +183,9 @@ WORDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("tokens", "api", "create"): ("ci", "--role", "viewer"),
     ("tokens", "api", "list"): (),
     ("tokens", "api", "revoke"): ("t1",),
+    ("anchors", "show"): (),
+    ("anchors", "set"): ("--address", "fleet.example:8443", "--reason", "r"),
+    **{("anchors", "rotate-ca", name): ("--reason", "r") for name in ("prepare", "switch", "drop")},
     ("recovery", "show"): (),
     ("recovery", "approve"): (),
     ("recovery", "end"): ("--not-seen", "3"),
@@ -192,10 +208,10 @@ def hostile(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> Commands:
     def connected(_context: object) -> Iterator[Any]:
         service = _Service(commands)
         with translate():
-            every = ("agents", "rollouts", "events", "keys", "recovery")
+            every = ("agents", "anchors", "rollouts", "events", "keys", "recovery")
             yield SimpleNamespace(**dict.fromkeys(every, service))
 
-    for module in (kill, events, keys_app, recovery):
+    for module in (anchors, kill, events, keys_app, recovery):
         monkeypatch.setattr(module, "connected", connected)
     return commands
 
