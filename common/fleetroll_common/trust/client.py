@@ -67,6 +67,8 @@ REMEMBER_SECONDS = 60
 
 _SHOWN = ("timestamp.json", "snapshot.json", "targets.json")
 _SHOWN_PRODUCTS = "products%2F*.json"
+_SHOWN_ROOTS = 16
+"""The newest ones: a server that was restored follows them from the newest that it has."""
 
 
 class TrustClient:
@@ -207,6 +209,8 @@ class TrustClient:
     def host_files(self) -> dict[str, bytes]:
         """Return the trusted timestamp, snapshot, targets and products as they were signed, by name without version.
 
+        The newest roots come with them, by name with version, such as ``2.root.json``.
+
         They are shown to a restored server, which verifies them itself; what is not there is left out.
 
         Raises:
@@ -214,7 +218,14 @@ class TrustClient:
         """
         with self._locked(), _explained(Sight("timestamp")):
             names = [self._directory / name for name in _SHOWN] + sorted(self._directory.glob(_SHOWN_PRODUCTS))
+            names += self._roots()[-_SHOWN_ROOTS:]
             return {path.name: path.read_bytes() for path in names if path.is_file()}
+
+    def _roots(self) -> list[Path]:
+        """Return the kept roots, oldest first."""
+        known = (self._directory / "root_history").glob("*.root.json")
+        numbered = [(path.name.partition(".")[0], path) for path in known]
+        return [path for number, path in sorted((int(one), path) for one, path in numbered if one.isdecimal())]
 
     def _refresh(self) -> DurableUpdater:
         """Do one refresh with the lock held; what was verified before stays in force when it fails."""

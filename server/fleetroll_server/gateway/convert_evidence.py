@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
@@ -23,6 +24,7 @@ MAX_ROTATIONS = 64
 MAX_FILES = 66
 FIRST_FILES = ("timestamp.json", "snapshot.json", "targets.json")
 PRODUCTS = "products%2F"
+ROOTS = re.compile(r"[1-9][0-9]{0,8}\.root\.json", re.ASCII)
 
 
 def read_evidence(payload: stream_pb2.HelloPayload, server_key: bytes) -> Evidence | None:
@@ -72,6 +74,8 @@ def _kept(outcome: stream_pb2.KeptOutcome) -> Kept | None:
 
 def _is_file(file: stream_pb2.TrustedFile) -> bool:
     """Tell whether it may be one of the files that hosts trust."""
+    if ROOTS.fullmatch(file.name):
+        return len(file.payload) <= bytes_max("root")
     role = file.name.removesuffix(".json")
     known = file.name in FIRST_FILES or (file.name.startswith(PRODUCTS) and file.name.endswith(".json"))
     return known and len(file.payload) <= bytes_max(role)

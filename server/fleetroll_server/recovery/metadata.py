@@ -20,10 +20,12 @@ from fleetroll_common.values.platform import ANY, Platform
 from fleetroll_common.values.release import ReleaseCustom, TargetKind
 from fleetroll_publishing.roles import delegated_roles, read_repository
 from fleetroll_server.access.caller import Caller, Role
+from fleetroll_server.catalogue.keys import load_signers
 from fleetroll_server.catalogue.listing import Listing, insert
 from fleetroll_server.catalogue.metadata import current_files
 from fleetroll_server.catalogue.signing import sign_and_commit
 from fleetroll_server.recovery.minting import ACTOR
+from fleetroll_server.recovery.roots import newer_roots, unheld_roles
 from fleetroll_server.recovery.shown_files import PRODUCTS, Verified, followed, shown_version, verified
 from fleetroll_server.store import EventFact
 from fleetroll_server.store.tables import ArtifactRow, table_of
@@ -83,15 +85,20 @@ class ShownMetadata:
     async def _take_once(self, files: Mapping[str, bytes]) -> None:
         """Do it under the lock of whoever signs."""
         async with self._services.store.read() as connection:
-            repository = read_repository(await current_files(connection))
+            known = await current_files(connection)
+            signers = await load_signers(connection, self._services.secrets)
+        roots = await asyncio.to_thread(newer_roots, known, files)
+        repository = read_repository({**known, **roots})
+        if lacking := unheld_roles(roots, signers):
+            _log.error("recovery.keys_missing", root=repository.root.version, roles=list(lacking))
         shown = await asyncio.to_thread(verified, repository, files)
         if shown.missing:
             _log.warning("recovery.metadata_missing", roles=list(shown.missing))
-        if not shown.raises(repository):
+        if not roots and not shown.raises(repository):
             return
 
         def act(old: Mapping[str, bytes], signers: RoleSigners, now: datetime) -> dict[str, bytes]:
-            return followed(old, signers, now, shown)
+            return {**roots, **followed({**old, **roots}, signers, now, shown)}
 
         async def store(tx: Tx, after: Repository) -> None:
             await self._list(tx, after, shown)

@@ -1,7 +1,8 @@
 """The signed files that hosts show to a database that went back: verified, then followed. Pure.
 
 1. Only signatures count. Top-level targets, snapshot and timestamp are judged by the newest root that this server has,
-   a product's role by the newest targets. What was signed under a root that it does not have proves nothing here.
+   a product's role by the newest targets. What was signed under a root that it does not have proves nothing here;
+   those that hosts show are followed first (:mod:`.roots`).
 2. Newer targets and newer product roles are taken over as they are.
 3. Snapshot and timestamp are signed anew with versions above the highest that were shown, so that no host refuses what
    it is offered as older than what it has seen.

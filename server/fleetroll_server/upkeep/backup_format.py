@@ -5,7 +5,9 @@ passphrase (argon2id), its nonce made of the header's hash, the frame's number a
 that is missing, moved, or of another file does not open, and a file without its last frame is no backup. Without a
 passphrase each frame carries a SHA-256 over the same: accidents are found, a forger is not.
 
-Inside of the frames, compressed: records of four bytes of length, a head as JSON, and as many bytes as it says.
+Inside of the frames, compressed: records of four bytes of length, a head as JSON, and as many bytes as it says. Nothing
+in it is believed before it is checked: without a passphrase anybody can make one. Whatever it says, reading takes no
+more memory than one record of the longest kind.
 """
 
 from __future__ import annotations
@@ -32,6 +34,11 @@ KIND = "fleetroll-backup-1"
 FRAME_BYTES = 1 << 20
 MAX_HEADER_BYTES = 4096
 MAX_HEAD_BYTES = 4096
+MAX_BODY_BYTES = 64 << 20
+"""Of a record: a mebibyte of rows and the longest row, which holds one file of signed metadata."""
+MAX_WINDOW_BYTES = 8 << 20
+"""What decompressing may look back on; four times what is written here."""
+_PIECE_BYTES = 1 << 18
 _LENGTH = struct.Struct(">I")
 _PLACE = struct.Struct(">?Q")
 _PREFIX_BYTES = SecretBox.NONCE_SIZE - _PLACE.size
@@ -88,7 +95,13 @@ class BackupWriter:
         file.write(header)
 
     def add(self, head: Mapping[str, Any], body: bytes) -> None:
-        """Add a record."""
+        """Add a record.
+
+        Raises:
+            ValueError: ``body`` is longer than a reader takes (a defect: nothing that a server has is).
+        """
+        if len(body) > MAX_BODY_BYTES:
+            raise ValueError(f"a record of {len(body)} bytes")
         said = json.dumps({**head, "bytes": len(body)}).encode()
         self._take(self._zstd.compress(_LENGTH.pack(len(said)) + said + body))
 
@@ -150,17 +163,21 @@ class BackupReader:
             size = _LENGTH.unpack(head)[0]
             if size > MAX_HEAD_BYTES:
                 raise damaged("a part of it is too long")
-            said = json.loads(_taken(buffer, data, size) or b"")
-            yield Record(said, _taken(buffer, data, int(said["bytes"])) or b"")
+            said = _head(_taken(buffer, data, size) or b"")
+            yield Record(said, _taken(buffer, data, said["bytes"]) or b"")
 
     def _plain(self) -> Iterator[bytes]:
-        """Yield the decompressed bytes of one frame after the other."""
-        zstd = zstandard.ZstdDecompressor().decompressobj()
-        for frame in self._opened():
-            try:
-                yield zstd.decompress(frame)
-            except zstandard.ZstdError as error:
-                raise damaged("it can't be decompressed") from error
+        """Yield the decompressed bytes in small pieces, however far a frame expands."""
+        source = _Source(self._opened())
+        zstd = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW_BYTES)
+        reader = zstd.stream_reader(source, read_size=FRAME_BYTES, read_across_frames=False)  # type: ignore[arg-type]
+        try:
+            while piece := reader.read(_PIECE_BYTES):
+                yield piece
+        except zstandard.ZstdError as error:
+            raise damaged("it can't be decompressed") from error
+        if source.read(1):
+            raise damaged("something follows what is compressed")
 
     def _opened(self) -> Iterator[bytes]:
         number = 0
@@ -184,6 +201,36 @@ class BackupReader:
             number += 1
         if self._file.read(1):
             raise damaged("something follows its end")
+
+
+class _Source:
+    """Frames, as what a decompressor reads from."""
+
+    def __init__(self, frames: Iterator[bytes]) -> None:
+        self._frames = frames
+        self._left = b""
+
+    def read(self, size: int) -> bytes:
+        """Return at most ``size`` bytes; none at the end."""
+        while not self._left:
+            frame = next(self._frames, None)
+            if frame is None:
+                return b""
+            self._left = frame
+        found, self._left = self._left[:size], self._left[size:]
+        return found
+
+
+def _head(data: bytes) -> dict[str, Any]:
+    """Return the head of a record, whose ``bytes`` are a number within bounds."""
+    try:
+        said = json.loads(data)
+        size = said["bytes"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise damaged("a part of it is not described") from error
+    if type(said) is not dict or type(size) is not int or not 0 <= size <= MAX_BODY_BYTES:
+        raise damaged("a part of it is too long")
+    return said
 
 
 def _taken(buffer: bytearray, data: Iterator[bytes], size: int, *, at_end: bool = False) -> bytes | None:

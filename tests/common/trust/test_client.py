@@ -106,7 +106,17 @@ def test_a_host_shows_its_trusted_files_as_they_were_signed(host: Host, reposito
         "targets.json": newest["1.targets.json"],
         "products%2Fagent.json": newest["2.products%2Fagent.json"],
         "products%2Fshop.json": newest["2.products%2Fshop.json"],
+        "1.root.json": newest["1.root.json"],
     }
+
+
+def test_a_host_shows_its_newest_roots(host: Host, repository: Repository) -> None:
+    for number in range(20):
+        repository.rotate_online(f"online-{number}")
+    host.update("agent")
+    shown = host.client.host_files()
+    roots = {name: data for name, data in shown.items() if name.endswith(".root.json")}
+    assert roots == {f"{version}.root.json": repository.files[f"{version}.root.json"] for version in range(6, 22)}
 
 
 def test_the_folder_holds_private_files_and_no_links(host: Host) -> None:

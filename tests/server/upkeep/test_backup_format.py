@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
+import zstandard
 
 from fleetroll_common.values.errors import RequestError
 from fleetroll_publishing.keys import Cost, Passphrase
@@ -116,3 +118,80 @@ def test_the_wrong_passphrase_is_said(made: Passphrase | None, given: Passphrase
 def test_what_is_no_backup_at_all_is_refused(data: bytes) -> None:
     with pytest.raises(RequestError, match="no whole backup"):
         read(data, SECRET)
+
+
+def forged(head: bytes, body: bytes = b"", compressed: bytes = b"") -> bytes:
+    """A backup in clear that anybody could have made, with this head of a record."""
+    file = io.BytesIO()
+    writer = BackupWriter(file, {"taken_at": "now"}, None)
+    writer._take(compressed or writer._zstd.compress(len(head).to_bytes(4, "big") + head + body))
+    if compressed:
+        writer._write(bytes(writer._buffer), last=True)
+    else:
+        writer.close()
+    return file.getvalue()
+
+
+HEADS = {
+    "nothing": b"",
+    "no JSON": b"{",
+    "no text": b"\xff\xfe",
+    "a list": b"[1]",
+    "a text": b'"bytes"',
+    "null": b"null",
+    "too deep": b"[" * 4000,
+    "no size": b'{"kind": "rows"}',
+    "a size that is none": b'{"bytes": "many"}',
+    "a size as text": b'{"bytes": "3"}',
+    "a truth": b'{"bytes": true}',
+    "a fraction": b'{"bytes": 0.5}',
+    "infinite": b'{"bytes": Infinity}',
+    "below zero": b'{"bytes": -1}',
+    "an exabyte": b'{"bytes": 1152921504606846976}',
+    "many digits": b'{"bytes": ' + b"9" * 4050 + b"}",
+}
+
+
+@pytest.mark.parametrize("what", HEADS)
+def test_a_head_that_is_none_is_damage(what: str) -> None:
+    with pytest.raises(RequestError, match="no whole backup"):
+        read(forged(HEADS[what], b"abc"), None)
+
+
+def test_what_expands_without_end_takes_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bomb in one frame."""
+    monkeypatch.setattr(backup_format, "FRAME_BYTES", 1 << 20)
+    head = b'{"bytes": 3}'
+    zstd = zstandard.ZstdCompressor(level=3).compressobj()
+    bomb = zstd.compress(len(head).to_bytes(4, "big") + head + b"abc")
+    bomb += b"".join(zstd.compress(bytes(1 << 20)) for _ in range(256)) + zstd.flush()
+    assert len(bomb) < 64 << 10
+    tracemalloc.start()
+    try:
+        with pytest.raises(RequestError, match="no whole backup"):
+            read(forged(b"", compressed=bomb), None)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 16 << 20, peak
+
+
+def test_a_window_that_is_too_large_is_damage() -> None:
+    window = zstandard.ZstdCompressionParameters(window_log=27)
+    zstd = zstandard.ZstdCompressor(compression_params=window).compressobj()
+    with pytest.raises(RequestError, match="decompressed"):
+        read(forged(b"", compressed=zstd.compress(bytes(10)) + zstd.flush()), None)
+
+
+def test_what_follows_the_end_of_the_compressed_part_is_damage() -> None:
+    head = b'{"bytes": 3}'
+    whole = zstandard.ZstdCompressor().compress(len(head).to_bytes(4, "big") + head + b"abc")
+    assert read(forged(b"", compressed=whole), None) == [b"abc"]
+    with pytest.raises(RequestError, match="no whole backup"):
+        read(forged(b"", compressed=whole + b"more"), None)
+
+
+def test_no_backup_is_written_that_nobody_could_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backup_format, "MAX_BODY_BYTES", 2999)
+    with pytest.raises(ValueError, match="3000"):
+        written(None)
