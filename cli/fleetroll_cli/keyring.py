@@ -39,18 +39,18 @@ class Keyring:
 
     Attributes:
         files: at least one.
-        folder: where the publisher's record stands.
+        folders: where a publisher's record or a pinned root may stand.
         passphrases: what opens them.
     """
 
     files: tuple[Path, ...]
-    folder: Path
+    folders: tuple[Path, ...]
     passphrases: Passphrases = field(default_factory=Passphrases)
 
     @property
     def publisher(self) -> Publisher:
         """Return what is remembered beside the keys."""
-        return Publisher(self.folder)
+        return Publisher(*self.folders)
 
     def signers(self, repository: Repository, product: str) -> list[NaClSigner]:
         """Return as many signers as the role of ``product`` needs.
@@ -84,4 +84,6 @@ def keyring(key: list[Path] | None, keys_dir: Path | None, passphrase_file: list
             remedy = "name one with --key or --keys-dir"
             raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy=remedy, field="passphrase_file")
         return None
-    return Keyring(files, keys_dir or files[0].resolve().parent, Passphrases.of(passphrase_file))
+    named = () if keys_dir is None else (keys_dir.resolve(),)
+    folders = dict.fromkeys([*named, *(path.resolve().parent for path in files)])
+    return Keyring(files, tuple(folders), Passphrases.of(passphrase_file))

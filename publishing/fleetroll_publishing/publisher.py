@@ -7,7 +7,8 @@ that was signed here, is refused before anything is signed.
 
 1. The metadata is fetched and verified from the first root on, as a host does it
    (:mod:`~fleetroll_publishing.carrying.chain`). The first time that root is believed, unless it lies beside the keys.
-2. It is compared with the record; then the record takes it in.
+2. It is compared with the record; then the record takes it in. Keys may lie in several folders: each has its own record
+   and perhaps its own first root, all of them have to agree, and which was named first makes no difference.
 3. What was signed is remembered once the server has said that it took it. What it never said so of was not published as
    far as the publisher knows, and is signed anew on what is shown.
 
@@ -31,7 +32,7 @@ from fleetroll_publishing.demands import ONLINE_ROLES
 from fleetroll_publishing.roles import file_name, read_repository, standings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from fleetroll_common.trust import MetadataSource
@@ -59,11 +60,29 @@ class Record:
 
 
 class Publisher:
-    """One folder of keys, and what its holder has seen of one repository."""
+    """The folders of keys at hand, and what their holders have seen of one repository."""
 
-    def __init__(self, folder: Path) -> None:
-        """Remember in ``folder``, which exists."""
-        self._folder = folder
+    def __init__(self, *folders: Path) -> None:
+        """Remember in ``folders``, at least one; where one does not exist yet, nothing is known from there."""
+        self._folders = tuple(dict.fromkeys(folders))
+
+    @property
+    def signs(self) -> frozenset[str]:
+        """Return the roles that were signed from one of these folders, whatever a server says.
+
+        Raises:
+            RequestError: a record is damaged (caller's fault).
+        """
+        return frozenset(role for folder in self._folders for role in _load(folder).signed)
+
+    @property
+    def knows_root(self) -> bool:
+        """Tell whether any folder says which root is the first; else the one that is shown is taken on trust.
+
+        Raises:
+            FleetrollError: as :meth:`read`.
+        """
+        return bool(self._pinned()) or any(_load(folder).root_sha256 for folder in self._folders)
 
     def read(self, remote: Remote, clock: Clock) -> Repository:
         """Return the repository as it is now, verified, and not older than what was seen. Blocks.
@@ -77,77 +96,119 @@ class Publisher:
         """
         return self._seen(read_chain(remote, clock, self._pinned()).files)
 
-    def read_for_signing(self, source: MetadataSource) -> Repository:
+    def read_for_signing(self, source: MetadataSource, believe: Callable[[str], None] | None = None) -> Repository:
         """Return the same, expired or not: whoever holds keys of root or targets signs what has expired again.
+
+        Args:
+            source: of the metadata.
+            believe: is told the SHA-256 of the first root, in hex, where no folder knows it, before it is taken in;
+                raises where it is not to be believed.
 
         Raises:
             FleetrollError, OSError: as :meth:`read`.
         """
         pinned = self._pinned()
         root = pinned[FIRST_ROOT] if pinned else source.fetch(FIRST_ROOT, ROOT_BYTES_MAX)
-        return self._seen(read_for_signing(source, root))
+        files = read_for_signing(source, root)
+        if believe is not None and not self.knows_root:
+            believe(hashlib.sha256(root).hexdigest())
+        return self._seen(files)
 
     def _seen(self, files: Mapping[str, bytes]) -> Repository:
-        """Compare verified files with the record, and take them in."""
-        known = self._load()
+        """Compare verified files with every record, and take them in."""
         root_sha256 = hashlib.sha256(files[FIRST_ROOT]).hexdigest()
-        if known.root_sha256 not in {"", root_sha256}:
-            message = "the server's repository begins with another root than the one that was signed for from here"
-            raise TrustError(message, code=Code.UNSIGNED, remedy="name the right server, or another folder of keys")
         versions = {each.role: each.version for each in standings(files) if each.role not in ONLINE_ROLES}
-        for role, version in known.versions.items():
-            if versions.get(role, 0) < version:
-                raise _older(role, f"version {version} was seen, {versions.get(role, 0)} is shown")
-        for role, (version, sha256) in known.signed.items():
-            name = file_name(role, version)
-            if name in files and hashlib.sha256(files[name]).hexdigest() != sha256:
-                raise _older(role, f"version {version} was signed here, and another one is shown")
-        self._save(replace(known, root_sha256=root_sha256, versions={**known.versions, **versions}))
+        known = {folder: _load(folder) for folder in self._folders}
+        for record in known.values():
+            _check(record, files, root_sha256, versions)
+        for folder, record in known.items():
+            if folder.is_dir():
+                _save(folder, replace(record, root_sha256=root_sha256, versions={**record.versions, **versions}))
         return read_repository(files)
 
+    def begun(self, files: Mapping[str, bytes]) -> None:
+        """Remember the first files of a repository, signed here: no server ever had the keys of their roles.
+
+        Args:
+            files: the whole repository, by name.
+
+        Raises:
+            OSError: a record can't be written.
+        """
+        names = [file_name(each.role, each.version) for each in standings(files) if each.role not in ONLINE_ROLES]
+        self._seen(files)
+        self.committed({name: files[name] for name in names})
+
     def committed(self, files: Mapping[str, bytes]) -> None:
-        """Remember that a server has taken ``files``, which were signed here: it can't show less from now on.
+        """Remember in every folder that a server has taken ``files``, signed here: it can't show less from now on.
 
         Args:
             files: of root, targets and products, by name.
 
         Raises:
-            OSError: the record can't be written.
+            OSError: a record can't be written.
         """
-        known = self._load()
-        signed = dict(known.signed)
-        for name, data in files.items():
-            version, role = parse_name(name)
-            signed[role] = max(signed.get(role, (0, "")), (version, hashlib.sha256(data).hexdigest()))
-        versions = {**known.versions, **{role: version for role, (version, _) in signed.items()}}
-        self._save(replace(known, versions=versions, signed=signed))
+        known = {folder: _load(folder) for folder in self._folders if folder.is_dir()}
+        roots = [record.root_sha256 for record in known.values() if record.root_sha256]
+        for folder, record in known.items():
+            signed = dict(record.signed)
+            for name, data in files.items():
+                version, role = parse_name(name)
+                signed[role] = max(signed.get(role, (0, "")), (version, hashlib.sha256(data).hexdigest()))
+            versions = {**record.versions, **{role: version for role, (version, _) in signed.items()}}
+            root_sha256 = record.root_sha256 or next(iter(roots), "")  # a folder that was made for new keys
+            _save(folder, Record(root_sha256, versions, signed))
 
     def _pinned(self) -> dict[str, bytes]:
-        """Return the first root where it lies beside the keys."""
-        path = self._folder / FIRST_ROOT
-        return {FIRST_ROOT: path.read_bytes()} if path.is_file() else {}
+        """Return the first root where it lies beside keys.
 
-    def _load(self) -> Record:
-        """Return what is remembered."""
-        path = self._folder / RECORD_NAME
-        try:
-            return _read(load_record(path.read_bytes()))
-        except FileNotFoundError:
-            return Record()
-        except (DamagedRecord, KeyError, TypeError, ValueError, AttributeError) as error:
-            message = f"{path.name}: what this publisher has seen can't be read"
-            remedy = "bring the file back from a backup; without it an old list would be believed"
-            raise RequestError(message, code=Code.STORE_FAILED, remedy=remedy, path=str(path)) from error
+        Raises:
+            TrustError: UNSIGNED: beside some of them lies another one.
+        """
+        paths = [folder / FIRST_ROOT for folder in self._folders if (folder / FIRST_ROOT).is_file()]
+        roots = {path.read_bytes() for path in paths}
+        if len(roots) > 1:
+            message = f"the keys are of several repositories: {FIRST_ROOT} differs beside them; nothing was signed"
+            raise TrustError(message, code=Code.UNSIGNED, remedy="name key files of one repository", file=FIRST_ROOT)
+        return {FIRST_ROOT: roots.pop()} if roots else {}
 
-    def _save(self, record: Record) -> None:
-        """Write it, durably."""
-        document = {
-            "kind": _KIND,
-            "root_sha256": record.root_sha256,
-            "versions": dict(record.versions),
-            "signed": {role: list(one) for role, one in record.signed.items()},
-        }
-        write_durably(self._folder / RECORD_NAME, dump_record(document))
+
+def _check(record: Record, files: Mapping[str, bytes], root_sha256: str, versions: Mapping[str, int]) -> None:
+    """Refuse verified files that are less than a record knows."""
+    if record.root_sha256 not in {"", root_sha256}:
+        message = "the server's repository begins with another root than the one that was signed for from here"
+        raise TrustError(message, code=Code.UNSIGNED, remedy="name the right server, or another folder of keys")
+    for role, version in record.versions.items():
+        if versions.get(role, 0) < version:
+            raise _older(role, f"version {version} was seen, {versions.get(role, 0)} is shown")
+    for role, (version, sha256) in record.signed.items():
+        name = file_name(role, version)
+        if name in files and hashlib.sha256(files[name]).hexdigest() != sha256:
+            raise _older(role, f"version {version} was signed here, and another one is shown")
+
+
+def _load(folder: Path) -> Record:
+    """Return what is remembered in ``folder``."""
+    path = folder / RECORD_NAME
+    try:
+        return _read(load_record(path.read_bytes()))
+    except FileNotFoundError:
+        return Record()
+    except (DamagedRecord, KeyError, TypeError, ValueError, AttributeError) as error:
+        message = f"{path.name}: what this publisher has seen can't be read"
+        remedy = "bring the file back from a backup; without it an old list would be believed"
+        raise RequestError(message, code=Code.STORE_FAILED, remedy=remedy, path=str(path)) from error
+
+
+def _save(folder: Path, record: Record) -> None:
+    """Write it, durably."""
+    document = {
+        "kind": _KIND,
+        "root_sha256": record.root_sha256,
+        "versions": dict(record.versions),
+        "signed": {role: list(one) for role, one in record.signed.items()},
+    }
+    write_durably(folder / RECORD_NAME, dump_record(document))
 
 
 def _read(record: dict[str, Any]) -> Record:

@@ -80,6 +80,20 @@ def test_the_secret_is_shown_once_where_no_file_is_named(
     assert "root's SHA-256: " in done.out
 
 
+def test_a_secret_that_finds_no_place_leaves_no_keys(
+    commands: Commands, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """Its file is made first: keys for a server whose secret nobody has would be worth nothing."""
+    taken, keys = tmp_path / "secret", tmp_path / "keys"
+    taken.write_text("of another day")
+    for path in (taken, tmp_path / "nowhere" / "secret", keys / "secret"):
+        done = begin(commands, keys, "--secret-file", str(path), *words)
+        assert (done.code, "secret-file: " in done.err, keys.exists()) == (1, True, False), done.err
+    assert taken.read_text() == "of another day"
+    done = begin(commands, keys, "--secret-file", str(tmp_path / "new"), *LEAST)
+    assert (done.code, keys.exists(), (tmp_path / "new").exists()) == (1, False, False), "no passphrases, no secret"
+
+
 @pytest.mark.parametrize(
     ("more", "field"),
     [

@@ -225,7 +225,7 @@ async def test_the_second_of_two_publishers_is_told_to_take_the_newest(
     (tmp_path / "ca.pem").write_bytes(world.services.ca_pem)
     endpoint = Endpoint(world.server.address, world.services.ca_pem, world.stock.token)
     opened = Passphrases.of([str(tmp_path / "passphrase")])
-    ring = Keyring((tmp_path / "keys" / "products-agent.key",), tmp_path / "keys", opened)
+    ring = Keyring((tmp_path / "keys" / "products-agent.key",), (tmp_path / "keys",), opened)
 
     def race() -> RequestError:
         with AdminClient(endpoint) as client:

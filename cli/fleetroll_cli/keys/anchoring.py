@@ -17,7 +17,7 @@ from fleetroll_publishing.anchoring import listed_anchors, sign_anchors
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fleetroll_cli.keys.rotating import Ring
+    from fleetroll_cli.keys.holding import Ring
     from fleetroll_client import AdminClient
 
 ROLES = {
@@ -48,7 +48,7 @@ def sign(client: AdminClient, wish: Wish, ring: Ring, order: Order) -> None:
     Raises:
         FleetrollError: nothing is listed and nothing given, a key, or what the server refuses.
     """
-    desk = Desk(client, ring.folder)
+    desk = Desk(client, ring.folders, order)
     listed = listed_anchors(desk.files)
     authorities = (*_authorities(client, wish.trusted), *wish.certificates)
     wanted = Anchors(
@@ -60,7 +60,7 @@ def sign(client: AdminClient, wish: Wish, ring: Ring, order: Order) -> None:
     files = sign_anchors(desk.files, wanted, signers, desk.now)
     says = [f"anchors {wanted.serial}", *(f"address {address}" for address in wanted.addresses)]
     says.append(f"{len(wanted.certificates)} certificates of CAs")
-    desk.bring(Act(files, ring.out, says=says), order, ring.passphrases)
+    desk.bring(Act(files, ring.out, says=says), ring.passphrases)
 
 
 def _authorities(client: AdminClient, trusted: Sequence[str]) -> list[str]:

@@ -14,6 +14,7 @@ from fleetroll_cli.context import CALL_SECONDS, JsonOption, connected
 from fleetroll_cli.keys import anchoring, ceremony, rotating, status
 from fleetroll_cli.keys import backup as backups
 from fleetroll_cli.keys.desk import Desk, Order
+from fleetroll_cli.keys.holding import Ring
 from fleetroll_cli.keys.options import (
     DEFAULT_MEMORY_MIB,
     DryRunOption,
@@ -22,6 +23,8 @@ from fleetroll_cli.keys.options import (
     OutOption,
     PassphraseOption,
     ReasonOption,
+    RootOption,
+    ServerKeysOption,
     ThresholdOption,
     YesOption,
     counts,
@@ -29,7 +32,6 @@ from fleetroll_cli.keys.options import (
 )
 from fleetroll_cli.keys.ring import Passphrases
 from fleetroll_cli.output import print_json, say
-from fleetroll_common.durable import create_durably
 from fleetroll_publishing.artefact.agent import PRODUCT
 
 app = typer.Typer(no_args_is_help=True)
@@ -53,17 +55,17 @@ def init(
     passphrase_file: PassphraseOption = None,
     secret_file: Annotated[
         Path | None,
-        typer.Option("--secret-file", help="Write the server's one-time secret there instead of showing it."),
+        typer.Option(
+            "--secret-file", help="Write the server's one-time secret there, a new file, instead of showing it."
+        ),
     ] = None,
     memory_mib: MemoryOption = DEFAULT_MEMORY_MIB,
     json: JsonOption = False,
 ) -> None:
     """Make every key of a new repository, away from any server, each in a file with a passphrase of its own."""
     products = tuple(dict.fromkeys(product or [PRODUCT]))
-    wish = ceremony.Ceremony(out, products, counts(threshold_product, "threshold-product"))
+    wish = ceremony.Ceremony(out, products, counts(threshold_product, "threshold-product"), secret_file)
     made = ceremony.hold(wish, Passphrases.of(passphrase_file, memory(memory_mib)))
-    if secret_file is not None:
-        create_durably(secret_file, f"{made.secret}\n".encode())
     if json:
         shown = {} if secret_file is not None else {"secret": made.secret}
         document = {"keys": [str(path) for path in made.keys], "root_sha256": made.root_sha256, **shown}
@@ -91,14 +93,16 @@ def rotate(  # noqa: PLR0913
     threshold: ThresholdOption = None,
     passphrase_file: PassphraseOption = None,
     memory_mib: MemoryOption = DEFAULT_MEMORY_MIB,
+    server_keys: ServerKeysOption = False,
     reason: ReasonOption = "",
+    root_sha256: RootOption = "",
     dry_run: DryRunOption = False,
     yes: YesOption = False,
 ) -> None:
     """Exchange all keys of roles. Root's keys name those of targets, snapshot and timestamp; targets' the products'."""
-    ring = rotating.Ring.of(key, out, Passphrases.of(passphrase_file, memory(memory_mib)))
+    ring = Ring.of(key, out, Passphrases.of(passphrase_file, memory(memory_mib)), server_keys=server_keys)
     with connected(context) as client:
-        rotating.rotate_roles(client, roles, counts(threshold), ring, Order(reason, dry_run, yes))
+        rotating.rotate_roles(client, roles, counts(threshold), ring, Order(reason, dry_run, yes, root_sha256))
 
 
 @app.command()
@@ -110,14 +114,16 @@ def revoke(  # noqa: PLR0913
     out: OutOption = None,
     passphrase_file: PassphraseOption = None,
     memory_mib: MemoryOption = DEFAULT_MEMORY_MIB,
+    server_keys: ServerKeysOption = False,
     reason: ReasonOption = "",
+    root_sha256: RootOption = "",
     dry_run: DryRunOption = False,
     yes: YesOption = False,
 ) -> None:
     """Take a stolen or lost key out; a new one takes its place."""
-    ring = rotating.Ring.of(key, out, Passphrases.of(passphrase_file, memory(memory_mib)))
+    ring = Ring.of(key, out, Passphrases.of(passphrase_file, memory(memory_mib)), server_keys=server_keys)
     with connected(context) as client:
-        rotating.revoke_one(client, what, ring, Order(reason, dry_run, yes))
+        rotating.revoke_one(client, what, ring, Order(reason, dry_run, yes, root_sha256))
 
 
 @app.command()
@@ -130,13 +136,14 @@ def renew(
     key: KeyOption = None,
     passphrase_file: PassphraseOption = None,
     reason: ReasonOption = "",
+    root_sha256: RootOption = "",
     dry_run: DryRunOption = False,
     yes: YesOption = False,
 ) -> None:
     """Sign roles again as they are, for another year."""
-    ring = rotating.Ring.of(key, None, Passphrases.of(passphrase_file))
+    ring = Ring.of(key, None, Passphrases.of(passphrase_file))
     with connected(context) as client:
-        rotating.renew_roles(client, roles or [], ring, Order(reason, dry_run, yes))
+        rotating.renew_roles(client, roles or [], ring, Order(reason, dry_run, yes, root_sha256))
 
 
 @app.command("to-offline")
@@ -149,13 +156,14 @@ def to_offline(  # noqa: PLR0913
     passphrase_file: PassphraseOption = None,
     memory_mib: MemoryOption = DEFAULT_MEMORY_MIB,
     reason: ReasonOption = "",
+    root_sha256: RootOption = "",
     dry_run: DryRunOption = False,
     yes: YesOption = False,
 ) -> None:
     """Take targets and products out of the server's hands: new keys, made here; the server deletes its own."""
-    ring = rotating.Ring.of(key, out, Passphrases.of(passphrase_file, memory(memory_mib)))
+    ring = Ring.of(key, out, Passphrases.of(passphrase_file, memory(memory_mib)))
     with connected(context) as client:
-        rotating.go_offline(client, counts(threshold), ring, Order(reason, dry_run, yes))
+        rotating.go_offline(client, counts(threshold), ring, Order(reason, dry_run, yes, root_sha256))
 
 
 @app.command("add-product")
@@ -169,13 +177,14 @@ def add_product(  # noqa: PLR0913
     passphrase_file: PassphraseOption = None,
     memory_mib: MemoryOption = DEFAULT_MEMORY_MIB,
     reason: ReasonOption = "",
+    root_sha256: RootOption = "",
     dry_run: DryRunOption = False,
     yes: YesOption = False,
 ) -> None:
     """Let releases of one more product be published, signed by a key that is made here. Targets' key signs it."""
-    ring = rotating.Ring.of(key, out, Passphrases.of(passphrase_file, memory(memory_mib)))
+    ring = Ring.of(key, out, Passphrases.of(passphrase_file, memory(memory_mib)))
     with connected(context) as client:
-        rotating.add_product(client, product, counts(threshold), ring, Order(reason, dry_run, yes))
+        rotating.add_product(client, product, counts(threshold), ring, Order(reason, dry_run, yes, root_sha256))
 
 
 @app.command("anchors")
@@ -195,14 +204,15 @@ def sign_anchors(  # noqa: PLR0913
     key: KeyOption = None,
     passphrase_file: PassphraseOption = None,
     reason: ReasonOption = "",
+    root_sha256: RootOption = "",
     dry_run: DryRunOption = False,
     yes: YesOption = False,
 ) -> None:
     """Sign where hosts find their servers and whom they trust there, with targets' key."""
-    ring = rotating.Ring.of(key, None, Passphrases.of(passphrase_file))
+    ring = Ring.of(key, None, Passphrases.of(passphrase_file))
     wish = anchoring.Wish(address or (), trust or (), certificates_in(ca or []))
     with connected(context) as client:
-        anchoring.sign(client, wish, ring, Order(reason, dry_run, yes))
+        anchoring.sign(client, wish, ring, Order(reason, dry_run, yes, root_sha256))
 
 
 @app.command("status")
@@ -235,12 +245,14 @@ def back_up(
     without_server: Annotated[
         bool, typer.Option("--without-server", help="Leave the signed files of the server out.")
     ] = False,
+    root_sha256: RootOption = "",
+    yes: YesOption = False,
 ) -> None:
     """Put all key files of a folder, locked as they are, and the newest signed files into one file."""
     metadata = {}
     if not without_server:
         with connected(context) as client:
-            metadata = dict(Desk(client, keys).files)
+            metadata = dict(Desk(client, [keys], Order(yes=yes, root_sha256=root_sha256)).files)
     names = backups.back_up(keys, metadata, out)
     say(f"{out}: {len(names)} files")
     say(f"bring them back with: tar -xf {out}")

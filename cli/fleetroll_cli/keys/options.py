@@ -42,7 +42,25 @@ ThresholdOption = Annotated[
         help="New keys for ROLE: M of them, N sign; default: as many as there are. May be repeated.",
     ),
 ]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Check all of it, also at the server; keep nothing.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Check all of it on this machine; send nothing signed, keep nothing.")
+]
+ServerKeysOption = Annotated[
+    bool,
+    typer.Option(
+        "--server-keys",
+        help="This server is a managed one: it holds the keys of targets and products, and makes the new ones.",
+    ),
+]
+RootOption = Annotated[
+    str,
+    typer.Option(
+        "--root-sha256",
+        metavar="HEX",
+        help="SHA-256 of the first root, which hosts pin; without it and where nothing beside the keys says so, it is "
+        "shown and asked.",
+    ),
+]
 YesOption = Annotated[bool, typer.Option("--yes", envvar="FLEETROLL_YES", help="Sign what is shown without asking.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why, in words, for the log.")]
 
@@ -81,6 +99,11 @@ def memory(mib: int) -> int:
 def invalid(field: str, what: str, remedy: str) -> RequestError:
     """Return the caller's error."""
     return RequestError(f"{field}: {what}", code=Code.INVALID_ARGUMENT, remedy=remedy, field=field)
+
+
+def not_allowed(field: str, what: str, remedy: str) -> RequestError:
+    """Return the refusal of what would give keys away."""
+    return RequestError(f"{field}: {what}", code=Code.NOT_ALLOWED, remedy=remedy, field=field)
 
 
 def _is_count(text: str) -> bool:

@@ -11,6 +11,7 @@ import typer
 
 from fleetroll_cli.keys.options import invalid
 from fleetroll_cli.output import plain
+from fleetroll_common.durable import sync_dir
 from fleetroll_publishing.history import public_of
 from fleetroll_publishing.keys import (
     Cost,
@@ -185,14 +186,17 @@ def _number(stem: str, base: str) -> int:
 
 
 def write_keys(folder: Path, keys: Sequence[NewKey], passphrases: Passphrases) -> list[Path]:
-    """Write new keys, each into a file of its own (0600); return the files.
+    """Write new keys, each into a file of its own (0600), durably; return the files.
 
     Raises:
         RequestError: a passphrase is missing or too short, or a name is taken by now (caller's fault).
         OSError: the disk refused.
     """
     protections = [passphrases.protecting(key.stem) for key in keys]
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(mode=MODE, parents=True, exist_ok=True)
+    for each in reversed(missing):
+        sync_dir(each.parent)
     written = []
     for key, protection in zip(keys, protections, strict=True):
         path = folder / f"{key.stem}{SUFFIX}"

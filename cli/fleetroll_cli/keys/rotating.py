@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fleetroll_cli.keys.desk import Act, Desk, Order, exchanged
+from fleetroll_cli.keys.desk import Act, Desk
+from fleetroll_cli.keys.holding import ROOT, TARGETS, check_holder, roles_at_hand
 from fleetroll_cli.keys.options import invalid
-from fleetroll_cli.keys.ring import NewKey, Passphrases, new_keys, open_keys, signers_of
+from fleetroll_cli.keys.ring import new_keys, open_keys, signers_of
 from fleetroll_common.trust.listing import role_name
 from fleetroll_common.values.release import check_product
 from fleetroll_publishing.demands import ONLINE_ROLES
@@ -18,42 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from fleetroll_cli.keys.desk import Order
+    from fleetroll_cli.keys.holding import Ring
+    from fleetroll_cli.keys.ring import NewKey
     from fleetroll_client import AdminClient
     from fleetroll_publishing.signers import NaClSigner
 
-TARGETS = "targets"
 KEY_ID_CHARS_MIN = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Ring:
-    """Key files at hand.
-
-    Attributes:
-        files: that sign, at least one.
-        out: where new ones go; the pinned root and the publisher's record lie beside the first that signs.
-        passphrases: what opens and protects them.
-    """
-
-    files: tuple[Path, ...]
-    out: Path
-    passphrases: Passphrases
-
-    @classmethod
-    def of(cls, files: list[Path] | None, out: Path | None, passphrases: Passphrases) -> Ring:
-        """Return the ring that options name.
-
-        Raises:
-            RequestError: no key file is named (caller's fault).
-        """
-        if not files:
-            raise invalid("key", "no key file is named", "name those that sign with --key FILE")
-        return cls(tuple(files), out or files[0].resolve().parent, passphrases)
-
-    @property
-    def folder(self) -> Path:
-        """Return where the pinned root lies."""
-        return self.files[0].resolve().parent
 
 
 def rotate_roles(
@@ -64,19 +35,19 @@ def rotate_roles(
     Raises:
         FleetrollError: a role, a key, or what the server refuses.
     """
-    desk = Desk(client, ring.folder)
+    desk = Desk(client, ring.folders, order)
     _check_roles(desk, roles)
-    held = desk.held_by_server()
-    on_server = [role for role in roles if role in held or role in ONLINE_ROLES]
+    check_holder(desk, ring, roles)
+    on_server = [role for role in roles if role in ONLINE_ROLES or (ring.server_keys and role != ROOT)]
     here = [role for role in roles if role not in on_server]
-    if on_server and any(role not in ONLINE_ROLES for role in on_server):
-        _rotate_on_server(desk, on_server, here, ring, order)
+    if any(role not in ONLINE_ROLES for role in on_server):
+        _rotate_on_server(desk, on_server, here, ring)
         return
     made = {role: _new(desk, role, counts, ring.out) for role in here}
     successors = {role: _set(desk, role, keys, counts) for role, keys in made.items()}
     if on_server:
         successors |= desk.prepare(on_server)
-    _sign(desk, successors, [key for keys in made.values() for key in keys], ring, order)
+    _sign(desk, successors, [key for keys in made.values() for key in keys], ring, on_server)
 
 
 def revoke_one(client: AdminClient, what: str, ring: Ring, order: Order) -> None:
@@ -85,17 +56,18 @@ def revoke_one(client: AdminClient, what: str, ring: Ring, order: Order) -> None
     Raises:
         FleetrollError: no such key, or what the server refuses.
     """
-    desk = Desk(client, ring.folder)
+    desk = Desk(client, ring.folders, order)
     if what in desk.standing:
         rotate_roles(client, [what], {}, ring, order)
         return
     role, keyid = _find(desk, what)
-    if role in desk.held_by_server():
+    if role in ONLINE_ROLES or (ring.server_keys and role != ROOT):
         rotate_roles(client, [role], {}, ring, order)
         return
+    check_holder(desk, ring, [role])
     (made,) = new_keys(role, 1, ring.out)
     successors = without_key(desk.files, keyid, made.signer.public_key)
-    _sign(desk, successors, [made], ring, order)
+    _sign(desk, successors, [made], ring)
 
 
 def renew_roles(client: AdminClient, roles: Sequence[str], ring: Ring, order: Order) -> None:
@@ -104,30 +76,40 @@ def renew_roles(client: AdminClient, roles: Sequence[str], ring: Ring, order: Or
     Raises:
         FleetrollError: a role, a key, or what the server refuses.
     """
-    desk = Desk(client, ring.folder)
+    desk = Desk(client, ring.folders, order)
     _check_roles(desk, roles)
     signers = open_keys(ring.files, ring.passphrases, [desk.standing])
     at_hand = [role for role, keys in desk.standing.items() if _has_enough(signers, role, keys)]
     files = rotate(desk.files, {}, signers, desk.now, renewed=roles or at_hand)
-    desk.bring(Act(files, ring.out), order, ring.passphrases)
+    desk.bring(Act(files, ring.out), ring.passphrases)
 
 
 def go_offline(client: AdminClient, counts: Mapping[str, tuple[int, int]], ring: Ring, order: Order) -> None:
     """Give targets and every product keys that are made here; the server's are deleted with the commit.
 
+    Every product is taken that the verified targets name, whatever the server says of it: one that it keeps quiet about
+    would stay in the hands of whoever has the server. Those alone are left as they are whose key files are named.
+
     Raises:
         FleetrollError: it is offline already, or what the server refuses.
     """
-    desk = Desk(client, ring.folder)
-    roles = [role for role in desk.held_by_server() if role not in ONLINE_ROLES]
-    if not roles:
-        raise invalid("signing_mode", "the server holds no key of targets or products", "nothing is left to do")
-    if TARGETS not in roles:
-        raise invalid("signing_mode", "the key of targets is here, those of products are not", "use keys rotate")
-    ordered = [role for role in desk.standing if role in roles]
+    desk = Desk(client, ring.folders, order)
+    at_hand = roles_at_hand(desk, ring)
+    if TARGETS in at_hand or TARGETS in desk.signed_here:
+        raise invalid("signing_mode", "the key of targets is here, not on the server", "exchange keys with keys rotate")
+    if TARGETS not in desk.said_held():
+        what = "the server says that it holds no key of targets"
+        raise invalid("signing_mode", what, "where it has one all the same: keys rotate targets products/NAME")
+    for role, count in at_hand.items():
+        if role not in (ROOT, *ONLINE_ROLES) and count < desk.standing[role].threshold:
+            what = f"{count} key files of {role} are named, {desk.standing[role].threshold} sign it"
+            raise invalid(
+                "key", what, "name all that sign it, so that it stays with them, or none, so that it gets others"
+            )
+    ordered = [role for role in desk.standing if role not in (ROOT, *ONLINE_ROLES, *at_hand)]
     made = {role: _new(desk, role, counts, ring.out, first=True) for role in ordered}
     successors = {role: _set(desk, role, keys, counts) for role, keys in made.items()}
-    _sign(desk, successors, [key for keys in made.values() for key in keys], ring, order)
+    _sign(desk, successors, [key for keys in made.values() for key in keys], ring)
 
 
 def add_product(
@@ -138,14 +120,14 @@ def add_product(
     Raises:
         FleetrollError: its name, or what the server refuses.
     """
-    desk, role = Desk(client, ring.folder), role_name(check_product(product))
+    desk, role = Desk(client, ring.folders, order), role_name(check_product(product))
     if role in desk.standing:
         raise invalid("product", f"the repository has {product}", "publish to it, or rotate its keys")
     made = _new(desk, role, counts, ring.out, first=True)
-    _sign(desk, {role: _set(desk, role, made, counts)}, made, ring, order)
+    _sign(desk, {role: _set(desk, role, made, counts)}, made, ring)
 
 
-def _rotate_on_server(desk: Desk, on_server: Sequence[str], here: Sequence[str], ring: Ring, order: Order) -> None:
+def _rotate_on_server(desk: Desk, on_server: Sequence[str], here: Sequence[str], ring: Ring) -> None:
     """Exchange keys that a managed server holds: the root names that of targets, and the server does the rest."""
     if here or TARGETS not in on_server:
         what = "the server holds the keys of targets and products: the root names those of targets, these the products'"
@@ -154,15 +136,17 @@ def _rotate_on_server(desk: Desk, on_server: Sequence[str], here: Sequence[str],
     named = {role: keys for role, keys in prepared.items() if role in (TARGETS, *ONLINE_ROLES)}
     signers = open_keys(ring.files, ring.passphrases, [desk.standing])
     files = rotate_held(desk.files, named, signers, desk.now)
-    desk.bring(Act(files, ring.out, says=exchanged(desk.standing, prepared)), order, ring.passphrases)
+    desk.bring(Act(files, ring.out, says=desk.exchanged(prepared, on_server), server_signs=True), ring.passphrases)
 
 
-def _sign(desk: Desk, successors: Mapping[str, KeySet], made: Sequence[NewKey], ring: Ring, order: Order) -> None:
+def _sign(
+    desk: Desk, successors: Mapping[str, KeySet], made: Sequence[NewKey], ring: Ring, by_server: Sequence[str] = ()
+) -> None:
     """Sign an exchange with the keys at hand and the new ones, and bring it."""
     opened = open_keys(ring.files, ring.passphrases, [desk.standing, successors])
     signers = _joined(opened, made)
     files = rotate(desk.files, successors, signers, desk.now)
-    desk.bring(Act(files, ring.out, made, exchanged(desk.standing, successors)), order, ring.passphrases)
+    desk.bring(Act(files, ring.out, made, desk.exchanged(successors, by_server)), ring.passphrases)
 
 
 def _joined(opened: RoleSigners, made: Sequence[NewKey]) -> RoleSigners:
