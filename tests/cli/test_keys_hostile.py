@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from fleetroll_cli.keys import ceremony, rotating
-from fleetroll_cli.keys.desk import Order
+from fleetroll_cli.keys.desk import Desk, Order
 from fleetroll_cli.keys.holding import Ring
 from fleetroll_cli.keys.ring import Passphrases
 from fleetroll_common.durable import dump_record, load_record
@@ -104,7 +104,7 @@ def test_the_option_is_refused_where_the_record_or_a_key_file_says_otherwise(own
 def test_one_key_of_targets_is_not_given_to_the_server_either(owner: Owner) -> None:
     server = Hostile(owner.files, *EVERY)
     ring = owner.ring("root-1", "root-2")
-    keyid = rotating.Desk(server.client, ring.folders, YES).standing["targets"].keys[0].keyid
+    keyid = Desk(server.client, ring.folders, YES).standing["targets"].keys[0].keyid
     with pytest.raises(RequestError) as caught:
         rotating.revoke_one(server.client, keyid, ring, YES)
     assert (caught.value.code, server.taken, server.asked) == (Code.NOT_ALLOWED, [], [])
@@ -154,7 +154,8 @@ def test_nothing_signed_leaves_before_somebody_agrees_and_the_keys_are_written(
             raise typer.Abort
 
     monkeypatch.setattr(typer, "confirm", confirm)
-    commit, written = server.CommitMetadata, []
+    commit = server.CommitMetadata
+    written: list[str] = []
 
     def taking(request: Any, timeout: float) -> Any:
         written.extend(name for name in owner.key_files() if name not in before)

@@ -16,7 +16,7 @@ from fleetroll_common.values.version import Version
 from fleetroll_publishing import repository as building
 from fleetroll_publishing.keyfiles import files_of, keys_in
 from fleetroll_publishing.keys import Cost, Passphrase, PrivateKey, save_key
-from fleetroll_publishing.publisher import RECORD_NAME, Publisher
+from fleetroll_publishing.publisher import RECORD_NAME, Publisher, _load
 from fleetroll_publishing.roles import describe, read_repository, sign_role
 from fleetroll_publishing.verbs import Yank
 from tests.faults.repositories import START, Repository
@@ -148,7 +148,7 @@ def test_a_thief_of_the_online_keys_does_not_end_a_publishers_signing(tmp_path: 
     stamped = sign_role(timestamp, [repository.signers.of("timestamp")])
     repository.shown = {**honest, f"{2**40}.snapshot.json": data, "timestamp.json": stamped}
     assert Publisher(tmp_path).read(repository, CLOCK).timestamp.version == 2**40
-    assert set(Publisher(tmp_path)._load().versions) == {"root", "targets", "products/agent"}
+    assert set(_load(tmp_path).versions) == {"root", "targets", "products/agent"}
     repository.shown = None
     repository.rotate_online("the owner's ")
     seen = Publisher(tmp_path).read(repository, CLOCK)
