@@ -52,43 +52,46 @@ class ShownMetadata:
         """Work on ``services``."""
         self._services = services
         self._looked_at: dict[str, int] = {}
+        self._incarnation = ""
 
-    async def take(self, files: Mapping[str, bytes]) -> None:
+    async def take(self, files: Mapping[str, bytes], incarnation: str) -> None:
         """Sign above what ``files`` show, where they are genuine and newer. What can't be is logged, and told.
 
         A host must not be kept out for the files of others: no error leaves here.
         """
-        fresh = {name: shown_version(data) for name, data in files.items()}
+        if incarnation != self._incarnation:
+            self._incarnation, self._looked_at = incarnation, {}
+        fresh = await asyncio.to_thread(lambda: {name: shown_version(data) for name, data in files.items()})
         if all(version <= self._looked_at.get(name, 0) for name, version in fresh.items()):
             return
         try:
-            await self._take(files)
+            genuine = await self._take(files)
         except FleetrollError as error:
             _log.error("recovery.metadata_not_signed", code=str(error.code), reason=error.message)
             return
-        for name, version in fresh.items():
+        for name, version in genuine.items():
             self._looked_at[name] = max(version, self._looked_at.get(name, 0))
 
-    async def _take(self, files: Mapping[str, bytes]) -> None:
-        for again in range(TRIES):
+    async def _take(self, files: Mapping[str, bytes]) -> Mapping[str, int]:
+        for _again in range(TRIES - 1):
             try:
                 async with self._services.catalogue.signing:
-                    await self._take_once(files)
+                    return await self._take_once(files)
             except RequestError as error:
-                if error.code is not Code.CONFLICT or again == TRIES - 1:
+                if error.code is not Code.CONFLICT:
                     raise
-            else:
-                return
+        async with self._services.catalogue.signing:
+            return await self._take_once(files)
 
-    async def _take_once(self, files: Mapping[str, bytes]) -> None:
-        """Do it under the lock of whoever signs."""
+    async def _take_once(self, files: Mapping[str, bytes]) -> Mapping[str, int]:
+        """Do it under the lock of whoever signs; return the versions of what is genuine, newer or not."""
         async with self._services.store.read() as connection:
             repository = read_repository(await current_files(connection))
         shown = await asyncio.to_thread(verified, repository, files)
         if shown.missing:
             _log.warning("recovery.metadata_missing", roles=list(shown.missing))
         if not shown.raises(repository):
-            return
+            return shown.genuine
 
         def act(old: Mapping[str, bytes], signers: RoleSigners, now: datetime) -> dict[str, bytes]:
             return followed(old, signers, now, shown)
@@ -101,6 +104,7 @@ class ShownMetadata:
             )
 
         await sign_and_commit(self._services, act, store)
+        return shown.genuine
 
     async def _list(self, tx: Tx, after: Repository, shown: Verified) -> None:
         """Make rows of releases that only a taken-over role lists."""

@@ -16,13 +16,16 @@ import structlog
 
 from fleetroll_common.wire.macs import receipt_holds
 from fleetroll_server.gateway.convert_out import reconnect
+from fleetroll_server.recovery.evidence import Evidence
 from fleetroll_server.recovery.minting import mint
 from fleetroll_server.recovery.restopping import carry_out, forgotten_stops
+from fleetroll_server.recovery.showing import is_agents_key
 from fleetroll_server.recovery.state import Cause, Recovery, incarnation_of
 from fleetroll_server.store.fleets import every_fleet
 from fleetroll_server.store.tables import AgentRow, table_of
 
 if TYPE_CHECKING:
+    from fleetroll_server.identity.ratchet import HelloFacts
     from fleetroll_server.services import Services
     from fleetroll_server.store import Tx
 
@@ -45,13 +48,20 @@ class Proof:
         return possible and receipt_holds(server_key, self.incarnation, agent_id, self.epoch, self.mac)
 
 
-async def went_back(tx: Tx, services: Services, agent_id: str, proof: Proof) -> bool:
-    """Begin a recovery where ``proof`` shows that it is due; tell whether it was."""
+async def went_back(
+    tx: Tx, services: Services, agent_id: str, proof: Proof, hello: HelloFacts, evidence: Evidence | None
+) -> bool:
+    """Begin a recovery where ``proof`` shows that it is due; tell whether it was.
+
+    Of an agent that the database knows, only the agent itself: whoever has read the receipt has not its key.
+    """
     if not proof.holds(services.server_key, agent_id) or proof.incarnation != await incarnation_of(tx.connection):
         return False
     query = sa.select(AGENT.c.epoch).where(AGENT.c.id == agent_id).with_for_update()
     epoch = (await tx.execute(every_fleet(query, "the agent's fleet is what is found out"))).scalar_one_or_none()
     if proof.epoch <= (epoch or 0):
+        return False
+    if epoch is not None and not await is_agents_key(tx.connection, agent_id, hello, evidence or Evidence()):
         return False
     forgotten = await forgotten_stops(tx, services)
     last = max((stop.at for stop in forgotten), default=None)

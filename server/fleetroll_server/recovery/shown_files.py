@@ -47,6 +47,7 @@ class Verified:
         timestamp: the version that was shown; 0 for none.
         snapshot: the same.
         roles: by role, the file and its version: targets and products that are newer.
+        genuine: by the name of a file, its version: all whose signatures hold, newer or not.
         missing: roles of which the shown snapshot names a newer version that nobody has shown yet.
     """
 
@@ -54,6 +55,7 @@ class Verified:
     snapshot: int = 0
     roles: Mapping[str, tuple[int, bytes]] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    genuine: Mapping[str, int] = field(default_factory=dict)
 
     def raises(self, repository: Repository) -> bool:
         """Tell whether the server has to sign above it."""
@@ -82,12 +84,16 @@ def verified(repository: Repository, files: Mapping[str, bytes]) -> Verified:
     top = _genuine(files.get("targets.json"), Targets, "targets", root)
     if top is not None and top.version > repository.targets.version:
         roles["targets"] = (top.version, files["targets.json"])
+    first = {"timestamp.json": timestamp, "snapshot.json": snapshot, "targets.json": top}
+    genuine = {name: signed.version for name, signed in first.items() if signed is not None}
     newest = top if "targets" in roles and top is not None else repository.targets
     for name, data in files.items():
         role = unquote(name.removesuffix(".json"))
         if not role.startswith(PRODUCTS) or role not in delegated_roles(newest):
             continue
         product = _genuine(data, Targets, role, newest)
+        if product is not None:
+            genuine[name] = product.version
         known = repository.products.get(role.removeprefix(PRODUCTS))
         if product is not None and (known is None or product.version > known.version):
             roles[role] = (product.version, data)
@@ -96,6 +102,7 @@ def verified(repository: Repository, files: Mapping[str, bytes]) -> Verified:
         snapshot=0 if snapshot is None else snapshot.version,
         roles=roles,
         missing=() if snapshot is None else _missing(repository, snapshot, roles),
+        genuine=genuine,
     )
 
 
