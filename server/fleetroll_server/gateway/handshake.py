@@ -127,7 +127,7 @@ class Handshake:
             message = "hello.payload: it can't be read"
             raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="update the agent") from error
 
-        evidence = read_evidence(payload, self._services.server_key)
+        evidence = read_evidence(payload, (self._services.server_key, *self._services.former_keys))
         proof = Proof(payload.receipt.incarnation, payload.receipt.epoch, payload.receipt.mac)
         enrolled = evidence is not None and evidence.proves(challenged.agent_id)
         if not (challenged.is_known or enrolled or proof.holds(self._services.server_key, challenged.agent_id)):

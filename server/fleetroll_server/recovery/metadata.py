@@ -24,6 +24,7 @@ from fleetroll_server.catalogue.listing import Listing, insert
 from fleetroll_server.catalogue.metadata import current_files
 from fleetroll_server.catalogue.signing import sign_and_commit
 from fleetroll_server.recovery.minting import ACTOR
+from fleetroll_server.recovery.missing import note_missing
 from fleetroll_server.recovery.shown_files import PRODUCTS, Verified, followed, shown_version, verified
 from fleetroll_server.store import EventFact
 from fleetroll_server.store.tables import ArtifactRow, table_of
@@ -87,9 +88,11 @@ class ShownMetadata:
         """Do it under the lock of whoever signs; return the versions of what is genuine, newer or not."""
         async with self._services.store.read() as connection:
             repository = read_repository(await current_files(connection))
-        shown = await asyncio.to_thread(verified, repository, files)
+        shown = await asyncio.to_thread(verified, repository, files, self._services.clock.now())
         if shown.missing:
-            _log.warning("recovery.metadata_missing", roles=list(shown.missing))
+            _log.warning("recovery.metadata_missing", roles=sorted(shown.missing))
+        if shown.missing or shown.refused:
+            await self._services.store.writer.command(lambda tx: note_missing(tx, shown.missing, shown.refused))
         if not shown.raises(repository):
             return shown.genuine
 

@@ -21,8 +21,10 @@ from fleetroll_common.values.errors import RequestError
 from fleetroll_server.datafolder import FOLDER_MODE, DataFolder
 from fleetroll_server.recovery.minting import mint
 from fleetroll_server.recovery.restopping import stored
+from fleetroll_server.recovery.server_keys import replace_key
 from fleetroll_server.recovery.state import STOPS_KEY, Cause, Recovery, incarnation_of, write_meta
 from fleetroll_server.recovery.stops import Stop, read_stops
+from fleetroll_server.secrets import Secrets
 from fleetroll_server.store import Store
 from fleetroll_server.store.engine import writing_engine
 from fleetroll_server.store.fleets import every_fleet
@@ -102,7 +104,8 @@ async def restore(request: RestoreRequest, clock: Clock, ids: IdSource, url: str
         folder = DataFolder(building)
         folder.make()
         facts = await _fill(folder, url or folder.database_url, request)
-        recovery, newer = await _begin(url or folder.database_url, facts, stops, request, clock, ids)
+        secrets = Secrets.load(folder.secret_key)
+        recovery, newer = await _begin(url or folder.database_url, facts, stops, request, (clock, ids, secrets))
         if request.stops is not None:
             shutil.copyfile(request.stops, folder.stops)
         sync_tree(building)
@@ -168,9 +171,14 @@ def _write(folder: DataFolder, record: Record) -> int:
 
 
 async def _begin(
-    url: str, facts: dict[str, Any], stops: list[Stop], request: RestoreRequest, clock: Clock, ids: IdSource
+    url: str,
+    facts: dict[str, Any],
+    stops: list[Stop],
+    request: RestoreRequest,
+    mine: tuple[Clock, IdSource, Secrets],
 ) -> tuple[Recovery, int]:
     """Bring the schema up to date and let the recovery begin; return it, and how many stops wait."""
+    clock, ids, secrets = mine
     taken_at, sequence = datetime.fromisoformat(str(facts["taken_at"])), int(facts["events"])
     store = await Store.open(url, clock)
 
@@ -191,6 +199,7 @@ async def _begin(
             suspended_tokens=suspended,
         )
         await mint(tx, ids.new("inc"), recovery)
+        await replace_key(tx, secrets, ids)
         await write_meta(tx, STOPS_KEY, stored(newer) if newer else None)
         return recovery, len(newer)
 
