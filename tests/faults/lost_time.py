@@ -97,7 +97,9 @@ async def restored(world: World, source: Path, data: Path, stops: Path | None, u
     """End the server without a word and go on with another one, from the backup."""
     disks = {name: agent.disk for name, agent in world.agents.items()}
     await world.stop()
-    made = await restore(RestoreRequest(data, source, SECRET, stops), world.clock, SystemIds(), url)
+    made = await restore(
+        RestoreRequest(data, source, SECRET, () if stops is None else (stops,)), world.clock, SystemIds(), url
+    )
     if url:
         (data / "fleetroll.db").touch()  # its rows are elsewhere; a data folder has the file
     await _go_on(world, data, url, disks)

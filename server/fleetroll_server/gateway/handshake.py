@@ -33,6 +33,7 @@ from fleetroll_server.identity.rows import retirement_of, write_identity
 from fleetroll_server.recovery.evidence import Shown
 from fleetroll_server.recovery.metadata import ShownMetadata
 from fleetroll_server.recovery.proof import Proof, went_back
+from fleetroll_server.recovery.restopping import stop_again
 from fleetroll_server.recovery.showing import may_show
 from fleetroll_server.recovery.speaking import Spoken, audited, known_agent, not_younger
 from fleetroll_server.recovery.state import incarnation_of, is_recovering
@@ -139,6 +140,8 @@ class Handshake:
 
         outcome = await self._services.store.writer.command(job)
         if isinstance(outcome, Code):
+            if outcome is Code.RECONNECT and challenged.incarnation != self._services.incarnation:
+                await stop_again(self._services)
             raise _refused(outcome)
         return outcome
 

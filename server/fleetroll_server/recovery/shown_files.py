@@ -7,8 +7,8 @@
 3. Snapshot and timestamp are signed anew with versions above the highest that were shown, so that no host refuses what
    it is offered as older than what it has seen.
 
-That something has expired is not looked at: old files are shown by hosts that were away, and what is signed now is valid
-from now.
+That something has expired is not looked at: old files are shown by hosts that were away, and what is signed now is
+valid from now.
 """
 
 from __future__ import annotations
