@@ -40,7 +40,8 @@ async def recovery_of(world: World) -> recovery_pb2.Recovery:
 async def approve(world: World, *agent_ids: str) -> list[str]:
     """Approve hosts that are listed as younger."""
     stub = recovery_pb2_grpc.RecoveryServiceStub(world.channel)
-    request = recovery_pb2.ApproveHostsRequest(agent_ids=agent_ids, reason="they are ours")
+    listed = 0 if agent_ids else len((await recovery_of(world)).younger)
+    request = recovery_pb2.ApproveHostsRequest(agent_ids=agent_ids, hosts_listed=listed, reason="they are ours")
     return list((await world.call(stub.ApproveHosts, request)).agent_ids)
 
 

@@ -9,19 +9,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
 import structlog
 
-from fleetroll_common.trust.listing import read_listing
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import FleetrollError, RequestError
-from fleetroll_common.values.manifest_custom import ManifestCustom, kind_of
-from fleetroll_common.values.platform import ANY, Platform
-from fleetroll_common.values.release import ReleaseCustom, TargetKind
-from fleetroll_publishing.roles import delegated_roles, read_repository
+from fleetroll_publishing.roles import read_repository
 from fleetroll_server.access.caller import Caller, Role
-from fleetroll_server.catalogue.listing import Listing, insert
 from fleetroll_server.catalogue.metadata import current_files
+from fleetroll_server.catalogue.relisting import relist
 from fleetroll_server.catalogue.signing import sign_and_commit
 from fleetroll_server.recovery.minting import ACTOR
 from fleetroll_server.recovery.missing import note_missing
@@ -33,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from fleetroll_common.trust.listing import ListedTarget
     from fleetroll_publishing.roles import Repository
     from fleetroll_publishing.signers import RoleSigners
     from fleetroll_server.services import Services
@@ -100,7 +94,7 @@ class ShownMetadata:
             return followed(old, signers, now, shown)
 
         async def store(tx: Tx, after: Repository) -> None:
-            await self._list(tx, after, shown)
+            await self._list(tx, repository, after, shown)
             facts = {"timestamp": str(shown.timestamp), "roles": " ".join(sorted(shown.roles))}
             tx.emit(
                 EventFact(fleet_id="", kind="recovery.metadata", actor_kind=ACTOR.kind, actor_id=ACTOR.id, facts=facts)
@@ -109,47 +103,10 @@ class ShownMetadata:
         await sign_and_commit(self._services, act, store)
         return shown.genuine
 
-    async def _list(self, tx: Tx, after: Repository, shown: Verified) -> None:
-        """Make rows of releases that only a taken-over role lists."""
+    async def _list(self, tx: Tx, before: Repository, after: Repository, shown: Verified) -> None:
+        """Let releases, their channels and what was taken back follow a taken-over role, as when it was committed."""
         for role in shown.roles:
             product = role.removeprefix(PRODUCTS)
-            if product == role:
-                continue
-            for target in read_listing(product, after.product(product), delegated_roles(after.targets)[role]):
-                known = await tx.execute(sa.select(ARTIFACT.c.path).where(ARTIFACT.c.path == target.path))
-                listing = None if known.first() is not None else _listing(target)
-                if listing is not None:
-                    await insert(tx, listing, CALLER, self._services.ids.new("release"))
-
-
-def _listing(target: ListedTarget) -> Listing | None:
-    """Return what is stored of a signed target; nothing for one that is no release."""
-    try:
-        if kind_of(target.custom) is TargetKind.MANIFEST:
-            manifest = ManifestCustom.from_json(target.custom)
-            return _row(target, manifest, Platform(ANY, ANY, ANY))
-        custom = ReleaseCustom.from_json(target.custom)
-        return _row(target, custom, custom.platform)
-    except FleetrollError:
-        return None
-
-
-def _row(target: ListedTarget, custom: ReleaseCustom | ManifestCustom, platform: Platform) -> Listing:
-    """Return the listing."""
-    return Listing(
-        product=custom.product,
-        version=str(custom.version),
-        channels=custom.channels,
-        git_sha=custom.git_sha,
-        platform=platform,
-        path=target.path,
-        length=target.length,
-        sha256=target.sha256,
-        migrations_required=custom.migrations_required,
-        breaking_changes=custom.breaking_changes or "",
-        notes="",
-        supported_from=custom.supported_from,
-        protocol=custom.protocol,
-        released_at=custom.released_at,
-        custom=target.custom,
-    )
+            if product != role:
+                old, new = before.products.get(product), after.product(product)
+                await relist(tx, self._services, product, old, new, {}, CALLER, was_committed=True)
