@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True)
 
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept with the decision.")]
 HostsArgument = Annotated[
-    list[str] | None, typer.Argument(help="Ids of younger hosts; without any, all that are listed.")
+    list[str] | None, typer.Argument(help="Ids of younger hosts; without any, all that are listed: see --listed.")
 ]
 MOST_HOSTS = 2**31 - 1
 _CAUSES = {
@@ -37,12 +37,20 @@ def show(context: typer.Context, json: JsonOption = False) -> None:
 def approve(
     context: typer.Context,
     host: HostsArgument = None,
+    listed: Annotated[
+        int,
+        typer.Option(
+            "--listed",
+            callback=between(0, MOST_HOSTS, "hosts_listed"),
+            help="Without ids: how many hosts are listed as younger, as show says.",
+        ),
+    ] = 0,
     reason: ReasonOption = "",
     json: JsonOption = False,
 ) -> None:
     """Let hosts have updates that are younger than the database that was brought back."""
     with connected(context) as client:
-        request = recovery_pb2.ApproveHostsRequest(agent_ids=host or [], reason=reason)
+        request = recovery_pb2.ApproveHostsRequest(agent_ids=host or [], hosts_listed=listed, reason=reason)
         answer = client.recovery.ApproveHosts(request, timeout=CALL_SECONDS)
     if json:
         print_json(answer)
@@ -92,6 +100,10 @@ def _show(recovery: recovery_pb2.Recovery) -> None:
     say(f"unconfirmed  {recovery.unconfirmed} attempts")
     if recovery.suspended_tokens:
         say(f"suspended    {recovery.suspended_tokens} join tokens")
+    for role in recovery.missing:
+        say(f"missing      {plain(role.role)} {role.version}: {plain(role.reason) or 'no host could bring it back'}")
+    if recovery.missing:
+        say("             hosts refuse what the server has of it: who signs it signs it above that version")
     if recovery.younger:
         say(f"younger      {len(recovery.younger)} hosts wait for approval")
         rows = [(host.agent_id, host.name, host.fleet_id, local_time(host, "came_at")) for host in recovery.younger]

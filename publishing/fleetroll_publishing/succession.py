@@ -50,6 +50,32 @@ def check_succession(product: str, listed: Targets, offered: Targets) -> None:
     _check_withdrawn(role, offered, after)
 
 
+def check_later(product: str, listed: Targets, offered: Targets) -> None:
+    """Return when ``offered`` may have followed ``listed`` in any number of steps, each by the rules of this module.
+
+    What was listed and taken back in between is not known here, so that new rulings may be about anything.
+
+    Raises:
+        RequestError: CONFLICT (the publisher's fault).
+        TrustError: METADATA_INVALID: the policy can't be read.
+    """
+    role, path = role_name(product), policy_path(product)
+    before, after = policy_of(product, listed), policy_of(product, offered)
+    if before is not None:
+        if after is None:
+            raise _conflict(role, "the policy is gone; rulings stay")
+        if after.serial < before.serial:
+            raise _conflict(role, f"the policy's serial is {after.serial}, and was {before.serial}")
+        for name in ("yanked", "retired", "revoked"):
+            gone = [one for one in getattr(before, name) if one not in getattr(after, name)]
+            if gone:
+                raise _conflict(role, f"{gone[0].version} is not {name} any more, or in other words; a ruling stays")
+    for target in listed.targets.values():
+        if target.path != path:
+            _check_kept(role, target, offered.targets.get(target.path), after)
+    _check_withdrawn(role, offered, after)
+
+
 def _check_policy(role: str, before: TargetFile | None, after: TargetFile | None) -> None:
     """Hold the policy's file to its JSON, and its serial to what changed."""
     if after is None:

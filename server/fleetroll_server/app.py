@@ -101,6 +101,8 @@ def _add_keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     restore.add_argument("--passphrase-file", type=Path, help="its first line opens an encrypted backup")
     restore.add_argument(
         "--stops",
+        action="append",
+        default=[],
         type=Path,
         metavar="FILE",
         help="the lost server's stops.log; without it every join token is suspended",

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import StoreError
+from fleetroll_server.recovery.server_keys import FORMER, each
 from fleetroll_server.store.tables import MetaRow, table_of
 
 if TYPE_CHECKING:
@@ -26,12 +27,14 @@ class Installation:
     Attributes:
         incarnation: of the database.
         server_key: of receipts and session tokens, 32 bytes.
+        former_keys: that stand for enrolments from before a restore, newest first.
         demo: dirty builds may be published.
     """
 
     incarnation: str
     server_key: bytes = field(repr=False)
     demo: bool
+    former_keys: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 async def load_installation(connection: AsyncConnection, secrets: Secrets) -> Installation:
@@ -51,4 +54,5 @@ async def load_installation(connection: AsyncConnection, secrets: Secrets) -> In
             code=Code.STORE_FAILED,
             remedy="bring the database back from a backup, or run fleetroll-server init on a new folder",
         )
-    return Installation(meta["incarnation"], secrets.open(meta["server_key"]), meta.get("demo") == "yes")
+    former = secrets.open(meta[FORMER]) if FORMER in meta else b""
+    return Installation(meta["incarnation"], secrets.open(meta["server_key"]), meta.get("demo") == "yes", each(former))

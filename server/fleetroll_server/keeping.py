@@ -46,7 +46,7 @@ def restore(options: argparse.Namespace) -> int:
     """Make a data folder; say what the server starts with."""
     os.umask(PRIVATE)
     configure_logs("warning")
-    request = RestoreRequest(options.data, options.source, passphrase_of(options.passphrase_file), options.stops)
+    request = RestoreRequest(options.data, options.source, passphrase_of(options.passphrase_file), tuple(options.stops))
     made = asyncio.run(restore_from(request, SystemClock(), SystemIds()))
     recovery = made.recovery
     say(f"The data folder is {made.folder.path}; the backup was taken at {recovery.taken_at:%Y-%m-%dT%H:%M:%SZ}.")

@@ -97,6 +97,7 @@ async def running(folder: DataFolder, settings: Settings, clock: Clock, ids: IdS
             folder=folder,
             secrets=secrets,
             server_key=installation.server_key,
+            former_keys=installation.former_keys,
             server_id=ids.new("server"),
             born=Born(installation.incarnation),
             demo=installation.demo,

@@ -87,6 +87,7 @@ class Services:
         look_again: rollouts whose work goes on in the next transaction.
         door: whether this process accepts hellos.
         reported: by which anchors each host goes, as far as this process has written it.
+        former_keys: keys of receipts from before a restore: they stand for enrolments alone.
     """
 
     store: Store
@@ -106,6 +107,7 @@ class Services:
     look_again: LookAgain = field(default_factory=LookAgain)
     door: Door = field(default_factory=Door)
     reported: Reported = field(default_factory=Reported)
+    former_keys: tuple[bytes, ...] = field(default=(), repr=False)
 
     @property
     def ca_pem(self) -> bytes:

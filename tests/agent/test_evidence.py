@@ -50,7 +50,7 @@ def test_the_longest_outcomes_are_read_by_the_server(tmp_path: Path) -> None:
     fact = AttemptFact(7, Said.ROLLED_BACK, "1.0.0", "ab" * 32, None, "\U0001f600" * 2000, unproven=True)
     kept = tuple(KeptOutcome("agent", fact, 1_800_000_000.0) for _ in range(200))
     said = payload(tmp_path, Evidence(outcomes=kept, outcomes_left_out=3, journal_first=9))
-    read = read_evidence(said, bytes(32))
+    read = read_evidence(said, (bytes(32),))
     assert read is not None
     assert len(read.outcomes) == 200
     assert read.outcomes[0].said.unproven

@@ -40,7 +40,8 @@ async def recovery_of(world: World) -> recovery_pb2.Recovery:
 async def approve(world: World, *agent_ids: str) -> list[str]:
     """Approve hosts that are listed as younger."""
     stub = recovery_pb2_grpc.RecoveryServiceStub(world.channel)
-    request = recovery_pb2.ApproveHostsRequest(agent_ids=agent_ids, reason="they are ours")
+    listed = 0 if agent_ids else len((await recovery_of(world)).younger)
+    request = recovery_pb2.ApproveHostsRequest(agent_ids=agent_ids, hosts_listed=listed, reason="they are ours")
     return list((await world.call(stub.ApproveHosts, request)).agent_ids)
 
 
@@ -97,7 +98,9 @@ async def restored(world: World, source: Path, data: Path, stops: Path | None, u
     """End the server without a word and go on with another one, from the backup."""
     disks = {name: agent.disk for name, agent in world.agents.items()}
     await world.stop()
-    made = await restore(RestoreRequest(data, source, SECRET, stops), world.clock, SystemIds(), url)
+    made = await restore(
+        RestoreRequest(data, source, SECRET, () if stops is None else (stops,)), world.clock, SystemIds(), url
+    )
     if url:
         (data / "fleetroll.db").touch()  # its rows are elsewhere; a data folder has the file
     await _go_on(world, data, url, disks)

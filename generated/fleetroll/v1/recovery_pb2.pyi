@@ -63,6 +63,7 @@ class Recovery(_message.Message):
     YOUNGER_FIELD_NUMBER: _builtins.int
     UNCONFIRMED_FIELD_NUMBER: _builtins.int
     SUSPENDED_TOKENS_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
     active: _builtins.bool
     """True while nothing is offered and no host gets Go."""
     cause: Global___RecoveryCause.ValueType
@@ -97,6 +98,10 @@ class Recovery(_message.Message):
     def younger(self) -> _containers.RepeatedCompositeFieldContainer[Global___YoungerHost]:
         """Hosts that have come and that the database did not know, at most 1000."""
 
+    @_builtins.property
+    def missing(self) -> _containers.RepeatedCompositeFieldContainer[Global___MissingRole]:
+        """Signed roles that hosts trust in a newer version than the server has: they refuse its own until they are signed above."""
+
     def __init__(
         self,
         *,
@@ -113,14 +118,45 @@ class Recovery(_message.Message):
         younger: _abc.Iterable[Global___YoungerHost] | None = ...,
         unconfirmed: _builtins.int = ...,
         suspended_tokens: _builtins.int = ...,
+        missing: _abc.Iterable[Global___MissingRole] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["blind_from", b"blind_from", "since", b"since", "taken_at", b"taken_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "blind_from", b"blind_from", "cause", b"cause", "hosts_known", b"hosts_known", "hosts_not_seen", b"hosts_not_seen", "hosts_seen", b"hosts_seen", "incarnation", b"incarnation", "since", b"since", "stops_read", b"stops_read", "suspended_tokens", b"suspended_tokens", "taken_at", b"taken_at", "unconfirmed", b"unconfirmed", "younger", b"younger"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "blind_from", b"blind_from", "cause", b"cause", "hosts_known", b"hosts_known", "hosts_not_seen", b"hosts_not_seen", "hosts_seen", b"hosts_seen", "incarnation", b"incarnation", "missing", b"missing", "since", b"since", "stops_read", b"stops_read", "suspended_tokens", b"suspended_tokens", "taken_at", b"taken_at", "unconfirmed", b"unconfirmed", "younger", b"younger"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Recovery: _TypeAlias = Recovery  # noqa: Y015
+
+@_typing.final
+class MissingRole(_message.Message):
+    """MissingRole is a signed role that was lost, and that no host could bring back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    role: _builtins.str
+    """Its name: "targets", or "products/" and a product."""
+    version: _builtins.int
+    """The version that hosts trust, >= 1: the next one to be signed is above it."""
+    reason: _builtins.str
+    """Why the one that a host has shown was not taken; empty where none has it."""
+    def __init__(
+        self,
+        *,
+        role: _builtins.str = ...,
+        version: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "role", b"role", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MissingRole: _TypeAlias = MissingRole  # noqa: Y015
 
 @_typing.final
 class YoungerHost(_message.Message):
@@ -207,8 +243,11 @@ class ApproveHostsRequest(_message.Message):
 
     AGENT_IDS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    HOSTS_LISTED_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Why, 1-500 characters."""
+    hosts_listed: _builtins.int
+    """Without ids: how many hosts are listed, as GetRecovery shows them; who approves all has read that number."""
     @_builtins.property
     def agent_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Ids of hosts that are listed as younger, at most 1000; empty for all that are listed."""
@@ -218,10 +257,11 @@ class ApproveHostsRequest(_message.Message):
         *,
         agent_ids: _abc.Iterable[_builtins.str] | None = ...,
         reason: _builtins.str = ...,
+        hosts_listed: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_ids", b"agent_ids", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_ids", b"agent_ids", "hosts_listed", b"hosts_listed", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -18,7 +18,8 @@ from fleetroll_common.wire.handshake import PROTOCOL
 from fleetroll_publishing.artefact.describing import Words, check_words, describe_artefact
 from fleetroll_publishing.artefact.inspect import inspect_artefact
 from fleetroll_publishing.repository import TargetFile, publish_targets
-from fleetroll_server.catalogue import products
+from fleetroll_publishing.roles import read_repository
+from fleetroll_server.catalogue import products, reads
 from fleetroll_server.catalogue.files import drop_unlisted, keep
 from fleetroll_server.catalogue.listing import (
     Listing,
@@ -29,8 +30,10 @@ from fleetroll_server.catalogue.listing import (
     require_not_withdrawn,
     require_one_kind,
 )
+from fleetroll_server.catalogue.metadata import current_files
 from fleetroll_server.catalogue.policies import product_role
 from fleetroll_server.catalogue.signing import sign_and_commit
+from fleetroll_server.catalogue.staging import is_lost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,11 +73,12 @@ class Publisher:
         check_words(_words(offer), dirty=self._services.demo)
         async with self._services.store.read() as connection:
             await require_not_withdrawn(connection, offer.product, str(offer.version))
-            await require_free(connection, offer.path, offer.sha256)
+            if not await is_lost(self._services.store, self._services.folder, offer.sha256, offer.path):
+                await require_free(connection, offer.path, offer.sha256)
             await require_one_kind(connection, offer.product, str(offer.version), TargetKind.ARTEFACT)
 
     async def publish(self, offer: Offer, upload: Upload, caller: Caller) -> Published:
-        """List what was uploaded.
+        """List what was uploaded; of a release that is listed already, bring back the bytes that were lost.
 
         Raises:
             RequestError: no artefact, another one than the header says, or a conflict (publisher's fault).
@@ -86,12 +90,22 @@ class Publisher:
         # The file is part of it: whoever fails must not take away what somebody else has listed meanwhile.
         async with self._services.catalogue.signing:
             await self.check(offer)
+            if await is_lost(self._services.store, self._services.folder, offer.sha256, offer.path):
+                await keep(self._services.folder, offer.sha256, upload.path)
+                return await self._listed(offer)
             try:
                 await keep(self._services.folder, offer.sha256, upload.path)
                 return await self._list(offer, custom, caller)
             except RequestError:
                 await drop_unlisted(self._services.folder, self._services.store, offer.sha256)
                 raise
+
+    async def _listed(self, offer: Offer) -> Published:
+        """Return the release as it is listed."""
+        async with self._services.store.read() as connection:
+            files = await current_files(connection)
+            release = await reads.release(connection, offer.product, str(offer.version))
+        return Published(release, read_repository(files).product(offer.product).version)
 
     async def _list(self, offer: Offer, custom: ReleaseCustom, caller: Caller) -> Published:
         """Sign and commit."""

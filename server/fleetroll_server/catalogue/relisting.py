@@ -70,6 +70,8 @@ async def relist(
     new: Targets,
     notes: Mapping[str, str],
     caller: Caller,
+    *,
+    was_committed: bool = False,
 ) -> list[Release]:
     """Make the database say what ``new`` says; return the releases that are new or changed, newest first.
 
@@ -81,6 +83,8 @@ async def relist(
         new: the role that follows it, verified.
         notes: by version, for releases that are new by it.
         caller: who brought it.
+        was_committed: the database has forgotten that it did so once: what is in use is no reason to refuse it then,
+            and what was listed and taken back in between is passed over.
 
     Raises:
         RequestError: CONFLICT: a release that would be retired is in use; or its version is published from another
@@ -92,16 +96,20 @@ async def relist(
     policy = policy_of(product, new)
     changed: set[str] = set()
     ruled = {v: r for v, r in withdrawn_in(policy).items() if withdrawn_in(policy_before).get(v) != r}
-    await _refuse_in_use(tx, product, ruled)
-    await _refuse_foreign_digests(tx, policy, policy_before)
+    if was_committed:
+        known = {one.version for one in await reads.releases(tx.connection, product)}
+        ruled = {version: ruling for version, ruling in ruled.items() if str(version) in known}
+    else:
+        await _refuse_in_use(tx, product, ruled)
+        await _refuse_foreign_digests(tx, policy, policy_before)
     for version, ruling in ruled.items():
         await _withdraw(tx, services, product, version, ruling, caller)
         changed.add(str(version))
     before = releases_in(old) if old is not None else {}
     for version, targets in releases_in(new).items():
-        known = {target.path for target in before.get(version, ())}
+        listed = {target.path for target in before.get(version, ())}
         for target in targets:
-            if target.path not in known:
+            if target.path not in listed:
                 await _list(tx, services, product, target, notes.get(str(version), ""), caller, new.version)
                 changed.add(str(version))
         if await _follow_channels(tx, product, version, targets, caller):

@@ -38,16 +38,30 @@ def is_there(folder: DataFolder, sha256: str, length: int) -> bool:
     return any(_has(place / sha256, length) for place in (folder.staged, folder.artefacts))
 
 
+async def is_lost(store: Store, folder: DataFolder, sha256: str, path: str = "") -> bool:
+    """Tell whether these bytes are listed, under ``path`` where one is named, and not here.
+
+    So it is after a restore without them, or when hosts have shown a list that the database had lost.
+    """
+    which = [_ARTIFACT.c.sha256 == sha256, *([_ARTIFACT.c.path == path] if path else [])]
+    async with store.read() as connection:
+        length = await connection.scalar(sa.select(_ARTIFACT.c.length).where(*which).limit(1))
+    return length is not None and not _has(folder.artefacts / sha256, length)
+
+
 async def stage(services: Services, sha256: str, upload: Path) -> None:
     """Let the durable, hashed ``upload`` wait under its hash, durably; delete what has waited too long.
+
+    Bytes that are listed and were lost wait for nothing: they lie where they belong at once.
 
     Raises:
         StoreError: the disk refused.
     """
     folder = services.folder
     await asyncio.to_thread(remove_stale, folder, services.clock.now())
+    place = folder.artefacts if await is_lost(services.store, folder, sha256) else folder.staged
     try:
-        await asyncio.to_thread(_move, upload, folder.staged / sha256)
+        await asyncio.to_thread(_move, upload, place / sha256)
     except OSError as error:
         message = f"the upload could not be stored: {error.strerror}"
         raise StoreError(message, code=Code.STORE_FAILED, remedy="free space on the server") from error

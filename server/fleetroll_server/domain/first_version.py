@@ -5,8 +5,8 @@
 2. It is *stopped* while a rollout of it stands halted, or when the newest rollout of it that came to a verdict was
    halted, rolled back, or ended by a person after hosts had begun with it or while it stood still, as it does under the
    kill switch. Why a person ended it can't be known here, so that counts like harm. It is also stopped when its
-   completed rollout offers its late hosts no more, but for a person's cancel before any of them went bad. Nothing that
-   is stopped is named.
+   completed rollout offers its late hosts no more, but for a person's cancel, or a recovery, before any of them went
+   bad. Nothing that is stopped is named.
 3. While a rollout of it is open and none has proved it, it is *being tried*: that rollout decides about it, not whoever
    enrols meanwhile.
 4. Only while nothing is proved, the newest *untried* release is named: a fleet has to begin somewhere. In the stable
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 _REMEDY = "let a rollout complete a good release, or publish a newer one; then run enroll again"
 """Under 128 bytes: agents read no longer remedies."""
 _TAKEN_BACK = frozenset({RolloutState.HALTED, RolloutState.ROLLING_BACK, RolloutState.ROLLED_BACK})
+
+_SAYS_NOTHING = frozenset({Code.CANCELLED_BY, Code.RECOVERY})
+"""Ends of offers to late hosts that tell nothing of the release: a person's, and a database's that went back."""
 
 
 class Standing(StrEnum):
@@ -68,7 +71,7 @@ class Tried:
     @property
     def verdict(self) -> Standing:
         """Return what this rollout alone says."""
-        if self.late_stop is not None and (self.late_stop is not Code.CANCELLED_BY or self.late_bad):
+        if self.late_stop is not None and (self.late_stop not in _SAYS_NOTHING or self.late_bad):
             return Standing.STOPPED
         if self.state is RolloutState.COMPLETED and self.succeeded:
             return Standing.PROVED

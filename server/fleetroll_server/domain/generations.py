@@ -14,6 +14,10 @@ MAX_GENERATION_SHOWN = 2**63 - 2**40
 above it is room for every assignment that this host still gets, a thousand each second for thirty years."""
 
 
+MAX_STORED = 2**63 - 2**20
+"""A count that has come this far, by whatever lie, has no room left: it counts for nothing, and begins anew."""
+
+
 def next_generation(stored: int, highest_on_host: int, used: Collection[int] = ()) -> int:
     """Return the generation of the next assignment: above what either side has seen, and no attempt's before.
 
@@ -24,10 +28,12 @@ def next_generation(stored: int, highest_on_host: int, used: Collection[int] = (
     host's reach ends.
 
     Args:
-        stored: the highest of this count in the database for this host and product, >= 0.
+        stored: the highest of this count in the database for this host and product, >= 0; one above :data:`MAX_STORED`
+            counts for nothing.
         highest_on_host: what the host's hello said; one above :data:`MAX_GENERATION_SHOWN` counts for nothing.
         used: numbers that attempts of this host and product have or had; those of this count need not be among them.
     """
+    stored = stored if stored <= MAX_STORED else 0
     generation = max(stored, highest_on_host if highest_on_host <= MAX_GENERATION_SHOWN else 0) + 1
     while generation in used:
         generation += 1

@@ -34,7 +34,7 @@ STUCK = timedelta(hours=24)
 """A late host that has not moved for so long stops the others, as a wave's would."""
 MAX_UNDER_WAY = 1
 """Late hosts past Go at the same time, whatever the waves were allowed."""
-RESUMABLE = frozenset({Code.PAUSED, Code.SUSPENDED, Code.INTERNAL})
+RESUMABLE = frozenset({Code.PAUSED, Code.SUSPENDED, Code.RECOVERY, Code.INTERNAL})
 """Stops that end when a person resumes. INTERNAL is the server's own fault: no host loses its release for it."""
 
 

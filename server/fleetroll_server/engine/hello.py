@@ -58,7 +58,7 @@ async def greet(tx: Tx, services: Services, hello: Greeted) -> list[Message]:
     answers: list[Message] = []
     highest = {product.product: product.highest_generation for product in said_by_host.products}
     anew = frozenset() if hello.quarantined else await begin_anew(tx, key.agent_id, key.fleet_id, highest)
-    if hello.shown is not None:
+    if hello.shown is not None and hello.shown.counts:
         answers.extend(await take_over(tx, services, hello, hello.shown, highest))
     for host in await _open_hosts(tx, key):
         book = await open_book(tx, host["rollout_id"], key.fleet_id)

@@ -37,7 +37,7 @@ async def press(tx: Tx, services: Services, fleet_id: str, actor: Actor, reason:
     Locks are taken in the order of Go and hello: rollouts, then the switch. A rollout that was set running until the
     switch was locked is found by the second look.
     """
-    running = _running(fleet_id, tx.now)
+    running = offering(fleet_id, tx.now)
     await tx.execute(running.with_for_update())
     scope = await _switch(tx, services, fleet_id, actor, reason, active=True)
     for row in (await tx.execute(running)).all():
@@ -65,10 +65,10 @@ def _hold(tx: Tx, book: Book, actor: Actor, reason: str) -> None:
         late.stop(tx, book, Code.SUSPENDED, actor, reason)
 
 
-def _running(fleet_id: str, now: datetime) -> sa.Select[tuple[str, str]]:
+def offering(fleet_id: str, now: datetime) -> sa.Select[tuple[str, str]]:
     """Return the query for the rollouts of a scope that offer something, in the order in which they are locked.
 
-    A lost host may come back and ask for Go until not_after.
+    All fleets' for an empty ``fleet_id``. A lost host may come back and ask for Go until not_after.
     """
     here = (HOST.c.rollout_id == ROLLOUT.c.id, HOST.c.fleet_id == ROLLOUT.c.fleet_id)
     not_ended = sorted(state.value for state in (BEFORE_GO | PAST_GO) - {AttemptState.LOST})

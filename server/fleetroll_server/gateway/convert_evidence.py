@@ -16,6 +16,8 @@ from fleetroll_server.gateway.convert_in import MAX_ATTEMPTS, MAX_COUNT, read_at
 from fleetroll_server.recovery.evidence import Enrolled, Evidence, Kept, Rotation
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from fleetroll.v1 import agent_stream_pb2 as stream_pb2
 
 MAX_EVIDENCE_BYTES = 3 * 1024 * 1024
@@ -27,8 +29,12 @@ PRODUCTS = "products%2F"
 ROOTS = re.compile(r"[1-9][0-9]{0,8}\.root\.json", re.ASCII)
 
 
-def read_evidence(payload: stream_pb2.HelloPayload, server_key: bytes) -> Evidence | None:
+def read_evidence(payload: stream_pb2.HelloPayload, server_keys: Collection[bytes]) -> Evidence | None:
     """Read what a hello shows; nothing where it shows none.
+
+    Args:
+        payload: of the hello.
+        server_keys: that stand for enrolments: the one in force, and those from before a restore.
 
     Raises:
         RequestError: INVALID_ARGUMENT: it is larger than the contract allows (the agent's fault).
@@ -42,7 +48,7 @@ def read_evidence(payload: stream_pb2.HelloPayload, server_key: bytes) -> Eviden
         raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="update the agent", field="hello.evidence")
     outcomes = (_kept(one) for one in said.outcomes[:MAX_ATTEMPTS])
     return Evidence(
-        enrolled=_enrolled(said.enrolment_receipt, said.enrolment_mac, server_key),
+        enrolled=_enrolled(said.enrolment_receipt, said.enrolment_mac, server_keys),
         rotations=tuple(
             Rotation(one.old_key, one.new_key, one.old_signature, one.new_signature)
             for one in said.rotations[-MAX_ROTATIONS:]
@@ -53,9 +59,9 @@ def read_evidence(payload: stream_pb2.HelloPayload, server_key: bytes) -> Eviden
     )
 
 
-def _enrolled(receipt: bytes, mac: bytes, server_key: bytes) -> Enrolled | None:
+def _enrolled(receipt: bytes, mac: bytes, server_keys: Collection[bytes]) -> Enrolled | None:
     """Read a receipt that this server, or the one that it was restored from, gave out."""
-    if not enrolment_holds(server_key, receipt, mac):
+    if not any(enrolment_holds(key, receipt, mac) for key in server_keys):
         return None
     try:
         said = enrolment_pb2.EnrolmentReceipt.FromString(receipt)

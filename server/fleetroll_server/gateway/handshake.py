@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -33,8 +33,10 @@ from fleetroll_server.identity.rows import retirement_of, write_identity
 from fleetroll_server.recovery.evidence import Shown
 from fleetroll_server.recovery.metadata import ShownMetadata
 from fleetroll_server.recovery.proof import Proof, went_back
+from fleetroll_server.recovery.restopping import stop_again
+from fleetroll_server.recovery.showing import may_show
 from fleetroll_server.recovery.speaking import Spoken, audited, known_agent, not_younger
-from fleetroll_server.recovery.state import incarnation_of
+from fleetroll_server.recovery.state import incarnation_of, is_recovering
 from fleetroll_server.recovery.younger import is_barred
 from fleetroll_server.store.fleets import every_fleet
 from fleetroll_server.store.tables import AgentRow, table_of
@@ -126,21 +128,33 @@ class Handshake:
             message = "hello.payload: it can't be read"
             raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="update the agent") from error
 
-        evidence = read_evidence(payload, self._services.server_key)
+        evidence = read_evidence(payload, (self._services.server_key, *self._services.former_keys))
         proof = Proof(payload.receipt.incarnation, payload.receipt.epoch, payload.receipt.mac)
         enrolled = evidence is not None and evidence.proves(challenged.agent_id)
         if not (challenged.is_known or enrolled or proof.holds(self._services.server_key, challenged.agent_id)):
             raise _refused(Code.IDENTITY_UNKNOWN)
-        if evidence is not None and enrolled:
-            await self._shown.take(evidence.files)
+        await self._take_files(challenged, hello, evidence)
 
         async def job(tx: Tx) -> Session | Code:
             return await self._commit(tx, challenged, hello, payload, (proof, evidence)) if wanted() else Code.RECONNECT
 
         outcome = await self._services.store.writer.command(job)
         if isinstance(outcome, Code):
+            if outcome is Code.RECONNECT and challenged.incarnation != self._services.incarnation:
+                await stop_again(self._services)
             raise _refused(outcome)
         return outcome
+
+    async def _take_files(self, challenged: Challenged, hello: stream_pb2.Hello, evidence: Evidence | None) -> None:
+        """Sign above the files that a host shows, before its welcome; whoever it is was judged before."""
+        if evidence is None or not evidence.files:
+            return
+        facts = _facts(challenged, hello)
+        async with self._services.store.read() as connection:
+            counts = await may_show(connection, challenged.agent_id, facts, evidence)
+            incarnation = await incarnation_of(connection)
+        if counts and incarnation == challenged.incarnation:
+            await self._shown.take(evidence.files, incarnation)
 
     def _verify(self, challenged: Challenged, hello: stream_pb2.Hello) -> None:
         """Check sizes, then the proof of possession."""
@@ -172,7 +186,8 @@ class Handshake:
         if await incarnation_of(tx.connection) != challenged.incarnation:
             return Code.RECONNECT
         proof, evidence = brought
-        if await went_back(tx, services, agent_id, proof):
+        facts = _facts(challenged, hello)
+        if await went_back(tx, services, agent_id, proof, facts, evidence):
             return Code.RECONNECT
         name = payload.host_name[:MAX_TEXT]
         said = Spoken(agent_id, name, hello.key, hello.ratchet_current, read_host(payload))
@@ -180,14 +195,7 @@ class Handshake:
         if isinstance(known, Code):
             return known
         row, identity = known
-        facts = HelloFacts(
-            nonce_epoch=challenged.nonce_epoch,
-            key=hello.key,
-            current=hello.ratchet_current,
-            next=hello.ratchet_next,
-            advances=hello.advances,
-            retired=await retirement_of(tx, agent_id, row["fleet_id"], hello.key),
-        )
+        facts = replace(facts, retired=await retirement_of(tx, agent_id, row["fleet_id"], hello.key))
         verdict = judge(identity, facts)
         if isinstance(verdict, Refused):
             return verdict.code
@@ -204,7 +212,8 @@ class Handshake:
         unknown = isinstance(verdict, Accept) and verdict.unknown
         if unknown:
             tx.emit(audited(row["fleet_id"], agent_id))
-        shown = None if evidence is None else Shown(evidence, unconfirmed=unknown or row["younger"])
+        is_first = isinstance(verdict, Accept) and not identity.greeted
+        shown = await _shown(tx, evidence if is_first else None, unconfirmed=unknown or identity.younger)
         key = SessionKey(agent_id, row["fleet_id"], verdict.row.epoch)
         return await self._open(tx, key, row, verdict.row, said, shown)
 
@@ -256,6 +265,22 @@ def new_session_token(services: Services, key: SessionKey) -> stream_pb2.Session
     answer = stream_pb2.SessionToken(token=session_token(services.server_key, key.agent_id, key.epoch, expires_at))
     answer.expires_at.FromDatetime(expires_at)
     return answer
+
+
+def _facts(challenged: Challenged, hello: stream_pb2.Hello) -> HelloFacts:
+    """Return what the hello shows of its identity."""
+    return HelloFacts(
+        nonce_epoch=challenged.nonce_epoch,
+        key=hello.key,
+        current=hello.ratchet_current,
+        next=hello.ratchet_next,
+        advances=hello.advances,
+    )
+
+
+async def _shown(tx: Tx, evidence: Evidence | None, *, unconfirmed: bool) -> Shown | None:
+    """Return what the first hello of an agent shows to this incarnation."""
+    return None if evidence is None else Shown(evidence, unconfirmed, counts=await is_recovering(tx.connection))
 
 
 _REMEDIES = {

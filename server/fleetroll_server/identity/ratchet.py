@@ -60,6 +60,7 @@ class IdentityRow:
         greeted: its ratchet is known in this incarnation of the database: enrolled in it, or a hello was accepted.
         quarantined: no offers and no Go until readmission.
         revoked: refused for good.
+        younger: than the database, which was brought back: quarantined until its approval, and no copy so far.
     """
 
     public_key: bytes
@@ -72,6 +73,7 @@ class IdentityRow:
     greeted: bool = True
     quarantined: bool = False
     revoked: bool = False
+    younger: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,8 @@ def moves_on(row: IdentityRow, hello: HelloFacts) -> bool:
 
 def may_be_unknown(row: IdentityRow, hello: HelloFacts) -> bool:
     """Tell whether this first hello in a restored database may show any ratchet: it is none of an older copy."""
-    return not row.greeted and not row.quarantined and hello.advances >= row.advances
+    in_no_doubt = row.younger or not row.quarantined
+    return not row.greeted and in_no_doubt and hello.advances >= row.advances
 
 
 def is_repeat(row: IdentityRow, hello: HelloFacts) -> bool:

@@ -11,7 +11,10 @@ from fleetroll_server.identity.ratchet import IdentityRow, Retirement
 from fleetroll_server.store.tables import AgentRow, RetiredKeyRow, table_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sqlalchemy import RowMapping
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
     from fleetroll_server.store.tx import Tx
 
@@ -36,6 +39,14 @@ async def retired_keys_of(tx: Tx, agent_id: str, fleet_id: str) -> frozenset[byt
     """Return every key that was this agent's once."""
     mine = (RETIRED.c.agent_id == agent_id, RETIRED.c.fleet_id == fleet_id)
     return frozenset((await tx.execute(sa.select(RETIRED.c.public_key).where(*mine))).scalars())
+
+
+async def retired_among(
+    connection: AsyncConnection, agent_id: str, fleet_id: str, keys: Collection[bytes]
+) -> frozenset[bytes]:
+    """Return those of ``keys`` that were this agent's once and are no longer."""
+    mine = (RETIRED.c.agent_id == agent_id, RETIRED.c.fleet_id == fleet_id, RETIRED.c.public_key.in_(keys))
+    return frozenset((await connection.execute(sa.select(RETIRED.c.public_key).where(*mine))).scalars())
 
 
 async def write_identity(

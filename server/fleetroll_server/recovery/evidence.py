@@ -65,7 +65,14 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The evidence of a hello that was accepted; ``unconfirmed``: its ratchet was not known here."""
+    """The evidence of an accepted hello, the agent's first one in an incarnation.
+
+    Attributes:
+        evidence: as shown.
+        unconfirmed: its ratchet was not known here.
+        counts: a recovery lasts, and attempts are taken in. Afterwards no more than the beginning of its journal is.
+    """
 
     evidence: Evidence
     unconfirmed: bool
+    counts: bool = True

@@ -9,22 +9,18 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
 import structlog
 
-from fleetroll_common.trust.listing import read_listing
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import FleetrollError, RequestError
-from fleetroll_common.values.manifest_custom import ManifestCustom, kind_of
-from fleetroll_common.values.platform import ANY, Platform
-from fleetroll_common.values.release import ReleaseCustom, TargetKind
-from fleetroll_publishing.roles import delegated_roles, read_repository
+from fleetroll_publishing.roles import read_repository
 from fleetroll_server.access.caller import Caller, Role
 from fleetroll_server.catalogue.keys import load_signers
-from fleetroll_server.catalogue.listing import Listing, insert
 from fleetroll_server.catalogue.metadata import current_files
+from fleetroll_server.catalogue.relisting import relist
 from fleetroll_server.catalogue.signing import sign_and_commit
 from fleetroll_server.recovery.minting import ACTOR
+from fleetroll_server.recovery.missing import note_missing
 from fleetroll_server.recovery.roots import newer_roots, unheld_roles
 from fleetroll_server.recovery.shown_files import PRODUCTS, Verified, followed, shown_version, verified
 from fleetroll_server.store import EventFact
@@ -34,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from fleetroll_common.trust.listing import ListedTarget
     from fleetroll_publishing.roles import Repository
     from fleetroll_publishing.signers import RoleSigners
     from fleetroll_server.services import Services
@@ -54,36 +49,39 @@ class ShownMetadata:
         """Work on ``services``."""
         self._services = services
         self._looked_at: dict[str, int] = {}
+        self._incarnation = ""
 
-    async def take(self, files: Mapping[str, bytes]) -> None:
+    async def take(self, files: Mapping[str, bytes], incarnation: str) -> None:
         """Sign above what ``files`` show, where they are genuine and newer. What can't be is logged, and told.
 
         A host must not be kept out for the files of others: no error leaves here.
         """
-        fresh = {name: shown_version(data) for name, data in files.items()}
+        if incarnation != self._incarnation:
+            self._incarnation, self._looked_at = incarnation, {}
+        fresh = await asyncio.to_thread(lambda: {name: shown_version(data) for name, data in files.items()})
         if all(version <= self._looked_at.get(name, 0) for name, version in fresh.items()):
             return
         try:
-            await self._take(files)
+            genuine = await self._take(files)
         except FleetrollError as error:
             _log.error("recovery.metadata_not_signed", code=str(error.code), reason=error.message)
             return
-        for name, version in fresh.items():
+        for name, version in genuine.items():
             self._looked_at[name] = max(version, self._looked_at.get(name, 0))
 
-    async def _take(self, files: Mapping[str, bytes]) -> None:
-        for again in range(TRIES):
+    async def _take(self, files: Mapping[str, bytes]) -> Mapping[str, int]:
+        for _again in range(TRIES - 1):
             try:
                 async with self._services.catalogue.signing:
-                    await self._take_once(files)
+                    return await self._take_once(files)
             except RequestError as error:
-                if error.code is not Code.CONFLICT or again == TRIES - 1:
+                if error.code is not Code.CONFLICT:
                     raise
-            else:
-                return
+        async with self._services.catalogue.signing:
+            return await self._take_once(files)
 
-    async def _take_once(self, files: Mapping[str, bytes]) -> None:
-        """Do it under the lock of whoever signs."""
+    async def _take_once(self, files: Mapping[str, bytes]) -> Mapping[str, int]:
+        """Do it under the lock of whoever signs; return the versions of what is genuine, newer or not."""
         async with self._services.store.read() as connection:
             known = await current_files(connection)
             signers = await load_signers(connection, self._services.secrets)
@@ -91,65 +89,33 @@ class ShownMetadata:
         repository = read_repository({**known, **roots})
         if lacking := unheld_roles(roots, signers):
             _log.error("recovery.keys_missing", root=repository.root.version, roles=list(lacking))
-        shown = await asyncio.to_thread(verified, repository, files)
+        shown = await asyncio.to_thread(verified, repository, files, self._services.clock.now())
         if shown.missing:
-            _log.warning("recovery.metadata_missing", roles=list(shown.missing))
+            _log.warning("recovery.metadata_missing", roles=sorted(shown.missing))
+        if shown.missing or shown.refused:
+            await self._services.store.writer.command(lambda tx: note_missing(tx, shown.missing, shown.refused))
+        held = {**known, **roots}
+        genuine = {**shown.genuine, **{n: shown_version(data) for n, data in files.items() if held.get(n) == data}}
         if not roots and not shown.raises(repository):
-            return
+            return genuine
 
         def act(old: Mapping[str, bytes], signers: RoleSigners, now: datetime) -> dict[str, bytes]:
             return {**roots, **followed({**old, **roots}, signers, now, shown)}
 
         async def store(tx: Tx, after: Repository) -> None:
-            await self._list(tx, after, shown)
+            await self._list(tx, repository, after, shown)
             facts = {"timestamp": str(shown.timestamp), "roles": " ".join(sorted(shown.roles))}
             tx.emit(
                 EventFact(fleet_id="", kind="recovery.metadata", actor_kind=ACTOR.kind, actor_id=ACTOR.id, facts=facts)
             )
 
         await sign_and_commit(self._services, act, store)
+        return genuine
 
-    async def _list(self, tx: Tx, after: Repository, shown: Verified) -> None:
-        """Make rows of releases that only a taken-over role lists."""
+    async def _list(self, tx: Tx, before: Repository, after: Repository, shown: Verified) -> None:
+        """Let releases, their channels and what was taken back follow a taken-over role, as when it was committed."""
         for role in shown.roles:
             product = role.removeprefix(PRODUCTS)
-            if product == role:
-                continue
-            for target in read_listing(product, after.product(product), delegated_roles(after.targets)[role]):
-                known = await tx.execute(sa.select(ARTIFACT.c.path).where(ARTIFACT.c.path == target.path))
-                listing = None if known.first() is not None else _listing(target)
-                if listing is not None:
-                    await insert(tx, listing, CALLER, self._services.ids.new("release"))
-
-
-def _listing(target: ListedTarget) -> Listing | None:
-    """Return what is stored of a signed target; nothing for one that is no release."""
-    try:
-        if kind_of(target.custom) is TargetKind.MANIFEST:
-            manifest = ManifestCustom.from_json(target.custom)
-            return _row(target, manifest, Platform(ANY, ANY, ANY))
-        custom = ReleaseCustom.from_json(target.custom)
-        return _row(target, custom, custom.platform)
-    except FleetrollError:
-        return None
-
-
-def _row(target: ListedTarget, custom: ReleaseCustom | ManifestCustom, platform: Platform) -> Listing:
-    """Return the listing."""
-    return Listing(
-        product=custom.product,
-        version=str(custom.version),
-        channels=custom.channels,
-        git_sha=custom.git_sha,
-        platform=platform,
-        path=target.path,
-        length=target.length,
-        sha256=target.sha256,
-        migrations_required=custom.migrations_required,
-        breaking_changes=custom.breaking_changes or "",
-        notes="",
-        supported_from=custom.supported_from,
-        protocol=custom.protocol,
-        released_at=custom.released_at,
-        custom=target.custom,
-    )
+            if product != role:
+                old, new = before.products.get(product), after.product(product)
+                await relist(tx, self._services, product, old, new, {}, CALLER, was_committed=True)

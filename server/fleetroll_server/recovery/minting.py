@@ -15,7 +15,8 @@ from fleetroll_common.values.codes import Code
 from fleetroll_server.domain.states import RolloutState
 from fleetroll_server.engine import late
 from fleetroll_server.engine.actor import Actor
-from fleetroll_server.engine.book import ROLLOUT, open_book
+from fleetroll_server.engine.book import open_book
+from fleetroll_server.engine.kill import offering
 from fleetroll_server.recovery.state import INCARNATION_KEY, RECOVERY_KEY, incarnation_of, write_meta
 from fleetroll_server.store.fleets import every_fleet
 from fleetroll_server.store.tables import AgentRow, SuspensionRow, table_of
@@ -40,7 +41,7 @@ def next_incarnation(fresh_id: str, before: str) -> str:
 async def mint(tx: Tx, fresh_id: str, recovery: Recovery) -> str:
     """Give the database a new incarnation and let its recovery begin; return the incarnation."""
     reason = f"recovery: the database {recovery.cause}"
-    running = _offering()
+    running = offering("", tx.now)
     await tx.execute(running.with_for_update())
     await tx.execute(every_fleet(sa.select(SUSPENSION.c.scope).order_by(SUSPENSION.c.scope).with_for_update(), WHOLE))
     incarnation = next_incarnation(fresh_id, await incarnation_of(tx.connection))
@@ -54,16 +55,7 @@ async def mint(tx: Tx, fresh_id: str, recovery: Recovery) -> str:
         if book.state is RolloutState.RUNNING:
             book.set_state(tx, RolloutState.PAUSED, ACTOR, reason, Code.RECOVERY)
         elif book.late.stopped is None:
-            late.stop(tx, book, Code.PAUSED, ACTOR, reason)
+            late.stop(tx, book, Code.RECOVERY, ACTOR, reason)
         await book.write(tx)
     tx.emit(EventFact(fleet_id="", kind="recovery.began", actor_kind=ACTOR.kind, actor_id=ACTOR.id, reason=reason))
     return incarnation
-
-
-def _offering() -> sa.Select[tuple[str, str]]:
-    """Return the query for rollouts that offer something, in the order in which they are locked."""
-    late_ones = sa.and_(ROLLOUT.c.state == RolloutState.COMPLETED.value, ROLLOUT.c.late_stop_code == "")
-    query = sa.select(ROLLOUT.c.id, ROLLOUT.c.fleet_id).where(
-        sa.or_(ROLLOUT.c.state == RolloutState.RUNNING.value, late_ones)
-    )
-    return every_fleet(query.order_by(ROLLOUT.c.id), WHOLE)

@@ -26,17 +26,22 @@ SUSPENSION = table_of(SuspensionRow)
 
 
 async def approve(
-    tx: Tx, agent_ids: Sequence[str], fleets: Sequence[str], caller: Caller, reason: str
+    tx: Tx, agent_ids: Sequence[str], listed_hosts: int, fleets: Sequence[str], caller: Caller, reason: str
 ) -> tuple[str, ...]:
     """Let listed hosts have updates; return their ids. Without ids: all that are listed in ``fleets``.
 
     Raises:
-        RequestError: HOST_NOT_FOUND: one of them is not listed; nothing was changed (caller's fault).
+        RequestError: HOST_NOT_FOUND: one of them is not listed; STALE_DECISION: no ids, and another number is listed
+            than the caller has read. Nothing was changed (caller's fault).
     """
     listed = (AGENT.c.younger.is_(True), AGENT.c.revoked.is_(False), AGENT.c.fleet_id.in_(fleets))
     query = sa.select(AGENT.c.id, AGENT.c.fleet_id).where(*listed).order_by(AGENT.c.id).with_for_update()
     rows = (await tx.execute(query)).all()
     known = {row.id: row.fleet_id for row in rows}
+    if not agent_ids and listed_hosts != len(known):
+        message = f"hosts_listed: {len(known)} hosts are listed as younger, not {listed_hosts}"
+        remedy = "look at the recovery again, then name the hosts, or their number"
+        raise RequestError(message, code=Code.STALE_DECISION, remedy=remedy, current=str(len(known)))
     for agent_id in agent_ids:
         if agent_id not in known:
             message = f"agent_ids: {agent_id[:80]!r} is not listed as younger than the database"

@@ -3,11 +3,13 @@
 1. Only signatures count. Top-level targets, snapshot and timestamp are judged by the newest root that this server has,
    a product's role by the newest targets. What was signed under a root that it does not have proves nothing here;
    those that hosts show are followed first (:mod:`.roots`).
-2. Newer targets and newer product roles are taken over as they are.
+2. Newer targets and newer product roles are taken over as they are, where nothing has vanished from them without a
+   verb, and they do not claim to be valid for longer than anybody may sign.
 3. Snapshot and timestamp are signed anew with versions above the highest that were shown, so that no host refuses what
    it is offered as older than what it has seen.
 
-Expiry is not looked at: old files are shown by hosts that were away, and what is signed now is valid from now.
+That something has expired is not looked at: old files are shown by hosts that were away, and what is signed now is
+valid from now.
 """
 
 from __future__ import annotations
@@ -26,8 +28,13 @@ from fleetroll_common.trust.library import (
     Targets,
     Timestamp,
 )
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import FleetrollError, RequestError
+from fleetroll_publishing.anchored import read_anchors
+from fleetroll_publishing.gate import EXPIRY_MAX
 from fleetroll_publishing.roles import delegated_roles, file_name, meta_name
 from fleetroll_publishing.sealing import DEFAULT_EXPIRIES, following, seal
+from fleetroll_publishing.succession import check_later
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,13 +55,17 @@ class Verified:
         timestamp: the version that was shown; 0 for none.
         snapshot: the same.
         roles: by role, the file and its version: targets and products that are newer.
-        missing: roles of which the shown snapshot names a newer version that nobody has shown yet.
+        genuine: by the name of a file, its version: all whose signatures hold, newer or not.
+        missing: by role, the version that the shown snapshot names: newer, and not shown or not taken.
+        refused: by role, why it is not taken though it is genuine and newer.
     """
 
     timestamp: int = 0
     snapshot: int = 0
     roles: Mapping[str, tuple[int, bytes]] = field(default_factory=dict)
-    missing: tuple[str, ...] = ()
+    missing: Mapping[str, int] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    genuine: Mapping[str, int] = field(default_factory=dict)
 
     def raises(self, repository: Repository) -> bool:
         """Tell whether the server has to sign above it."""
@@ -74,29 +85,41 @@ def shown_version(data: bytes) -> int:
     return signed.version
 
 
-def verified(repository: Repository, files: Mapping[str, bytes]) -> Verified:
-    """Return what of ``files`` is genuine and newer than ``repository``."""
+def verified(repository: Repository, files: Mapping[str, bytes], now: datetime) -> Verified:
+    """Return what of ``files`` is genuine and newer than ``repository``; ``now``: aware, expiries are held to it."""
     root = repository.root
     timestamp = _genuine(files.get("timestamp.json"), Timestamp, "timestamp", root)
     snapshot = _genuine(files.get("snapshot.json"), Snapshot, "snapshot", root)
     roles: dict[str, tuple[int, bytes]] = {}
     top = _genuine(files.get("targets.json"), Targets, "targets", root)
+    refused: dict[str, str] = {}
     if top is not None and top.version > repository.targets.version:
+        refused |= _faults("targets", repository.targets, top, now)
+    if top is not None and top.version > repository.targets.version and not refused:
         roles["targets"] = (top.version, files["targets.json"])
+    first = {"timestamp.json": timestamp, "snapshot.json": snapshot, "targets.json": top}
+    genuine = {name: signed.version for name, signed in first.items() if signed is not None}
     newest = top if "targets" in roles and top is not None else repository.targets
     for name, data in files.items():
         role = unquote(name.removesuffix(".json"))
         if not role.startswith(PRODUCTS) or role not in delegated_roles(newest):
             continue
         product = _genuine(data, Targets, role, newest)
+        if product is not None:
+            genuine[name] = product.version
         known = repository.products.get(role.removeprefix(PRODUCTS))
-        if product is not None and (known is None or product.version > known.version):
+        if product is None or (known is not None and product.version <= known.version):
+            continue
+        refused |= _faults(role, known, product, now)
+        if role not in refused:
             roles[role] = (product.version, data)
     return Verified(
         timestamp=0 if timestamp is None else timestamp.version,
         snapshot=0 if snapshot is None else snapshot.version,
         roles=roles,
-        missing=() if snapshot is None else _missing(repository, snapshot, roles),
+        missing={} if snapshot is None else _missing(repository, snapshot, roles),
+        refused=refused,
+        genuine=genuine,
     )
 
 
@@ -116,16 +139,48 @@ def followed(files: Mapping[str, bytes], signers: RoleSigners, now: datetime, sh
     return seal(act, new, {role: version for role, (version, _data) in shown.roles.items()})
 
 
-def _missing(repository: Repository, snapshot: Snapshot, roles: Mapping[str, tuple[int, bytes]]) -> tuple[str, ...]:
+def _faults(role: str, known: Targets | None, shown: Targets, now: datetime) -> dict[str, str]:
+    """Return why a newer role is not taken, under its name; empty where it is."""
+    if shown.expires > now + EXPIRY_MAX:
+        return {role: f"it says that it is valid until {shown.expires:%Y-%m-%d}"}
+    try:
+        if role == "targets":
+            _check_top(known, shown)
+        elif known is not None:
+            check_later(role.removeprefix(PRODUCTS), known, shown)
+    except FleetrollError as error:
+        return {role: error.message}
+    return {}
+
+
+def _check_top(known: Targets | None, shown: Targets) -> None:
+    """Refuse a top-level role from which a product or a file is gone, or whose anchors went back.
+
+    Raises:
+        RequestError: CONFLICT; TrustError: the anchors can't be read.
+    """
+    if known is None:
+        return
+    gone = sorted({*known.targets, *delegated_roles(known)} - {*shown.targets, *delegated_roles(shown)})
+    if gone:
+        message = f"{gone[0]} is gone; nothing leaves the list without a verb"
+        raise RequestError(message, code=Code.CONFLICT, remedy="sign it again", role="targets")
+    before, after = read_anchors(known), read_anchors(shown)
+    if before is not None and after is not None and after.serial < before.serial:
+        message = f"the anchors' serial is {after.serial}, and was {before.serial}"
+        raise RequestError(message, code=Code.CONFLICT, remedy="sign it again", role="targets")
+
+
+def _missing(repository: Repository, snapshot: Snapshot, roles: Mapping[str, tuple[int, bytes]]) -> dict[str, int]:
     """Return roles that the shown snapshot has newer than anything that is here."""
-    behind = []
+    behind = {}
     for name, listed in snapshot.meta.items():
         role = name.removesuffix(".json")
         ours = repository.snapshot.meta.get(meta_name(role))
         known = max(0 if ours is None else ours.version, roles[role][0] if role in roles else 0)
         if listed.version > known:
-            behind.append(role)
-    return tuple(sorted(behind))
+            behind[role] = listed.version
+    return behind
 
 
 def _genuine(data: bytes | None, kind: type[_Kind], role: str, delegator: Root | Targets) -> _Kind | None:

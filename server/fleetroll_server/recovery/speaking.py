@@ -56,18 +56,18 @@ async def known_agent(tx: Tx, said: Spoken, evidence: Evidence | None) -> tuple[
     if row is None:
         if await is_barred(tx.connection, said.agent_id):
             return Code.IDENTITY_REVOKED
-        if _is_ahead(said.host, {}):
+        if _is_ahead(said.host, evidence, {}):
             return Code.INVALID_ARGUMENT
         if evidence is None or not await take_in(
             tx, said.agent_id, said.name, said.host, evidence, said.key, said.ratchet
         ):
             return Code.IDENTITY_UNKNOWN
         row = await _row(tx, said.agent_id)
-    elif evidence is not None and not row["greeted"] and not row["revoked"]:
+    elif evidence is not None and not row["revoked"] and (row["quarantined"] or not row["greeted"]):
         row = await _followed(tx, row, said, evidence)
     if row is None:
         return Code.IDENTITY_UNKNOWN
-    if not row["greeted"] and await _is_too_far(tx, row, said.host):
+    if not row["greeted"] and await _is_too_far(tx, row, said.host, evidence):
         fact = EventFact(
             fleet_id=row["fleet_id"],
             kind="alert.generation_refused",
@@ -117,7 +117,7 @@ async def _followed(tx: Tx, row: RowMapping, said: Spoken, evidence: Evidence) -
     if said.key in known:
         return row
     retired = await retired_keys_of(tx, row["id"], row["fleet_id"])
-    replaced = replaced_keys(row["id"], known, said.key, evidence.rotations)
+    replaced = None if row["greeted"] else replaced_keys(row["id"], known, said.key, evidence.rotations)
     if replaced is None:
         done = await take_readmitted(tx, row, evidence, said.key, said.ratchet, retired)
         return await _row(tx, said.agent_id) if done else row
@@ -133,19 +133,22 @@ async def _followed(tx: Tx, row: RowMapping, said: Spoken, evidence: Evidence) -
     return await _row(tx, said.agent_id)
 
 
-async def _is_too_far(tx: Tx, row: RowMapping, host: HostSaid) -> bool:
+async def _is_too_far(tx: Tx, row: RowMapping, host: HostSaid, evidence: Evidence | None) -> bool:
     """Tell whether the host shows a generation that no server of this fleet can have given."""
     counted: dict[str, int] = {}
     for table, column in ((PRODUCT, PRODUCT.c.highest_generation), (ASSIGNMENT, ASSIGNMENT.c.generation)):
         mine = (table.c.agent_id == row["id"], table.c.fleet_id == row["fleet_id"])
         for row_of in (await tx.execute(sa.select(table.c.product, column.label("number")).where(*mine))).all():
             counted[row_of.product] = max(row_of.number, counted.get(row_of.product, 0))
-    return _is_ahead(host, counted)
+    return _is_ahead(host, evidence, counted)
 
 
-def _is_ahead(host: HostSaid, counted: Mapping[str, int]) -> bool:
-    """Tell whether a generation is further ahead of what is counted here than any can be."""
-    return any(one.highest_generation > counted.get(one.product, 0) + MAX_AHEAD for one in host.products)
+def _is_ahead(host: HostSaid, evidence: Evidence | None, counted: Mapping[str, int]) -> bool:
+    """Tell whether a generation, of an attempt too, is further ahead of what is counted here than any can be."""
+    attempts = [*host.attempts, *(() if evidence is None else (one.said for one in evidence.outcomes))]
+    shown = [(one.product, one.highest_generation) for one in host.products]
+    shown += [(said.product, said.generation) for said in attempts if not said.local]
+    return any(generation > counted.get(product, 0) + MAX_AHEAD for product, generation in shown)
 
 
 async def _row(tx: Tx, agent_id: str) -> RowMapping | None:

@@ -7,7 +7,7 @@ with a new incarnation (:mod:`.minting`) and ends by an admin's word (:mod:`.peo
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -19,6 +19,8 @@ from fleetroll_common.values.errors import RequestError
 from fleetroll_server.store.tables import MetaRow, table_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from fleetroll_server.store import Tx
@@ -50,6 +52,8 @@ class Recovery:
         stops_read: the stops of the time in between were read.
         blind_from: what was stopped from here until ``since`` is not known.
         suspended_tokens: join tokens that were revoked because the stops are not known.
+        missing: by role, the version that hosts have seen named; of no account where the server has that one by now.
+        refused: by role, why the one that a host has shown was not taken over.
     """
 
     cause: Cause
@@ -59,6 +63,8 @@ class Recovery:
     stops_read: bool = False
     blind_from: datetime | None = None
     suspended_tokens: int = 0
+    missing: Mapping[str, int] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Return it as it is stored."""

@@ -135,6 +135,22 @@ def append(path: Path, stops: Iterable[Stop]) -> None:
         sync_dir(path.parent)
 
 
+def read_every(paths: Iterable[Path]) -> tuple[list[Stop], int]:
+    """Return the stops of several files, each once, oldest first, and how many lines are damaged.
+
+    Raises:
+        RequestError: as :func:`read_stops`.
+    """
+    found: dict[tuple[object, ...], Stop] = {}
+    damaged = 0
+    for path in paths:
+        stops, torn = read_stops(path)
+        damaged += torn
+        for stop in stops:
+            found.setdefault((stop.incarnation, stop.sequence, stop.at, stop.kind), stop)
+    return sorted(found.values(), key=lambda stop: (stop.at, stop.sequence)), damaged
+
+
 def read_stops(path: Path) -> tuple[list[Stop], int]:
     """Return the stops in the file, and how many lines are damaged.
 

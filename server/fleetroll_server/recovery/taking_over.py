@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from fleetroll_server.domain.assignments import Step, judge_hello
+from fleetroll_server.domain.generations import MAX_GENERATION_SHOWN
 from fleetroll_server.domain.states import BEFORE_GO, ENDED_ROLLOUT, FINAL, AttemptState, Trigger
 from fleetroll_server.engine.actor import HOST as HOST_ACTOR
 from fleetroll_server.engine.advance import go_on
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 ARTIFACT = table_of(ArtifactRow)
 HISTORY = table_of(AttemptHistoryRow)
 
+MAX_TAKEN = 200
+"""Attempts that one hello brings in, once in an incarnation; of more the newest ones."""
+
 
 async def take_over(
     tx: Tx, services: Services, hello: Greeted, shown: Shown, highest: Mapping[str, int]
@@ -48,9 +52,9 @@ async def take_over(
     ended = {(one.said.product, one.said.generation): one for one in shown.evidence.outcomes}
     attempts = {name: one.said for name, one in ended.items()}
     attempts.update({(said.product, said.generation): said for said in hello.host.attempts})
-    for name in sorted(attempts, key=lambda each: each[1]):
+    for name in sorted(attempts, key=lambda each: each[1])[-MAX_TAKEN:]:
         said = attempts[name]
-        if said.local or said.generation <= 0 or said.product not in highest:
+        if said.local or not 0 < said.generation <= _believed(highest.get(said.product, 0)):
             continue
         await _one(tx, services, hello.key, said, ended.get(name), unconfirmed=shown.unconfirmed)
     answers = []
@@ -59,6 +63,11 @@ async def take_over(
         if orphan is not None and orphans.is_before_go(said):
             answers.append(await orphans.told_nothing(tx, hello.key, said.product, highest.get(said.product, 0)))
     return answers
+
+
+def _believed(highest: int) -> int:
+    """Return the highest generation that a host's attempts may have: its hello's own, where that can be."""
+    return highest if highest <= MAX_GENERATION_SHOWN else 0
 
 
 async def _one(

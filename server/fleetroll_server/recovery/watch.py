@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from fleetroll_common.values.errors import StoreError
+from fleetroll_server.recovery.logged import complete_log
 from fleetroll_server.recovery.proof import announce
 from fleetroll_server.recovery.restopping import stop_again
 from fleetroll_server.recovery.state import incarnation_of, recovery_of
@@ -29,11 +30,12 @@ class RecoveryWatch:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Stop again what was stopped in the lost time, say that the server starts in recovery, then watch.
+        """Complete the log of stops, stop again what was stopped in the lost time, say what it is, then watch.
 
         Raises:
             StoreError: the database can't be read.
         """
+        await complete_log(self._services)
         await stop_again(self._services)
         async with self._services.store.read() as connection:
             recovery = await recovery_of(connection)

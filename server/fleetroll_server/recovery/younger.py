@@ -65,7 +65,7 @@ async def take_in(
         return False
     if await _is_foreign(tx, said.fleet_id, speaking):
         return False
-    identity = replace(enrolled(speaking, ratchet), greeted=False, quarantined=True)
+    identity = replace(enrolled(speaking, ratchet), greeted=False, quarantined=True, younger=True)
     row = AgentRow(
         id=agent_id,
         fleet_id=said.fleet_id,
@@ -75,7 +75,6 @@ async def take_in(
         abi=host.abi,
         labels=dict(said.labels),
         enrolled_at=tx.now,
-        younger=True,
         **asdict(identity),
     )
     await tx.execute(sa.insert(AGENT).values(row.model_dump()))
@@ -99,8 +98,8 @@ async def take_readmitted(
         return False
     done = readmit(known, speaking, ratchet, retired)
     mine = (AGENT.c.id == row["id"], AGENT.c.fleet_id == row["fleet_id"])
-    values = asdict(replace(done.row, epoch=known.epoch, greeted=False, quarantined=True))
-    await tx.execute(sa.update(AGENT).where(*mine).values(**values, younger=True))
+    values = asdict(replace(done.row, epoch=known.epoch, greeted=False, quarantined=True, younger=True))
+    await tx.execute(sa.update(AGENT).where(*mine).values(**values))
     keys = (RETIRED.c.agent_id == row["id"], RETIRED.c.fleet_id == row["fleet_id"])
     await tx.execute(sa.update(RETIRED).where(*keys).values(why=Retirement.READMITTED.value))
     for key in done.retired_keys:

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from fleetroll.v1 import recovery_pb2 as pb
 from fleetroll.v1 import recovery_pb2_grpc
+from fleetroll_publishing.roles import read_repository
 from fleetroll_server.access.caller import current_caller
 from fleetroll_server.access.fleets import require_all_fleets, visible_fleets
+from fleetroll_server.catalogue.metadata import current_files
 from fleetroll_server.recovery import people
+from fleetroll_server.recovery.missing import still_missing
 from fleetroll_server.recovery.reads import standing
 from fleetroll_server.recovery.state import Cause
 from fleetroll_server.rpc import requests
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
 
 MAX_IDS = 1000
+MAX_REASON = 500
 _CAUSES = {
     Cause.RESTORED: pb.RECOVERY_CAUSE_RESTORED,
     Cause.WENT_BACK: pb.RECOVERY_CAUSE_WENT_BACK,
@@ -47,7 +51,9 @@ class RecoveryServicer(recovery_pb2_grpc.RecoveryServiceServicer):
             raise requests.invalid("agent_ids", f"{len(ids)} hosts, at most {MAX_IDS} at a time")
         async with services.store.read() as connection:
             fleets = await visible_fleets(connection, caller)
-        done = await services.store.writer.command(lambda tx: people.approve(tx, ids, fleets, caller, reason))
+        done = await services.store.writer.command(
+            lambda tx: people.approve(tx, ids, request.hosts_listed, fleets, caller, reason)
+        )
         return pb.ApproveHostsResponse(agent_ids=done)
 
     async def EndRecovery(self, request: pb.EndRecoveryRequest, context: Context) -> pb.EndRecoveryResponse:  # noqa: ARG002
@@ -61,7 +67,15 @@ class RecoveryServicer(recovery_pb2_grpc.RecoveryServiceServicer):
     async def _recovery(self) -> pb.Recovery:
         async with self._services.store.read() as connection:
             fleets = await visible_fleets(connection, current_caller())
-            return _to_wire(await standing(connection, fleets))
+            stands = await standing(connection, fleets)
+            repository = read_repository(await current_files(connection))
+        answer = _to_wire(stands)
+        if stands.recovery is not None:
+            for role, version in still_missing(stands.recovery, repository).items():
+                answer.missing.add(
+                    role=role, version=version, reason=stands.recovery.refused.get(role, "")[:MAX_REASON]
+                )
+        return answer
 
 
 def _to_wire(stands: Standing) -> pb.Recovery:

@@ -20,14 +20,17 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_server.datafolder import FOLDER_MODE, DataFolder
 from fleetroll_server.recovery.minting import mint
-from fleetroll_server.recovery.restopping import stored
+from fleetroll_server.recovery.restopping import DONE_KEY, netted, stored
+from fleetroll_server.recovery.server_keys import replace_key
 from fleetroll_server.recovery.state import STOPS_KEY, Cause, Recovery, incarnation_of, write_meta
-from fleetroll_server.recovery.stops import Stop, read_stops
+from fleetroll_server.recovery.stops import Stop, append, read_every
+from fleetroll_server.recovery.suspending import suspend_tokens
+from fleetroll_server.secrets import Secrets
 from fleetroll_server.store import Store
 from fleetroll_server.store.engine import writing_engine
 from fleetroll_server.store.fleets import every_fleet
 from fleetroll_server.store.migrate import migrate
-from fleetroll_server.store.tables import AgentRow, JoinTokenRow, ServerRow, table_of
+from fleetroll_server.store.tables import AgentRow, ServerRow, table_of
 from fleetroll_server.upkeep import backup_rows
 from fleetroll_server.upkeep.backup import NAME
 from fleetroll_server.upkeep.backup_format import BackupReader, Record, damaged
@@ -41,7 +44,6 @@ if TYPE_CHECKING:
     from fleetroll_server.store import Tx
 
 AGENT = table_of(AgentRow)
-JOIN_TOKEN = table_of(JoinTokenRow)
 SERVER = table_of(ServerRow)
 WHOLE = "the whole database was restored"
 
@@ -54,13 +56,13 @@ class RestoreRequest:
         data: the folder to make; may exist when it is empty.
         source: the backup.
         passphrase: of an encrypted one.
-        stops: the lost server's stops.log; None: nobody has it.
+        stops: the lost server's stops.log, or several; empty: nobody has it.
     """
 
     data: Path
     source: Path
     passphrase: Passphrase | None = None
-    stops: Path | None = None
+    stops: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ async def restore(request: RestoreRequest, clock: Clock, ids: IdSource, url: str
     if data.exists() and (not data.is_dir() or any(data.iterdir())):
         message = f"data: {data} is in use; nothing was changed"
         raise RequestError(message, code=Code.ALREADY_EXISTS, remedy="name a new or an empty folder", field="data")
-    stops, torn = ([], 0) if request.stops is None else read_stops(request.stops)
+    stops, torn = read_every(request.stops)
     building = data.with_name(f".{data.name}.restore")
     if building.exists():
         shutil.rmtree(building)
@@ -102,9 +104,11 @@ async def restore(request: RestoreRequest, clock: Clock, ids: IdSource, url: str
         folder = DataFolder(building)
         folder.make()
         facts = await _fill(folder, url or folder.database_url, request)
-        recovery, newer = await _begin(url or folder.database_url, facts, stops, request, clock, ids)
-        if request.stops is not None:
-            shutil.copyfile(request.stops, folder.stops)
+        secrets = Secrets.load(folder.secret_key)
+        recovery, newer = await _begin(url or folder.database_url, facts, stops, request, (clock, ids, secrets))
+        if request.stops:
+            folder.stops.unlink(missing_ok=True)
+            append(folder.stops, stops)
         sync_tree(building)
         building.rename(data)
         sync_dir(data.parent)
@@ -168,9 +172,14 @@ def _write(folder: DataFolder, record: Record) -> int:
 
 
 async def _begin(
-    url: str, facts: dict[str, Any], stops: list[Stop], request: RestoreRequest, clock: Clock, ids: IdSource
+    url: str,
+    facts: dict[str, Any],
+    stops: list[Stop],
+    request: RestoreRequest,
+    mine: tuple[Clock, IdSource, Secrets],
 ) -> tuple[Recovery, int]:
     """Bring the schema up to date and let the recovery begin; return it, and how many stops wait."""
+    clock, ids, secrets = mine
     taken_at, sequence = datetime.fromisoformat(str(facts["taken_at"])), int(facts["events"])
     store = await Store.open(url, clock)
 
@@ -178,7 +187,7 @@ async def _begin(
         incarnation = await incarnation_of(tx.connection)
         newer = [stop for stop in stops if stop.is_after(incarnation, sequence, taken_at)]
         last = max((stop.at for stop in newer), default=taken_at)
-        suspended = 0 if request.stops is not None else await _suspend_tokens(tx)
+        suspended = 0 if request.stops else await suspend_tokens(tx)
         await tx.execute(sa.delete(SERVER))
         gone = {"server_id": "", "online_until": None}
         await tx.execute(every_fleet(sa.update(AGENT).values(**gone), WHOLE))
@@ -186,26 +195,17 @@ async def _begin(
             Cause.RESTORED,
             since=tx.now,
             taken_at=taken_at,
-            stops_read=request.stops is not None,
+            stops_read=bool(request.stops),
             blind_from=max(last, taken_at),
             suspended_tokens=suspended,
         )
         await mint(tx, ids.new("inc"), recovery)
-        await write_meta(tx, STOPS_KEY, stored(newer) if newer else None)
+        await replace_key(tx, secrets, ids)
+        await write_meta(tx, DONE_KEY, None)
+        await write_meta(tx, STOPS_KEY, stored(netted(newer)) if newer else None)
         return recovery, len(newer)
 
     try:
         return await store.writer.command(job)
     finally:
         await store.close()
-
-
-async def _suspend_tokens(tx: Tx) -> int:
-    """End every join token that could still be used: one that was revoked or used up may be among them."""
-    usable = (
-        JOIN_TOKEN.c.revoked.is_(False),
-        JOIN_TOKEN.c.expires_at > tx.now,
-        JOIN_TOKEN.c.uses < JOIN_TOKEN.c.max_uses,
-    )
-    done = await tx.execute(every_fleet(sa.update(JOIN_TOKEN).where(*usable).values(revoked=True), WHOLE))
-    return int(done.rowcount)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from fleetroll_common.values.errors import StoreError
-from fleetroll_server.upkeep import events, reports, spells
+from fleetroll_server.upkeep import events, imported, reports, spells
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,7 +25,7 @@ REST_SECONDS = 3600.0
 
 
 class Retention:
-    """Deletes old reports, old events, and old spells of the record of availability.
+    """Deletes old reports and events, ended attempts that hosts had shown, and old spells of availability.
 
     A background service; where two servers share a database, both walk and neither minds.
     """
@@ -80,6 +80,14 @@ class Retention:
         """
         await self._prune(lambda tx: events.prune_page(tx, self._event_age))
 
+    async def prune_imported(self) -> None:
+        """Delete every attempt that was taken over, has ended, and is as old as a report that may go.
+
+        Raises:
+            StoreError: as :meth:`walk`.
+        """
+        await self._prune(lambda tx: imported.prune_page(tx, self._age))
+
     async def _prune(self, page: Callable[[Tx], Awaitable[bool]]) -> None:
         """Delete a page after the other until there is none."""
         more = True
@@ -94,6 +102,7 @@ class Retention:
             try:
                 await self.prune_spells()
                 await self.prune_events()
+                await self.prune_imported()
                 await self.walk()
             except StoreError as error:
                 log.warning("old_rows_not_pruned", reason=error.message)

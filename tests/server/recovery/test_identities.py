@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fleetroll.v1 import recovery_pb2, recovery_pb2_grpc
 from fleetroll_server.store.tables import AgentRow, RetiredKeyRow
 from tests.faults.lost_time import (
     approve,
@@ -60,6 +61,22 @@ async def test_a_younger_host_is_seen_and_has_no_updates_before_its_approval(wor
     await world.agent("host-9").connect()
     await world.update("host-9")
     assert await world.state(rollout) == "COMPLETED"
+
+
+async def test_all_are_approved_by_whoever_has_read_how_many_they_are(world: World, tmp_path: Path) -> None:
+    string = await join_string(world, 1)
+
+    async def meanwhile() -> None:
+        await (await join(world, string, "host-9")).connect()
+
+    await lost(world, tmp_path, meanwhile)
+    await comes_back(world.agent("host-9"))
+    stub = recovery_pb2_grpc.RecoveryServiceStub(world.channel)
+    for seen in (0, 2):
+        with pytest.raises(Exception, match="1 hosts are listed"):
+            await world.call(stub.ApproveHosts, recovery_pb2.ApproveHostsRequest(hosts_listed=seen, reason="ours"))
+    assert (await world.identity("host-9"))["quarantined"]
+    assert len(await approve(world)) == 1
 
 
 async def test_a_copy_of_a_younger_host_is_no_matter_of_approval(world: World, tmp_path: Path) -> None:

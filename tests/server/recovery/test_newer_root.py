@@ -42,7 +42,7 @@ async def lost(world: World, installed_once: Any, *roles: str) -> dict[str, byte
 async def test_a_newer_root_is_stored_with_what_its_keys_signed(world: World, installed_once: Any) -> None:
     before = read_repository(await files_of(world))
     shown = await lost(world, installed_once, "targets")
-    await ShownMetadata(world.services).take(shown)
+    await ShownMetadata(world.services).take(shown, "inc")
     files = await files_of(world)
     after = read_repository(files)
     assert (after.root.version, after.targets.version) == (before.root.version + 1, before.targets.version + 1)
@@ -54,7 +54,7 @@ async def test_a_server_without_its_keys_says_which_and_stores_nothing(world: Wo
     before = await files_of(world)
     shown = await lost(world, installed_once, "timestamp")
     with structlog.testing.capture_logs() as said:
-        await ShownMetadata(world.services).take(shown)
+        await ShownMetadata(world.services).take(shown, "inc")
     assert await files_of(world) == before
     (missing,) = [line for line in said if line["event"] == "recovery.keys_missing"]
     assert missing["roles"] == ["timestamp"]

@@ -36,12 +36,12 @@ def test_roots_and_what_their_keys_signed_are_taken_over_together(repository: Re
     owner.rotate("root", "products/agent")
     repository.publish("1.1.0")
     shown = trusted(repository.files)
-    assert not verified(read_repository(known), shown).roles, "without the roots nothing of it proves anything"
+    assert not verified(read_repository(known), shown, START).roles, "without the roots nothing of it proves anything"
     roots = newer_roots(known, shown)
     assert list(roots) == ["2.root.json", "3.root.json"]
     assert unheld_roles(roots, repository.signers) == ()
     old = {**known, **roots}
-    found = verified(read_repository(old), shown)
+    found = verified(read_repository(old), shown, START)
     assert set(found.roles) == {"targets", "products/agent"}
     after = read_repository({**old, **followed(old, repository.signers, START, found)})
     assert after.root.version == 3

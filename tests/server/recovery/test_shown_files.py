@@ -9,7 +9,7 @@ import pytest
 
 from fleetroll_publishing.keys import PrivateKey
 from fleetroll_publishing.repository import TargetFile, create, publish_targets, refresh_timestamp
-from fleetroll_publishing.roles import read_repository
+from fleetroll_publishing.roles import read_repository, sign_role
 from fleetroll_server.catalogue.keys import managed_roles, role_signers
 from fleetroll_server.recovery.shown_files import followed, verified
 
@@ -44,7 +44,7 @@ def shown(files: Mapping[str, bytes]) -> dict[str, bytes]:
 def test_a_newer_role_is_taken_over_and_signed_above_what_was_seen() -> None:
     lost = published(published(FIRST, 1), 2)
     lost |= refresh_timestamp(lost, SIGNERS, NOW)
-    found = verified(read_repository(FIRST), shown(lost))
+    found = verified(read_repository(FIRST), shown(lost), NOW)
     after = read_repository({**FIRST, **followed(FIRST, SIGNERS, NOW + timedelta(hours=1), found)})
     seen = read_repository(lost)
     assert after.timestamp.version == seen.timestamp.version + 1
@@ -54,14 +54,14 @@ def test_a_newer_role_is_taken_over_and_signed_above_what_was_seen() -> None:
 
 
 def test_what_the_server_has_itself_moves_nothing() -> None:
-    assert not verified(read_repository(FIRST), shown(FIRST)).raises(read_repository(FIRST))
+    assert not verified(read_repository(FIRST), shown(FIRST), NOW).raises(read_repository(FIRST))
 
 
 def test_numbers_without_the_right_signatures_move_nothing() -> None:
     foreign = create(("agent", "shop"), FOREIGN, NOW)
     for _ in range(5):
         foreign |= refresh_timestamp(foreign, FOREIGN, NOW)
-    found = verified(read_repository(FIRST), shown(foreign))
+    found = verified(read_repository(FIRST), shown(foreign), NOW)
     assert not found.raises(read_repository(FIRST))
     assert (found.timestamp, found.snapshot, dict(found.roles)) == (0, 0, {})
 
@@ -70,16 +70,41 @@ def test_numbers_without_the_right_signatures_move_nothing() -> None:
 def test_one_role_in_the_place_of_another_moves_nothing(name: str) -> None:
     lost = shown(published(FIRST, 1))
     for other in set(lost) - {name}:
-        found = verified(read_repository(FIRST), {name: lost[other]})
+        found = verified(read_repository(FIRST), {name: lost[other]}, NOW)
         assert not found.raises(read_repository(FIRST)), other
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"\xff", b"[" * 9000])
 def test_nonsense_moves_nothing(data: bytes) -> None:
-    assert not verified(read_repository(FIRST), dict.fromkeys(shown(FIRST), data)).raises(read_repository(FIRST))
+    assert not verified(read_repository(FIRST), dict.fromkeys(shown(FIRST), data), NOW).raises(read_repository(FIRST))
 
 
 def test_a_role_that_only_the_snapshot_names_newer_is_said_to_be_missing() -> None:
     lost = shown(published(FIRST, 1))
     lost.pop("products%2Fagent.json")
-    assert verified(read_repository(FIRST), lost).missing == ("products/agent",)
+    assert verified(read_repository(FIRST), lost, NOW).missing == {"products/agent": 2}
+
+
+def without(files: Mapping[str, bytes], number: int, until: timedelta = timedelta(days=300)) -> dict[str, bytes]:
+    """A role that is signed as it should be, and is not what the last one promised."""
+    role = read_repository(files).product("agent")
+    role.version += 1
+    role.expires = NOW + until
+    for path in [path for path in role.targets if path.startswith(f"agent/1.{number}.0/")]:
+        del role.targets[path]
+    return {"products%2Fagent.json": sign_role(role, SIGNERS.every("products/agent"))}
+
+
+def test_a_role_from_which_something_is_gone_without_a_verb_is_not_taken() -> None:
+    here = published(FIRST, 1)
+    found = verified(read_repository(here), without(here, 1), NOW)
+    assert dict(found.roles) == {}
+    assert "gone" in found.refused["products/agent"]
+
+
+def test_a_role_that_is_valid_for_ever_is_not_taken() -> None:
+    here = published(FIRST, 1)
+    found = verified(read_repository(here), without(here, 2, timedelta(days=4000)), NOW)
+    assert dict(found.roles) == {}
+    assert "valid until" in found.refused["products/agent"]
+    assert set(verified(read_repository(here), without(here, 2), NOW).roles) == {"products/agent"}

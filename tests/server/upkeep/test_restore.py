@@ -49,7 +49,7 @@ async def taken(data: Path, out: Path, clock: FakeClock, *, artefacts: bool = Tr
 
 
 async def brought_back(source: Path, data: Path, clock: FakeClock, stops: Path | None = None) -> restoring.Restored:
-    return await restore(RestoreRequest(data, source, SECRET, stops), clock, SystemIds())
+    return await restore(RestoreRequest(data, source, SECRET, () if stops is None else (stops,)), clock, SystemIds())
 
 
 def rows(data: Path, query: str) -> list[tuple[Any, ...]]:
