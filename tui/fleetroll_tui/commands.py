@@ -290,7 +290,6 @@ WITHOUT_SCREEN = (
     *("TokensService.CreateApiToken", "TokensService.CreateJoinToken"),
     *("TokensService.ListApiTokens", "TokensService.ListJoinTokens", "TokensService.RevokeApiToken"),
     "TokensService.RevokeJoinToken",
-    *("KeysService.GetKeyStatus", "KeysService.PrepareOnlineKeys", "ReleasesService.CommitMetadata"),
 )
 """RPCs of the contract for people that no key calls yet; this list may only shrink."""
 

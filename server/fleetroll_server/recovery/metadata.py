@@ -87,13 +87,16 @@ class ShownMetadata:
             signers = await load_signers(connection, self._services.secrets)
         roots = await asyncio.to_thread(newer_roots, known, files)
         repository = read_repository({**known, **roots})
-        if lacking := unheld_roles(roots, signers):
+        lacking = unheld_roles(roots, signers)
+        if lacking:
             _log.error("recovery.keys_missing", root=repository.root.version, roles=list(lacking))
         shown = await asyncio.to_thread(verified, repository, files, self._services.clock.now())
         if shown.missing:
             _log.warning("recovery.metadata_missing", roles=sorted(shown.missing))
-        if shown.missing or shown.refused:
-            await self._services.store.writer.command(lambda tx: note_missing(tx, shown.missing, shown.refused))
+        unheld = f"root {repository.root.version} names a key that is not here: exchange the key again"
+        refused = {**shown.refused, **dict.fromkeys(lacking, unheld)}
+        if shown.missing or refused:
+            await self._services.store.writer.command(lambda tx: note_missing(tx, shown.missing, refused))
         held = {**known, **roots}
         genuine = {**shown.genuine, **{n: shown_version(data) for n, data in files.items() if held.get(n) == data}}
         if not roots and not shown.raises(repository):
