@@ -13,6 +13,7 @@ from fleetroll_server.catalogue.metadata import current_files
 from fleetroll_server.recovery import people
 from fleetroll_server.recovery.missing import still_missing
 from fleetroll_server.recovery.reads import standing
+from fleetroll_server.recovery.signing_above import sign_above
 from fleetroll_server.recovery.state import Cause
 from fleetroll_server.rpc import requests
 
@@ -62,6 +63,7 @@ class RecoveryServicer(recovery_pb2_grpc.RecoveryServiceServicer):
         require_all_fleets(caller)
         reason, not_seen = requests.reason(request.reason, required=True), request.hosts_not_seen
         await services.store.writer.command(lambda tx: people.end(tx, not_seen, caller, reason))
+        await sign_above(services)
         return pb.EndRecoveryResponse(recovery=await self._recovery())
 
     async def _recovery(self) -> pb.Recovery:

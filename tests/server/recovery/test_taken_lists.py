@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fleetroll_publishing.roles import read_repository
+from fleetroll_server.catalogue.metadata import current_files
 from fleetroll_server.store.tables import ReleaseRow
 from tests.faults.lost_time import comes_back, copied, copied_back, end, recovery_of, trusts_newest
 from tests.faults.ruling import Ruler, channels, retire, yank
@@ -81,3 +83,8 @@ async def test_a_role_that_nobody_brings_back_is_named(world: World, tmp_path: P
     (missing,) = (await recovery_of(world)).missing
     assert (missing.role, missing.reason) == ("products/agent", "")
     assert missing.version > 1
+    await end(world, (await recovery_of(world)).hosts_not_seen)
+    assert list((await recovery_of(world)).missing) == [], "its key is here"
+    async with world.services.store.read() as connection:
+        files = await current_files(connection)
+    assert read_repository(files).product("agent").version == missing.version + 1
