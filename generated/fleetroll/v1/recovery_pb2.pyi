@@ -138,7 +138,7 @@ class MissingRole(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     role: _builtins.str
-    """Its name: "targets", or "products/" and a product."""
+    """Its name: "root", "targets", or "products/" and a product."""
     version: _builtins.int
     """The version that hosts trust, >= 1: the next one to be signed is above it."""
     reason: _builtins.str

@@ -93,10 +93,12 @@ class ShownMetadata:
         shown = await asyncio.to_thread(verified, repository, files, self._services.clock.now())
         if shown.missing:
             _log.warning("recovery.metadata_missing", roles=sorted(shown.missing))
-        unheld = f"root {repository.root.version} names a key that is not here: exchange the key again"
-        refused = {**shown.refused, **dict.fromkeys(lacking, unheld)}
-        if shown.missing or refused:
-            await self._services.store.writer.command(lambda tx: note_missing(tx, shown.missing, refused))
+        missing, refused = dict(shown.missing), dict(shown.refused)
+        if lacking:
+            missing["root"] = repository.root.version
+            refused["root"] = f"it names keys of {', '.join(lacking)} that are not here: exchange them again"
+        if missing or refused:
+            await self._services.store.writer.command(lambda tx: note_missing(tx, missing, refused))
         held = {**known, **roots}
         genuine = {**shown.genuine, **{n: shown_version(data) for n, data in files.items() if held.get(n) == data}}
         if not roots and not shown.raises(repository):

@@ -38,6 +38,7 @@ async def note_missing(tx: Tx, missing: Mapping[str, int], refused: Mapping[str,
 def still_missing(recovery: Recovery, repository: Repository) -> dict[str, int]:
     """Return what of it the server does not have until now."""
     listed = {name: meta.version for name, meta in repository.snapshot.meta.items()}
+    listed[meta_name("root")] = repository.root.version
     return {
         role: version for role, version in sorted(recovery.missing.items()) if listed.get(meta_name(role), 0) < version
     }

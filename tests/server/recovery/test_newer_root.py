@@ -12,13 +12,20 @@ from fleetroll_publishing.signers import RoleSigners
 from fleetroll_server.catalogue.keys import load_signers
 from fleetroll_server.catalogue.metadata import current_files
 from fleetroll_server.recovery.metadata import ShownMetadata
+from fleetroll_server.recovery.missing import still_missing
+from fleetroll_server.recovery.state import RECOVERY_KEY, Cause, Recovery, recovery_of, write_meta
 from tests.faults.keyrings import Owner
 from tests.faults.publishers import root_keys
 from tests.faults.repositories import Repository
 from tests.server.recovery.test_roots import trusted
 
 if TYPE_CHECKING:
+    from fleetroll_server.store import Tx
     from tests.faults.worlds import World
+
+
+async def begun(tx: Tx) -> None:
+    await write_meta(tx, RECOVERY_KEY, Recovery(next(iter(Cause)), tx.now).to_json())
 
 
 async def files_of(world: World) -> dict[str, bytes]:
@@ -59,3 +66,17 @@ async def test_a_server_without_its_keys_says_which_and_stores_nothing(world: Wo
     (missing,) = [line for line in said if line["event"] == "recovery.keys_missing"]
     assert missing["roles"] == ["timestamp"]
     assert any(line["event"] == "recovery.metadata_not_signed" for line in said)
+
+
+async def test_what_is_lacking_is_shown_to_people_until_it_is_there(world: World, installed_once: Any) -> None:
+    await world.services.store.writer.command(begun)
+    shown = await lost(world, installed_once, "timestamp")
+    await ShownMetadata(world.services).take(shown, "inc")
+    async with world.services.store.read() as connection:
+        recovery = await recovery_of(connection)
+    assert recovery is not None
+    repository = read_repository(await files_of(world))
+    assert still_missing(recovery, repository) == {"root": repository.root.version + 1}
+    assert "timestamp" in recovery.refused["root"]
+    repository.root.version += 1
+    assert still_missing(recovery, repository) == {}
