@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import grpc
+
 from fleetroll.v1 import keys_pb2, releases_pb2
 from fleetroll_client import ServerRefusedError
 from fleetroll_common.values.codes import Code
@@ -43,7 +45,9 @@ class Hostile:
         assert timeout
         name = request.name.removeprefix("metadata/")
         if name not in self.files:
-            raise ServerRefusedError("none", code=Code.NOT_FOUND, status=None, remedy="", details={})
+            raise ServerRefusedError(
+                "none", code=Code.NOT_FOUND, status=grpc.StatusCode.NOT_FOUND, remedy="", details={}
+            )
         return Stream([releases_pb2.GetRepositoryFileResponse(chunk=self.files[name])])
 
     def GetKeyStatus(self, request: Any, timeout: float) -> keys_pb2.GetKeyStatusResponse:
