@@ -21,6 +21,7 @@ from fleetroll_publishing.publisher import RECORD_NAME, Publisher
 from tests.cli.hostile_keys import Hostile
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 EVERY = ("targets", "products/agent", "products/shop")
@@ -30,12 +31,12 @@ YES = Order(yes=True)
 class Owner:
     """Whoever has the keys of a repository with two products, in one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, thresholds: Mapping[str, tuple[int, int]] | None = None) -> None:
         self.keys = folder / "keys"
         words = folder / "words"
         words.write_text("long enough words\n")
         self.passphrases = Passphrases.of([str(words)], 8 * 1024 * 1024)
-        made = ceremony.hold(ceremony.Ceremony(self.keys, ("agent", "shop"), {}), self.passphrases)
+        made = ceremony.hold(ceremony.Ceremony(self.keys, ("agent", "shop"), thresholds or {}), self.passphrases)
         self.root_sha256 = made.root_sha256
         metadata = self.keys / "for-server" / "metadata"
         self.files = {path.name: path.read_bytes() for path in metadata.iterdir()}
@@ -189,6 +190,16 @@ def test_a_product_whose_key_file_is_named_stays_with_its_key(owner: Owner, tmp_
     ring = owner.ring("root-1", "root-2", "products-shop", out=tmp_path / "new")
     rotating.go_offline(server.client, {}, ring, YES)
     assert sorted(path.name for path in (tmp_path / "new").glob("*.key")) == ["products-agent.key", "targets.key"]
+
+
+def test_too_few_key_files_of_a_product_neither_keep_it_nor_lose_it(tmp_path: Path) -> None:
+    owner = Owner(tmp_path, {"shop": (2, 3)})
+    owner.forget(RECORD_NAME)
+    server, before = Hostile(owner.files, "targets"), owner.key_files()
+    with pytest.raises(RequestError) as caught:
+        rotating.go_offline(server.client, {}, owner.ring("root-1", "root-2", "products-shop-1"), YES)
+    assert "1 key files of products/shop are named, 2 sign it" in caught.value.message
+    assert (server.taken, owner.key_files()) == ([], before)
 
 
 def test_what_is_offline_is_not_taken_over_again(owner: Owner) -> None:
