@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from fleetroll.v1 import keys_pb2, releases_pb2
+from fleetroll.v1 import anchors_pb2, keys_pb2, releases_pb2
 from fleetroll_client import ServerRefusedError
 from fleetroll_common.values.codes import Code
 from fleetroll_publishing.keys import PrivateKey
@@ -39,7 +39,8 @@ class Hostile:
         self.taken: list[releases_pb2.CommitMetadataRequest] = []
         self.asked: list[str] = []
         self.thief = [PrivateKey.generate() for _ in range(4)]
-        self.client: Any = SimpleNamespace(releases=self, keys=self)
+        self.authorities: list[anchors_pb2.Authority] = []
+        self.client: Any = SimpleNamespace(releases=self, keys=self, anchors=self)
 
     def GetRepositoryFile(self, request: Any, timeout: float) -> Stream:
         assert timeout
@@ -49,6 +50,10 @@ class Hostile:
                 "none", code=Code.NOT_FOUND, status=grpc.StatusCode.NOT_FOUND, remedy="", details={}
             )
         return Stream([releases_pb2.GetRepositoryFileResponse(chunk=self.files[name])])
+
+    def GetAnchors(self, request: Any, timeout: float) -> anchors_pb2.GetAnchorsResponse:
+        assert (request is not None, timeout > 0) == (True, True)
+        return anchors_pb2.GetAnchorsResponse(state=anchors_pb2.AnchorsState(authorities=self.authorities))
 
     def GetKeyStatus(self, request: Any, timeout: float) -> keys_pb2.GetKeyStatusResponse:
         assert request is not None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer
 
-from fleetroll_cli.keys import ceremony, rotating
+from fleetroll.v1 import anchors_pb2
+from fleetroll_cli.keys import anchoring, ceremony, rotating
 from fleetroll_cli.keys.desk import Desk, Order
 from fleetroll_cli.keys.holding import Ring
 from fleetroll_cli.keys.ring import Passphrases
@@ -18,6 +20,7 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import FleetrollError, RequestError, TrustError
 from fleetroll_publishing.commit_gate import follow_roots
 from fleetroll_publishing.publisher import RECORD_NAME, Publisher
+from fleetroll_server.certificates import fingerprint, make_ca
 from tests.cli.hostile_keys import Hostile
 
 if TYPE_CHECKING:
@@ -272,3 +275,23 @@ class _Terminal:
     @staticmethod
     def isatty() -> bool:
         return True
+
+
+def test_a_ca_that_a_server_names_is_shown_with_its_fingerprint_before_anybody_signs(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = Hostile(owner.files)
+    thief = make_ca("Fleetroll CA", datetime(2026, 1, 1, tzinfo=UTC)).certificate
+    current = anchors_pb2.AUTHORITY_ROLE_CURRENT
+    server.authorities = [anchors_pb2.Authority(certificate=thief.decode("ascii"), role=current)]
+
+    def no(*_: Any, **__: Any) -> None:
+        raise typer.Abort
+
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr(typer, "confirm", no)
+    wish = anchoring.Wish(("fleet.example:8443",), ("current",))
+    with pytest.raises(typer.Abort):
+        anchoring.sign(server.client, wish, owner.ring("targets"), Order())
+    assert f"CA {fingerprint(thief)}, NEW, as the server says" in capsys.readouterr().out
+    assert server.taken == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -59,8 +61,20 @@ def sign(client: AdminClient, wish: Wish, ring: Ring, order: Order) -> None:
     signers = open_keys(ring.files, ring.passphrases, [desk.standing])
     files = sign_anchors(desk.files, wanted, signers, desk.now)
     says = [f"anchors {wanted.serial}", *(f"address {address}" for address in wanted.addresses)]
-    says.append(f"{len(wanted.certificates)} certificates of CAs")
+    says += [f"CA {_fingerprint(one)}{_where_from(one, wish, listed)}" for one in wanted.certificates]
     desk.bring(Act(files, ring.out, says=says), ring.passphrases)
+
+
+def _fingerprint(certificate: str) -> str:
+    """Return its SHA-256 as other programs show it, in hex."""
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate)).hexdigest()
+
+
+def _where_from(certificate: str, wish: Wish, listed: Anchors | None) -> str:
+    """Say where a certificate comes from, which is what a person has to judge: a stolen server names its thief's."""
+    if listed is not None and certificate in listed.certificates:
+        return ", signed before"
+    return ", from a file" if certificate in wish.certificates else ", NEW, as the server says: compare it there"
 
 
 def _authorities(client: AdminClient, trusted: Sequence[str]) -> list[str]:
