@@ -46,7 +46,8 @@ def init(
     *,
     out: Annotated[Path, typer.Option("--out", help="The folder to fill: new, or empty.")],
     product: Annotated[
-        list[str] | None, typer.Option("--product", help="A product; may be repeated. Default: the agent alone.")
+        list[str] | None,
+        typer.Option("--product", help="A product beside the agent, whose keys are made in any case; may be repeated."),
     ] = None,
     threshold_product: Annotated[
         list[str] | None,
@@ -63,7 +64,7 @@ def init(
     json: JsonOption = False,
 ) -> None:
     """Make every key of a new repository, away from any server, each in a file with a passphrase of its own."""
-    products = tuple(dict.fromkeys(product or [PRODUCT]))
+    products = tuple(dict.fromkeys([PRODUCT, *(product or [])]))
     wish = ceremony.Ceremony(out, products, counts(threshold_product, "threshold-product"), secret_file)
     made = ceremony.hold(wish, Passphrases.of(passphrase_file, memory(memory_mib)))
     if json:
