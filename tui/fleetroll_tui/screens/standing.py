@@ -24,8 +24,8 @@ def _recovery(papers: Papers, now: float) -> list[list[Span]]:
     recovery = papers.recovery.value
     if recovery.active:
         words = f"since {clock_time(recovery.since, now)}: {clean(recovery.words, 100)}. "
-        words += f"{number(recovery.seen)} of {of(recovery.known, 'host')} seen. Nothing is offered, no host gets Go. "
-        return [[(" RECOVERY ", "bad!"), (words, "text"), ("0 shows what to do", "wait!")]]
+        words += f"{number(recovery.seen)} of {of(recovery.known, 'host')} seen. Nothing is offered, no host gets Go."
+        return [[(" RECOVERY ", "bad!"), (words, "text"), ("  0 shows what to do", "wait!")]]
     if papers.recovering_since and not papers.recovery.known:
         words = f"since {clock_time(papers.recovering_since, now)}: nothing is offered, no host gets Go. "
         return [[(" RECOVERY ", "bad!"), (words, "text"), ("Your token may not read more.", "muted")]]
