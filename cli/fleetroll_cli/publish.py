@@ -210,6 +210,9 @@ def _parcel(path: Path, said: _Said) -> Parcel:
     for chunk in _chunks(path):
         digest.update(chunk)
         length += len(chunk)
+    if not length:
+        message = f"artefact: {plain(str(path))} is empty"
+        raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="build it with release build", field="artefact")
     words = Words(
         product=about["product"],
         version=Version.parse(about["version"]),

@@ -218,25 +218,29 @@ def test_a_managed_server_that_was_read_and_the_way_to_offline(story: Story) -> 
 
 
 def test_a_stolen_server_is_believed_by_nobody_after_its_drill(story: Story) -> None:
-    """Its keys, its CA and its address are the thief's; the owner has a copy of its folder and the keys of people."""
+    """Its keys, its CA and its address are the thief's; the owner has a backup and the keys of people."""
     operator, fleet, host = story.operator, story.fleet, story.host
     operator.run("ceremony")
     operator.run("server")
     fleet.start_server()
     story.join()
     story.sells()
+    (story.folder / "words").write_text("the passphrase of backups\n")
+    words = {"BACKUP": str(story.carry / "server.backup"), "BACKUP_WORDS": str(story.folder / "words")}
+    operator.run("stolen-server-backup", **words)
     read, old_address, old_ca = online_keys(fleet), fleet.address, fleet.ca_pem
     fleet.stop_server()
     taken = DataFolder(story.folder / "taken")
     shutil.copytree(fleet.data.path, taken.path)
-    words = (*SERVER, "run", "--data", str(taken.path), "--listen", old_address)
-    theirs_says = fleet.processes.start(*words, log=story.folder / "thief.log").said
+    thiefs = (*SERVER, "run", "--data", str(taken.path), "--listen", old_address)
+    theirs_says = fleet.processes.start(*thiefs, log=story.folder / "thief.log").said
     wait("the thief's server is ready", lambda: "is ready on" in theirs_says(), 60.0, theirs_says)
     token = fleet.data.admin_token.read_text("ascii").strip()
     with AdminClient(Endpoint(old_address, old_ca, token)) as theirs:
         wait("the host is with the thief", lambda: online(theirs), 60.0)
 
-        new_address = f"127.0.0.1:{free_port()}"
+        new_address, fleet.data = f"127.0.0.1:{free_port()}", DataFolder(story.folder / "restored")
+        operator.run("stolen-server-restore", NEW_DATA=str(fleet.data.path), **words)
         fleet.move(new_address)
         operator.environment.update(fleet.environment)
         fleet.start_server()
@@ -247,11 +251,14 @@ def test_a_stolen_server_is_believed_by_nobody_after_its_drill(story: Story) -> 
         operator.run("stolen-server-host", STATE=str(host.state))
         host.stop()
         host.start()
-        wait("the host is known to have spoken with another", lambda: quarantined(fleet.client), 60.0)
+        wait("the host is with its owner", lambda: online(fleet.client), 60.0)
         wait("the host has left the thief", lambda: not online(theirs), 60.0)
+    assert not quarantined(fleet.client), "nobody takes it for a copy"
+    operator.run("stolen-server-end", NOT_SEEN="0")
     host.stop()
-    string = operator.run("stolen-server-readmit", HOST="h1").strip().splitlines()[-1].split()[-1]
-    operator.run("stolen-server-readmitted", STRING=string, STATE=str(host.state))
+    told = operator.shell("fleetroll agents readmit h1 --reason 'another key, after another root'")
+    string = told.strip().splitlines()[-1].split()[-1]
+    operator.shell('fleetroll-agent readmit "$STRING" --state "$STATE"', STRING=string, STATE=str(host.state))
     host.start()
     fleet.wait_online("h1")
     trusted = (host.state / "identity" / "ca.pem").read_bytes()
