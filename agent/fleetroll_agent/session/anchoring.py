@@ -68,7 +68,10 @@ class AnchorsKeeper:
         """Look from time to time, until cancelled: what could not be taken is tried again, and a stream moves."""
         while True:
             await asyncio.sleep(self._look)
-            await self.look()
+            try:
+                await self.look()
+            except Exception:  # a defect here must not end the agent: it would come again at each start
+                log.exception("anchors_not_looked_at")
 
     async def _take(self) -> None:
         """Take the anchors of a refresh that was not looked at yet."""

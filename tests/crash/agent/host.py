@@ -63,7 +63,8 @@ class Host:
         self.loop = SharedLoop(self._is_over)
         self.clock = VirtualClock(self.loop)
         self.server = KeepingServer(self.loop)
-        self.identity: Any = SimpleNamespace(enrolment=SimpleNamespace(agent_id="agent-1", labels={}))
+        enrolled = SimpleNamespace(agent_id="agent-1", labels={}, addresses=(), ca_pem=b"")
+        self.identity: Any = SimpleNamespace(enrolment=enrolled, anchors=None)
         self.points = SharedPoints(0, self._strike, lambda _kind: None, self.moment)
         self.watch = Watch(self.state, self.server)
         self._at, self._fault = at, fault

@@ -74,8 +74,16 @@ class Link(Wire):
     product = AGENT
 
     def __init__(
-        self, _store: Life, _rotation: Any, agent: Daemon, journal: Journal, _settings: Any, clock: VirtualClock
+        self,
+        _store: Life,
+        _rotation: Any,
+        agent: Daemon,
+        journal: Journal,
+        _settings: Any,
+        clock: VirtualClock,
+        _whereabouts: Any,
     ) -> None:
+        self.address, self.noticed = "", None  # the server here names no metadata
         self._agent = agent
         self.life = life_at_hand(agent._parts)
         self._keeping = self.life.host.server
