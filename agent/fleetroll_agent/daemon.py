@@ -84,7 +84,7 @@ class Daemon:
         self._whereabouts = Whereabouts(parts.store, parts.identity)
         self._link = Link(parts.store, rotation, self, parts.journal, parts.settings, parts.clock, self._whereabouts)
         parts.line.link = self._link
-        self._anchors = AnchorsKeeper(self._whereabouts, parts.trust, self._link, self, parts.clock, parts.settings)
+        anchors = AnchorsKeeper(self._whereabouts, parts.trust, self._link, self, parts.clock, parts.settings)
         self._fresh = Freshness(parts.trust, self._link, parts.clock, parts.settings)
         self._link.noticed = self._fresh.noticed
         self._desk = Desk(parts.clock, self._happened)
@@ -102,7 +102,7 @@ class Daemon:
             self._link,
         )
         watch = Watch(parts.trust, self._desk, self._link.renew)
-        self._fresh.told = [self._anchors.look, watch.look]
+        self._fresh.told, self._fresh.each_turn = [watch.look], [anchors.look]
         self._control = ControlServer(parts.folder, self._office.handle)
         hands = Hands(self._outside(PRODUCT), self._link, parts.update, parts.lock, parts.slot.path.name)
         self._desk.seat(PRODUCT, Seat(parts.keeper, hands))
@@ -275,7 +275,6 @@ class Daemon:
             self._desk.run(),
             self._link.run(),
             self._fresh.run(),
-            self._anchors.run(),
             interpreter.watch(lambda: boot_record(self.state).current),
         )
         together = [asyncio.create_task(one) for one in endless]

@@ -91,8 +91,8 @@ class AnchoredAgent:
         trust = self.trust(line)
         keeper = AnchorsKeeper(self.whereabouts, trust, self.link, self, clock, SETTINGS)
         fresh = Freshness(trust, self.link, clock, SETTINGS)
-        fresh.told, self.link.noticed = [keeper.look], fresh.noticed
-        self._tasks = [asyncio.create_task(one.run()) for one in (self.link, fresh, keeper)]
+        fresh.each_turn, self.link.noticed = [keeper.look], fresh.noticed
+        self._tasks = [asyncio.create_task(one.run()) for one in (self.link, fresh)]
 
     async def stop(self) -> None:
         """End it."""

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, cast
 import grpc
 import pytest
 import sqlalchemy as sa
+import structlog
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -120,6 +121,15 @@ def _wait_until_ready(server: PostgresServer) -> None:
             time.sleep(0.05)
         else:
             return
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_cached_loggers() -> Iterator[None]:
+    """A command that runs here configures logs; a logger that kept that could be captured by no later test."""
+    real = structlog.configure
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(structlog, "configure", lambda **said: real(**{**said, "cache_logger_on_first_use": False}))
+        yield
 
 
 @pytest.fixture(scope="session")

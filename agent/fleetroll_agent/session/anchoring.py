@@ -11,7 +11,6 @@ Rules:
 
 from __future__ import annotations
 
-import asyncio
 import random
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,7 +18,6 @@ from typing import TYPE_CHECKING
 import structlog
 
 from fleetroll_agent.jobs.threads import in_thread
-from fleetroll_agent.session.freshness import LOOK_SECONDS, LOOK_SECONDS_MIN
 from fleetroll_agent.session.polling import polled_seconds
 from fleetroll_common.values.errors import FleetrollError
 
@@ -37,7 +35,7 @@ MOVE_AGAIN_SECONDS = 3600.0
 
 
 class AnchorsKeeper:
-    """One per process; :meth:`run` does everything."""
+    """One per process; :meth:`look` does everything."""
 
     def __init__(
         self,
@@ -55,23 +53,16 @@ class AnchorsKeeper:
         self._host = host
         self._clock = clock
         self._spread = settings.reconnect_cap_seconds if polled_seconds(settings.host) is None else 0.0
-        self._look = min(LOOK_SECONDS, max(LOOK_SECONDS_MIN, settings.reconnect_cap_seconds))
         self._looked = 0
         self._move_at: float | None = None
 
     async def look(self) -> None:
-        """Take the anchors of the last refresh now, not at the next turn."""
+        """Take the anchors of a refresh that was not looked at yet, and let a stream go that should move.
+
+        To be called often, and at each Welcome: a short stay at a named address counts as one.
+        """
         await self._take()
         self._move()
-
-    async def run(self) -> None:
-        """Look from time to time, until cancelled: what could not be taken is tried again, and a stream moves."""
-        while True:
-            await asyncio.sleep(self._look)
-            try:
-                await self.look()
-            except Exception:  # a defect here must not end the agent: it would come again at each start
-                log.exception("anchors_not_looked_at")
 
     async def _take(self) -> None:
         """Take the anchors of a refresh that was not looked at yet."""

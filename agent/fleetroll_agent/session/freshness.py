@@ -53,6 +53,8 @@ class Freshness:
         """
         self.told: list[Callable[[], Awaitable[None]]] = []
         """Who is told, in this order; set before :meth:`run`."""
+        self.each_turn: list[Callable[[], Awaitable[None]]] = []
+        """What is done at each turn, a new session's Welcome included; it looks by itself at what is new."""
         self._trust = trust
         self._link = link
         self._clock = clock
@@ -85,6 +87,8 @@ class Freshness:
         """Do what is due now."""
         await self._refresh()
         await self._tell()
+        for turn in self.each_turn:
+            await _was_told(turn)
 
     async def _refresh(self) -> None:
         """Refresh where that is due; a failure is logged and tried again later."""

@@ -193,3 +193,30 @@ async def test_a_newer_one_is_told_to_everybody_at_once(world: World) -> None:
         world.fresh.noticed(version, opened=False)
         await world.turns(1)
     assert world.told == ["first", "second"] * 2
+
+
+async def test_a_turn_s_work_is_done_at_every_turn_whatever_goes_wrong_with_it(world: World) -> None:
+    done: list[int] = []
+
+    async def work() -> None:
+        done.append(len(done))
+        await asyncio.sleep(0)
+        raise AttributeError("a defect")
+
+    world.fresh.each_turn = [work, work]
+    assert await world.turns(3) == 0
+    assert len(done) == 6
+
+
+async def test_a_welcome_is_a_turn(world: World) -> None:
+    done = asyncio.Event()
+
+    async def work() -> None:
+        await asyncio.sleep(0)
+        done.set()
+
+    world.fresh.each_turn = [work]
+    running = asyncio.create_task(world.fresh.run())
+    world.fresh.noticed(1, opened=True)
+    await asyncio.wait_for(done.wait(), 0.09)
+    running.cancel()

@@ -109,5 +109,5 @@ async def test_a_hello_that_its_own_agent_spoils_closes_nothing(world: World) ->
     with pytest.raises(RefusedError):
         await agent.greet(await agent.open(), signature=b"x" * 64)
     with pytest.raises(RefusedError):
-        await agent.open(agent_id="agent-nobody")
+        await agent.greet(await agent.open(agent_id="agent-nobody"), agent_id="agent-nobody")
     assert world.services.door.refusals == 0

@@ -47,5 +47,5 @@ async def test_a_host_whose_server_opens_no_more_sessions_is_told_when_to_come_b
 async def test_a_refusal_that_waiting_does_not_mend_names_no_time(world: World) -> None:
     agent = world.agent("host-1")
     with pytest.raises(RefusedError) as caught:
-        await agent.open(agent_id="agent-nobody")
+        await agent.greet(await agent.open(agent_id="agent-nobody"), agent_id="agent-nobody")
     assert caught.value.retry_after == 0
