@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tests.e2e.fleet.host import Host
     from tests.e2e.fleet.template import Template
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 PATH = target_path("agent", Version.parse(GOOD), Platform.current())
 HOSTS = ("h1", "h2", "h3", "h4")
@@ -52,6 +53,12 @@ class Line:
         state = types_pb2.AttemptState.Name(attempt.state).removeprefix("ATTEMPT_STATE_")
         return state, reasons_pb2.ReasonCode.Name(attempt.code).removeprefix("REASON_CODE_"), attempt.message
 
+    def promote(self, channel: str) -> None:
+        """Let the server sign newer metadata: the good release in another channel beside."""
+        words = ("--product", "agent", "--version", GOOD, "--channel", "stable", "--channel", channel, "--reason", "r")
+        done = self.fleet.cli("release", "promote", *words)
+        assert done.code == 0, done.said
+
     def refused(self, host: Host, code: str, says: str) -> None:
         """See that the good release is refused with this reason, and that nothing of the host changes."""
         before = host.untouched()
@@ -75,9 +82,11 @@ def line(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def test_one_flipped_byte_is_refused_with_its_own_reason_and_the_honest_bytes_are_taken(line: Line) -> None:
+    """A host that is online has the newest metadata: each time there is something newer to be flipped."""
     host, meddler = line.fleet.hosts["h1"], line.meddlers["h1"]
-    for name, (rule, code, says) in FLIPS.items():
+    for number, (name, (rule, code, says)) in enumerate(FLIPS.items()):
         with meddler.rule(rule):
+            line.promote(f"canary-{number}")
             try:
                 line.refused(host, code, says)
             except AssertionError as error:
@@ -93,6 +102,10 @@ def test_a_manifest_that_does_not_fit_is_refused_though_the_artefact_is_signed(l
     signers = thief.stolen_signers(line.fleet)
     meddler.files = thief.signed_anew(line.before, PATH, artefact, custom, signers)
     meddler.targets = {PATH: artefact}
+    host.stop()
+    shutil.rmtree(host.state / "trust")  # it has seen the server's newest: the thief's come to it as the first ones
+    host.start()
+    line.fleet.wait_online()
     line.refused(host, "WRONG_HASH", "manifest")
 
 
