@@ -7,16 +7,19 @@ machine before that, in no trial run either: what is signed counts for whoever h
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from fleetroll.v1 import releases_pb2 as pb
 from fleetroll_cli.context import CALL_SECONDS
+from fleetroll_cli.output import note
 from fleetroll_cli.repository import ServerRepository
 from fleetroll_client import translate
 from fleetroll_common.trust.listing import role_name
 from fleetroll_common.values.clock import SystemClock
+from fleetroll_publishing.carrying.chain import FIRST_ROOT
 from fleetroll_publishing.commit_gate import check_commit
 from fleetroll_publishing.gate import check_product
 from fleetroll_publishing.roles import file_name
@@ -91,7 +94,11 @@ class Desk:
             FleetrollError: it can't be had, can't be trusted, or is older.
         """
         self._client, self._keys = client, keys
+        known = keys.publisher.knows_root
         self.repository: Repository = keys.publisher.read(ServerRepository(client), SystemClock())
+        if not known:
+            root_sha256 = hashlib.sha256(self.repository.files[FIRST_ROOT]).hexdigest()
+            note(f"no {FIRST_ROOT} lies beside the keys: the server's first root is believed, SHA-256 {root_sha256}")
 
     def role(self, product: str) -> Targets:
         """Return the role of ``product`` as it is listed.

@@ -21,6 +21,7 @@ from fleetroll_publishing.artefact.build import build_artefact
 from fleetroll_publishing.keys import Cost, Passphrase, PrivateKey, save_key
 from fleetroll_publishing.publisher import RECORD_NAME
 from fleetroll_publishing.verbs import SetChannels, Yank
+from fleetroll_server.catalogue.metadata import one_file
 from fleetroll_server.store.tables import MetaRow, table_of
 from tests.cli.test_carrying import ran
 from tests.faults.ruling import Ruler
@@ -54,6 +55,7 @@ async def keys(world: World, tmp_path: Path) -> tuple[str, ...]:
             sa.select(META.c.key, META.c.value).where(META.c.key.startswith("signing_key/"))
         )
         held = {row.key.removeprefix("signing_key/"): world.services.secrets.open(row.value) for row in rows}
+        (folder / "1.root.json").write_bytes(await one_file(connection, "1.root.json"))  # as the ceremony leaves it
     offline = [role for role in held if role not in {"snapshot", "timestamp"}]
     for role in offline:
         cheap = Passphrase(SECRET, Cost(1, 8192))
@@ -307,3 +309,14 @@ def test_old_releases_are_proposed_and_retired_where_that_is_asked_for(commands:
     (request,) = commands.requests("ChangeReleases")
     assert [change.retire.version for change in request.changes] == ["1.0.0", "1.2.0", "1.3.0", "1.4.0"]
     assert request.role_version == 9
+
+
+async def test_a_root_that_nothing_pins_here_is_believed_aloud(
+    world: World, keys: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "keys" / "1.root.json").unlink()
+    for words in ("the server's first root is believed, SHA-256 ", ""):
+        file = artefact(tmp_path, "1.1.0" if words else "1.2.0", "linux/x86_64")
+        code, _, err = await ran(world, tmp_path, "publish", file, *keys)
+        assert code == 0
+        assert (words in err, "is believed" in err) == (True, bool(words)), "once: it is remembered"
