@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fleetroll_common.trust import bundle
+from fleetroll_common.trust.library import encode_canonical
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import FleetrollError
 from fleetroll_common.values.platform import Platform
 from fleetroll_common.values.version import Version
 from fleetroll_publishing import repository
 from fleetroll_publishing.carrying import BundleWish, write_bundle
+from fleetroll_publishing.roles import read_repository
+from fleetroll_publishing.verbs import SetFloor
 from tests.faults.carried import contents
 
 if TYPE_CHECKING:
@@ -86,10 +89,10 @@ def test_several_releases_and_the_policy_of_their_products_go_along(
     tmp_path: Path, warehouse: Warehouse, clock: FakeClock
 ) -> None:
     """A policy stands under no version and belongs to all of them."""
-    data = b'{"serial": 1}'
-    policy = {"shop/policy/policy.json": repository.TargetFile(len(data), hashlib.sha256(data).hexdigest(), {})}
-    warehouse.files |= repository.publish_targets(warehouse.files, "shop", policy, warehouse.signers, warehouse.now)
-    warehouse.artefacts["shop/policy/policy.json"] = data
+    floor = [SetFloor(Version(1, 0, 0))]
+    warehouse.files |= repository.change_product(warehouse.files, "shop", floor, warehouse.signers, warehouse.now)
+    listed = read_repository(warehouse.files).product("shop").targets["shop/policy/policy.json"]
+    warehouse.artefacts["shop/policy/policy.json"] = str(encode_canonical(listed.custom)).encode()
     wish = BundleWish((("shop", Version(1, 0, 0)), ("agent", Version(1, 0, 0))))
     built = write_bundle(tmp_path / "b", warehouse, wish, clock)
     assert built.targets == (
