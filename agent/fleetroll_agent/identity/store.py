@@ -33,6 +33,7 @@ from fleetroll_agent.identity.anchored import MARK, anchors_record, following, r
 from fleetroll_agent.identity.damage import ENROLL, READMIT, DamagedIdentity, check_ca, damaged
 from fleetroll_agent.identity.facts import Candidate, Identity
 from fleetroll_agent.identity.ratchet import Keys, Ratchet, on_key_welcomed, on_welcome, propose
+from fleetroll_agent.identity.roots import is_root
 from fleetroll_agent.slots.disk import typed_disk_errors
 from fleetroll_common.durable import DamagedRecord, dump_record, free_name, load_record, sync_dir, write_durably
 from fleetroll_common.durable import effects as durable_effects
@@ -309,8 +310,9 @@ class IdentityStore:
 
         A string that is made after a newer root pins that one; the folder of trust would not know it for its own.
         """
+        root = self._folder / ROOT
         try:
-            return (self._folder / ROOT).is_file() and self._read(AGENT).get("agent_id") == agent_id
+            return root.is_file() and is_root(root.read_bytes()) and self._read(AGENT).get("agent_id") == agent_id
         except DamagedIdentity:
             return False
 
