@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
 import structlog
 
 from fleetroll_common.values.errors import FleetrollError
 from fleetroll_server.anchoring.standing import standing
 from fleetroll_server.certificates import ends_at, fingerprint, host_of
+from fleetroll_server.observe.saidonce import unsaid
 from fleetroll_server.store import EventFact
 from fleetroll_server.store.tables import MetaRow, table_of
 
@@ -136,15 +136,8 @@ class CertificateWatch:
 
 async def _say(tx: Tx, found: tuple[Alarm, ...]) -> None:
     """Emit what was not said yet, in this process or an earlier one."""
-    for alarm in found:
-        key, step = f"{PREFIX}{alarm.fingerprint}", str(alarm.days)
-        said = (await tx.execute(sa.select(_META.c.value).where(_META.c.key == key))).scalar_one_or_none()
-        if said == step:
-            continue
-        if said is None:
-            await tx.execute(sa.insert(_META).values(key=key, value=step))
-        else:
-            await tx.execute(sa.update(_META).where(_META.c.key == key).values(value=step))
+    fresh = await unsaid(tx, PREFIX, {f"{PREFIX}{alarm.fingerprint}": alarm.days for alarm in found})
+    for alarm in (one for one in found if f"{PREFIX}{one.fingerprint}" in fresh):
         left = f"{(alarm.ends - tx.now).days} days"
         facts = {"what": alarm.what, "fingerprint": alarm.fingerprint, "severity": alarm.severity}
         ends = alarm.ends.strftime("%Y-%m-%d")

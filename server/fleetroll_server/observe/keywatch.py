@@ -12,6 +12,7 @@ import structlog
 
 from fleetroll_common.values.errors import FleetrollError
 from fleetroll_server.catalogue.keyhistory import key_standings
+from fleetroll_server.observe.saidonce import unsaid
 from fleetroll_server.store import EventFact
 from fleetroll_server.store.tables import MetaRow, table_of
 
@@ -138,18 +139,8 @@ class KeyWatch:
 
 async def _say(tx: Tx, found: Sequence[Alarm]) -> None:
     """Emit what was not said yet, in this process or another one; forget what is over."""
-    rows = await tx.execute(sa.select(_META.c.key, _META.c.value).where(_META.c.key.startswith(PREFIX)))
-    said = {row.key: row.value for row in rows}
-    over = [row for row in said if row not in {alarm.row for alarm in found}]
-    if over:
-        await tx.execute(sa.delete(_META).where(_META.c.key.in_(over)))
-    for alarm in found:
-        if said.get(alarm.row) == str(alarm.days):
-            continue
-        if alarm.row in said:
-            await tx.execute(sa.update(_META).where(_META.c.key == alarm.row).values(value=str(alarm.days)))
-        else:
-            await tx.execute(sa.insert(_META).values(key=alarm.row, value=str(alarm.days)))
+    fresh = await unsaid(tx, PREFIX, {alarm.row: alarm.days for alarm in found})
+    for alarm in (one for one in found if one.row in fresh):
         tx.emit(_event(alarm, tx.now))
         tx.after_commit(_logging(alarm))
 
