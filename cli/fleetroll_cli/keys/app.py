@@ -85,7 +85,7 @@ def init(
 
 
 @app.command()
-def rotate(  # noqa: PLR0913
+def rotate(  # noqa: PLR0913 (one parameter per option)
     context: typer.Context,
     roles: RolesArgument,
     *,
@@ -107,7 +107,7 @@ def rotate(  # noqa: PLR0913
 
 
 @app.command()
-def revoke(  # noqa: PLR0913
+def revoke(  # noqa: PLR0913 (one parameter per option)
     context: typer.Context,
     what: Annotated[str, typer.Argument(metavar="KEYID|ROLE", help="A key by its id's beginning, or all of a role.")],
     *,
@@ -148,7 +148,7 @@ def renew(
 
 
 @app.command("to-offline")
-def to_offline(  # noqa: PLR0913
+def to_offline(  # noqa: PLR0913 (one parameter per option)
     context: typer.Context,
     *,
     key: KeyOption = None,
@@ -168,7 +168,7 @@ def to_offline(  # noqa: PLR0913
 
 
 @app.command("add-product")
-def add_product(  # noqa: PLR0913
+def add_product(  # noqa: PLR0913 (one parameter per option)
     context: typer.Context,
     product: Annotated[str, typer.Argument(help="Small letters, digits and dashes, a letter first, at most 63.")],
     *,
@@ -189,7 +189,7 @@ def add_product(  # noqa: PLR0913
 
 
 @app.command("anchors")
-def sign_anchors(  # noqa: PLR0913
+def sign_anchors(  # noqa: PLR0913 (one parameter per option)
     context: typer.Context,
     *,
     address: Annotated[
