@@ -159,11 +159,10 @@ def test_a_backup_is_one_file_that_stays_locked(commands: Commands, tmp_path: Pa
     assert done.code == 0, done.err
     assert out.stat().st_mode & 0o777 == 0o600
     with tarfile.open(out) as tar:
-        tar.extractall(tmp_path / "back", filter="data")
-    for path in keys.glob("*.key"):
-        assert (tmp_path / "back" / path.name).read_bytes() == path.read_bytes()
-    assert (tmp_path / "back" / "1.root.json").read_bytes() == (keys / "1.root.json").read_bytes()
-    assert not (tmp_path / "back" / "for-server").exists()
+        kept = {one.name: file.read() for one in tar if (file := tar.extractfile(one)) is not None}
+    for path in [*keys.glob("*.key"), keys / "1.root.json"]:
+        assert kept[path.name] == path.read_bytes()
+    assert not [name for name in kept if "for-server" in name]
     again = commands.run("keys", "backup", "--keys", str(keys), "--out", str(out), "--without-server")
     assert (again.code, "not overwritten" in again.err) == (1, True)
 

@@ -11,7 +11,6 @@ import io
 import os
 import subprocess
 import sys
-import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
@@ -32,10 +31,10 @@ for name, module in sorted(sys.modules.items()):
 def freeze(commit: str, kept: Path) -> int:
     """Write ``kept``; return how many modules it has."""
     sha1 = subprocess.run(["git", "rev-parse", commit], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    archive = subprocess.run(["git", "archive", commit, "agent", "common"], cwd=ROOT, check=True, capture_output=True)
+    archive = subprocess.run(["git", "archive", "--format=zip", commit, "agent", "common"], cwd=ROOT, check=True, capture_output=True)
     with tempfile.TemporaryDirectory() as name:
-        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
-            tar.extractall(name, filter="data")
+        with zipfile.ZipFile(io.BytesIO(archive.stdout)) as tree:
+            tree.extractall(name)
         places = [Path(name) / "agent", Path(name) / "common"]
         environ = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, places))}
         command = [sys.executable, "-c", _WANTED]
