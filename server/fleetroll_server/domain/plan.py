@@ -23,43 +23,16 @@ from typing import TYPE_CHECKING, Literal
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
-from fleetroll_server.domain.supported import is_below
+from fleetroll_server.domain.eligible import objection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from fleetroll_common.values.platform import Platform
+    from fleetroll_server.domain.eligible import HostFacts, ReleaseFacts
 
 MAX_WAVES = 50
 """More could not be told apart by a person who approves them."""
 _HUNDRED_PERCENT = 100
-
-
-@dataclass(frozen=True, slots=True)
-class HostFacts:
-    """What the plan must know about one host.
-
-    Attributes:
-        agent_id: its id, unique.
-        name: its name; unique among hosts that aren't revoked.
-        labels: label values by name.
-        platform: of the host; None when it never told one that can be.
-        version: what it runs of the product now; empty when it runs none.
-        revoked: its identity was revoked.
-        claimed_by: the rollout that holds the product on this host; empty when none does.
-        cohorts: groups that may fail together.
-        keeps: it keeps the product, by its own word; with nothing installed too.
-    """
-
-    agent_id: str
-    name: str
-    labels: Mapping[str, str]
-    platform: Platform | None
-    version: str
-    revoked: bool
-    claimed_by: str
-    cohorts: tuple[str, ...] = ()
-    keeps: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,24 +64,6 @@ class WaveSpec:
     size: Literal["count", "percent", "rest"] | None
     value: float | None = None
     hosts: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseFacts:
-    """What is rolled out; ``platforms`` are those with an artefact, some for more than one kind of host.
-
-    ``supported_from`` is the oldest version that it updates; empty for every one.
-    """
-
-    product: str
-    version: str
-    platforms: frozenset[Platform]
-    supported_from: str = ""
-
-    def runs_on(self, host: HostFacts) -> bool:
-        """Tell whether there is an artefact for ``host``."""
-        told = host.platform
-        return told is not None and any(built_for.covers(told) for built_for in self.platforms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,23 +169,8 @@ def _select(selection: Selection, directory: _Directory) -> list[HostFacts]:
 
 def _exclusion(host: HostFacts, release: ReleaseFacts) -> Exclusion | None:
     """Return why a host is left out; None when it takes part."""
-    if host.revoked:
-        return Exclusion(host, Code.HOST_REVOKED, f"{host.name}: its identity was revoked")
-    if not host.keeps:
-        message = f"{host.name}: keeps no product {release.product} (agent.toml names none)"
-        return Exclusion(host, Code.NOT_OPTED_IN, message)
-    if host.version == release.version:
-        return Exclusion(host, Code.ALREADY_AT_TARGET, f"{host.name}: runs {release.product} {release.version} already")
-    if not release.runs_on(host):
-        platform = host.platform or "a platform that it never told"
-        message = f"{host.name}: {release.product} {release.version} has no artefact for {platform}"
-        return Exclusion(host, Code.NO_ARTIFACT, message)
-    if is_below(host.version, release.supported_from):
-        oldest = f"{release.product} {release.version} updates from {release.supported_from} on"
-        return Exclusion(
-            host, Code.BELOW_SUPPORTED, f"{host.name}: {oldest}, not {host.version}: update it to that first"
-        )
-    return None
+    found = objection(host, release)
+    return Exclusion(host, found.code, found.message) if found is not None else None
 
 
 def _matters(found: Exclusion | None) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +12,9 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.platform import Platform
 from fleetroll_common.values.release import AGENT as AGENT_PRODUCT
 from fleetroll_server.domain.deadlines import OFFLINE_SECONDS, deadline
-from fleetroll_server.domain.limits import OfflinePolicy
+from fleetroll_server.domain.eligible import HostFacts, ReleaseFacts, objection
 from fleetroll_server.domain.states import AttemptState, RolloutState, Trigger
-from fleetroll_server.domain.supported import is_below
+from fleetroll_server.domain.turn import RETURNING, Presence, Turn, TurnFacts, turn
 from fleetroll_server.engine import late
 from fleetroll_server.engine.actor import DISPATCH
 from fleetroll_server.engine.crowd import Room, end_all, wait_all
@@ -51,51 +50,7 @@ RELEASE = table_of(ReleaseRow)
 HISTORY = table_of(AttemptHistoryRow)
 
 
-@dataclass(frozen=True, slots=True)
-class Fate:
-    """What a host's turn brings.
-
-    Attributes:
-        trigger: its step; none where it waits.
-        code: why it is skipped, fails or waits; none for an offer.
-        sha256: of the artefact that it is offered.
-    """
-
-    trigger: Trigger | None
-    code: Code | None = None
-    sha256: str = ""
-
-    def is_for_all(self, host: dict[str, Any]) -> bool:
-        """Tell whether one statement does it for many: no word to the host, and no bad end."""
-        no_word = self.trigger in {Trigger.SKIP, Trigger.CANCEL} and host["generation"] is None
-        return self.trigger is None or no_word
-
-
-@dataclass(frozen=True, slots=True)
-class Offered:
-    """A release: hashes of its artefacts by what they are built for, and the oldest version that it updates."""
-
-    artifacts: Mapping[Platform, str]
-    supported_from: str
-
-    def sha256_for(self, row: Mapping[str, Any]) -> str:
-        """Return the artefact that fits a host best; empty for none."""
-        told = Platform.said(row["os"], row["arch"], row["abi"])
-        fits = told.candidates() if told is not None else ()
-        return next((self.artifacts[one] for one in fits if one in self.artifacts), "")
-
-
-_OFFLINE = {
-    OfflinePolicy.SKIP: Fate(Trigger.SKIP, Code.HOST_OFFLINE),
-    OfflinePolicy.FAIL: Fate(Trigger.FAIL, Code.HOST_OFFLINE_AT_DISPATCH),
-    OfflinePolicy.WAIT: Fate(None, Code.HOST_OFFLINE),
-}
-"""The offline policy alone judges a host that is not there; late ones wait, whatever it says."""
-_RETURNING = Fate(None, Code.HOST_OFFLINE)
-"""It may be on its way back: no policy judges it, and no wave passes without it, before it is offline."""
-_CHECKS_IN = Fate(None, Code.CHECK_IN)
 _MESSAGES = {Trigger.FAIL: "offline when its turn came", Trigger.CANCEL: late.NEWER}
-_SUPERSEDED = Fate(Trigger.CANCEL, Code.SUPERSEDED)
 
 
 async def offer_next(tx: Tx, services: Services, book: Book, wave: Wave | None, count: int, room: Room) -> bool:
@@ -112,17 +67,18 @@ async def offer_next(tx: Tx, services: Services, book: Book, wave: Wave | None, 
     room.reach = 2 * len(rows)
     release, held = await _offered(tx, book), await _held(tx, book, rows)
     elsewhere = await late.superseded(tx, book, [row["agent_id"] for row in rows])
-    crowds: dict[Fate, list[dict[str, Any]]] = {}
+    crowds: dict[Turn, list[dict[str, Any]]] = {}
     left = min(count, room.single)
     for row in rows:
-        fate = _SUPERSEDED if row["agent_id"] in elsewhere else _fate(book, row, release, held, tx.now)
-        if fate is _RETURNING:
+        facts = _turn_facts(book, row, tx.now, held=row["agent_id"] in held, superseded=row["agent_id"] in elsewhere)
+        fate = _fate(facts, host_facts(row, book.row["product"]), release)
+        if fate is RETURNING:
             book.wave(row["wave"]).left(row["online_until"] - timedelta(seconds=OFFLINE_SECONDS))
         host = {column.name: row[column.name] for column in HOST.columns}
-        if fate.is_for_all(host):
+        if _is_for_all(fate, host):
             crowds.setdefault(fate, []).append(host)
         elif left:
-            await _one(tx, services, book, row, host, fate)
+            await _one(tx, services, book, row, host, fate, release)
             left, room.single = left - 1, room.single - 1
         else:
             break
@@ -178,41 +134,54 @@ async def _held(tx: Tx, book: Book, rows: list[dict[str, Any]]) -> frozenset[str
     return frozenset((await tx.execute(query)).scalars())
 
 
-def _fate(book: Book, row: dict[str, Any], release: Offered, held: frozenset[str], now: datetime) -> Fate:
+def _fate(facts: TurnFacts, host: HostFacts, release: ReleaseFacts) -> Turn:
     """Return what a host's turn brings: an offer, an end by name, or the reason to wait."""
-    code = _skipped(book, row, release)
-    if code is not None:
-        return Fate(Trigger.SKIP, code)
-    if row["quarantined"]:
-        return Fate(None, Code.QUARANTINED)
-    if not row["server_id"]:
-        return _away(book, row, now)
-    if row["agent_id"] in held:
-        return Fate(None, Code.UPDATE_IN_PROGRESS)
-    return Fate(Trigger.OFFER, sha256=release.sha256_for(row))
+    found = None if facts.superseded else objection(host, release)
+    return turn(facts) if found is None else Turn(Trigger.SKIP, found.code)
 
 
-def _skipped(book: Book, row: dict[str, Any], release: Offered) -> Code | None:
-    """Return why a host is left out for good."""
-    reasons = (
-        (row["revoked"], Code.HOST_REVOKED),
-        (row["running"] is None and row["product"] != AGENT_PRODUCT, Code.NOT_OPTED_IN),
-        (row["running"] == book.row["version"], Code.ALREADY_AT_TARGET),
-        (not release.sha256_for(row), Code.NO_ARTIFACT),
-        (is_below(row["running"] or "", release.supported_from), Code.BELOW_SUPPORTED),
+def _is_for_all(fate: Turn, host: dict[str, Any]) -> bool:
+    """Tell whether one statement does it for many: no word to the host, and no bad end."""
+    no_word = fate.trigger in {Trigger.SKIP, Trigger.CANCEL} and host["generation"] is None
+    return fate.trigger is None or no_word
+
+
+def _turn_facts(book: Book, row: dict[str, Any], now: datetime, *, held: bool, superseded: bool) -> TurnFacts:
+    """Return what one host's turn depends on."""
+    return TurnFacts(
+        presence=presence_of(row, now),
+        quarantined=row["quarantined"],
+        held=held,
+        superseded=superseded,
+        late=book.state is RolloutState.COMPLETED,
+        offline_policy=book.limits.offline_policy,
     )
-    return next((code for holds, code in reasons if holds), None)
 
 
-def _away(book: Book, row: dict[str, Any], now: datetime) -> Fate:
-    """Return what the turn of a host without a session brings."""
-    if row["online_until"] is not None and row["online_until"] > now:
-        return _CHECKS_IN if row["check_in_seconds"] else _RETURNING
-    late_one = book.state is RolloutState.COMPLETED
-    return _OFFLINE[OfflinePolicy.WAIT if late_one else book.limits.offline_policy]
+def presence_of(row: Mapping[str, Any], now: datetime) -> Presence:
+    """Return whether the host of an agent's row can be spoken to."""
+    if row["server_id"]:
+        return Presence.HERE
+    if row["online_until"] is None or row["online_until"] <= now:
+        return Presence.OFFLINE
+    return Presence.CHECKS_IN if row["check_in_seconds"] else Presence.RETURNING
 
 
-async def _all(tx: Tx, book: Book, hosts: list[dict[str, Any]], fate: Fate) -> None:
+def host_facts(row: Mapping[str, Any], product: str) -> HostFacts:
+    """Return what a plan would see of a host whose row carries the version that is ``running``."""
+    return HostFacts(
+        agent_id=row["agent_id"],
+        name=row["name"],
+        labels={},
+        platform=Platform.said(row["os"], row["arch"], row["abi"]),
+        version=row["running"] or "",
+        revoked=row["revoked"],
+        claimed_by="",
+        keeps=row["running"] is not None or product == AGENT_PRODUCT,
+    )
+
+
+async def _all(tx: Tx, book: Book, hosts: list[dict[str, Any]], fate: Turn) -> None:
     """Let hosts wait, or skip them, by one statement."""
     assert fate.code is not None  # noqa: S101 (an offer is made to one host)
     if fate.trigger is None:
@@ -222,13 +191,22 @@ async def _all(tx: Tx, book: Book, hosts: list[dict[str, Any]], fate: Fate) -> N
         await end_all(tx, book, hosts, fate.trigger, DISPATCH, code=fate.code.value, message=message)
 
 
-async def _one(tx: Tx, services: Services, book: Book, row: dict[str, Any], host: dict[str, Any], fate: Fate) -> None:
+async def _one(
+    tx: Tx,
+    services: Services,
+    book: Book,
+    row: dict[str, Any],
+    host: dict[str, Any],
+    fate: Turn,
+    release: ReleaseFacts,
+) -> None:
     """Offer to one host, or end its turn."""
     if fate.code is not None and fate.trigger is not None:
         message = _MESSAGES.get(fate.trigger, "")
         await _end(tx, services, book, host, fate.trigger, fate.code, message)
     elif await claim(tx, book, host):
-        await _assign(tx, services, book, host, from_version=row["running"] or "", sha256=fate.sha256)
+        sha256 = release.sha256_for(Platform.said(row["os"], row["arch"], row["abi"]))
+        await _assign(tx, services, book, host, from_version=row["running"] or "", sha256=sha256)
     else:
         await note(tx, book, host, waiting=Code.UPDATE_IN_PROGRESS.value)
 
@@ -292,7 +270,7 @@ async def archive(tx: Tx, book: Book, host: dict[str, Any]) -> None:
     await tx.execute(sa.insert(HISTORY).values(**values, to_version=book.row["version"], ended_at=tx.now))
 
 
-async def _offered(tx: Tx, book: Book) -> Offered:
+async def _offered(tx: Tx, book: Book) -> ReleaseFacts:
     """Return what is offered."""
     query = (
         sa.select(ARTIFACT, RELEASE.c.supported_from)
@@ -301,4 +279,5 @@ async def _offered(tx: Tx, book: Book) -> Offered:
     )
     rows = (await tx.execute(query)).mappings().all()
     artifacts = {Platform(row["os"], row["arch"], row["abi"]): row["sha256"] for row in rows}
-    return Offered(artifacts, next((row["supported_from"] for row in rows), ""))
+    oldest = next((row["supported_from"] for row in rows), "")
+    return ReleaseFacts(book.row["product"], book.row["version"], artifacts, oldest)

@@ -14,12 +14,11 @@ from fleetroll_common.values.platform import Platform
 from fleetroll_common.values.release import AGENT as AGENT_PRODUCT
 from fleetroll_server.catalogue.policies import require_above_floor
 from fleetroll_server.catalogue.reads import newest_release, release
+from fleetroll_server.domain.eligible import HostFacts, ReleaseFacts
 from fleetroll_server.domain.plan import (
     Exclusion,
-    HostFacts,
     Plan,
     PlannedWave,
-    ReleaseFacts,
     Selection,
     WaveSpec,
     plan,
@@ -181,8 +180,8 @@ async def _release(tx: Tx, order: Order) -> Release:
 
 def _facts(chosen: Release) -> ReleaseFacts:
     """Return what the plan must know of the release."""
-    platforms = frozenset(artifact.platform for artifact in chosen.artifacts)
-    return ReleaseFacts(chosen.product, chosen.version, platforms, chosen.supported_from)
+    artifacts = {artifact.platform: artifact.sha256 for artifact in chosen.artifacts}
+    return ReleaseFacts(chosen.product, chosen.version, artifacts, chosen.supported_from)
 
 
 async def _fleet(tx: Tx, order: Order) -> list[HostFacts]:

@@ -31,7 +31,9 @@ for name, module in sorted(sys.modules.items()):
 def freeze(commit: str, kept: Path) -> int:
     """Write ``kept``; return how many modules it has."""
     sha1 = subprocess.run(["git", "rev-parse", commit], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    archive = subprocess.run(["git", "archive", "--format=zip", commit, "agent", "common"], cwd=ROOT, check=True, capture_output=True)
+    archive = subprocess.run(
+        ["git", "archive", "--format=zip", commit, "agent", "common"], cwd=ROOT, check=True, capture_output=True
+    )
     with tempfile.TemporaryDirectory() as name:
         with zipfile.ZipFile(io.BytesIO(archive.stdout)) as tree:
             tree.extractall(name)

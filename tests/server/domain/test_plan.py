@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.platform import Platform
-from fleetroll_server.domain.plan import HostFacts, Plan, ReleaseFacts, Selection, WaveSpec, plan
+from fleetroll_server.domain.eligible import HostFacts, ReleaseFacts
+from fleetroll_server.domain.plan import Plan, Selection, WaveSpec, plan
 
 LINUX = Platform.parse("linux-x86_64-cp311")
-RELEASE = ReleaseFacts("agent", "1.1.0", frozenset({LINUX}))
+RELEASE = ReleaseFacts("agent", "1.1.0", {LINUX: "ab" * 32})
 ALL = Selection()
 
 
@@ -211,7 +212,7 @@ def test_an_artefact_that_depends_on_less_reaches_more_hosts(built_for: str, rea
     """A host that never told what it is stays out even then: nobody knows where it would look."""
     told = ["linux/x86_64/cp311", "linux/x86_64/cp312", "linux/aarch64/cp311", "darwin/aarch64/cp313"]
     hosts = [host(name, platform=Platform.parse(text)) for name, text in zip("abcd", told, strict=True)]
-    wide = replace(RELEASE, platforms=frozenset({Platform.parse(built_for)}))
+    wide = replace(RELEASE, artifacts={Platform.parse(built_for): "cd" * 32})
     assert names(plan(ALL, [], [*hosts, host("e", platform=None)], wide)) == [reached]
 
 
