@@ -8,6 +8,7 @@ import typer
 
 from fleetroll.v1 import rollouts_pb2, types_pb2
 from fleetroll_cli import asking, following
+from fleetroll_cli.checks import checks_of
 from fleetroll_cli.context import CALL_SECONDS, JsonOption, connected, fleet_of
 from fleetroll_cli.limits import limits_of
 from fleetroll_cli.names import attempt_state, code_name, rollout_state
@@ -75,6 +76,20 @@ def start(  # noqa: PLR0913, PLR0917 (one parameter per option)
     lease: Annotated[str, typer.Option(help="A trial may wait so long for contact and promotion [5m].")] = "",
     not_after: Annotated[str, typer.Option(help="Hosts wait so long for Go at most [7d].")] = "",
     offline: Annotated[str, typer.Option(help="Hosts that are offline before Go: wait, skip or fail [wait].")] = "",
+    check_http: Annotated[
+        list[str] | None, typer.Option(help="NAME=URL that must answer 200 to 299; may be repeated.")
+    ] = None,
+    check_prometheus: Annotated[
+        list[str] | None, typer.Option(help="'NAME=URL;QUERY;< 0.05' that must hold; may be repeated.")
+    ] = None,
+    check_command: Annotated[
+        list[str] | None, typer.Option(help="A name of the server's gate_commands; may be repeated.")
+    ] = None,
+    check_interval: Annotated[str, typer.Option(help="Between two readings of a check [30s].")] = "",
+    check_in_a_row: Annotated[
+        int | None,
+        typer.Option(callback=between(1, 100, "in_a_row"), help="Readings in a row that it takes to act [3]."),
+    ] = None,
     manual: Annotated[bool, typer.Option("--manual", help="Every wave but the first waits for a person.")] = False,
     retry_bad: Annotated[bool, typer.Option("--retry-bad", help="Also where this digest was bad.")] = False,
     acknowledge: Annotated[bool, typer.Option("--acknowledge-breaking-changes", help="Accept them.")] = False,
@@ -106,6 +121,13 @@ def start(  # noqa: PLR0913, PLR0917 (one parameter per option)
         acknowledge_breaking_changes=acknowledge,
         idempotency_key=key,
         retry_bad=retry_bad,
+        gate_checks=checks_of(
+            check_http or [],
+            check_prometheus or [],
+            check_command or [],
+            interval=check_interval,
+            in_a_row=check_in_a_row,
+        ),
     )
     with connected(context) as client:
         answer = client.rollouts.StartRollout(request, timeout=CALL_SECONDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fleetroll.v1 import reasons_pb2, rollouts_pb2, types_pb2
+from fleetroll_cli.checks import check_line
 from fleetroll_cli.names import attempt_state, code_name, rollout_state, wave_state
 from fleetroll_cli.output import plain
 
@@ -42,7 +43,7 @@ _AT_ITS_END = {rollouts_pb2.WAVE_STATE_PASSED: "passed with ", rollouts_pb2.WAVE
 
 def lines_of(rollout: rollouts_pb2.Rollout) -> list[str]:
     """Return what ``show`` and ``watch`` print."""
-    return [*head_of(rollout), *(_wave(wave) for wave in rollout.waves)]
+    return [*head_of(rollout), *(_wave(wave) for wave in rollout.waves), *map(check_line, rollout.gate_checks)]
 
 
 def head_of(rollout: rollouts_pb2.Rollout) -> list[str]:

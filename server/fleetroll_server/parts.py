@@ -23,6 +23,7 @@ from fleetroll.v1 import (
 from fleetroll_server.anchoring.watch import CertificateWatch
 from fleetroll_server.catalogue.catalogue import Freshness
 from fleetroll_server.engine.engine import Engine
+from fleetroll_server.engine.probing.prober import Prober
 from fleetroll_server.events.hub import Hub
 from fleetroll_server.gateway.gateway import Gateway
 from fleetroll_server.gateway.servicer import AgentStreamServicer
@@ -98,6 +99,7 @@ def assemble(services: Services, registry: SessionRegistry) -> Parts:
             Retention(services.store, timedelta(days=settings.report_days), timedelta(days=settings.event_days)),
             hub,
             engine,
+            Prober(services),
             gateway,
         ),
     )

@@ -45,6 +45,9 @@ Address = Annotated[
 ]
 
 
+CommandName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
+
+
 class Settings(BaseSettings):
     """All settings. None changes while the server runs."""
 
@@ -108,6 +111,13 @@ class Settings(BaseSettings):
         ge=1,
         le=3600,
         description="How long an upload of a release may stand still before it is ended, in seconds.",
+    )
+
+    gate_commands: dict[CommandName, Annotated[tuple[str, ...], Field(min_length=1, max_length=64)]] = Field(
+        default_factory=dict,
+        max_length=100,
+        description="Commands that a rollout's checks may name, as a table of words by name; they run as the server's "
+        "own user. Status 0 is good, 1 is bad, anything else says nothing.",
     )
 
     report_days: float = Field(

@@ -151,6 +151,34 @@ OFFLINE_POLICY_FAIL: OfflinePolicy.ValueType  # 3
 """Count it as failed at once."""
 Global___OfflinePolicy: _TypeAlias = OfflinePolicy  # noqa: Y015
 
+class _Reading:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReadingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reading.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    READING_UNSPECIFIED: _Reading.ValueType  # 0
+    """Not read yet."""
+    READING_GOOD: _Reading.ValueType  # 1
+    """As wanted."""
+    READING_BAD: _Reading.ValueType  # 2
+    """Not as wanted."""
+    READING_MISSING: _Reading.ValueType  # 3
+    """No answer, or one that says nothing."""
+
+class Reading(_Reading, metaclass=_ReadingEnumTypeWrapper):
+    """Reading is what one reading of a check says."""
+
+READING_UNSPECIFIED: Reading.ValueType  # 0
+"""Not read yet."""
+READING_GOOD: Reading.ValueType  # 1
+"""As wanted."""
+READING_BAD: Reading.ValueType  # 2
+"""Not as wanted."""
+READING_MISSING: Reading.ValueType  # 3
+"""No answer, or one that says nothing."""
+Global___Reading: _TypeAlias = Reading  # noqa: Y015
+
 @_typing.final
 class Selection(_message.Message):
     """Selection says which hosts a rollout means."""
@@ -351,6 +379,178 @@ class RolloutLimits(_message.Message):
 Global___RolloutLimits: _TypeAlias = RolloutLimits  # noqa: Y015
 
 @_typing.final
+class GateCheck(_message.Message):
+    """GateCheck asks the world outside while a wave is open or bakes. Readings are good, bad or missing (no answer, or one
+    that says nothing). Bad ones in a row fail the wave, as many missing ones pause it for a person, and a wave passes only
+    on a good one that is younger than the last step of its hosts.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    HTTP_FIELD_NUMBER: _builtins.int
+    PROMETHEUS_FIELD_NUMBER: _builtins.int
+    COMMAND_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    TIMEOUT_FIELD_NUMBER: _builtins.int
+    IN_A_ROW_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name: small letters, digits, "_", "." and "-", 1-63 characters; unique in the rollout."""
+    command: _builtins.str
+    """A command on the server: a name of its setting gate_commands. Status 0 is good, 1 is bad, anything else missing."""
+    in_a_row: _builtins.int
+    """Readings in a row that it takes to act on bad or missing ones, 1-100; default 3."""
+    @_builtins.property
+    def http(self) -> Global___HttpCheck:
+        """An answer of a web server."""
+
+    @_builtins.property
+    def prometheus(self) -> Global___PrometheusCheck:
+        """A query of a Prometheus server."""
+
+    @_builtins.property
+    def interval(self) -> _duration_pb2.Duration:
+        """Between two readings, 5 s to 1 h; default 30 s."""
+
+    @_builtins.property
+    def timeout(self) -> _duration_pb2.Duration:
+        """What one reading may take, 1 to 60 s; default 10 s."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        http: Global___HttpCheck | None = ...,
+        prometheus: Global___PrometheusCheck | None = ...,
+        command: _builtins.str = ...,
+        interval: _duration_pb2.Duration | None = ...,
+        timeout: _duration_pb2.Duration | None = ...,
+        in_a_row: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_in_a_row", b"_in_a_row", "command", b"command", "http", b"http", "in_a_row", b"in_a_row", "interval", b"interval", "prometheus", b"prometheus", "question", b"question", "timeout", b"timeout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_in_a_row", b"_in_a_row", "command", b"command", "http", b"http", "in_a_row", b"in_a_row", "interval", b"interval", "name", b"name", "prometheus", b"prometheus", "question", b"question", "timeout", b"timeout"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__in_a_row: _TypeAlias = _typing.Literal["in_a_row"]  # noqa: Y015
+    _WhichOneofArgType__in_a_row: _TypeAlias = _typing.Literal["_in_a_row", b"_in_a_row"]  # noqa: Y015
+    _WhichOneofReturnType_question: _TypeAlias = _typing.Literal["http", "prometheus", "command"]  # noqa: Y015
+    _WhichOneofArgType_question: _TypeAlias = _typing.Literal["question", b"question"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__in_a_row) -> _WhichOneofReturnType__in_a_row | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_question) -> _WhichOneofReturnType_question | None: ...
+
+Global___GateCheck: _TypeAlias = GateCheck  # noqa: Y015
+
+@_typing.final
+class HttpCheck(_message.Message):
+    """HttpCheck is good when status and body are as wanted; any other answer is bad, none is missing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URL_FIELD_NUMBER: _builtins.int
+    STATUSES_FIELD_NUMBER: _builtins.int
+    CONTAINS_FIELD_NUMBER: _builtins.int
+    url: _builtins.str
+    """http or https, at most 2000 characters, without user and password. Redirects are not followed."""
+    contains: _builtins.str
+    """What the first 64 KB of the body must hold, at most 500 characters; empty for anything."""
+    @_builtins.property
+    def statuses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Good statuses, 100-599; empty for 200-299."""
+
+    def __init__(
+        self,
+        *,
+        url: _builtins.str = ...,
+        statuses: _abc.Iterable[_builtins.int] | None = ...,
+        contains: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contains", b"contains", "statuses", b"statuses", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HttpCheck: _TypeAlias = HttpCheck  # noqa: Y015
+
+@_typing.final
+class PrometheusCheck(_message.Message):
+    """PrometheusCheck is good when every sample of the answer satisfies the comparison. No sample is missing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URL_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    url: _builtins.str
+    """The server, without /api/v1/query; as in HttpCheck."""
+    query: _builtins.str
+    """An instant query, 1-4000 characters."""
+    operator: _builtins.str
+    """One of "<", "<=", ">", ">=", "=="."""
+    threshold: _builtins.float
+    """What each sample is compared with; finite."""
+    def __init__(
+        self,
+        *,
+        url: _builtins.str = ...,
+        query: _builtins.str = ...,
+        operator: _builtins.str = ...,
+        threshold: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operator", b"operator", "query", b"query", "threshold", b"threshold", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PrometheusCheck: _TypeAlias = PrometheusCheck  # noqa: Y015
+
+@_typing.final
+class GateCheckState(_message.Message):
+    """GateCheckState is a check with what it said last."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECK_FIELD_NUMBER: _builtins.int
+    READING_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    STREAK_FIELD_NUMBER: _builtins.int
+    READ_AT_FIELD_NUMBER: _builtins.int
+    reading: Global___Reading.ValueType
+    """What the newest reading said; unspecified before the first."""
+    detail: _builtins.str
+    """In words, with the numbers that were compared; at most 500 characters."""
+    streak: _builtins.int
+    """Readings of that kind in a row, >= 0."""
+    @_builtins.property
+    def check(self) -> Global___GateCheck:
+        """What is asked."""
+
+    @_builtins.property
+    def read_at(self) -> _timestamp_pb2.Timestamp:
+        """When the newest reading was begun; absent before the first."""
+
+    def __init__(
+        self,
+        *,
+        check: Global___GateCheck | None = ...,
+        reading: Global___Reading.ValueType = ...,
+        detail: _builtins.str = ...,
+        streak: _builtins.int = ...,
+        read_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "read_at", b"read_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "detail", b"detail", "read_at", b"read_at", "reading", b"reading", "streak", b"streak"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GateCheckState: _TypeAlias = GateCheckState  # noqa: Y015
+
+@_typing.final
 class StartRolloutRequest(_message.Message):
     """StartRolloutRequest says what goes where and how."""
 
@@ -366,6 +566,7 @@ class StartRolloutRequest(_message.Message):
     ACKNOWLEDGE_BREAKING_CHANGES_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     RETRY_BAD_FIELD_NUMBER: _builtins.int
+    GATE_CHECKS_FIELD_NUMBER: _builtins.int
     product: _builtins.str
     """The product."""
     version: _builtins.str
@@ -392,6 +593,10 @@ class StartRolloutRequest(_message.Message):
     def limits(self) -> Global___RolloutLimits:
         """The limits."""
 
+    @_builtins.property
+    def gate_checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___GateCheck]:
+        """Checks that the gate of each wave goes by; at most 20."""
+
     def __init__(
         self,
         *,
@@ -405,10 +610,11 @@ class StartRolloutRequest(_message.Message):
         acknowledge_breaking_changes: _builtins.bool = ...,
         idempotency_key: _builtins.str = ...,
         retry_bad: _builtins.bool = ...,
+        gate_checks: _abc.Iterable[Global___GateCheck] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "selection", b"selection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_breaking_changes", b"acknowledge_breaking_changes", "idempotency_key", b"idempotency_key", "limits", b"limits", "manual_advance", b"manual_advance", "product", b"product", "reason", b"reason", "retry_bad", b"retry_bad", "selection", b"selection", "version", b"version", "waves", b"waves"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_breaking_changes", b"acknowledge_breaking_changes", "gate_checks", b"gate_checks", "idempotency_key", b"idempotency_key", "limits", b"limits", "manual_advance", b"manual_advance", "product", b"product", "reason", b"reason", "retry_bad", b"retry_bad", "selection", b"selection", "version", b"version", "waves", b"waves"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -500,6 +706,7 @@ class Rollout(_message.Message):
     WAITING_FOR_FIELD_NUMBER: _builtins.int
     SELECTION_FIELD_NUMBER: _builtins.int
     LATE_FIELD_NUMBER: _builtins.int
+    GATE_CHECKS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the rollout."""
     fleet_id: _builtins.str
@@ -548,6 +755,10 @@ class Rollout(_message.Message):
     def late(self) -> Global___LateHosts:
         """Its late hosts; absent before it completed, and when it had none."""
 
+    @_builtins.property
+    def gate_checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___GateCheckState]:
+        """Checks that its gates go by, by name."""
+
     def __init__(
         self,
         *,
@@ -567,10 +778,11 @@ class Rollout(_message.Message):
         waiting_for: _builtins.str = ...,
         selection: Global___Selection | None = ...,
         late: Global___LateHosts | None = ...,
+        gate_checks: _abc.Iterable[Global___GateCheckState] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "late", b"late", "limits", b"limits", "selection", b"selection", "started", b"started", "state_decision", b"state_decision"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "decision_revision", b"decision_revision", "ended_at", b"ended_at", "fleet_id", b"fleet_id", "id", b"id", "late", b"late", "limits", b"limits", "manual_advance", b"manual_advance", "product", b"product", "selection", b"selection", "started", b"started", "state", b"state", "state_decision", b"state_decision", "version", b"version", "waiting_for", b"waiting_for", "waves", b"waves"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "decision_revision", b"decision_revision", "ended_at", b"ended_at", "fleet_id", b"fleet_id", "gate_checks", b"gate_checks", "id", b"id", "late", b"late", "limits", b"limits", "manual_advance", b"manual_advance", "product", b"product", "selection", b"selection", "started", b"started", "state", b"state", "state_decision", b"state_decision", "version", b"version", "waiting_for", b"waiting_for", "waves", b"waves"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

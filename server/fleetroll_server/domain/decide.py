@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from fleetroll_common.values.codes import Code
 from fleetroll_server.domain.bake import Bake, done
+from fleetroll_server.domain.checks import CheckState, stale, unsaid, with_checks
 from fleetroll_server.domain.gates import CohortCounters, Counters, GateResult, Verdict, verdict
 from fleetroll_server.domain.late import LateHosts, OfferLate, StopLate, next_late
 from fleetroll_server.domain.limits import RolloutLimits, Unreadable
@@ -50,6 +51,7 @@ class Summary:
         returning_until: hosts that left may be on their way back until then, so no wave passes without those that wait;
             nothing once who waits has been away for the offline limit.
         late: the hosts of a completed rollout; nothing in any other state.
+        checks: what the world outside says: the gate goes by them too.
     """
 
     state: RolloutState
@@ -60,6 +62,7 @@ class Summary:
     late_bad: int = 0
     returning_until: datetime | None = None
     late: LateHosts | None = None
+    checks: tuple[CheckState, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +210,15 @@ def decide(summary: Summary, event: Event, now: datetime) -> Decision:
 
 
 def gate(summary: Summary) -> GateResult | None:
-    """Return the gate of the current wave against its limits; nothing before it opened, or without limits."""
+    """Return the gate of the current wave, hosts and checks; nothing before it opened, or without limits."""
+    hosts = _hosts_gate(summary)
+    if hosts is None or summary.wave is None:
+        return None
+    return with_checks(hosts, summary.checks, summary.wave.moved_at)
+
+
+def _hosts_gate(summary: Summary) -> GateResult | None:
+    """Return what the hosts of the current wave say against its limits."""
     if isinstance(summary.limits, Unreadable):
         return None
     if summary.wave is None or summary.wave.state in {WaveState.PENDING, WaveState.AWAITING_APPROVAL}:
@@ -233,10 +244,15 @@ def _judge(summary: Summary, limits: RolloutLimits, wave: WaveSummary, now: date
     if result.verdict is Verdict.INCONCLUSIVE:
         return Decision((PauseForPerson(wave.number, result.evidence),))
     if result.verdict is not Verdict.PASS:
+        hosts = _hosts_gate(summary) if summary.checks else None
+        if hosts is not None and hosts.verdict is Verdict.PASS:
+            return Decision(waits_for=f"the checks of wave {wave.number}: {unsaid(summary.checks, wave.moved_at)}")
         return _keep_going(summary, limits, wave, now)
     if wave.state is not WaveState.BAKING and limits.bake_seconds > 0:
         return Decision((StartBake(wave.number),))
     if done(wave.bake, limits):
+        if old := stale(summary.checks, now):
+            return Decision(waits_for=f"a new reading for wave {wave.number}: {old}")
         return Decision((PassWave(wave.number, result.evidence),))
     return Decision(waits_for=f"the bake of wave {wave.number}: {wave.bake.seconds:.0f} of {limits.bake_seconds:.0f} s")
 

@@ -16,12 +16,14 @@ from fleetroll_server.domain.late import LateHosts
 from fleetroll_server.domain.limits import OfflinePolicy, RolloutLimits, read_stored
 from fleetroll_server.domain.states import ENDED_ROLLOUT, RolloutState, WaveState
 from fleetroll_server.domain.summary import WaveCounters
+from fleetroll_server.engine.probing.rows import states
 from fleetroll_server.store.tables import RolloutRow, WaveRow, table_of
 from fleetroll_server.store.tx import EventFact
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from fleetroll_server.domain.checks import CheckState
     from fleetroll_server.domain.gates import GateResult
     from fleetroll_server.engine.actor import Actor
     from fleetroll_server.store.tx import Tx
@@ -75,10 +77,17 @@ class Wave:
 class Book:
     """The open rollout. Made by :func:`open_book`; :meth:`write` ends its work in the same transaction."""
 
-    def __init__(self, rollout: dict[str, Any], waves: list[dict[str, Any]], now: datetime) -> None:
+    def __init__(
+        self,
+        rollout: dict[str, Any],
+        waves: list[dict[str, Any]],
+        now: datetime,
+        checks: tuple[CheckState, ...] = (),
+    ) -> None:
         """Take the locked rows, and the time of the transaction."""
         self._now = now
         self.row = rollout
+        self.checks = checks
         self.waves = [Wave(row) for row in waves]
         self.stored_limits = read_stored(rollout["limits"])
         self.scopes = scopes_of(rollout["fleet_id"], rollout["id"])
@@ -165,6 +174,7 @@ class Book:
             returning_until=returning_until(max(left, default=None), self._now),
             late_bad=sum(w.counters.unforgiven_bad for w in self.waves if w.state is WaveState.PASSED),
             late=self.late if self.state is RolloutState.COMPLETED else None,
+            checks=self.checks,
         )
 
     def set_state(self, tx: Tx, state: RolloutState, actor: Actor, reason: str, code: Code | str = "") -> None:
@@ -236,7 +246,8 @@ async def open_book(tx: Tx, rollout_id: str, fleet_id: str) -> Book | None:
         return None
     query = sa.select(WAVE).where(WAVE.c.rollout_id == rollout_id, WAVE.c.fleet_id == fleet_id).order_by(WAVE.c.number)
     waves = (await tx.execute(query)).mappings().all()
-    return Book(dict(found), [dict(row) for row in waves], tx.now)
+    checks = await states(tx.connection, rollout_id, fleet_id) if found["has_checks"] else ()
+    return Book(dict(found), [dict(row) for row in waves], tx.now, checks)
 
 
 def _without(row: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from fleetroll_server.engine.desire import ASSIGNMENT
 from fleetroll_server.engine.holdings import forgive
 from fleetroll_server.engine.listed import require_listed
 from fleetroll_server.engine.moves import HOST
+from fleetroll_server.engine.probing.resuming import begin_anew
 from fleetroll_server.engine.suspended import is_suspended
 from fleetroll_server.engine.wake import wake_staged
 from fleetroll_server.engine.winding import wind_up
@@ -89,6 +90,7 @@ async def resume(
     if book.state is RolloutState.HALTED or _stands_failed(book):
         await _forgive(tx, book)
     book.resume_clock(tx.now)
+    await begin_anew(tx, book)
     if (wave := book.current()) is not None:
         wave.set(moved_at=tx.now)
     book.set_state(tx, state, actor, reason)
@@ -112,6 +114,7 @@ async def advance(
         wave.set(state=transition(WAVE_TRANSITIONS, wave.state, WaveTrigger.PASS).value)
         wave.passed(tx.now, f"passed by {actor.id}: {reason}")
         book.resume_clock(tx.now)
+        await begin_anew(tx, book)
         book.set_state(tx, people.resume(book.state), actor, reason)
     await advance_by_person(tx, services, book)
 

@@ -13,6 +13,7 @@ from fleetroll_server.domain.states import ENDED_ROLLOUT
 from fleetroll_server.engine.book import ROLLOUT, WAVE, Book
 from fleetroll_server.engine.moves import AGENT, HOST
 from fleetroll_server.engine.presence import is_online
+from fleetroll_server.engine.probing.rows import states
 from fleetroll_server.gateway.suspensions import SUSPENSION
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import RowMapping
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from fleetroll_server.domain.checks import CheckState
     from fleetroll_server.domain.decide import Summary
     from fleetroll_server.domain.late import LateHosts
 
@@ -36,6 +38,7 @@ class Shown:
         counts: hosts by state, by number of the wave.
         waits_for: what it waits for, in words.
         late: its late hosts, in numbers; nothing while it is not completed.
+        checks: of its gate, with their readings.
     """
 
     row: RowMapping
@@ -43,6 +46,7 @@ class Shown:
     counts: Mapping[int, Mapping[str, int]]
     waits_for: str
     late: LateHosts | None
+    checks: Sequence[CheckState] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +179,9 @@ async def _shown(connection: AsyncConnection, row: RowMapping, now: datetime) ->
     counts: dict[int, dict[str, int]] = {}
     for found in (await connection.execute(count_query)).mappings():
         counts.setdefault(found["wave"], {})[found["state"]] = found["hosts"]
-    book = Book(dict(row), [dict(wave) for wave in waves], now)
-    summary = book.summary()
-    return Shown(row, waves, counts, _waits_for(summary, now), summary.late)
+    checks = await states(connection, row["id"], fleet) if row["has_checks"] else ()
+    summary = Book(dict(row), [dict(wave) for wave in waves], now, checks).summary()
+    return Shown(row, waves, counts, _waits_for(summary, now), summary.late, checks)
 
 
 def _waits_for(summary: Summary, now: datetime) -> str:

@@ -29,6 +29,7 @@ from fleetroll_server.engine.advance import go_on
 from fleetroll_server.engine.book import open_book
 from fleetroll_server.engine.late import tell_older
 from fleetroll_server.engine.listed import require_listed
+from fleetroll_server.engine.probing.rows import write as write_checks
 from fleetroll_server.engine.suspended import is_suspended
 from fleetroll_server.recovery.state import refuse_while_recovering
 from fleetroll_server.store.tables import (
@@ -44,6 +45,7 @@ from fleetroll_server.store.tables import (
 
 if TYPE_CHECKING:
     from fleetroll_server.catalogue.values import Release
+    from fleetroll_server.domain.checkspec import CheckSpec
     from fleetroll_server.domain.limits import RolloutLimits
     from fleetroll_server.engine.actor import Actor
     from fleetroll_server.services import Services
@@ -77,6 +79,7 @@ class Order:
         idempotency_key: the same key answers with the same rollout; empty for none.
         request_sha256: of the request's bytes: the same key with another request is refused.
         retry_bad: also where this digest was rolled back as bad.
+        checks: of its gate.
     """
 
     fleet_id: str
@@ -91,6 +94,7 @@ class Order:
     idempotency_key: str
     request_sha256: str
     retry_bad: bool
+    checks: tuple[CheckSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +253,7 @@ async def _write(tx: Tx, order: Order, actor: Actor, chosen: Release, rollout_id
             selection=_stored(order.selection),
             manual_advance=order.manual_advance,
             retry_bad=order.retry_bad,
+            has_checks=bool(order.checks),
             reason=order.reason,
             idempotency_key=order.idempotency_key or None,
             request_sha256=order.request_sha256,
@@ -274,6 +279,7 @@ async def _write(tx: Tx, order: Order, actor: Actor, chosen: Release, rollout_id
             broken=0,
         )
     )
+    await write_checks(tx, rollout_id, order.fleet_id, order.checks)
     await tx.execute(sa.insert(WAVE), [_wave(order, rollout_id, wave) for wave in planned.waves])
     members = [(wave.number, place, host) for wave in planned.waves for place, host in enumerate(wave.hosts)]
     await tx.execute(sa.insert(HOST), [_host(tx, order, rollout_id, *member) for member in members])

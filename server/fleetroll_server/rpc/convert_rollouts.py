@@ -16,9 +16,10 @@ from fleetroll_server.domain.plan import Selection, WaveSpec
 from fleetroll_server.engine.starting import Order
 from fleetroll_server.rpc import requests
 from fleetroll_server.rpc.convert import attempt_state, decision, reason_code, set_instant
+from fleetroll_server.rpc.convert_checks import check_to_wire, checks_from_wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from google.protobuf.duration_pb2 import Duration
     from sqlalchemy import RowMapping
@@ -114,6 +115,7 @@ def rollout_to_wire(shown: Shown) -> rollouts_pb2.Rollout:
             exclude=selection["exclude"],
         ),
     )
+    wire.gate_checks.extend(check_to_wire(state) for state in shown.checks)
     totals: Counter[str] = Counter()
     for by_state in shown.counts.values():
         totals.update(by_state)
@@ -201,8 +203,10 @@ def waves_from_wire(specs: Iterable[rollouts_pb2.WaveSpec]) -> tuple[WaveSpec, .
     return tuple(read)
 
 
-def order_from_wire(request: rollouts_pb2.StartRolloutRequest, fleet_id: str) -> Order:
-    """Check a request field by field.
+def order_from_wire(
+    request: rollouts_pb2.StartRolloutRequest, fleet_id: str, commands: Mapping[str, Sequence[str]]
+) -> Order:
+    """Check a request field by field; ``commands`` are those that its checks may name.
 
     Raises:
         RequestError: a field can't be used (caller's fault).
@@ -224,6 +228,7 @@ def order_from_wire(request: rollouts_pb2.StartRolloutRequest, fleet_id: str) ->
         idempotency_key=requests.text("idempotency_key", request.idempotency_key, at_most=MAX_KEY_CHARS),
         request_sha256=hashlib.sha256(request.SerializeToString(deterministic=True)).hexdigest(),
         retry_bad=request.retry_bad,
+        checks=checks_from_wire(request.gate_checks, commands),
     )
 
 

@@ -180,7 +180,7 @@ class RolloutsServicer(rollouts_pb2_grpc.RolloutsServiceServicer):
         async with self._services.store.read() as connection:
             wanted = request.selection.fleet_id or DEFAULT_FLEET
             (fleet_id,) = await visible_fleets(connection, current_caller(), wanted)
-        return order_from_wire(request, fleet_id)
+        return order_from_wire(request, fleet_id, self._services.settings.gate_commands)
 
     async def _decide(
         self, rollout_id: str, job: Callable[[Tx, str], Awaitable[None]], *, urgent: bool = False

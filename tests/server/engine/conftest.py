@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fleetroll_server.engine import engine
+from fleetroll_server.engine.probing import prober
 from tests.faults.fleet_guard import fleets_named
 from tests.faults.recounts import check
 from tests.faults.stocking import stock_up
@@ -43,6 +44,7 @@ def stock_once(installed_once: Any, tmp_path_factory: pytest.TempPathFactory) ->
 async def world(stock_once: Stock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     """A running server. Time passes when the test says so; what is counted must add up when it ends."""
     monkeypatch.setattr(engine, "SWEEP_SECONDS", 3600.0)
+    monkeypatch.setattr(prober, "LOOK_SECONDS", 3600.0)
     made = World(stock_once.copy(tmp_path / "data"))
     await made.start()
     try:
@@ -58,6 +60,7 @@ async def worlds(
 ) -> AsyncIterator[list[World]]:
     """Two servers on one PostgreSQL, with one clock."""
     monkeypatch.setattr(engine, "SWEEP_SECONDS", 3600.0)
+    monkeypatch.setattr(prober, "LOOK_SECONDS", 3600.0)
     url = postgres.fresh()
     await move_in(stock_once, url)
     made = [World(stock_once.copy(tmp_path / f"data-{number}"), url) for number in (1, 2)]
@@ -78,6 +81,7 @@ async def world_on_each(
 ) -> AsyncIterator[World]:
     """A running server on each kind of database."""
     monkeypatch.setattr(engine, "SWEEP_SECONDS", 3600.0)
+    monkeypatch.setattr(prober, "LOOK_SECONDS", 3600.0)
     url = ""
     if request.param == "postgresql":
         url = request.getfixturevalue("postgres").fresh()

@@ -51,14 +51,14 @@ async def older(connection: AsyncConnection, rollout: str) -> None:
     for column in ("rollout_id", "fleet_id"):
         await connection.exec_driver_sql(f"CREATE INDEX ix_event_{column} ON event ({column})")
     await connection.exec_driver_sql("CREATE INDEX ix_agent_fleet_id ON agent (fleet_id)")
-    for table in ("exclusions", "local_attempt", "imported_attempt", "barred_agent"):
+    for table in ("exclusions", "local_attempt", "imported_attempt", "barred_agent", "gate_check"):
         await connection.exec_driver_sql(f"DROP TABLE {table}")
     await connection.exec_driver_sql("DROP INDEX ix_agent_online_until")
     for column in ("state", "state_reason"):
         await connection.exec_driver_sql(f"ALTER TABLE release DROP COLUMN {column}")
     for column in ("online_until", "check_in_seconds", "younger"):
         await connection.exec_driver_sql(f"ALTER TABLE agent DROP COLUMN {column}")
-    for name in COLUMNS:
+    for name in (*COLUMNS, "has_checks"):
         await connection.exec_driver_sql(f"ALTER TABLE {table_of(RolloutRow).name} DROP COLUMN {name}")
     await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0008'")
 

@@ -33,6 +33,7 @@ class RolloutRow(TableModel, table=True):
     limits: dict[str, Any] = json_column({})
     selection: dict[str, Any] = json_column({})
     manual_advance: bool = False
+    has_checks: bool = False
     retry_bad: bool = False
     actor_kind: str
     actor_id: str
@@ -84,6 +85,25 @@ class WaveRow(TableModel, table=True):
     opened_at: datetime | None = maybe_instant()
     moved_at: datetime | None = maybe_instant()
     ended_at: datetime | None = maybe_instant()
+
+
+class CheckRow(TableModel, table=True):
+    """One check of a rollout's gate: what is asked, the newest reading, how many of its kind there were in a row.
+
+    ``next_at`` is when a server reads it next; who moves it on has taken that reading. No ``kind``: not read yet.
+    """
+
+    __tablename__ = "gate_check"
+    __table_args__ = (Index("gate_check_due", "next_at"),)
+    rollout_id: str = Field(primary_key=True, foreign_key="rollout.id")
+    name: str = Field(primary_key=True)
+    fleet_id: str
+    spec: dict[str, Any] = json_column({})
+    kind: str = ""
+    detail: str = long_text()
+    read_at: datetime | None = maybe_instant()
+    streak: int = 0
+    next_at: datetime | None = maybe_instant()
 
 
 class RolloutHostRow(TableModel, table=True):
