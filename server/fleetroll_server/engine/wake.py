@@ -36,8 +36,9 @@ async def wake_staged(tx: Tx, sessions: Sessions, book: Book) -> None:
             HOST.c.state == AttemptState.STAGED.value,
             *(() if wave is None else (HOST.c.wave == wave.number,)),
         )
-        .order_by(HOST.c.wave, HOST.c.position)
         .limit(MAX_UNDER_WAY if late else book.limits.max_concurrent)
     )
+    if wave is not None:  # late ones have no order: putting them into one would read every host of the rollout
+        query = query.order_by(HOST.c.wave, HOST.c.position)
     for row in (await tx.execute(query)).all():
         tx.after_commit(partial(sessions.send, row.agent_id, ask_again(row.product, row.generation)))

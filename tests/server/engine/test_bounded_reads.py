@@ -70,6 +70,23 @@ async def test_an_expiry_finds_its_hosts_by_wave_and_offer(world: World) -> None
     ]
 
 
+async def test_the_end_of_a_late_host_reads_no_other_host_of_its_rollout(world: World) -> None:
+    await world.online("host-1", "host-2")
+    rollout = await world.roll("host-1", "host-2", "host-3")
+    for name in ("host-1", "host-2"):
+        await world.update(name)
+    await world.sweep(60)
+    assert await world.state(rollout) == "COMPLETED"
+    await world.online("host-3")
+    with statements() as seen:
+        await world.update("host-3")
+    looked = {text for text in seen if text.startswith("SELECT rollout_host") and "rollout_host.state = ?" in text}
+    found = [(await explained(world, query))[0].partition(" INDEX ")[2] for query in looked]
+    assert found
+    for how in found:
+        assert "state=?" in how, how
+
+
 @asynccontextmanager
 async def history(world: World, rollout: str, count: int, **values: Any) -> AsyncIterator[None]:
     """Put so many copies of a rollout behind it, each a second younger, while the block lasts."""
