@@ -83,7 +83,7 @@ def require_plain(data: bytes) -> None:
     letters in the other case), a changed file would pass as the signed one.
 
     Versions have to be whole numbers: ``true`` passes for 1 in comparisons and would be another thing in the floor's
-    record.
+    record. They have a bound: what a host has seen is said to servers, in messages that hold 63 bits.
 
     Raises:
         DeserializationError: it is not, or is no metadata at all.
@@ -96,6 +96,8 @@ def require_plain(data: bytes) -> None:
     versions = [signed["version"], *(listed["version"] for listed in meta.values())]
     if not all(type(version) is int for version in versions):
         raise DeserializationError("a version is no whole number")
+    if max(versions) > limits.VERSION_MAX:
+        raise DeserializationError(f"a version is higher than {limits.VERSION_MAX}")
 
 
 class DurableUpdater(Updater):
@@ -191,7 +193,7 @@ class DurableUpdater(Updater):
 
     def _download_metadata(self, rolename: str, length: int, version: int | None = None) -> bytes:
         self._look_at(rolename, version)
-        self.sight.data = super()._download_metadata(rolename, length, version)
+        self.sight.data = super()._download_metadata(rolename, min(length, limits.bytes_max(rolename)), version)
         require_plain(self.sight.data)
         return self.sight.data
 

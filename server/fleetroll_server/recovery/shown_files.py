@@ -28,6 +28,7 @@ from fleetroll_common.trust.library import (
     Targets,
     Timestamp,
 )
+from fleetroll_common.trust.updater import require_plain
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import FleetrollError, RequestError
 from fleetroll_publishing.anchored import read_anchors
@@ -184,10 +185,11 @@ def _missing(repository: Repository, snapshot: Snapshot, roles: Mapping[str, tup
 
 
 def _genuine(data: bytes | None, kind: type[_Kind], role: str, delegator: Root | Targets) -> _Kind | None:
-    """Return the signed part of a file that ``delegator`` stands for; nothing for any other."""
+    """Return the signed part of a file that ``delegator`` stands for; nothing for one that hosts refuse."""
     if data is None:
         return None
     try:
+        require_plain(data)
         metadata: Metadata[Any] = Metadata.from_bytes(data)
         delegator.verify_delegate(role, metadata.signed_bytes, metadata.signatures)
     except (RepositoryError, DeserializationError, ValueError):
