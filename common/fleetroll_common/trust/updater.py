@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from fleetroll_common.durable import sync_dir, write_durably
 from fleetroll_common.trust import limits
 from fleetroll_common.trust.floor import (
+    admit_product_keys,
     admit_root,
     admit_serial,
     admit_snapshot,
@@ -173,6 +174,15 @@ class DurableUpdater(Updater):
         keys = keys_digest(delegator, role)
         self._book.put(admit_serial(self._book.floor, path, number, keys))
         return keys
+
+    def admit_product_keys(self) -> None:
+        """Hold the keys that the verified targets name for products against those that were exchanged, durably.
+
+        Raises:
+            TrustError: METADATA_ROLLBACK.
+            OSError: the disk refused.
+        """
+        self._book.put(admit_product_keys(self._book.floor, self.root, self.top_targets))
 
     def _load_root(self) -> None:
         super()._load_root()
