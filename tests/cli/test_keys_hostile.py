@@ -295,3 +295,17 @@ def test_a_ca_that_a_server_names_is_shown_with_its_fingerprint_before_anybody_s
         anchoring.sign(server.client, wish, owner.ring("targets"), Order())
     assert f"CA {fingerprint(thief)}, NEW, as the server says" in capsys.readouterr().out
     assert server.taken == []
+
+
+def test_anchors_that_lead_to_another_server_are_forced_with_a_reason(owner: Owner) -> None:
+    """The fleet moves: its owner may say so, and nothing is sent without why."""
+    server = Hostile(owner.files)
+    elsewhere = make_ca("Fleetroll CA", datetime(2026, 1, 1, tzinfo=UTC)).certificate.decode("ascii")
+    wish, ring = anchoring.Wish(("fleet.example:8443",), (), (elsewhere,)), owner.ring("targets")
+    with pytest.raises(RequestError, match="reason") as caught:
+        anchoring.sign(server.client, wish, ring, Order(yes=True, force=True))
+    assert caught.value.details["field"] == "reason"
+    assert server.taken == []
+    anchoring.sign(server.client, wish, ring, Order("the fleet moves", yes=True, force=True))
+    (request,) = server.taken
+    assert (request.force, request.reason) == (True, "the fleet moves")

@@ -89,9 +89,12 @@ def _when(opening: Opening, policy: Policy) -> str:
 
 
 def counts(state: State) -> bool:
-    """Tell whether the attempt counts as an update: a way back does not, nor does a stop on a required way up."""
+    """Tell whether the attempt counts as an update: a way back does not, nor does a stop on a required way up.
+
+    A stop that this host has just left by a way back is an update: it was made once already.
+    """
     attempt = state.record.attempt
-    is_hop = attempt is not None and attempt.about is not None and attempt.about.hop
+    is_hop = attempt is not None and attempt.about is not None and attempt.about.hop and not _is_previous(state)
     return not goes_back(state) and not is_hop
 
 
@@ -100,11 +103,16 @@ def goes_back(state: State) -> bool:
 
     Up again is an update: else a server might change a host to and fro as often as it likes.
     """
-    attempt, record = state.record.attempt, state.record
-    running = here_of(state.running.version, "").running
+    attempt, running = state.record.attempt, here_of(state.running.version, "").running
     if attempt is None or running is None or not Version.parse(attempt.version) < running:
         return False
+    return _is_previous(state)
+
+
+def _is_previous(state: State) -> bool:
+    """Tell whether the attempt is of the version before, which is on this disk, whichever of the two is newer."""
+    attempt, record = state.record.attempt, state.record
     known = {record.previous.sha256} if record.previous is not None else set()
     if state.launcher is not None and state.launcher.previous is not None:
         known.add(state.launcher.previous.digest)
-    return attempt.sha256 in known
+    return attempt is not None and attempt.sha256 in known

@@ -50,6 +50,8 @@ def sign(client: AdminClient, wish: Wish, ring: Ring, order: Order) -> None:
     Raises:
         FleetrollError: nothing is listed and nothing given, a key, or what the server refuses.
     """
+    if order.force and not order.reason.strip():
+        raise invalid("reason", "anchors that lead away from this server need one", "say why with --reason")
     desk = Desk(client, ring.folders, order)
     listed = listed_anchors(desk.files)
     authorities = (*_authorities(client, wish.trusted), *wish.certificates)

@@ -204,6 +204,9 @@ def sign_anchors(  # noqa: PLR0913 (one parameter per option)
     ] = None,
     key: KeyOption = None,
     passphrase_file: PassphraseOption = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also where the CAs do not lead to this server; needs --reason.")
+    ] = False,
     reason: ReasonOption = "",
     root_sha256: RootOption = "",
     dry_run: DryRunOption = False,
@@ -213,7 +216,7 @@ def sign_anchors(  # noqa: PLR0913 (one parameter per option)
     ring = Ring.of(key, None, Passphrases.of(passphrase_file))
     wish = anchoring.Wish(address or (), trust or (), certificates_in(ca or []))
     with connected(context) as client:
-        anchoring.sign(client, wish, ring, Order(reason, dry_run, yes, root_sha256))
+        anchoring.sign(client, wish, ring, Order(reason, dry_run, yes, root_sha256, force))
 
 
 @app.command("status")

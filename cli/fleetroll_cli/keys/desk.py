@@ -56,12 +56,14 @@ class Order:
         dry_run: check all of it here, send nothing and keep nothing.
         yes: do not ask.
         root_sha256: of the first root, in hex, where it does not lie beside the keys; empty = not said.
+        force: also where new anchors do not lead to the server; a reason goes with it.
     """
 
     reason: str = ""
     dry_run: bool = False
     yes: bool = False
     root_sha256: str = ""
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,7 @@ class Desk:
         request = releases_pb2.CommitMetadataRequest(
             files=[releases_pb2.MetadataFile(name=name, payload=data) for name, data in files.items()],
             reason=self.order.reason,
+            force=self.order.force,
         )
         with translate():
             return int(self._client.releases.CommitMetadata(request, timeout=COMMIT_SECONDS).timestamp_version)

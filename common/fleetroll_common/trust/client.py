@@ -10,7 +10,8 @@ The rules, in the order in which they are applied to every refresh (in brackets:
 5. The top-level targets role and the product's role are signed, are the ones that the snapshot names, and have not
    expired [5.6].
 6. A product's role lists ``<product>/*/*`` and nothing else; one entry outside makes the whole role void.
-7. The highest seen is remembered apart from the files, so that damaged files cannot lower it (:mod:`.floor`).
+7. The highest seen is remembered apart from the files, so that damaged files cannot lower it (:mod:`.floor`). So are
+   the keys of products that were exchanged: none of them comes back with an older list.
 8. Time never runs backwards here: reference time = max(host clock, last refresh that succeeded, build time of this
    program). The server's clock plays no part.
 9. Each role has a bound in bytes (:mod:`.limits`); where the signed list names a length, that is the bound.
@@ -240,6 +241,7 @@ class TrustClient:
             reference_time = self._reference_time(book.floor)
             updater = kind(book, self._root, source, reference_time, sight)
             updater.refresh()
+            updater.admit_product_keys()
             checked_at = int(reference_time.timestamp())
             if not updater.waived and checked_at >= book.floor.checked_at + REMEMBER_SECONDS:
                 book.put(replace(book.floor, checked_at=checked_at))

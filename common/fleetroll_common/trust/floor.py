@@ -15,6 +15,7 @@ gone with it. The memory is therefore kept apart, in one small record with a che
 6. Documents that change in place under one path (a product's policy, the anchors) carry a serial of their own, which is
    held against the highest seen under the keys that signed it: versions of roles are forgotten by rule 4, and with them
    an older document would come back.
+7. So would an older list of the products' keys: those that were exchanged stay refused (:mod:`.exchanged`).
 
 Not done here: protection from whoever can write this folder (the checksum has no key), and from the loss of the whole
 folder (that is a first use; the pinned root and the expiry of the timestamp are what is left).
@@ -28,6 +29,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from fleetroll_common.durable import DamagedRecord, dump_record, load_record, sync_dir, write_durably
+from fleetroll_common.trust.exchanged import admit_keys, read_keys
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import TrustError
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from fleetroll_common.trust.exchanged import ProductKeys
     from fleetroll_common.trust.library import Root, Snapshot, Targets, Timestamp
 
 FLOOR_NAME = "floor.json"
@@ -62,6 +65,7 @@ class Floor:
         roles: versions by file name as the snapshot lists them (``targets.json``, ``products/agent.json``).
         checked_at: reference time of the last refresh that succeeded, in Unix seconds; 0 = none did.
         serials: by path, of documents that change in place.
+        product_keys: by role, which keys were seen to sign it, and to go.
     """
 
     anchor: str
@@ -73,6 +77,7 @@ class Floor:
     roles: Mapping[str, int] = field(default_factory=dict)
     checked_at: int = 0
     serials: Mapping[str, Serial] = field(default_factory=dict)
+    product_keys: Mapping[str, ProductKeys] = field(default_factory=dict)
 
     @property
     def reference_time(self) -> datetime:
@@ -148,6 +153,18 @@ def keys_digest(delegator: Root | Targets, role: str) -> str:
     named = delegator.get_delegated_role(role)
     publics = sorted(_public(delegator, keyid) for keyid in named.keyids)
     return hashlib.sha256(f"{named.threshold}:{','.join(publics)}".encode()).hexdigest()
+
+
+def admit_product_keys(floor: Floor, root: Root, targets: Targets) -> Floor:
+    """Return the floor with the keys seen that ``targets`` names for products (rule 7).
+
+    Raises:
+        TrustError: METADATA_ROLLBACK: one of them was exchanged.
+    """
+    roles = (targets.delegations.roles if targets.delegations else None) or {}
+    named = {role: {_public(targets, keyid) for keyid in each.keyids} for role, each in roles.items()}
+    seen = admit_keys(floor.product_keys, named, keys_digest(root, "targets"))
+    return replace(floor, product_keys=seen)
 
 
 def _public(delegator: Root | Targets, keyid: str) -> str:
@@ -241,7 +258,8 @@ class FloorBook:
 def _to_record(floor: Floor) -> dict[str, Any]:
     """Return plain JSON values."""
     serials = {path: {"serial": seen.number, "keys": seen.keys} for path, seen in floor.serials.items()}
-    lists = {"roles": dict(floor.roles), "serials": serials}
+    product_keys = {role: keys.to_record() for role, keys in floor.product_keys.items()}
+    lists = {"roles": dict(floor.roles), "serials": serials, "product_keys": product_keys}
     return {name: getattr(floor, name) for name in _NUMBERS + _TEXTS} | lists
 
 
@@ -259,7 +277,9 @@ def _from_record(record: dict[str, Any]) -> Floor:
     ):
         raise DamagedRecord("a floor with wrong fields", code=Code.STORE_FAILED)
     serials = _read_serials(record.get("serials", {}))
-    return Floor(roles=roles or {}, serials=serials, **{name: record[name] for name in _NUMBERS + _TEXTS})
+    keys = read_keys(record.get("product_keys", {}))
+    plain = {name: record[name] for name in _NUMBERS + _TEXTS}
+    return Floor(roles=roles or {}, serials=serials, product_keys=keys, **plain)
 
 
 def _read_serials(record: object) -> dict[str, Serial]:

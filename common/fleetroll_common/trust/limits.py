@@ -17,6 +17,9 @@ TARGETS_BYTES_MAX = 4 * 1024 * 1024
 ROOT_ROTATIONS_MAX = 256
 """Roots read in one refresh: a host that slept through more than this needs more than one."""
 
+VERSION_MAX = 2**53
+"""Of any role: what every JSON reader takes as a whole number, and what a message of the protocol holds."""
+
 BYTES_MAX = {"root": ROOT_BYTES_MAX, "timestamp": TIMESTAMP_BYTES_MAX, "snapshot": SNAPSHOT_BYTES_MAX}
 """By role; all roles that list targets have ``TARGETS_BYTES_MAX``."""
 

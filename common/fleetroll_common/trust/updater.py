@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from fleetroll_common.durable import sync_dir, write_durably
 from fleetroll_common.trust import limits
 from fleetroll_common.trust.floor import (
+    admit_product_keys,
     admit_root,
     admit_serial,
     admit_snapshot,
@@ -83,7 +84,7 @@ def require_plain(data: bytes) -> None:
     letters in the other case), a changed file would pass as the signed one.
 
     Versions have to be whole numbers: ``true`` passes for 1 in comparisons and would be another thing in the floor's
-    record.
+    record. They have a bound: what a host has seen is said to servers, in messages that hold 63 bits.
 
     Raises:
         DeserializationError: it is not, or is no metadata at all.
@@ -96,6 +97,8 @@ def require_plain(data: bytes) -> None:
     versions = [signed["version"], *(listed["version"] for listed in meta.values())]
     if not all(type(version) is int for version in versions):
         raise DeserializationError("a version is no whole number")
+    if max(versions) > limits.VERSION_MAX:
+        raise DeserializationError(f"a version is higher than {limits.VERSION_MAX}")
 
 
 class DurableUpdater(Updater):
@@ -172,6 +175,15 @@ class DurableUpdater(Updater):
         self._book.put(admit_serial(self._book.floor, path, number, keys))
         return keys
 
+    def admit_product_keys(self) -> None:
+        """Hold the keys that the verified targets name for products against those that were exchanged, durably.
+
+        Raises:
+            TrustError: METADATA_ROLLBACK.
+            OSError: the disk refused.
+        """
+        self._book.put(admit_product_keys(self._book.floor, self.root, self.top_targets))
+
     def _load_root(self) -> None:
         super()._load_root()
         floor = admit_root(self._book.floor, self.root.version)
@@ -191,7 +203,7 @@ class DurableUpdater(Updater):
 
     def _download_metadata(self, rolename: str, length: int, version: int | None = None) -> bytes:
         self._look_at(rolename, version)
-        self.sight.data = super()._download_metadata(rolename, length, version)
+        self.sight.data = super()._download_metadata(rolename, min(length, limits.bytes_max(rolename)), version)
         require_plain(self.sight.data)
         return self.sight.data
 

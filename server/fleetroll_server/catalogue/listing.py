@@ -12,6 +12,7 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.manifest_custom import kind_of
 from fleetroll_server.catalogue import reads
+from fleetroll_server.catalogue.stopped import stopped
 from fleetroll_server.catalogue.values import ReleaseState
 from fleetroll_server.store import EventFact
 from fleetroll_server.store.tables import ArtifactRow, ReleaseRow, table_of
@@ -132,8 +133,9 @@ async def require_not_withdrawn(connection: AsyncConnection, product: str, versi
     which = (_RELEASE.c.product == product, _RELEASE.c.version == version)
     query = sa.select(_RELEASE.c.state, _RELEASE.c.state_reason).where(*which)
     row = (await connection.execute(query)).one_or_none()
-    if row is not None and row.state != ReleaseState.LISTED.value:
-        message = f"version: {product} {version} is {row.state}: {row.state_reason[:300]}"
+    state, reason = row or await stopped(connection, product, version) or (ReleaseState.LISTED.value, "")
+    if state != ReleaseState.LISTED.value:
+        message = f"version: {product} {version} is {state}: {reason[:300]}"
         remedy = "publish under a new version: what was taken back stays so"
         raise RequestError(message, code=Code.CONFLICT, remedy=remedy, field="version")
 

@@ -18,7 +18,7 @@ from fleetroll_publishing.roles import TIMESTAMP_FILE, file_name, read_role
 from fleetroll_server.store.tables import MetadataFileRow, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -65,8 +65,14 @@ async def one_file(connection: AsyncConnection, name: str) -> bytes:
     return files[name]
 
 
-async def add_files(tx: Tx, old: Mapping[str, bytes], new: Mapping[str, bytes]) -> None:
+async def add_files(tx: Tx, old: Mapping[str, bytes], new: Mapping[str, bytes], replaced: Collection[str] = ()) -> None:
     """Store what signing made of ``old``: new names are inserted, the timestamp is exchanged while it is the old one.
+
+    Args:
+        tx: the transaction.
+        old: the newest files as they were.
+        new: what follows them.
+        replaced: names in ``new`` under which another file lies that nothing leads to any more.
 
     Raises:
         RequestError: CONFLICT: somebody else signed meanwhile; read again and retry.
@@ -74,6 +80,8 @@ async def add_files(tx: Tx, old: Mapping[str, bytes], new: Mapping[str, bytes]) 
     rows = [
         {"name": name, "payload": data, "stored_at": tx.now} for name, data in new.items() if name != TIMESTAMP_FILE
     ]
+    if replaced:
+        await tx.execute(sa.delete(_FILES).where(_FILES.c.name.in_(list(replaced))))
     try:
         if rows:
             await tx.execute(sa.insert(_FILES), rows)

@@ -40,6 +40,7 @@ from fleetroll_server.catalogue.listing import (
     require_release,
 )
 from fleetroll_server.catalogue.rising import end_below
+from fleetroll_server.catalogue.stopped import forget, stop_release, stopped
 from fleetroll_server.catalogue.values import ReleaseState
 from fleetroll_server.engine.actor import Actor
 from fleetroll_server.engine.yanking import end_rollouts
@@ -108,10 +109,15 @@ async def relist(
     before = releases_in(old) if old is not None else {}
     for version, targets in releases_in(new).items():
         listed = {target.path for target in before.get(version, ())}
+        taken_back = await stopped(tx.connection, product, str(version)) if was_committed else None
+        if taken_back is not None:
+            await forget(tx, product, str(version))
         for target in targets:
             if target.path not in listed:
                 await _list(tx, services, product, target, notes.get(str(version), ""), caller, new.version)
                 changed.add(str(version))
+        if taken_back is not None:
+            await stop_release(tx, product, str(version), *taken_back)
         if await _follow_channels(tx, product, version, targets, caller):
             changed.add(str(version))
     if policy is not None and policy != policy_before:

@@ -10,7 +10,7 @@ from fleetroll_server.catalogue.keys import load_signers
 from fleetroll_server.catalogue.metadata import add_files, current_files, timestamp_version
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping
     from datetime import datetime
 
     from fleetroll_publishing.roles import Repository
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-async def sign_and_commit(services: Services, act: Act, store: Callable[[Tx, Repository], Awaitable[_T]]) -> _T:
+async def sign_and_commit(
+    services: Services, act: Act, store: Callable[[Tx, Repository], Awaitable[_T]], replaced: Collection[str] = ()
+) -> _T:
     """Sign from the newest files and store what was signed.
 
     The caller MUST hold :attr:`~fleetroll_server.catalogue.catalogue.Catalogue.signing`: one at a time in this process
@@ -33,6 +35,7 @@ async def sign_and_commit(services: Services, act: Act, store: Callable[[Tx, Rep
         services: the shared parts; every agent is told of the new timestamp after the commit.
         act: makes the new files of the old ones; it runs in a thread.
         store: writes the rows that belong to it, in the same transaction; gets the repository as it is then.
+        replaced: as for :func:`~fleetroll_server.catalogue.metadata.add_files`.
 
     Raises:
         RequestError: what ``act`` or ``store`` refuses; CONFLICT: another process signed meanwhile (caller's fault).
@@ -45,7 +48,7 @@ async def sign_and_commit(services: Services, act: Act, store: Callable[[Tx, Rep
     repository, version = read_repository({**old, **new}), timestamp_version(new)
 
     async def job(tx: Tx) -> _T:
-        await add_files(tx, old, new)
+        await add_files(tx, old, new, replaced)
         stored = await store(tx, repository)
         tx.after_commit(lambda: services.catalogue.announce(version))
         return stored

@@ -13,7 +13,7 @@ import structlog
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import FleetrollError, RequestError
-from fleetroll_publishing.roles import read_repository
+from fleetroll_publishing.roles import file_name, read_repository
 from fleetroll_server.access.caller import Caller, Role
 from fleetroll_server.catalogue.keys import load_signers
 from fleetroll_server.catalogue.metadata import current_files
@@ -114,7 +114,8 @@ class ShownMetadata:
                 EventFact(fleet_id="", kind="recovery.metadata", actor_kind=ACTOR.kind, actor_id=ACTOR.id, facts=facts)
             )
 
-        await sign_and_commit(self._services, act, store)
+        taken = [file_name(role, version) for role, (version, _data) in shown.roles.items()]
+        await sign_and_commit(self._services, act, store, [name for name in taken if name in known])
         return genuine
 
     async def _list(self, tx: Tx, before: Repository, after: Repository, shown: Verified) -> None:

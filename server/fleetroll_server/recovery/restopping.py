@@ -16,6 +16,7 @@ import structlog
 
 from fleetroll_common.values.codes import Code
 from fleetroll_server.access.caller import Caller, Role
+from fleetroll_server.catalogue.stopped import stop_release
 from fleetroll_server.domain.states import ENDED_ROLLOUT, RolloutState
 from fleetroll_server.engine import kill, people
 from fleetroll_server.engine.actor import Actor
@@ -32,7 +33,6 @@ from fleetroll_server.store.tables import (
     BarredAgentRow,
     EventRow,
     JoinTokenRow,
-    ReleaseRow,
     SuspensionRow,
     table_of,
 )
@@ -48,7 +48,6 @@ API_TOKEN = table_of(ApiTokenRow)
 BARRED = table_of(BarredAgentRow)
 EVENT = table_of(EventRow)
 JOIN_TOKEN = table_of(JoinTokenRow)
-RELEASE = table_of(ReleaseRow)
 SUSPENSION = table_of(SuspensionRow)
 DONE_KEY = "recovery_stops_done"
 """How many of them are carried out."""
@@ -165,9 +164,8 @@ async def carry_out(tx: Tx, services: Services, stop: Stop) -> None:
         case "rollout.state":
             await _stop_rollout(tx, services, stop, actor)
         case "release.yanked" | "release.revoked":
-            which = (RELEASE.c.product == stop.facts.get("product"), RELEASE.c.version == stop.facts.get("version"))
-            values = {"state": stop.kind.removeprefix("release."), "state_reason": stop.reason}
-            await tx.execute(sa.update(RELEASE).where(*which).values(listed=False, **values))
+            product, version = stop.facts.get("product", ""), stop.facts.get("version", "")
+            await stop_release(tx, product, version, stop.kind.removeprefix("release."), stop.reason)
         case _:
             _log.warning("recovery.unknown_stop", kind=stop.kind)
 

@@ -2,7 +2,8 @@
 
 1. Only signatures count. Top-level targets, snapshot and timestamp are judged by the newest root that this server has,
    a product's role by the newest targets. What was signed under a root that it does not have proves nothing here;
-   those that hosts show are followed first (:mod:`.roots`).
+   those that hosts show are followed first (:mod:`.roots`). A product's role that is here under keys which newer
+   targets name no more holds nothing up: a thief's host may have shown it first, under a stolen key.
 2. Newer targets and newer product roles are taken over as they are, where nothing has vanished from them without a
    verb, and they do not claim to be valid for longer than anybody may sign.
 3. Snapshot and timestamp are signed anew with versions above the highest that were shown, so that no host refuses what
@@ -28,6 +29,7 @@ from fleetroll_common.trust.library import (
     Targets,
     Timestamp,
 )
+from fleetroll_common.trust.updater import require_plain
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import FleetrollError, RequestError
 from fleetroll_publishing.anchored import read_anchors
@@ -108,8 +110,12 @@ def verified(repository: Repository, files: Mapping[str, bytes], now: datetime) 
         if product is not None:
             genuine[name] = product.version
         known = repository.products.get(role.removeprefix(PRODUCTS))
-        if product is None or (known is not None and product.version <= known.version):
+        if product is None:
             continue
+        if known is not None and product.version <= known.version:
+            if _still_signed(repository, role, known, newest):
+                continue
+            known = None
         refused |= _faults(role, known, product, now)
         if role not in refused:
             roles[role] = (product.version, data)
@@ -183,11 +189,19 @@ def _missing(repository: Repository, snapshot: Snapshot, roles: Mapping[str, tup
     return behind
 
 
+def _still_signed(repository: Repository, role: str, known: Targets, newest: Targets) -> bool:
+    """Tell whether the newest keys of a product stand for the role that is here."""
+    if newest is repository.targets:
+        return True
+    return _genuine(repository.files.get(file_name(role, known.version)), Targets, role, newest) is not None
+
+
 def _genuine(data: bytes | None, kind: type[_Kind], role: str, delegator: Root | Targets) -> _Kind | None:
-    """Return the signed part of a file that ``delegator`` stands for; nothing for any other."""
+    """Return the signed part of a file that ``delegator`` stands for; nothing for one that hosts refuse."""
     if data is None:
         return None
     try:
+        require_plain(data)
         metadata: Metadata[Any] = Metadata.from_bytes(data)
         delegator.verify_delegate(role, metadata.signed_bytes, metadata.signatures)
     except (RepositoryError, DeserializationError, ValueError):

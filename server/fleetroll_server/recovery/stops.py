@@ -77,7 +77,10 @@ class Stop:
             KeyError, TypeError, ValueError: it is none.
         """
         known = {name: value for name, value in record.items() if name in cls.__slots__}
-        return cls(**{**known, "at": datetime.fromisoformat(str(record["at"]))})  # type: ignore[arg-type]
+        at = datetime.fromisoformat(str(record["at"]))
+        if at.utcoffset() is None:
+            raise ValueError("an instant of no zone")
+        return cls(**{**known, "at": at})  # type: ignore[arg-type]
 
     def is_after(self, incarnation: str, sequence: int, taken_at: datetime) -> bool:
         """Tell whether a database that stood at ``sequence`` does not know of it."""

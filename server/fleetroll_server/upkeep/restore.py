@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -36,6 +36,7 @@ from fleetroll_server.upkeep.backup import NAME
 from fleetroll_server.upkeep.backup_format import BackupReader, Record, damaged
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from fleetroll_common.values.clock import Clock
@@ -127,6 +128,7 @@ async def _fill(folder: DataFolder, url: str, request: RestoreRequest) -> dict[s
         raise RequestError(message, code=Code.NOT_FOUND, remedy="name the backup's file", field="from") from error
     with file:
         reader = BackupReader(file, request.passphrase)
+        _standing(reader.facts)
         engine = writing_engine(url)
         try:
             await migrate(engine, until=str(reader.facts.get("schema") or "none"))
@@ -135,6 +137,24 @@ async def _fill(folder: DataFolder, url: str, request: RestoreRequest) -> dict[s
         finally:
             await engine.dispose()
         return reader.facts
+
+
+def _standing(facts: Mapping[str, Any]) -> tuple[datetime, int]:
+    """Return when a backup was taken and its newest event's number: what is newer than it is held against them.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT: its header does not say so (whoever wrote it).
+    """
+    said, sequence = facts.get("taken_at"), facts.get("events")
+    try:
+        taken_at = datetime.fromisoformat(said) if type(said) is str else None
+    except ValueError:
+        taken_at = None
+    if taken_at is None or taken_at.utcoffset() is None:
+        raise damaged("its header does not say when it was taken")
+    if type(sequence) is not int or sequence < 0:
+        raise damaged("its header does not say which event was its last")
+    return taken_at.astimezone(UTC), sequence
 
 
 async def _load(folder: DataFolder, connection: Any, reader: BackupReader) -> None:  # noqa: ANN401 (AsyncConnection)
@@ -173,14 +193,14 @@ def _write(folder: DataFolder, record: Record) -> int:
 
 async def _begin(
     url: str,
-    facts: dict[str, Any],
+    facts: Mapping[str, Any],
     stops: list[Stop],
     request: RestoreRequest,
     mine: tuple[Clock, IdSource, Secrets],
 ) -> tuple[Recovery, int]:
     """Bring the schema up to date and let the recovery begin; return it, and how many stops wait."""
     clock, ids, secrets = mine
-    taken_at, sequence = datetime.fromisoformat(str(facts["taken_at"])), int(facts["events"])
+    taken_at, sequence = _standing(facts)
     store = await Store.open(url, clock)
 
     async def job(tx: Tx) -> tuple[Recovery, int]:

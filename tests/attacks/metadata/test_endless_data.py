@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from fleetroll_common.trust import limits
+from fleetroll_common.trust.library import MetaFile
 from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import FleetrollError
+from fleetroll_publishing.roles import describe, read_repository, sign_role
 from tests.faults.repositories import Host, Repository
 
 if TYPE_CHECKING:
@@ -57,6 +60,39 @@ def test_a_source_is_told_how_much_is_wanted(tmp_path: Path, repository: Reposit
         "1.targets.json": len(repository.files["1.targets.json"]),
         "2.products%2Fagent.json": len(repository.files["2.products%2Fagent.json"]),
     }
+
+
+@pytest.mark.parametrize("role", ["snapshot", "targets", "products/agent"])
+def test_no_list_raises_the_bound_of_a_role(tmp_path: Path, role: str) -> None:
+    """A thief of the online keys names a length; a mirror that serves without end would fill the host's memory."""
+    asked: dict[str, int] = {}
+
+    class Watching(Repository):
+        def fetch(self, name: str, max_bytes: int) -> bytes:
+            asked[name] = max_bytes
+            return super().fetch(name, max_bytes)
+
+    source = Watching()
+    thief, snapshot, timestamp = source.signers, *newest(source)
+    if role != "snapshot":
+        snapshot.version += 1
+        snapshot.meta[f"{role}.json"].version += 1
+        snapshot.meta[f"{role}.json"].length = 10**12
+    lists = sign_role(snapshot, [thief.of("snapshot")])
+    timestamp.version += 1
+    timestamp.snapshot_meta = describe(snapshot.version, lists)
+    if role == "snapshot":
+        timestamp.snapshot_meta = MetaFile(snapshot.version + 1, 10**12)
+    source.forged = {f"{snapshot.version}.snapshot.json": lists}
+    source.forged["timestamp.json"] = sign_role(timestamp, [thief.of("timestamp")])
+    with pytest.raises(FleetrollError):
+        Host(tmp_path, source).update()
+    assert max(asked.values()) <= limits.TARGETS_BYTES_MAX
+
+
+def newest(source: Repository) -> tuple[Any, Any]:
+    read = read_repository(source.files)
+    return read.snapshot, read.timestamp
 
 
 def test_an_endless_chain_of_roots_ends(host: Host, repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:

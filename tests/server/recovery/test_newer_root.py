@@ -5,18 +5,21 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import structlog
 
-from fleetroll_publishing.roles import read_repository
+from fleetroll_publishing.gate import check_repository
+from fleetroll_publishing.roles import file_name, read_repository, sign_role
 from fleetroll_publishing.signers import RoleSigners
 from fleetroll_server.catalogue.keys import load_signers
 from fleetroll_server.catalogue.metadata import current_files
 from fleetroll_server.recovery.metadata import ShownMetadata
 from fleetroll_server.recovery.missing import still_missing
 from fleetroll_server.recovery.state import RECOVERY_KEY, Cause, Recovery, recovery_of, write_meta
+from tests.faults import rulings
 from tests.faults.keyrings import Owner
 from tests.faults.publishers import root_keys
-from tests.faults.repositories import Repository
+from tests.faults.repositories import Repository, signer
 from tests.server.recovery.test_roots import trusted
 
 if TYPE_CHECKING:
@@ -80,3 +83,26 @@ async def test_what_is_lacking_is_shown_to_people_until_it_is_there(world: World
     assert "timestamp" in recovery.refused["root"]
     repository.root.version += 1
     assert still_missing(recovery, repository) == {}
+
+
+@pytest.mark.parametrize("height", [0, 100])
+async def test_a_stolen_key_that_was_exchanged_does_not_hold_up_what_followed(world: World, height: int) -> None:
+    """A thief's host comes first, and shows what he signed; the exchange was in the time that the database has lost."""
+    here = await files_of(world)
+    before = read_repository(here).product("agent").version
+    async with world.services.store.read() as connection:
+        held = await load_signers(connection, world.services.secrets)
+    lost, _owner = rulings.rekeyed(here, held, "agent", signer("agent second"))
+    newer = read_repository(lost).product("agent").version
+    evil = read_repository(here).product("agent")
+    evil.version = before + height if height else newer
+    await ShownMetadata(world.services).take(
+        {"products%2Fagent.json": sign_role(evil, held.every("products/agent"))}, "inc"
+    )
+    assert read_repository(await files_of(world)).product("agent").version == evil.version
+    await ShownMetadata(world.services).take(trusted(lost), "inc")
+    after = read_repository(files := await files_of(world))
+    assert (after.targets.version, after.product("agent").version) == (read_repository(lost).targets.version, newer)
+    name = file_name("products/agent", newer)
+    assert files[name] == lost[name]
+    check_repository(files)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import TrustError
 from fleetroll_publishing.keys import PrivateKey
 from fleetroll_publishing.repository import TargetFile, create, publish_targets, refresh_timestamp
 from fleetroll_publishing.roles import read_repository, sign_role
@@ -72,6 +74,34 @@ def test_one_role_in_the_place_of_another_moves_nothing(name: str) -> None:
     for other in set(lost) - {name}:
         found = verified(read_repository(FIRST), {name: lost[other]}, NOW)
         assert not found.raises(read_repository(FIRST)), other
+
+
+@pytest.mark.parametrize("height", [2**53 + 1, 2**63, 10**4000])
+@pytest.mark.parametrize("role", ["timestamp", "snapshot"])
+def test_a_version_that_hosts_refuse_moves_nothing(role: str, height: int) -> None:
+    """Under the right key, too: no message of the protocol holds it, nor what would be signed above it."""
+    signed = getattr(read_repository(FIRST), role)
+    signed.version = height
+    found = verified(read_repository(FIRST), {f"{role}.json": sign_role(signed, SIGNERS.every(role))}, NOW)
+    assert not found.raises(read_repository(FIRST))
+
+
+def test_nothing_is_signed_above_the_highest_version_that_hosts_take() -> None:
+    timestamp = read_repository(FIRST).timestamp
+    timestamp.version = 2**53
+    shown_files = {"timestamp.json": sign_role(timestamp, SIGNERS.every("timestamp"))}
+    found = verified(read_repository(FIRST), shown_files, NOW)
+    with pytest.raises(TrustError) as caught:
+        followed(FIRST, SIGNERS, NOW, found)
+    assert caught.value.code is Code.METADATA_INVALID
+
+
+def test_a_product_of_a_height_that_hosts_refuse_is_not_said_to_be_missing() -> None:
+    snapshot = read_repository(FIRST).snapshot
+    snapshot.version += 1
+    snapshot.meta["products/agent.json"].version = 2**63
+    shown_files = {"snapshot.json": sign_role(snapshot, SIGNERS.every("snapshot"))}
+    assert not verified(read_repository(FIRST), shown_files, NOW).missing
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"\xff", b"[" * 9000])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,3 +128,10 @@ def test_lines_of_newer_versions_are_read(tmp_path: Path) -> None:
     append(tmp_path / "stops.log", [stop])
     ((found,), damaged) = read_stops(tmp_path / "stops.log")
     assert (found.agent_id, damaged) == ("agent-1", 0)
+
+
+def test_a_line_with_an_instant_of_no_zone_is_a_damaged_one(tmp_path: Path) -> None:
+    """It could be held against no backup."""
+    stop = log.Stop(1, "inc.1", datetime(2026, 11, 1, tzinfo=UTC), "agent.revoked")
+    append(tmp_path / "stops.log", [stop, replace(stop, at=datetime(2026, 11, 1))])  # noqa: DTZ001 (that is the fault)
+    assert read_stops(tmp_path / "stops.log") == ([stop], 1)

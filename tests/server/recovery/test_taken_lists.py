@@ -8,8 +8,18 @@ import pytest
 
 from fleetroll_publishing.roles import read_repository
 from fleetroll_server.catalogue.metadata import current_files
+from fleetroll_server.datafolder import DataFolder
 from fleetroll_server.store.tables import ReleaseRow
-from tests.faults.lost_time import comes_back, copied, copied_back, end, recovery_of, trusts_newest
+from tests.faults.lost_time import (
+    backed_up,
+    comes_back,
+    copied,
+    copied_back,
+    end,
+    recovery_of,
+    restored,
+    trusts_newest,
+)
 from tests.faults.ruling import Ruler, channels, retire, yank
 from tests.faults.stocking import publish
 from tests.faults.stocks import NEW, NEWER
@@ -41,6 +51,31 @@ async def test_a_yank_that_a_host_brings_back_is_one(world: World, tmp_path: Pat
     await end(world, (await recovery_of(world)).hosts_not_seen)
     with pytest.raises(Exception, match=r"yanked|listed"):
         await world.roll("host-1")
+
+
+async def test_a_release_of_the_lost_time_that_was_taken_back_stays_so(world: World, tmp_path: Path) -> None:
+    """The database never knew it, and the one host that comes has seen its list of before: the stops know."""
+    await world.online("host-1")
+    source = await backed_up(world, tmp_path / "backup")
+    await publish(world, "1.5.0", tmp_path / "tree")
+    await world.online("host-1")
+    await trusts_newest(world, world.agent("host-1"))
+    await Ruler(world.call, world.channel).change(yank("1.5.0"))
+    await restored(world, source, tmp_path / "new", DataFolder(world.stock.data).stops)
+    await comes_back(world.agent("host-1"))
+    assert await release(world, "1.5.0") == (False, "yanked")
+    await end(world, (await recovery_of(world)).hosts_not_seen)
+    with pytest.raises(Exception, match=r"yanked|listed"):
+        await world.roll("host-1", version="1.5.0")
+
+
+async def test_what_was_taken_back_and_no_host_brings_is_not_published_again(world: World, tmp_path: Path) -> None:
+    source = await backed_up(world, tmp_path / "backup")
+    await publish(world, "1.5.0", tmp_path / "tree")
+    await Ruler(world.call, world.channel).change(yank("1.5.0"))
+    await restored(world, source, tmp_path / "new", DataFolder(world.stock.data).stops)
+    with pytest.raises(Exception, match="yanked"):
+        await publish(world, "1.5.0", tmp_path / "again")
 
 
 async def test_a_release_that_is_in_use_again_is_retired_all_the_same(world: World, tmp_path: Path) -> None:

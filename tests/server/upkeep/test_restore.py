@@ -132,6 +132,33 @@ async def test_a_file_that_is_cut_off_leaves_nothing(
     assert not [path for path in tmp_path.iterdir() if "new" in path.name]
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("taken_at", None),
+        ("taken_at", 5),
+        ("taken_at", "yesterday"),
+        ("taken_at", "2026-11-01T12:00:00"),
+        ("events", None),
+        ("events", "12"),
+        ("events", 1.5),
+        ("events", True),
+        ("events", -1),
+    ],
+)
+async def test_a_header_that_does_not_say_where_the_backup_stands_is_damage(
+    installed: Any, tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, name: str, said: Any
+) -> None:
+    """A readable one, which anybody can write."""
+    real = backing.BackupWriter
+    monkeypatch.setattr(backing, "BackupWriter", lambda file, facts, lock: real(file, {**facts, name: said}, lock))
+    folder = DataFolder(installed.data)
+    await back_up(folder, folder.database_url, BackupRequest(tmp_path / "forged", None), clock)
+    with pytest.raises(RequestError, match="its header does not say"):
+        await restore(RestoreRequest(tmp_path / "new", tmp_path / "forged"), clock, SystemIds())
+    assert sorted(path.name for path in tmp_path.iterdir() if "new" in path.name) == []
+
+
 async def test_a_newer_schema_is_refused(installed: Any, tmp_path: Path, clock: FakeClock) -> None:
     with closing(sqlite3.connect(DataFolder(installed.data).database)) as database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
