@@ -4,7 +4,7 @@
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help setup demo demo-app test check crash crash-full fuzz e2e bench-events bench-console bench-download bench-agent bench-engine bench-gates gen lint format type imports contract contract-baseline roles docs lock shots agent-artifact clean
+.PHONY: help setup demo demo-app test check crash crash-full fuzz e2e bench-events bench-console bench-download bench-agent bench-engine bench-gates bench-halt gen lint format type imports contract contract-baseline roles docs lock shots agent-artifact clean
 
 VENV := .venv
 GEN := .venv-gen
@@ -98,6 +98,9 @@ bench-console: setup ## The console on 10,000 hosts with 5,000 changes/s, beside
 
 bench-download: setup ## How well the bandwidth cap of downloads holds, beside what a sender got rid of
 	@$(PY) -m bench.download 2>/dev/null
+
+bench-halt: setup ## From the report that breaks the limit to the last Go, in RUNS=200 races
+	@$(PY) -m bench.halting $(if $(RUNS),--runs $(RUNS)) 2>/dev/null
 
 bench-engine: setup ## What one report costs the server in a rollout of 1,000 hosts and of 100,000
 	@$(PY) -m bench.engine 2>/dev/null

@@ -1,8 +1,8 @@
 """What one report costs the server, in a rollout of 1,000 hosts and in one of 100,000.
 
 Run by ``make bench-engine``. A whole server on SQLite (``synchronous=FULL``), eight hosts over real streams, and so
-many others in the same rollout that wait offline. Every job of the writer that one of the eight brings about, from its offer
-to its success, is counted: statements, steps of the database's own machine (they do not depend on what else this
+many others in the same rollout that wait offline. Every job of the writer that one of the eight brings about, from its
+offer to its success, is counted: statements, steps of the database's own machine (they do not depend on what else this
 computer does), and time. The last job completes the rollout: once, it reads the hosts that are left.
 
 Ends with one line of JSON: the medians of each, and the ratios of the large fleet to the small one.

@@ -1,6 +1,8 @@
 """The three waiting lines in front of the writer: stops overtake commands, and these overtake reports.
 
-Commands and reports are grouped; a stop (pause, kill switch) has a transaction of its own.
+Commands and reports are grouped; a stop (pause, kill switch) has a transaction of its own. Commands that never end
+(hosts that ask for Go, a whole fleet that says hello) don't hold up reports for ever: one of these may be the bad news
+that stops the next Go. While both wait they take turns, each for a slice.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 GROUP_SECONDS = 0.010
 """Report transactions begin at least this far apart: 88,000 rows a second fit into such groups (measured), and alone on
 an idle server a report waits for nothing."""
+SLICE_SECONDS = 0.020
+"""While commands and reports both wait, each works for so long before the other's turn: a person's command waits hardly
+longer, and a report for no more than this and one commit."""
 GROUP_JOBS = 1000
 """Jobs in one transaction at most: bounds what a command may have to wait for when it just missed its turn."""
 
@@ -55,9 +60,13 @@ class Lanes:
         self._wake = asyncio.Event()
         self._closed = False
         self._batch_began = float("-inf")
+        self._waiting_since = float("-inf")
+        self._owed = False
 
     def add(self, lane: Lane, request: Request) -> None:
         """Put ``request`` at the end of ``lane``; wake the writer where it could do something about it now."""
+        if lane is self.reports and not lane.waiting:
+            self._waiting_since = _now()
         lane.waiting.append(request)
         if lane is not self.reports or len(lane.waiting) in {1, GROUP_JOBS}:
             self._wake.set()
@@ -68,8 +77,14 @@ class Lanes:
             request.lane.waiting.appendleft(request)
 
     def overtaken(self, lane: Lane) -> bool:
-        """Tell whether something waits that goes before ``lane``."""
-        return any(ahead.waiting for ahead in self._order[: self._order.index(lane)])
+        """Tell whether something waits that goes before what is worked off of ``lane``."""
+        if lane is self.stops:
+            return False
+        if self.stops.waiting:
+            return True
+        if lane is self.commands:
+            return self._kept_waiting()
+        return bool(self.commands.waiting) and not (self._owed and _now() - self._batch_began < SLICE_SECONDS)
 
     def close(self) -> None:
         """Let the writer see the end once the lines are empty."""
@@ -85,7 +100,7 @@ class Lanes:
 
     async def next_group(self) -> list[Request]:
         """Return what the next transaction carries: a stop, else commands, else reports; empty at the end."""
-        while not self.overtaken(self.reports):
+        while not (self.stops.waiting or self.commands.waiting):
             pause = self._pause()
             if pause is not None and pause <= 0:
                 break
@@ -95,9 +110,23 @@ class Lanes:
                     await self._wake.wait()
             except TimeoutError:
                 break
-        lane = next(lane for lane in self._order if lane.waiting or lane is self.reports)
+        if self.stops.waiting:
+            return _take(self.stops)
+        return self._begin(self._whose_turn())
+
+    def _whose_turn(self) -> Lane:
+        """Return commands before reports, but for reports that commands have kept waiting."""
+        return self.reports if self._kept_waiting() or not self.commands.waiting else self.commands
+
+    def _kept_waiting(self) -> bool:
+        """Tell whether reports have waited for a slice."""
+        return bool(self.reports.waiting) and _now() - self._waiting_since >= SLICE_SECONDS
+
+    def _begin(self, lane: Lane) -> list[Request]:
+        """Take a group of a line whose turn it is."""
         if lane is self.reports:
-            self._batch_began = asyncio.get_running_loop().time()
+            self._batch_began = self._waiting_since = _now()
+            self._owed = bool(self.commands.waiting)
         return _take(lane)
 
     def _pause(self) -> float | None:
@@ -106,7 +135,11 @@ class Lanes:
             return 0.0 if self._closed else None
         if self._closed or len(self.reports.waiting) >= GROUP_JOBS:
             return 0.0
-        return self._batch_began + self._group_seconds - asyncio.get_running_loop().time()
+        return self._batch_began + self._group_seconds - _now()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _take(lane: Lane) -> list[Request]:

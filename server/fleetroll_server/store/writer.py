@@ -3,7 +3,8 @@
 Rules:
 
 1. Stops (pause, kill switch) go before commands (Go, offers), and these before any waiting batch of reports; a group
-   that is being worked off is cut short by what goes before it. A stop shares its transaction with nothing.
+   that is being worked off is cut short by what goes before it. A stop shares its transaction with nothing. Reports
+   that commands have kept waiting get a slice of time: no crowd of asks holds up the news that stops it.
 2. Each job runs in a savepoint: one that raises goes back alone, and its caller gets the error. Where servers collide,
    the group ends: what is done is committed, which frees its locks, and the rest runs one by one.
 3. Events get their sequences as one block by the last lock before COMMIT; nothing but their inserts follows.

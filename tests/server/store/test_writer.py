@@ -84,6 +84,51 @@ async def test_a_command_cuts_a_running_batch_of_reports_short(store: Store) -> 
     assert order == ["report 0", "report 1", "command", "report 2", "report 3"]
 
 
+async def test_commands_without_end_keep_no_report_waiting(store: Store) -> None:
+    """A crowd that asks for Go must not hold up the bad news that would stop it."""
+    asked = 0
+    stop = asyncio.Event()
+
+    async def ask(tx: Tx) -> None:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.002)
+
+    async def ask_on() -> None:
+        while not stop.is_set():
+            await store.writer.command(ask)
+
+    crowd = [asyncio.create_task(ask_on()) for _ in range(50)]
+    while asked < 100:
+        await asyncio.sleep(0.01)
+    async with asyncio.timeout(10):
+        for number in range(5):
+            before = asked
+            assert await store.writer.report(put(f"report {number}")) == f"report {number}"
+            assert asked - before < 200, "a slice of commands, and one group that was under way"
+    assert asked > 100
+    stop.set()
+    await asyncio.gather(*crowd)
+
+
+async def test_reports_without_end_keep_no_command_waiting(store: Store) -> None:
+    stop = asyncio.Event()
+
+    async def slow(tx: Tx) -> None:
+        await asyncio.sleep(0.002)
+
+    async def report_on() -> None:
+        while not stop.is_set():
+            await store.writer.report(slow)
+
+    crowd = [asyncio.create_task(report_on()) for _ in range(200)]
+    async with asyncio.timeout(10):
+        for number in range(20):
+            await store.writer.command(put(f"command {number}"))
+    stop.set()
+    await asyncio.gather(*crowd)
+
+
 async def test_reports_that_wait_together_share_one_commit(store: Store) -> None:
     commits = 0
 
