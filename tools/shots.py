@@ -32,6 +32,7 @@ SCENES: dict[str, Sequence[str]] = {
     "rollout": ("2", "enter"),
     "rollout-hosts": ("2", "enter", "tab"),
     "rollout-events": ("2", "enter", "tab", "tab", "tab"),
+    "failures": ("2", "x"),
     "hosts": ("3", "s"),
     "hosts-filter": ("3", "space", "slash", *"state:failde"),
     "host": ("3", "slash", *"00024", "enter", "enter"),

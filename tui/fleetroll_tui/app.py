@@ -21,6 +21,7 @@ from fleetroll_tui.paint import Paint
 from fleetroll_tui.places import START, History, Place
 from fleetroll_tui.screens.base import TABS_BELOW, ConsoleScreen
 from fleetroll_tui.screens.dialogs import Dialog
+from fleetroll_tui.screens.failures import FailuresScreen
 from fleetroll_tui.screens.host import HostScreen
 from fleetroll_tui.screens.hosts import HostsScreen
 from fleetroll_tui.screens.overview import OverviewScreen
@@ -55,6 +56,7 @@ SCREENS: dict[str, type[ConsoleScreen]] = {
     commands.OVERVIEW: OverviewScreen,
     commands.ROLLOUTS: RolloutsScreen,
     commands.ROLLOUT: RolloutScreen,
+    commands.FAILURES: FailuresScreen,
     commands.HOSTS: HostsScreen,
     commands.HOST: HostScreen,
     commands.RELEASES: ReleasesScreen,
@@ -243,7 +245,7 @@ class ConsoleApp(Acting, ActingOnRecovery, ActingOnReleases, Asking, OneKeyAtATi
 
     def _link(self) -> Link:
         """Return the connection that says how fresh the view is."""
-        return self.session.link_of(crew=isinstance(self._view(), RolloutScreen))
+        return self.session.link_of(crew=isinstance(self._view(), (RolloutScreen, FailuresScreen)))
 
     @property
     def stale(self) -> bool:

@@ -9,7 +9,9 @@ LIST = "list"
 """The place of keys that move in a list."""
 OVERVIEW, ROLLOUTS, ROLLOUT, HOSTS, HOST = "overview", "rollouts", "rollout", "hosts", "host"
 RELEASES, RELEASE, SERVER = "releases", "release", "server"
-_LISTS = (OVERVIEW, ROLLOUTS, ROLLOUT, HOSTS, HOST, RELEASES)
+FAILURES = "failures"
+_LISTS = (OVERVIEW, ROLLOUTS, ROLLOUT, HOSTS, HOST, RELEASES, FAILURES)
+_FILTERED = (ROLLOUTS, ROLLOUT, HOSTS, HOST, RELEASES)
 _SORTED = (ROLLOUTS, ROLLOUT, HOSTS, RELEASES)
 _PANES = (OVERVIEW, ROLLOUT, HOST, RELEASE, SERVER)
 _OF_RELEASES = (RELEASES, RELEASE)
@@ -230,12 +232,23 @@ COMMANDS: tuple[Command, ...] = (
         "Go",
         rpcs=("ServerInfoService.GetServerInfo", _SIGNING, "AnchorsService.GetAnchors"),
     ),
+    Command(
+        "failures",
+        "x",
+        "x",
+        "Failures",
+        "The failed hosts of the rollout, put together by what they said and what they share.",
+        "Go",
+        (ROLLOUT, ROLLOUTS),
+        footer=True,
+        rpcs=(_WATCH,),
+    ),
     Command("open", "enter", "enter", "Open", "Open what the cursor is on.", "Go", _LISTS, footer=True),
     Command("leave", "escape", "esc", "Back", "Clear the filter, or go back.", "Go", footer=True),
     Command("last", "minus", "-", "Last view", "Go to the view before this one, and back again.", "Go"),
     Command("older", "left_square_bracket", "[", "History back", "Go back in the history of views.", "Go"),
     Command("newer", "right_square_bracket", "]", "History forward", "Go forward in the history of views.", "Go"),
-    Command("filter", "slash", "/", "Filter", "Filter the list.", "Look", _LISTS[1:], footer=True),
+    Command("filter", "slash", "/", "Filter", "Filter the list.", "Look", _FILTERED, footer=True),
     Command("sort", "s", "s", "Sort", "Sort by the next column.", "Look", _SORTED, footer=True),
     Command("turn", "S", "S", "Turn round", "Turn the order round.", "Look", _SORTED),
     Command("pane", "tab", "tab", "Next pane", "Go to the next pane.", "Look", _PANES, footer=True),

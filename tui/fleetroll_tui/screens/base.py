@@ -231,6 +231,14 @@ class ConsoleScreen(Filtering, Panes, Releasing, Screen[None]):
         """Go there."""
         self.console.go(Place(commands.ROLLOUTS))
 
+    def do_failures(self) -> None:
+        """Go to the failed hosts of the rollout."""
+        rollout = self.rollout()
+        if rollout is None:
+            self.console.say("Failures", "choose a rollout")
+        else:
+            self.console.go(Place(commands.FAILURES, rollout.id))
+
     def do_hosts(self) -> None:
         """Go there."""
         self.console.go(Place(commands.HOSTS))
