@@ -158,7 +158,9 @@ class _Reader:
         """Read the name of a label."""
         at, key = self._at, self._word(_KEY)
         if not 1 <= len(key) <= MAX_KEY_CHARS:
-            what = f"{self._rest(at)} where a label's name is expected" if not key else f"a name of {len(key)} characters"
+            what = (
+                f"{self._rest(at)} where a label's name is expected" if not key else f"a name of {len(key)} characters"
+            )
             self._refuse(what, f"write the name of a label, 1 to {MAX_KEY_CHARS} characters", at=at)
         return key
 
@@ -166,7 +168,9 @@ class _Reader:
         """Read a value; ``empty`` ones are those behind an equals sign."""
         at, value = self._at, self._word(_VALUE)
         if not value and not (empty and self._ends()):
-            self._refuse(f"{self._rest(at)} where a value is expected", "write a value without blanks and , = ! ( )", at=at)
+            self._refuse(
+                f"{self._rest(at)} where a value is expected", "write a value without blanks and , = ! ( )", at=at
+            )
         if len(value) > MAX_VALUE_CHARS:
             self._refuse(f"a value of {len(value)} characters", f"write at most {MAX_VALUE_CHARS}", at=at)
         return value
