@@ -50,6 +50,7 @@ class Summary:
         returning_until: hosts that left may be on their way back until then, so no wave passes without those that wait;
             nothing once who waits has been away for the offline limit.
         late: the hosts of a completed rollout; nothing in any other state.
+        wave_approval: the person who opens a wave must be another one than who started the rollout.
     """
 
     state: RolloutState
@@ -60,6 +61,7 @@ class Summary:
     late_bad: int = 0
     returning_until: datetime | None = None
     late: LateHosts | None = None
+    wave_approval: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +204,8 @@ def decide(summary: Summary, event: Event, now: datetime) -> Decision:
     if wave.state is WaveState.AWAITING_APPROVAL:
         if isinstance(event, Advanced):
             return Decision((OpenWave(wave.number),))
-        return Decision(waits_for=f"a person to advance it to wave {wave.number}")
+        who = "a second person to approve" if summary.wave_approval else "a person to advance it to"
+        return Decision(waits_for=f"{who} wave {wave.number}")
     return _judge(summary, limits, wave, now)
 
 

@@ -165,6 +165,7 @@ class Book:
             returning_until=returning_until(max(left, default=None), self._now),
             late_bad=sum(w.counters.unforgiven_bad for w in self.waves if w.state is WaveState.PASSED),
             late=self.late if self.state is RolloutState.COMPLETED else None,
+            wave_approval=self.row["wave_approval"],
         )
 
     def set_state(self, tx: Tx, state: RolloutState, actor: Actor, reason: str, code: Code | str = "") -> None:
