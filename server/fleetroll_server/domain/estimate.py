@@ -1,7 +1,7 @@
 """How long a rollout takes when nothing stands in its way: one simple sum that people can check.
 
-A wave takes its rounds of ``max_concurrent`` hosts, each as long as one host from Go to its end, and its bake. Downloads
-go on ahead of it. Time in which windows are shut, people decide or hosts are away is in no estimate.
+A wave takes its rounds of ``max_concurrent`` hosts, each as long as one host from Go to its end, and its bake.
+Downloads go on ahead of it. Time in which windows are shut, people decide or hosts are away is in no estimate.
 """
 
 from __future__ import annotations
