@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum
 from typing import TYPE_CHECKING, NoReturn
 
 from fleetroll_common.values.codes import Code
@@ -33,7 +33,7 @@ _KEY = re.compile(r"[^\s,=!()<>\x00-\x1f\x7f]+")
 _BLANK = re.compile(r"[ \t]*")
 
 
-class Operator(StrEnum):
+class Operator(str, Enum):
     """How a requirement compares."""
 
     EQUALS = "="
@@ -75,9 +75,9 @@ class Requirement:
             case Operator.ABSENT:
                 return f"!{self.key}"
             case Operator.IN | Operator.NOT_IN:
-                return f"{self.key} {self.operator} ({','.join(self.values)})"
+                return f"{self.key} {self.operator.value} ({','.join(self.values)})"
             case _:
-                return f"{self.key}{self.operator}{self.values[0]}"
+                return f"{self.key}{self.operator.value}{self.values[0]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class _Reader:
             return Requirement(key, Operator.EXISTS)
         at = self._at
         word = self._word(_KEY)
-        if word not in {Operator.IN, Operator.NOT_IN}:
+        if word not in {Operator.IN.value, Operator.NOT_IN.value}:
             self._refuse(f"{self._rest(at)} is no operator", "write =, !=, in (…) or notin (…)", at=at)
         return Requirement(key, Operator(word), self._values())
 

@@ -5,23 +5,23 @@ Which version should run is another question: the server's ``domain.behind`` ans
 
 from __future__ import annotations
 
-from enum import StrEnum, auto
+from enum import Enum
 from functools import lru_cache
 
 from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.version import Version
 
 
-class VersionStanding(StrEnum):
+class VersionStanding(str, Enum):
     """Where a host stands; exactly one of these, and only BEHIND is out of date."""
 
-    CURRENT = auto()
-    BEHIND = auto()
-    NEWER = auto()
+    CURRENT = "current"
+    BEHIND = "behind"
+    NEWER = "newer"
     """It runs something above: a pre-release, or what was taken back since."""
-    DEV = auto()
+    DEV = "dev"
     """It runs a build that nobody published."""
-    UNKNOWN = auto()
+    UNKNOWN = "unknown"
     """It runs nothing, something that is no version, or there is nothing to compare it with."""
 
 

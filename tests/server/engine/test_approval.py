@@ -167,7 +167,8 @@ async def test_the_older_field_still_says_manual_and_a_contradiction_is_refused(
     rollout = await world.roll("host-1", "host-2", waves=[1, 0], wave_advance=pb.WAVE_ADVANCE_MANUAL)
     assert (await world.show(rollout)).manual_advance
     await world.cancel(rollout)
-    for values in ({"manual_advance": True, "wave_advance": pb.WAVE_ADVANCE_AUTO}, {"wave_advance": 99}):
+    wrong: list[dict[str, Any]] = [{"manual_advance": True, "wave_advance": pb.WAVE_ADVANCE_AUTO}, {"wave_advance": 99}]
+    for values in wrong:
         why = await refusal(world.roll("host-1", **values))
         assert (why.code, why.facts["field"]) == ("INVALID_ARGUMENT", "wave_advance")
 

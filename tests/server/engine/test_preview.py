@@ -174,7 +174,7 @@ async def test_who_may_look_may_preview_and_who_may_not_see_the_fleet_may_not(wo
     assert (await refusal(viewer.call(world.rollouts.PreviewRollout, request))).code == "NOT_FOUND"
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "selector": ({"selection": pb.Selection(label_selector="site in ams")}, "selection.label_selector"),
     "long selector": ({"selection": pb.Selection(label_selector="a" * 3000)}, "selection.label_selector"),
     "range": ({"selection": pb.Selection(version_range="1.2")}, "selection.version_range"),
