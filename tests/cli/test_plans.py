@@ -11,6 +11,7 @@ from fleetroll.v1 import reasons_pb2
 from fleetroll.v1 import rollouts_pb2 as pb
 from fleetroll_cli.parse import instant
 from fleetroll_cli.plans import lines_of_preview
+from fleetroll_cli.watch import head_of
 from fleetroll_common.values.errors import RequestError
 
 if TYPE_CHECKING:
@@ -117,3 +118,17 @@ def test_a_time_from_now_is_read_too() -> None:
     with pytest.raises(RequestError) as caught:
         instant("25:00", "start_at")
     assert "with a zone" in caught.value.message
+
+
+def test_what_a_rollout_waits_for_is_shown_with_its_time_and_who_approved_it() -> None:
+    made = pb.Rollout(id="r1", product="agent", version="1.1.0", state=pb.ROLLOUT_STATE_AWAITING_APPROVAL)
+    made.waiting_for = "a second person to approve it"
+    made.approve_by.FromDatetime(datetime(2026, 5, 8, tzinfo=UTC))
+    assert head_of(made)[1:] == ["waits for a second person to approve it, until 2026-05-08 00:00:00Z"]
+    made.state, made.waiting_for = pb.ROLLOUT_STATE_SCHEDULED, "its time to start"
+    made.start_at.FromDatetime(datetime(2026, 5, 9, tzinfo=UTC))
+    made.approved.actor.id = "token-2"
+    made.approved.reason = "read it"
+    assert head_of(made)[1:] == ["waits for its time to start: 2026-05-09 00:00:00Z", "approved by token-2: read it"]
+    made.approved.reason = ""
+    assert head_of(made)[-1] == "approved by token-2"
