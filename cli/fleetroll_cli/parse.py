@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from fleetroll.v1 import rollouts_pb2
@@ -36,6 +36,36 @@ def duration(text: str, field: str = "duration") -> timedelta:
         message = f"{field}: {text} is longer than {MAX_DAYS} days"
         raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="write a shorter one", field=field)
     return timedelta(seconds=seconds)
+
+
+def instant(text: str, field: str) -> datetime:
+    """Read an instant with its zone, ``2026-05-01T22:00Z``, or a time from now, ``8h``.
+
+    Raises:
+        RequestError: it is neither, or has no zone (caller's fault).
+    """
+    if _DURATION.fullmatch(text):
+        return datetime.now(UTC) + duration(text, field)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        message = f"{field}: {text[:40]!r} is no time with a zone"
+        remedy = "write it like 2026-05-01T22:00Z, 2026-05-01T22:00+02:00 or 8h"
+        raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy=remedy, field=field)
+    return found.astimezone(UTC)
+
+
+def why_not_both(one: str, one_is_said: bool, other: str, other_is_said: bool) -> None:
+    """Refuse two flags that can't both be meant.
+
+    Raises:
+        RequestError: both were said (caller's fault).
+    """
+    if one_is_said and other_is_said:
+        message = f"{one} and {other} can't both be meant"
+        raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="say one of them", field=one.lstrip("-"))
 
 
 def between(low: int, high: int, field: str) -> Callable[[int | None], int | None]:

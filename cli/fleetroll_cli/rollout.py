@@ -1,4 +1,4 @@
-"""``fleetroll rollout``: start, watch, show, list, pause, resume, advance, cancel."""
+"""``fleetroll rollout``: start, preview, approve, watch, show, list, pause, resume, advance, cancel."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from fleetroll_cli.context import CALL_SECONDS, JsonOption, connected, fleet_of
 from fleetroll_cli.limits import limits_of
 from fleetroll_cli.names import attempt_state, code_name, rollout_state
 from fleetroll_cli.output import note, plain, print_json, print_table, say
-from fleetroll_cli.parse import INT32_MAX, between, labels, said, waves
+from fleetroll_cli.parse import INT32_MAX, between, instant, labels, said, waves, why_not_both
+from fleetroll_cli.plans import lines_of_preview
 from fleetroll_cli.watch import head_of, lines_of, next_for, why_of
 
 if TYPE_CHECKING:
@@ -51,11 +52,43 @@ def start(  # noqa: PLR0913, PLR0917 (one parameter per option)
     label: Annotated[
         list[str] | None, typer.Option("--label", help="Only hosts with key=value; may be repeated.")
     ] = None,
+    selector: Annotated[
+        str | None,
+        typer.Option(
+            "--selector",
+            callback=said("label_selector"),
+            help="Only hosts whose labels fulfil it, such as 'site in (ams,fra),!spare'.",
+        ),
+    ] = None,
+    versions: Annotated[
+        str | None,
+        typer.Option(
+            "--versions", callback=said("version_range"), help="Only hosts on a version of it, such as '>=1.2,<2'."
+        ),
+    ] = None,
+    behind: Annotated[
+        bool, typer.Option("--behind", help="Only hosts below the newest stable release for their platform.")
+    ] = False,
     exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Not this host; may be repeated.")] = None,
+    canary: Annotated[
+        str | None,
+        typer.Option(
+            "--canary", callback=said("canary"), help="A first wave of all hosts whose labels fulfil this selector."
+        ),
+    ] = None,
     wave: Annotated[
         str | None,
         typer.Option("--waves", callback=said("waves"), help="Waves in order, such as 1,10%,rest."),
     ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            "--batch-size", callback=between(1, INT32_MAX, "batch_size"), help="What is left in waves of so many hosts."
+        ),
+    ] = None,
+    order_by: Annotated[
+        str, typer.Option("--order-by", help="Hosts fill the waves by: name, label:KEY or list [name].")
+    ] = "",
     max_concurrent: Annotated[
         int | None,
         typer.Option(callback=between(-INT32_MAX, INT32_MAX, "max_concurrent"), help="Hosts past Go at once [1]."),
@@ -91,21 +124,41 @@ def start(  # noqa: PLR0913, PLR0917 (one parameter per option)
         typer.Option(callback=between(1, 100, "in_a_row"), help="Readings in a row that it takes to act [3]."),
     ] = None,
     manual: Annotated[bool, typer.Option("--manual", help="Every wave but the first waits for a person.")] = False,
+    approve_waves: Annotated[
+        bool, typer.Option("--approve-waves", help="Every wave but the first waits for a second admin.")
+    ] = False,
+    require_approval: Annotated[
+        bool, typer.Option("--require-approval", help="Nothing begins before a second admin approved it.")
+    ] = False,
+    start_at: Annotated[
+        str, typer.Option("--start-at", help="Begin then, such as 2026-05-01T22:00Z, or in 8h [at once].")
+    ] = "",
     retry_bad: Annotated[bool, typer.Option("--retry-bad", help="Also where this digest was bad.")] = False,
     acknowledge: Annotated[bool, typer.Option("--acknowledge-breaking-changes", help="Accept them.")] = False,
     reason: ReasonOption = "",
     key: Annotated[str, typer.Option("--idempotency-key", help="The same key starts one rollout.")] = "",
+    previewing: Annotated[bool, typer.Option("--preview", help="Show the plan; start nothing.")] = False,
     watching: Annotated[bool, typer.Option("--watch", help="Watch it until its outcome.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Plan and start a rollout; a bare one takes one host at a time and halts at the first failure."""
+    previewing = previewing or context.info_name == "preview"
+    why_not_both("--preview", previewing, "--watch", watching)
+    why_not_both("--manual", manual, "--approve-waves", approve_waves)
+    first = [rollouts_pb2.WaveSpec(label_selector=canary)] if canary else []
     request = rollouts_pb2.StartRolloutRequest(
         product=product,
         version=version or "",
         selection=rollouts_pb2.Selection(
-            fleet_id=fleet_of(context, fleet or ""), hosts=host or [], labels=labels(label or []), exclude=exclude or []
+            fleet_id=fleet_of(context, fleet or ""),
+            hosts=host or [],
+            labels=labels(label or []),
+            exclude=exclude or [],
+            label_selector=selector or "",
+            version_range=versions or "",
+            behind=behind,
         ),
-        waves=waves(wave or ""),
+        waves=[*first, *waves(wave or "")],
         limits=limits_of(
             {
                 "max_concurrent": max_concurrent,
@@ -128,7 +181,16 @@ def start(  # noqa: PLR0913, PLR0917 (one parameter per option)
             interval=check_interval,
             in_a_row=check_in_a_row,
         ),
+        batch_size=batch_size or 0,
+        order_by=order_by,
+        require_approval=require_approval,
+        wave_advance=rollouts_pb2.WAVE_ADVANCE_APPROVAL if approve_waves else rollouts_pb2.WAVE_ADVANCE_UNSPECIFIED,
     )
+    if start_at:
+        request.start_at.FromDatetime(instant(start_at, "start_at"))
+    if previewing:
+        _preview(context, request, json=json)
+        return
     with connected(context) as client:
         answer = client.rollouts.StartRollout(request, timeout=CALL_SECONDS)
         if not json:
@@ -140,6 +202,32 @@ def start(  # noqa: PLR0913, PLR0917 (one parameter per option)
             print_json(answer)
         if watching:
             raise typer.Exit(following.follow(client, answer.rollout.id, json=json))
+
+
+app.command("preview", help="Show what a start with these options would do now: the same plan; nothing is started.")(
+    start
+)
+
+
+@app.command()
+def approve(
+    context: typer.Context,
+    rollout_id: RolloutArgument,
+    revision: RevisionOption = None,
+    reason: ReasonOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Let a rollout begin, or its next wave open, that another admin started. Who refuses cancels it instead."""
+    with connected(context) as client:
+        request = rollouts_pb2.ApproveRolloutRequest(
+            rollout_id=rollout_id, decision_revision=asking.revision_of(client, rollout_id, revision), reason=reason
+        )
+        answer = client.rollouts.ApproveRollout(request, timeout=CALL_SECONDS)
+    if json:
+        print_json(answer)
+        return
+    _decided(answer.rollout)
+    say(plain(answer.note, 500))
 
 
 @app.command()
@@ -268,6 +356,18 @@ def cancel(
         request = rollouts_pb2.CancelRolloutRequest(rollout_id=rollout_id, let_finish=let_finish, reason=reason)
         answer = client.rollouts.CancelRollout(request, timeout=CALL_SECONDS)
     print_json(answer) if json else _decided(answer.rollout)
+
+
+def _preview(context: typer.Context, request: rollouts_pb2.StartRolloutRequest, *, json: bool) -> None:
+    """Print what a start would do."""
+    with connected(context) as client:
+        asked = rollouts_pb2.PreviewRolloutRequest(start=request)
+        answer = client.rollouts.PreviewRollout(asked, timeout=CALL_SECONDS)
+    if json:
+        print_json(answer)
+        return
+    for line in lines_of_preview(answer):
+        say(line)
 
 
 def _decided(rollout: rollouts_pb2.Rollout) -> None:

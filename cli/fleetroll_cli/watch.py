@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fleetroll.v1 import reasons_pb2, rollouts_pb2, types_pb2
 from fleetroll_cli.checks import check_line
-from fleetroll_cli.names import attempt_state, code_name, rollout_state, wave_state
+from fleetroll_cli.names import attempt_state, code_name, local_time, rollout_state, wave_state
 from fleetroll_cli.output import plain
 
 if TYPE_CHECKING:
@@ -52,12 +52,25 @@ def head_of(rollout: rollouts_pb2.Rollout) -> list[str]:
     words = _words(rollout.state_decision)
     lines = [f"{head}  {words}" if words else head]
     if rollout.waiting_for:
-        lines.append(f"waits for {plain(rollout.waiting_for)}")
+        lines.append(f"waits for {plain(rollout.waiting_for)}{_until(rollout)}")
+    if rollout.HasField("approved"):
+        lines.append(
+            f"approved by {plain(rollout.approved.actor.id)}: {plain(rollout.approved.reason, 500)}".rstrip(": ")
+        )
     if rollout.HasField("late"):
         lines.append(_late(rollout.late))
     if rollout.late.HasField("stopped"):
         lines.extend(_after_late_stop(rollout))
     return lines
+
+
+def _until(rollout: rollouts_pb2.Rollout) -> str:
+    """Return when what a rollout waits for comes by itself, or comes too late."""
+    if rollout.state == rollouts_pb2.ROLLOUT_STATE_SCHEDULED:
+        return f": {local_time(rollout, 'start_at')}"
+    if rollout.state == rollouts_pb2.ROLLOUT_STATE_AWAITING_APPROVAL:
+        return f", until {local_time(rollout, 'approve_by')}"
+    return ""
 
 
 def why_of(rollout: rollouts_pb2.Rollout) -> str:

@@ -128,6 +128,20 @@ ANSWERS: dict[str, Any] = {
     "StartRollout": rollouts_pb2.StartRolloutResponse(
         rollout=finished(), exclusions=[rollouts_pb2.Exclusion(name="edge-1", message="it is held")]
     ),
+    "PreviewRollout": rollouts_pb2.PreviewRolloutResponse(
+        product="agent",
+        version="1.0.0",
+        notes="new",
+        breaking_changes="all of it",
+        waves=[
+            rollouts_pb2.PreviewWave(
+                number=1, hosts=1, first_hosts=[rollouts_pb2.PreviewHost(agent_id="h1", name="h", from_version="0.9.0")]
+            )
+        ],
+        exclusions=[rollouts_pb2.Exclusion(name="edge-1", message="it is held")],
+        warnings=[rollouts_pb2.PreviewWarning(kind="offline", message="it is offline", hosts=1)],
+    ),
+    "ApproveRollout": rollouts_pb2.ApproveRolloutResponse(rollout=finished(), note="two tokens"),
     "GetRollout": rollout("GetRollout"),
     "ListRolloutHosts": hosts(),
     "ListRollouts": rollouts_pb2.ListRolloutsResponse(rollouts=[finished(), scenes.rollout()]),
@@ -170,12 +184,12 @@ WORDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("manifest", "import"): ("ARTEFACT", "--product", "shop"),
     ("release", "product", "add"): ("shop",),
     ("release", "product", "list"): (),
-    ("rollout", "start"): (),
+    **{("rollout", name): () for name in ("start", "preview")},
     ("rollout", "watch"): ("r1",),
     ("rollout", "show"): ("r1",),
     ("rollout", "hosts"): ("r1",),
     ("rollout", "list"): (),
-    **{("rollout", name): ("r1",) for name in ("pause", "resume", "advance", "cancel")},
+    **{("rollout", name): ("r1",) for name in ("approve", "pause", "resume", "advance", "cancel")},
     **{("kill", name): () for name in ("press", "lift", "status")},
     ("tokens", "join", "create"): (),
     ("tokens", "join", "list"): (),

@@ -151,6 +151,34 @@ OFFLINE_POLICY_FAIL: OfflinePolicy.ValueType  # 3
 """Count it as failed at once."""
 Global___OfflinePolicy: _TypeAlias = OfflinePolicy  # noqa: Y015
 
+class _WaveAdvance:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WaveAdvanceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WaveAdvance.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WAVE_ADVANCE_UNSPECIFIED: _WaveAdvance.ValueType  # 0
+    """As manual_advance says."""
+    WAVE_ADVANCE_AUTO: _WaveAdvance.ValueType  # 1
+    """The gate alone."""
+    WAVE_ADVANCE_MANUAL: _WaveAdvance.ValueType  # 2
+    """A person, by AdvanceRollout."""
+    WAVE_ADVANCE_APPROVAL: _WaveAdvance.ValueType  # 3
+    """A second person, by ApproveRollout: not the token that started the rollout."""
+
+class WaveAdvance(_WaveAdvance, metaclass=_WaveAdvanceEnumTypeWrapper):
+    """WaveAdvance says what opens the next wave once one has passed. The first wave opens when the rollout begins."""
+
+WAVE_ADVANCE_UNSPECIFIED: WaveAdvance.ValueType  # 0
+"""As manual_advance says."""
+WAVE_ADVANCE_AUTO: WaveAdvance.ValueType  # 1
+"""The gate alone."""
+WAVE_ADVANCE_MANUAL: WaveAdvance.ValueType  # 2
+"""A person, by AdvanceRollout."""
+WAVE_ADVANCE_APPROVAL: WaveAdvance.ValueType  # 3
+"""A second person, by ApproveRollout: not the token that started the rollout."""
+Global___WaveAdvance: _TypeAlias = WaveAdvance  # noqa: Y015
+
 class _Reading:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -181,7 +209,7 @@ Global___Reading: _TypeAlias = Reading  # noqa: Y015
 
 @_typing.final
 class Selection(_message.Message):
-    """Selection says which hosts a rollout means."""
+    """Selection says which hosts a rollout means: those of which all that is said is true."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -209,8 +237,23 @@ class Selection(_message.Message):
     HOSTS_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     EXCLUDE_FIELD_NUMBER: _builtins.int
+    LABEL_SELECTOR_FIELD_NUMBER: _builtins.int
+    VERSION_RANGE_FIELD_NUMBER: _builtins.int
+    BEHIND_FIELD_NUMBER: _builtins.int
     fleet_id: _builtins.str
     """The fleet."""
+    label_selector: _builtins.str
+    """What the labels must fulfil, in the syntax of Kubernetes: "a=b,c!=d,e in (x,y),f notin (z),g,!h". Empty for any; at
+    most 2000 characters.
+    """
+    version_range: _builtins.str
+    """The range that the version of the product must be in, such as ">=1.2,<2". Empty for any; at most 500 characters.
+    Hosts without a version, and with a development build, are in no range.
+    """
+    behind: _builtins.bool
+    """True for hosts alone that run less than the newest stable release with an artefact for their platform. A development
+    build, an unknown version and a newer one are not behind.
+    """
     @_builtins.property
     def hosts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names or ids of hosts; empty for all of the fleet."""
@@ -230,10 +273,13 @@ class Selection(_message.Message):
         hosts: _abc.Iterable[_builtins.str] | None = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         exclude: _abc.Iterable[_builtins.str] | None = ...,
+        label_selector: _builtins.str = ...,
+        version_range: _builtins.str = ...,
+        behind: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exclude", b"exclude", "fleet_id", b"fleet_id", "hosts", b"hosts", "labels", b"labels"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["behind", b"behind", "exclude", b"exclude", "fleet_id", b"fleet_id", "hosts", b"hosts", "label_selector", b"label_selector", "labels", b"labels", "version_range", b"version_range"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -249,12 +295,17 @@ class WaveSpec(_message.Message):
     PERCENT_FIELD_NUMBER: _builtins.int
     REST_FIELD_NUMBER: _builtins.int
     HOSTS_FIELD_NUMBER: _builtins.int
+    LABEL_SELECTOR_FIELD_NUMBER: _builtins.int
     count: _builtins.int
     """A number of hosts, >= 1."""
     percent: _builtins.float
-    """Percent of the selected hosts, over 0 to 100, rounded up."""
+    """Percent of all hosts that take part, over 0 to 100, rounded up; each wave's for itself, not up to there."""
     rest: _builtins.bool
     """All that are left; only in the last wave."""
+    label_selector: _builtins.str
+    """Hosts that go into this wave next, as many as its size has places for; all of them where it has no size. As in
+    Selection; empty for none. Hosts that another wave names stay there.
+    """
     @_builtins.property
     def hosts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Named hosts that go into this wave first (a canary group)."""
@@ -266,10 +317,11 @@ class WaveSpec(_message.Message):
         percent: _builtins.float = ...,
         rest: _builtins.bool = ...,
         hosts: _abc.Iterable[_builtins.str] | None = ...,
+        label_selector: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "percent", b"percent", "rest", b"rest", "size", b"size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "hosts", b"hosts", "percent", b"percent", "rest", b"rest", "size", b"size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "hosts", b"hosts", "label_selector", b"label_selector", "percent", b"percent", "rest", b"rest", "size", b"size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_size: _TypeAlias = _typing.Literal["count", "percent", "rest"]  # noqa: Y015
     _WhichOneofArgType_size: _TypeAlias = _typing.Literal["size", b"size"]  # noqa: Y015
@@ -567,6 +619,11 @@ class StartRolloutRequest(_message.Message):
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     RETRY_BAD_FIELD_NUMBER: _builtins.int
     GATE_CHECKS_FIELD_NUMBER: _builtins.int
+    BATCH_SIZE_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
+    REQUIRE_APPROVAL_FIELD_NUMBER: _builtins.int
+    WAVE_ADVANCE_FIELD_NUMBER: _builtins.int
+    START_AT_FIELD_NUMBER: _builtins.int
     product: _builtins.str
     """The product."""
     version: _builtins.str
@@ -581,6 +638,18 @@ class StartRolloutRequest(_message.Message):
     """Makes the request safe to repeat: the same key answers with the same rollout. 0-64 characters."""
     retry_bad: _builtins.bool
     """True tries hosts again where this digest was rolled back as bad."""
+    batch_size: _builtins.int
+    """Hosts of each wave after those of `waves`, >= 1, until all are in; 0: what is left is one wave. At most 50 waves in
+    all.
+    """
+    order_by: _builtins.str
+    """In which order hosts fill the waves: "name" (the default), "label:KEY" (by the value of that label as text, hosts
+    without it last) or "list" (as selection.hosts lists them).
+    """
+    require_approval: _builtins.bool
+    """True when nothing begins before a second person has approved it. After 7 days without that it is cancelled."""
+    wave_advance: Global___WaveAdvance.ValueType
+    """What opens each wave but the first; must not contradict manual_advance."""
     @_builtins.property
     def selection(self) -> Global___Selection:
         """Which hosts."""
@@ -597,6 +666,12 @@ class StartRolloutRequest(_message.Message):
     def gate_checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___GateCheck]:
         """Checks that the gate of each wave goes by; at most 20."""
 
+    @_builtins.property
+    def start_at(self) -> _timestamp_pb2.Timestamp:
+        """When it begins, up to 90 days ahead; absent: at once. One that is approved later begins then. limits.not_after counts
+        from the beginning.
+        """
+
     def __init__(
         self,
         *,
@@ -611,14 +686,331 @@ class StartRolloutRequest(_message.Message):
         idempotency_key: _builtins.str = ...,
         retry_bad: _builtins.bool = ...,
         gate_checks: _abc.Iterable[Global___GateCheck] | None = ...,
+        batch_size: _builtins.int = ...,
+        order_by: _builtins.str = ...,
+        require_approval: _builtins.bool = ...,
+        wave_advance: Global___WaveAdvance.ValueType = ...,
+        start_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "selection", b"selection"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "selection", b"selection", "start_at", b"start_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_breaking_changes", b"acknowledge_breaking_changes", "gate_checks", b"gate_checks", "idempotency_key", b"idempotency_key", "limits", b"limits", "manual_advance", b"manual_advance", "product", b"product", "reason", b"reason", "retry_bad", b"retry_bad", "selection", b"selection", "version", b"version", "waves", b"waves"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_breaking_changes", b"acknowledge_breaking_changes", "batch_size", b"batch_size", "gate_checks", b"gate_checks", "idempotency_key", b"idempotency_key", "limits", b"limits", "manual_advance", b"manual_advance", "order_by", b"order_by", "product", b"product", "reason", b"reason", "require_approval", b"require_approval", "retry_bad", b"retry_bad", "selection", b"selection", "start_at", b"start_at", "version", b"version", "wave_advance", b"wave_advance", "waves", b"waves"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StartRolloutRequest: _TypeAlias = StartRolloutRequest  # noqa: Y015
+
+@_typing.final
+class PreviewRolloutRequest(_message.Message):
+    """PreviewRolloutRequest is a start that is not meant yet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def start(self) -> Global___StartRolloutRequest:
+        """What would be started. Its reason and idempotency key are of no matter."""
+
+    def __init__(
+        self,
+        *,
+        start: Global___StartRolloutRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewRolloutRequest: _TypeAlias = PreviewRolloutRequest  # noqa: Y015
+
+@_typing.final
+class PreviewRolloutResponse(_message.Message):
+    """PreviewRolloutResponse is what a start would do now. Counts are exact; hosts and exclusions are the first ones."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    WAVES_FIELD_NUMBER: _builtins.int
+    HOSTS_FIELD_NUMBER: _builtins.int
+    EXCLUSIONS_FIELD_NUMBER: _builtins.int
+    EXCLUSION_COUNTS_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    ESTIMATED_DURATION_FIELD_NUMBER: _builtins.int
+    PER_HOST_FIELD_NUMBER: _builtins.int
+    PER_HOST_SAMPLE_FIELD_NUMBER: _builtins.int
+    DOWNLOAD_BYTES_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
+    BREAKING_CHANGES_FIELD_NUMBER: _builtins.int
+    MIGRATIONS_REQUIRED_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    product: _builtins.str
+    """The product."""
+    version: _builtins.str
+    """The version; the newest where the request named none."""
+    hosts: _builtins.int
+    """Hosts that take part, >= 1."""
+    per_host_sample: _builtins.int
+    """How many updates of the product in the fleet, the newest that succeeded, per_host is the median of; 0: it is an
+    assumption of two minutes and the soak.
+    """
+    download_bytes: _builtins.int
+    """Bytes that hosts load in all: the size of the artefact that fits each. A difference that is loaded instead is smaller."""
+    notes: _builtins.str
+    """The release's notes, Markdown."""
+    breaking_changes: _builtins.str
+    """What breaks; empty for nothing. A start must acknowledge it."""
+    migrations_required: _builtins.bool
+    """True when the release asks for a migration."""
+    @_builtins.property
+    def waves(self) -> _containers.RepeatedCompositeFieldContainer[Global___PreviewWave]:
+        """The waves, each with its hosts in the order in which they would be updated; at most 1000 hosts over all waves."""
+
+    @_builtins.property
+    def exclusions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Exclusion]:
+        """Hosts of the selection that are left out, with reasons; at most 1000."""
+
+    @_builtins.property
+    def exclusion_counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExclusionCount]:
+        """All hosts that are left out, by reason."""
+
+    @_builtins.property
+    def limits(self) -> Global___RolloutLimits:
+        """The limits, defaults filled in."""
+
+    @_builtins.property
+    def estimated_duration(self) -> _duration_pb2.Duration:
+        """How long it takes when every host is online and none fails: for each wave its rounds of max_concurrent hosts, each as
+        long as per_host, and the bake. What waits for windows, people and absent hosts is not in it.
+        """
+
+    @_builtins.property
+    def per_host(self) -> _duration_pb2.Duration:
+        """From Go to the end of one host."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___PreviewWarning]:
+        """What a person should know before the start."""
+
+    def __init__(
+        self,
+        *,
+        product: _builtins.str = ...,
+        version: _builtins.str = ...,
+        waves: _abc.Iterable[Global___PreviewWave] | None = ...,
+        hosts: _builtins.int = ...,
+        exclusions: _abc.Iterable[Global___Exclusion] | None = ...,
+        exclusion_counts: _abc.Iterable[Global___ExclusionCount] | None = ...,
+        limits: Global___RolloutLimits | None = ...,
+        estimated_duration: _duration_pb2.Duration | None = ...,
+        per_host: _duration_pb2.Duration | None = ...,
+        per_host_sample: _builtins.int = ...,
+        download_bytes: _builtins.int = ...,
+        notes: _builtins.str = ...,
+        breaking_changes: _builtins.str = ...,
+        migrations_required: _builtins.bool = ...,
+        warnings: _abc.Iterable[Global___PreviewWarning] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["estimated_duration", b"estimated_duration", "limits", b"limits", "per_host", b"per_host"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breaking_changes", b"breaking_changes", "download_bytes", b"download_bytes", "estimated_duration", b"estimated_duration", "exclusion_counts", b"exclusion_counts", "exclusions", b"exclusions", "hosts", b"hosts", "limits", b"limits", "migrations_required", b"migrations_required", "notes", b"notes", "per_host", b"per_host", "per_host_sample", b"per_host_sample", "product", b"product", "version", b"version", "warnings", b"warnings", "waves", b"waves"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewRolloutResponse: _TypeAlias = PreviewRolloutResponse  # noqa: Y015
+
+@_typing.final
+class PreviewWave(_message.Message):
+    """PreviewWave is one wave as it would be."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    HOSTS_FIELD_NUMBER: _builtins.int
+    FIRST_HOSTS_FIELD_NUMBER: _builtins.int
+    DOWNLOAD_BYTES_FIELD_NUMBER: _builtins.int
+    ESTIMATED_DURATION_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """Number, from 1."""
+    hosts: _builtins.int
+    """Hosts in it, >= 1."""
+    download_bytes: _builtins.int
+    """Bytes that its hosts load."""
+    @_builtins.property
+    def first_hosts(self) -> _containers.RepeatedCompositeFieldContainer[Global___PreviewHost]:
+        """The first of them, in order."""
+
+    @_builtins.property
+    def estimated_duration(self) -> _duration_pb2.Duration:
+        """Its share of the estimate, with the bake."""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        hosts: _builtins.int = ...,
+        first_hosts: _abc.Iterable[Global___PreviewHost] | None = ...,
+        download_bytes: _builtins.int = ...,
+        estimated_duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["estimated_duration", b"estimated_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["download_bytes", b"download_bytes", "estimated_duration", b"estimated_duration", "first_hosts", b"first_hosts", "hosts", b"hosts", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewWave: _TypeAlias = PreviewWave  # noqa: Y015
+
+@_typing.final
+class PreviewHost(_message.Message):
+    """PreviewHost is a host that would be updated."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    FROM_VERSION_FIELD_NUMBER: _builtins.int
+    ONLINE_FIELD_NUMBER: _builtins.int
+    agent_id: _builtins.str
+    """The agent's id."""
+    name: _builtins.str
+    """The host's name."""
+    from_version: _builtins.str
+    """What it runs of the product; empty for nothing."""
+    online: _builtins.bool
+    """True while the host is online, as said by Agent.online."""
+    def __init__(
+        self,
+        *,
+        agent_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        from_version: _builtins.str = ...,
+        online: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "from_version", b"from_version", "name", b"name", "online", b"online"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewHost: _TypeAlias = PreviewHost  # noqa: Y015
+
+@_typing.final
+class ExclusionCount(_message.Message):
+    """ExclusionCount counts hosts that are left out for one reason."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    HOSTS_FIELD_NUMBER: _builtins.int
+    code: _reasons_pb2.ReasonCode.ValueType
+    """Why."""
+    hosts: _builtins.int
+    """How many, >= 1."""
+    def __init__(
+        self,
+        *,
+        code: _reasons_pb2.ReasonCode.ValueType = ...,
+        hosts: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "hosts", b"hosts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExclusionCount: _TypeAlias = ExclusionCount  # noqa: Y015
+
+@_typing.final
+class PreviewWarning(_message.Message):
+    """PreviewWarning is what a person should know before the start; it does not hinder it, except where it says so."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    HOSTS_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """What it is about, for programs: "breaking_changes" and "suspended" refuse the start as it is; "offline",
+    "no_previous", "downgrade", "no_canary", "migrations" do not. More may come.
+    """
+    message: _builtins.str
+    """In words."""
+    hosts: _builtins.int
+    """How many hosts it is about; 0: all of them, or none."""
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        message: _builtins.str = ...,
+        hosts: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hosts", b"hosts", "kind", b"kind", "message", b"message"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewWarning: _TypeAlias = PreviewWarning  # noqa: Y015
+
+@_typing.final
+class ApproveRolloutRequest(_message.Message):
+    """ApproveRolloutRequest names the rollout and what the decision was drawn from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLLOUT_ID_FIELD_NUMBER: _builtins.int
+    DECISION_REVISION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    rollout_id: _builtins.str
+    """Id of the rollout."""
+    decision_revision: _builtins.int
+    """The decision_revision that the caller saw."""
+    reason: _builtins.str
+    """Why, at most 500 characters."""
+    def __init__(
+        self,
+        *,
+        rollout_id: _builtins.str = ...,
+        decision_revision: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision_revision", b"decision_revision", "reason", b"reason", "rollout_id", b"rollout_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveRolloutRequest: _TypeAlias = ApproveRolloutRequest  # noqa: Y015
+
+@_typing.final
+class ApproveRolloutResponse(_message.Message):
+    """ApproveRolloutResponse shows the result."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLLOUT_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    note: _builtins.str
+    """Says that the two tokens may belong to one person: the server knows tokens, not people."""
+    @_builtins.property
+    def rollout(self) -> Global___Rollout:
+        """The rollout after the decision."""
+
+    def __init__(
+        self,
+        *,
+        rollout: Global___Rollout | None = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rollout", b"rollout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["note", b"note", "rollout", b"rollout"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveRolloutResponse: _TypeAlias = ApproveRolloutResponse  # noqa: Y015
 
 @_typing.final
 class StartRolloutResponse(_message.Message):
@@ -707,6 +1099,12 @@ class Rollout(_message.Message):
     SELECTION_FIELD_NUMBER: _builtins.int
     LATE_FIELD_NUMBER: _builtins.int
     GATE_CHECKS_FIELD_NUMBER: _builtins.int
+    WAVE_ADVANCE_FIELD_NUMBER: _builtins.int
+    APPROVED_FIELD_NUMBER: _builtins.int
+    REQUIRE_APPROVAL_FIELD_NUMBER: _builtins.int
+    APPROVE_BY_FIELD_NUMBER: _builtins.int
+    START_AT_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the rollout."""
     fleet_id: _builtins.str
@@ -723,6 +1121,12 @@ class Rollout(_message.Message):
     """True when every wave but the first waits for a person."""
     waiting_for: _builtins.str
     """What it waits for now, in words; empty when it goes on."""
+    wave_advance: Global___WaveAdvance.ValueType
+    """What opens each wave but the first."""
+    require_approval: _builtins.bool
+    """True when nothing begins before a second person has approved it."""
+    order_by: _builtins.str
+    """In which order its hosts filled the waves."""
     @_builtins.property
     def waves(self) -> _containers.RepeatedCompositeFieldContainer[Global___Wave]:
         """The waves in order."""
@@ -759,6 +1163,18 @@ class Rollout(_message.Message):
     def gate_checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___GateCheckState]:
         """Checks that its gates go by, by name."""
 
+    @_builtins.property
+    def approved(self) -> _types_pb2.Decision:
+        """Who approved its beginning; absent before, and where nobody had to."""
+
+    @_builtins.property
+    def approve_by(self) -> _timestamp_pb2.Timestamp:
+        """Until when that has to happen; absent where nobody has to approve it any more."""
+
+    @_builtins.property
+    def start_at(self) -> _timestamp_pb2.Timestamp:
+        """When it begins; absent where it began at once."""
+
     def __init__(
         self,
         *,
@@ -779,10 +1195,16 @@ class Rollout(_message.Message):
         selection: Global___Selection | None = ...,
         late: Global___LateHosts | None = ...,
         gate_checks: _abc.Iterable[Global___GateCheckState] | None = ...,
+        wave_advance: Global___WaveAdvance.ValueType = ...,
+        approved: _types_pb2.Decision | None = ...,
+        require_approval: _builtins.bool = ...,
+        approve_by: _timestamp_pb2.Timestamp | None = ...,
+        start_at: _timestamp_pb2.Timestamp | None = ...,
+        order_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "late", b"late", "limits", b"limits", "selection", b"selection", "started", b"started", "state_decision", b"state_decision"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approve_by", b"approve_by", "approved", b"approved", "ended_at", b"ended_at", "late", b"late", "limits", b"limits", "selection", b"selection", "start_at", b"start_at", "started", b"started", "state_decision", b"state_decision"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "decision_revision", b"decision_revision", "ended_at", b"ended_at", "fleet_id", b"fleet_id", "gate_checks", b"gate_checks", "id", b"id", "late", b"late", "limits", b"limits", "manual_advance", b"manual_advance", "product", b"product", "selection", b"selection", "started", b"started", "state", b"state", "state_decision", b"state_decision", "version", b"version", "waiting_for", b"waiting_for", "waves", b"waves"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approve_by", b"approve_by", "approved", b"approved", "counts", b"counts", "decision_revision", b"decision_revision", "ended_at", b"ended_at", "fleet_id", b"fleet_id", "gate_checks", b"gate_checks", "id", b"id", "late", b"late", "limits", b"limits", "manual_advance", b"manual_advance", "order_by", b"order_by", "product", b"product", "require_approval", b"require_approval", "selection", b"selection", "start_at", b"start_at", "started", b"started", "state", b"state", "state_decision", b"state_decision", "version", b"version", "waiting_for", b"waiting_for", "wave_advance", b"wave_advance", "waves", b"waves"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -40,6 +40,16 @@ class RolloutsServiceStub(object):
                 request_serializer=fleetroll_dot_v1_dot_rollouts__pb2.StartRolloutRequest.SerializeToString,
                 response_deserializer=fleetroll_dot_v1_dot_rollouts__pb2.StartRolloutResponse.FromString,
                 _registered_method=True)
+        self.PreviewRollout = channel.unary_unary(
+                '/fleetroll.v1.RolloutsService/PreviewRollout',
+                request_serializer=fleetroll_dot_v1_dot_rollouts__pb2.PreviewRolloutRequest.SerializeToString,
+                response_deserializer=fleetroll_dot_v1_dot_rollouts__pb2.PreviewRolloutResponse.FromString,
+                _registered_method=True)
+        self.ApproveRollout = channel.unary_unary(
+                '/fleetroll.v1.RolloutsService/ApproveRollout',
+                request_serializer=fleetroll_dot_v1_dot_rollouts__pb2.ApproveRolloutRequest.SerializeToString,
+                response_deserializer=fleetroll_dot_v1_dot_rollouts__pb2.ApproveRolloutResponse.FromString,
+                _registered_method=True)
         self.GetRollout = channel.unary_unary(
                 '/fleetroll.v1.RolloutsService/GetRollout',
                 request_serializer=fleetroll_dot_v1_dot_rollouts__pb2.GetRolloutRequest.SerializeToString,
@@ -98,6 +108,22 @@ class RolloutsServiceServicer(object):
 
     def StartRollout(self, request, context):
         """StartRollout plans and starts; refused before anything is stored when the plan or a limit can't be used.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreviewRollout(self, request, context):
+        """PreviewRollout shows what a start with this request would do now, by the same plan; it changes nothing. It is a
+        read: whoever may see the fleet may see a plan for it, above all the person who is asked to approve one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveRollout(self, request, context):
+        """ApproveRollout lets a rollout begin, or a wave of it open, that waits for a second person. Never with the token that
+        started the rollout. Who refuses cancels it instead.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -184,6 +210,16 @@ def add_RolloutsServiceServicer_to_server(servicer, server):
                     request_deserializer=fleetroll_dot_v1_dot_rollouts__pb2.StartRolloutRequest.FromString,
                     response_serializer=fleetroll_dot_v1_dot_rollouts__pb2.StartRolloutResponse.SerializeToString,
             ),
+            'PreviewRollout': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewRollout,
+                    request_deserializer=fleetroll_dot_v1_dot_rollouts__pb2.PreviewRolloutRequest.FromString,
+                    response_serializer=fleetroll_dot_v1_dot_rollouts__pb2.PreviewRolloutResponse.SerializeToString,
+            ),
+            'ApproveRollout': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveRollout,
+                    request_deserializer=fleetroll_dot_v1_dot_rollouts__pb2.ApproveRolloutRequest.FromString,
+                    response_serializer=fleetroll_dot_v1_dot_rollouts__pb2.ApproveRolloutResponse.SerializeToString,
+            ),
             'GetRollout': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRollout,
                     request_deserializer=fleetroll_dot_v1_dot_rollouts__pb2.GetRolloutRequest.FromString,
@@ -263,6 +299,60 @@ class RolloutsService(object):
             '/fleetroll.v1.RolloutsService/StartRollout',
             fleetroll_dot_v1_dot_rollouts__pb2.StartRolloutRequest.SerializeToString,
             fleetroll_dot_v1_dot_rollouts__pb2.StartRolloutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewRollout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fleetroll.v1.RolloutsService/PreviewRollout',
+            fleetroll_dot_v1_dot_rollouts__pb2.PreviewRolloutRequest.SerializeToString,
+            fleetroll_dot_v1_dot_rollouts__pb2.PreviewRolloutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveRollout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fleetroll.v1.RolloutsService/ApproveRollout',
+            fleetroll_dot_v1_dot_rollouts__pb2.ApproveRolloutRequest.SerializeToString,
+            fleetroll_dot_v1_dot_rollouts__pb2.ApproveRolloutResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,14 @@ class RolloutsServiceStub:
     def __new__(cls, channel: _aio.Channel) -> RolloutsServiceAsyncStub: ...
     StartRollout: _grpc.UnaryUnaryMultiCallable[_rollouts_pb2.StartRolloutRequest, _rollouts_pb2.StartRolloutResponse]
     """StartRollout plans and starts; refused before anything is stored when the plan or a limit can't be used."""
+    PreviewRollout: _grpc.UnaryUnaryMultiCallable[_rollouts_pb2.PreviewRolloutRequest, _rollouts_pb2.PreviewRolloutResponse]
+    """PreviewRollout shows what a start with this request would do now, by the same plan; it changes nothing. It is a
+    read: whoever may see the fleet may see a plan for it, above all the person who is asked to approve one.
+    """
+    ApproveRollout: _grpc.UnaryUnaryMultiCallable[_rollouts_pb2.ApproveRolloutRequest, _rollouts_pb2.ApproveRolloutResponse]
+    """ApproveRollout lets a rollout begin, or a wave of it open, that waits for a second person. Never with the token that
+    started the rollout. Who refuses cancels it instead.
+    """
     GetRollout: _grpc.UnaryUnaryMultiCallable[_rollouts_pb2.GetRolloutRequest, _rollouts_pb2.GetRolloutResponse]
     """GetRollout shows one rollout with its waves."""
     ListRollouts: _grpc.UnaryUnaryMultiCallable[_rollouts_pb2.ListRolloutsRequest, _rollouts_pb2.ListRolloutsResponse]
@@ -69,6 +77,14 @@ class RolloutsServiceAsyncStub(RolloutsServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     StartRollout: _aio.UnaryUnaryMultiCallable[_rollouts_pb2.StartRolloutRequest, _rollouts_pb2.StartRolloutResponse]  # type: ignore[assignment]
     """StartRollout plans and starts; refused before anything is stored when the plan or a limit can't be used."""
+    PreviewRollout: _aio.UnaryUnaryMultiCallable[_rollouts_pb2.PreviewRolloutRequest, _rollouts_pb2.PreviewRolloutResponse]  # type: ignore[assignment]
+    """PreviewRollout shows what a start with this request would do now, by the same plan; it changes nothing. It is a
+    read: whoever may see the fleet may see a plan for it, above all the person who is asked to approve one.
+    """
+    ApproveRollout: _aio.UnaryUnaryMultiCallable[_rollouts_pb2.ApproveRolloutRequest, _rollouts_pb2.ApproveRolloutResponse]  # type: ignore[assignment]
+    """ApproveRollout lets a rollout begin, or a wave of it open, that waits for a second person. Never with the token that
+    started the rollout. Who refuses cancels it instead.
+    """
     GetRollout: _aio.UnaryUnaryMultiCallable[_rollouts_pb2.GetRolloutRequest, _rollouts_pb2.GetRolloutResponse]  # type: ignore[assignment]
     """GetRollout shows one rollout with its waves."""
     ListRollouts: _aio.UnaryUnaryMultiCallable[_rollouts_pb2.ListRolloutsRequest, _rollouts_pb2.ListRolloutsResponse]  # type: ignore[assignment]
@@ -106,6 +122,26 @@ class RolloutsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_rollouts_pb2.StartRolloutResponse, _abc.Awaitable[_rollouts_pb2.StartRolloutResponse]]:
         """StartRollout plans and starts; refused before anything is stored when the plan or a limit can't be used."""
+
+    @_abc_1.abstractmethod
+    def PreviewRollout(
+        self,
+        request: _rollouts_pb2.PreviewRolloutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rollouts_pb2.PreviewRolloutResponse, _abc.Awaitable[_rollouts_pb2.PreviewRolloutResponse]]:
+        """PreviewRollout shows what a start with this request would do now, by the same plan; it changes nothing. It is a
+        read: whoever may see the fleet may see a plan for it, above all the person who is asked to approve one.
+        """
+
+    @_abc_1.abstractmethod
+    def ApproveRollout(
+        self,
+        request: _rollouts_pb2.ApproveRolloutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rollouts_pb2.ApproveRolloutResponse, _abc.Awaitable[_rollouts_pb2.ApproveRolloutResponse]]:
+        """ApproveRollout lets a rollout begin, or a wave of it open, that waits for a second person. Never with the token that
+        started the rollout. Who refuses cancels it instead.
+        """
 
     @_abc_1.abstractmethod
     def GetRollout(

@@ -77,12 +77,17 @@ async def newest_release(connection: AsyncConnection, product: str) -> Release:
     Raises:
         RequestError: NOT_FOUND: no such release of ``product`` is listed (caller's fault).
     """
-    found = await installable(connection, product, STABLE)
-    stable = [release for release in found if not release.parsed_version.pre]
+    stable = await newest_first(connection, product)
     if not stable:
         message = f"product: no release of {product[:63]!r} is listed as {STABLE}"
         raise RequestError(message, code=Code.NOT_FOUND, remedy="publish one, or name a version", field="product")
     return stable[0]
+
+
+async def newest_first(connection: AsyncConnection, product: str) -> list[Release]:
+    """Return what is meant where no version is named, newest first: the stable channel without its pre-releases."""
+    found = await installable(connection, product, STABLE)
+    return [release for release in found if not release.parsed_version.pre]
 
 
 async def installable(connection: AsyncConnection, product: str, channel: str) -> list[Release]:

@@ -52,6 +52,7 @@ class Summary:
             nothing once who waits has been away for the offline limit.
         late: the hosts of a completed rollout; nothing in any other state.
         checks: what the world outside says: the gate goes by them too.
+        wave_approval: the person who opens a wave must be another one than who started the rollout.
     """
 
     state: RolloutState
@@ -63,6 +64,7 @@ class Summary:
     returning_until: datetime | None = None
     late: LateHosts | None = None
     checks: tuple[CheckState, ...] = ()
+    wave_approval: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +207,8 @@ def decide(summary: Summary, event: Event, now: datetime) -> Decision:
     if wave.state is WaveState.AWAITING_APPROVAL:
         if isinstance(event, Advanced):
             return Decision((OpenWave(wave.number),))
-        return Decision(waits_for=f"a person to advance it to wave {wave.number}")
+        who = "a second person to approve" if summary.wave_approval else "a person to advance it to"
+        return Decision(waits_for=f"{who} wave {wave.number}")
     return _judge(summary, limits, wave, now)
 
 

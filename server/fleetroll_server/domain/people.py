@@ -65,6 +65,17 @@ def require_waiting_wave(summary: Summary) -> WaveSummary:
     return wave
 
 
+def require_advance(summary: Summary) -> None:
+    """Refuse to advance to a wave that a second person must approve; that a gate can't tell is anybody's to decide.
+
+    Raises:
+        RequestError: NOT_ALLOWED (caller's fault).
+    """
+    if summary.state is RolloutState.RUNNING and summary.wave_approval:
+        message = "each wave of this rollout is approved by another token than the one that started it"
+        raise RequestError(message, code=Code.NOT_ALLOWED, remedy="approve it: fleetroll rollout approve")
+
+
 def _cannot_tell(summary: Summary) -> bool:
     """Tell whether the gate of the current wave lacks data."""
     result = gate(summary)

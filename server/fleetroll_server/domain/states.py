@@ -105,6 +105,7 @@ class RolloutTrigger(StrEnum):
     """What moves a rollout."""
 
     START = auto()
+    SCHEDULE = auto()
     PAUSE = auto()
     RESUME = auto()
     HALT = auto()
@@ -232,8 +233,8 @@ _R, _RT = RolloutState, RolloutTrigger
 _STOPPABLE = {_RT.CANCEL: _R.CANCELLED}
 ROLLOUT_TRANSITIONS: Mapping[RolloutState, Mapping[RolloutTrigger, RolloutState]] = {
     _R.DRAFT: {_RT.START: _R.RUNNING, **_STOPPABLE},
-    _R.AWAITING_APPROVAL: {_RT.START: _R.RUNNING, **_STOPPABLE},
-    _R.SCHEDULED: {_RT.START: _R.RUNNING, **_STOPPABLE},
+    _R.AWAITING_APPROVAL: {_RT.START: _R.RUNNING, _RT.SCHEDULE: _R.SCHEDULED, **_STOPPABLE},
+    _R.SCHEDULED: {_RT.START: _R.RUNNING, _RT.PAUSE: _R.PAUSED, **_STOPPABLE},
     _R.RUNNING: {_RT.PAUSE: _R.PAUSED, _RT.HALT: _R.HALTED, _RT.COMPLETE: _R.COMPLETED, **_STOPPABLE},
     _R.PAUSED: {_RT.PAUSE: _R.PAUSED, _RT.RESUME: _R.RUNNING, _RT.HALT: _R.HALTED, **_STOPPABLE},
     _R.HALTED: {_RT.RESUME: _R.RUNNING, **_STOPPABLE},

@@ -175,6 +175,7 @@ class Book:
             late_bad=sum(w.counters.unforgiven_bad for w in self.waves if w.state is WaveState.PASSED),
             late=self.late if self.state is RolloutState.COMPLETED else None,
             checks=self.checks,
+            wave_approval=self.row["wave_approval"],
         )
 
     def set_state(self, tx: Tx, state: RolloutState, actor: Actor, reason: str, code: Code | str = "") -> None:

@@ -116,7 +116,7 @@ async def superseded(tx: Tx, book: Book, agents: Sequence[str]) -> frozenset[str
 
 
 def is_superseded(book: Book) -> sa.ColumnElement[bool]:
-    """Return the condition that a newer rollout of the product means the host."""
+    """Return the condition that a newer rollout of the product, which has begun, means the host."""
     theirs, newer = _NEWER_HOST.c, _NEWER_ROLLOUT.c
     return (
         sa.select(theirs.agent_id)
@@ -128,6 +128,7 @@ def is_superseded(book: Book) -> sa.ColumnElement[bool]:
             newer.id == theirs.rollout_id,
             newer.fleet_id == theirs.fleet_id,
             newer.created_at > book.row["created_at"],
+            newer.begun,
         )
         .correlate(HOST)
         .exists()

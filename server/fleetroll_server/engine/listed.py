@@ -22,19 +22,24 @@ async def is_listed(tx: Tx, book: Book) -> bool:
     return await stays_listed(tx, book.row["release_id"])
 
 
-async def stays_listed(tx: Tx, release_id: str) -> bool:
-    """Tell whether a release is listed. Its row is locked against whoever takes it back, until the commit."""
-    query = sa.select(RELEASE.c.listed).where(RELEASE.c.id == release_id).with_for_update(read=True)
+async def stays_listed(tx: Tx, release_id: str, *, lock: bool = True) -> bool:
+    """Tell whether a release is listed. Its row is locked against whoever takes it back, until the commit.
+
+    Not without ``lock``: a transaction that only reads can't, and nothing begins in it.
+    """
+    query = sa.select(RELEASE.c.listed).where(RELEASE.c.id == release_id)
+    if lock:
+        query = query.with_for_update(read=True)
     return bool((await tx.execute(query)).scalar_one_or_none())
 
 
-async def require_listed(tx: Tx, release_id: str) -> None:
+async def require_listed(tx: Tx, release_id: str, *, lock: bool = True) -> None:
     """Return when hosts may begin with a release; it can't be taken back until this transaction's end.
 
     Raises:
         RequestError: YANKED: it was taken back; the reason is its publisher's (caller's fault).
     """
-    if await stays_listed(tx, release_id):
+    if await stays_listed(tx, release_id, lock=lock):
         return
     names = ("product", "version", "state", "state_reason")
     query = sa.select(*(RELEASE.c[name] for name in names)).where(RELEASE.c.id == release_id)

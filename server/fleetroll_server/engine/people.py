@@ -13,6 +13,7 @@ from fleetroll_common.values.version import Version
 from fleetroll_server.catalogue.policies import require_above_floor
 from fleetroll_server.domain import late as late_rules
 from fleetroll_server.domain import people
+from fleetroll_server.domain.approval import require_approved
 from fleetroll_server.domain.limits import RolloutLimits
 from fleetroll_server.domain.states import (
     BAD,
@@ -74,23 +75,25 @@ async def resume(
             (caller's fault).
     """
     book = await require_book(tx, rollout_id, fleet_id)
-    _require_revision(book, revision)
+    require_seen(book, revision)
     await require_listed(tx, book.row["release_id"])
     await require_above_floor(tx.connection, book.row["product"], Version.parse(book.row["version"]))
     if book.state is RolloutState.COMPLETED:
         late_rules.resume(book.late)
-        await _refuse_while_suspended(tx, fleet_id)
+        await require_nothing_suspended(tx, fleet_id)
         RolloutLimits.from_stored(book.row["limits"])  # else its late hosts would be cancelled for good
         late.go_again(tx, book, actor, reason)
         await _on_again(tx, services, book)
         return
     state = people.resume(book.state)
-    await _refuse_while_suspended(tx, fleet_id)
+    require_approved(required=book.row["require_approval"], approved=book.row["approved_at"] is not None)
+    await require_nothing_suspended(tx, fleet_id)
     RolloutLimits.from_stored(book.row["limits"])  # refused without every limit, before a state has changed
     if book.state is RolloutState.HALTED or _stands_failed(book):
         await _forgive(tx, book)
     book.resume_clock(tx.now)
     await begin_anew(tx, book)
+    book.row["begun"] = True
     if (wave := book.current()) is not None:
         wave.set(moved_at=tx.now)
     book.set_state(tx, state, actor, reason)
@@ -103,14 +106,16 @@ async def advance(
     """Open the wave that waits for a person, or let a wave pass whose gate can't tell.
 
     Raises:
-        RequestError: NOT_FOUND, STALE_DECISION, ROLLOUT_STATE or WAVE_NOT_PASSED (caller's fault).
+        RequestError: NOT_FOUND, STALE_DECISION, ROLLOUT_STATE or WAVE_NOT_PASSED; NOT_ALLOWED: the wave must be
+            approved (caller's fault).
     """
     book = await require_book(tx, rollout_id, fleet_id)
-    _require_revision(book, revision)
+    require_seen(book, revision)
     wave = book.wave(people.require_waiting_wave(book.summary()).number)
+    people.require_advance(book.summary())
     tx.emit(book.event("rollout.advanced", actor, reason, message=f"wave {wave.number}"))
     if book.state is RolloutState.PAUSED:
-        await _refuse_while_suspended(tx, fleet_id)
+        await require_nothing_suspended(tx, fleet_id)
         wave.set(state=transition(WAVE_TRANSITIONS, wave.state, WaveTrigger.PASS).value)
         wave.passed(tx.now, f"passed by {actor.id}: {reason}")
         book.resume_clock(tx.now)
@@ -155,7 +160,7 @@ async def _on_again(tx: Tx, services: Services, book: Book) -> None:
     await wake_staged(tx, services.sessions, book)
 
 
-async def _refuse_while_suspended(tx: Tx, fleet_id: str) -> None:
+async def require_nothing_suspended(tx: Tx, fleet_id: str) -> None:
     """Let nothing run on under the kill switch.
 
     Raises:
@@ -221,8 +226,12 @@ async def _send_again(tx: Tx, services: Services, book: Book) -> None:
         tx.after_commit(partial(services.sessions.send, row["agent_id"], message))
 
 
-def _require_revision(book: Book, given: int) -> None:
-    """Refuse a decision on stale data."""
+def require_seen(book: Book, given: int) -> None:
+    """Refuse a decision on stale data.
+
+    Raises:
+        RequestError: REVISION, STALE_DECISION (caller's fault).
+    """
     changed = f"the rollout is {book.row['state']} since {book.row['state_changed_at']:%H:%M:%SZ}"
     if book.row["state_reason"]:
         changed += f" ({book.row['state_reason'][:200]})"

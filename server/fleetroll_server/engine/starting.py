@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,29 +13,32 @@ from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.platform import Platform
 from fleetroll_common.values.release import AGENT as AGENT_PRODUCT
 from fleetroll_server.catalogue.policies import require_above_floor
-from fleetroll_server.catalogue.reads import newest_release, release
+from fleetroll_server.catalogue.reads import newest_first, newest_release, release
+from fleetroll_server.domain import approval
+from fleetroll_server.domain.behind import Newest
 from fleetroll_server.domain.eligible import HostFacts, ReleaseFacts
 from fleetroll_server.domain.plan import (
-    Exclusion,
     Plan,
     PlannedWave,
     Selection,
+    Shape,
     WaveSpec,
     plan,
 )
 from fleetroll_server.domain.states import BEFORE_GO, ENDED_ROLLOUT, FINAL, AttemptState, RolloutState, WaveState
 from fleetroll_server.domain.summary import HostView, WaveCounters, cohorts_of, count, shared_cohorts
+from fleetroll_server.engine import repeated
 from fleetroll_server.engine.advance import go_on
 from fleetroll_server.engine.book import open_book
 from fleetroll_server.engine.late import tell_older
 from fleetroll_server.engine.listed import require_listed
 from fleetroll_server.engine.probing.rows import write as write_checks
+from fleetroll_server.engine.repeated import LeftOut
 from fleetroll_server.engine.suspended import is_suspended
 from fleetroll_server.recovery.state import refuse_while_recovering
 from fleetroll_server.store.tables import (
     AgentRow,
     BudgetRow,
-    ExclusionsRow,
     HostProductRow,
     RolloutHostRow,
     RolloutRow,
@@ -44,6 +47,8 @@ from fleetroll_server.store.tables import (
 )
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from fleetroll_server.catalogue.values import Release
     from fleetroll_server.domain.checkspec import CheckSpec
     from fleetroll_server.domain.limits import RolloutLimits
@@ -53,7 +58,6 @@ if TYPE_CHECKING:
 
 AGENT = table_of(AgentRow)
 BUDGET = table_of(BudgetRow)
-EXCLUSIONS = table_of(ExclusionsRow)
 HOST = table_of(RolloutHostRow)
 PRODUCT = table_of(HostProductRow)
 ROLLOUT = table_of(RolloutRow)
@@ -80,6 +84,10 @@ class Order:
         request_sha256: of the request's bytes: the same key with another request is refused.
         retry_bad: also where this digest was rolled back as bad.
         checks: of its gate.
+        shape: batch size and order of the waves.
+        wave_approval: the person who opens a wave must be another one than who starts it; ``manual_advance`` then, too.
+        require_approval: nothing begins before a second person has approved it.
+        start_at: when it begins; None for at once.
     """
 
     fleet_id: str
@@ -95,16 +103,10 @@ class Order:
     request_sha256: str
     retry_bad: bool
     checks: tuple[CheckSpec, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A selected host that the rollout does not mean, and why: as it is answered, and stored for a repetition."""
-
-    agent_id: str
-    name: str
-    code: str
-    message: str
+    shape: Shape = Shape()  # noqa: RUF009 (it can't change)
+    wave_approval: bool = False
+    require_approval: bool = False
+    start_at: datetime | None = None
 
 
 async def start(tx: Tx, services: Services, order: Order, actor: Actor) -> tuple[str, tuple[LeftOut, ...]]:
@@ -115,74 +117,76 @@ async def start(tx: Tx, services: Services, order: Order, actor: Actor) -> tuple
     Raises:
         RequestError: the plan can't be made, there is no such release, or the kill switch is pressed (caller's fault).
     """
-    known = await _known(tx, order)
+    known = await repeated.known(tx, order)
     if known is not None:
-        return known, await _known_exclusions(tx, order, known)
+        return known, await repeated.known_exclusions(tx, order, known)
     await refuse_while_recovering(tx.connection, "no rollout is started")
     if await is_suspended(tx, order.fleet_id):
         message = "the kill switch is pressed for this fleet"
         raise RequestError(message, code=Code.SUSPENDED, remedy="lift it, then start the rollout")
-    chosen = await _release(tx, order)
-    planned = plan(order.selection, order.waves, await _fleet(tx, order), _facts(chosen))
+    approval.require_start_time(order.start_at, tx.now)
+    chosen = await choose(tx, order, lock=True)
+    _require_acknowledged(order, chosen)
+    planned = await draw_up(tx, order, chosen)
+    state = approval.first_state(require_approval=order.require_approval, start_at=order.start_at)
     rollout_id = services.ids.new("rollout")
-    await _write(tx, order, actor, chosen, rollout_id, planned)
-    left_out = tuple(_left_out(found) for found in planned.exclusions[:MAX_EXCLUSIONS])
-    if order.idempotency_key and left_out:
-        hosts = [asdict(found) for found in left_out]
-        await tx.execute(sa.insert(EXCLUSIONS).values(rollout_id=rollout_id, fleet_id=order.fleet_id, hosts=hosts))
+    await _write(tx, order, actor, chosen, rollout_id, planned, state)
+    left_out = left_out_of(planned)
+    await repeated.keep_exclusions(tx, order, rollout_id, left_out)
     book = await open_book(tx, rollout_id, order.fleet_id)
     if book is not None:
-        tx.emit(book.event("rollout.state", actor, order.reason, message=RolloutState.RUNNING.value))
-        await go_on(tx, services, book)
-        await tell_older(tx, services, book)
+        tx.emit(book.event("rollout.state", actor, order.reason, message=state.value))
+        if state is RolloutState.RUNNING:
+            await go_on(tx, services, book)
+            await tell_older(tx, services, book)
     return rollout_id, left_out
 
 
-def _left_out(found: Exclusion) -> LeftOut:
-    """Return what is said of an excluded host."""
-    return LeftOut(found.host.agent_id, found.host.name, found.code.value, found.message)
+async def draw_up(tx: Tx, order: Order, chosen: Release) -> Plan:
+    """Plan the waves, for a preview as for a start: reads alone.
+
+    Raises:
+        RequestError: the plan can't be made (caller's fault).
+    """
+    newest = None
+    if order.selection.behind:
+        newest = Newest([facts_of(one) for one in await newest_first(tx.connection, order.product)])
+    facts = await _fleet(tx, order)
+    return plan(order.selection, order.waves, facts, facts_of(chosen), shape=order.shape, newest=newest)
 
 
-async def _known_exclusions(tx: Tx, order: Order, rollout_id: str) -> tuple[LeftOut, ...]:
-    """Return whom the start left out that this request repeats."""
-    mine = (EXCLUSIONS.c.rollout_id == rollout_id, EXCLUSIONS.c.fleet_id == order.fleet_id)
-    stored = (await tx.execute(sa.select(EXCLUSIONS.c.hosts).where(*mine))).scalar_one_or_none()
-    return tuple(LeftOut(**host) for host in stored or ())
-
-
-async def _known(tx: Tx, order: Order) -> str | None:
-    """Return the rollout that an earlier request with the same key started."""
-    if not order.idempotency_key:
-        return None
-    query = sa.select(ROLLOUT.c.id, ROLLOUT.c.request_sha256).where(
-        ROLLOUT.c.fleet_id == order.fleet_id, ROLLOUT.c.idempotency_key == order.idempotency_key
+def left_out_of(planned: Plan) -> tuple[LeftOut, ...]:
+    """Return what is said of excluded hosts, of at most :data:`MAX_EXCLUSIONS`."""
+    return tuple(
+        LeftOut(found.host.agent_id, found.host.name, found.code.value, found.message)
+        for found in planned.exclusions[:MAX_EXCLUSIONS]
     )
-    row = (await tx.execute(query)).one_or_none()
-    if row is None:
-        return None
-    if row.request_sha256 != order.request_sha256:
-        message = "idempotency_key: it was used for another request"
-        raise RequestError(message, code=Code.ALREADY_EXISTS, remedy="use a new key", rollout=row.id)
-    found: str = row.id
-    return found
 
 
-async def _release(tx: Tx, order: Order) -> Release:
-    """Return the release to roll out."""
+async def choose(tx: Tx, order: Order, *, lock: bool) -> Release:
+    """Return the release to roll out; ``lock``: nobody takes it back before this transaction's end.
+
+    Raises:
+        RequestError: NOT_FOUND, YANKED, BELOW_FLOOR (caller's fault).
+    """
     if order.version:
         chosen = await release(tx.connection, order.product, order.version)
     else:
         chosen = await newest_release(tx.connection, order.product)
-    await require_listed(tx, chosen.id)
+    await require_listed(tx, chosen.id, lock=lock)
     await require_above_floor(tx.connection, chosen.product, chosen.parsed_version)
+    return chosen
+
+
+def _require_acknowledged(order: Order, chosen: Release) -> None:
+    """Refuse what breaks something, unless whoever starts it says that they know."""
     if chosen.breaking_changes and not order.acknowledge_breaking_changes:
         message = f"version: {chosen.version} has breaking changes: {chosen.breaking_changes[:300]}"
         remedy = "read them, then acknowledge them"
         raise RequestError(message, code=Code.NOT_ALLOWED, remedy=remedy, field="acknowledge_breaking_changes")
-    return chosen
 
 
-def _facts(chosen: Release) -> ReleaseFacts:
+def facts_of(chosen: Release) -> ReleaseFacts:
     """Return what the plan must know of the release."""
     artifacts = {artifact.platform: artifact.sha256 for artifact in chosen.artifacts}
     return ReleaseFacts(chosen.product, chosen.version, artifacts, chosen.supported_from)
@@ -236,7 +240,9 @@ async def _claims(tx: Tx, order: Order) -> dict[str, str]:
     return {row.agent_id: row.rollout_id for row in (await tx.execute(query)).all()}
 
 
-async def _write(tx: Tx, order: Order, actor: Actor, chosen: Release, rollout_id: str, planned: Plan) -> None:
+async def _write(
+    tx: Tx, order: Order, actor: Actor, chosen: Release, rollout_id: str, planned: Plan, state: RolloutState
+) -> None:
     """Write the rollout, its budget, its waves and its hosts."""
     by = {"actor_kind": actor.kind, "actor_id": actor.id}
     await tx.execute(
@@ -247,7 +253,7 @@ async def _write(tx: Tx, order: Order, actor: Actor, chosen: Release, rollout_id
             product=order.product,
             version=chosen.version,
             release_id=chosen.id,
-            state=RolloutState.RUNNING.value,
+            state=state.value,
             revision=1,
             limits=order.limits.to_json(),
             selection=_stored(order.selection),
@@ -263,10 +269,16 @@ async def _write(tx: Tx, order: Order, actor: Actor, chosen: Release, rollout_id
             state_code="",
             state_changed_at=tx.now,
             created_at=tx.now,
-            not_after=tx.now + timedelta(seconds=order.limits.not_after_seconds),
+            not_after=(order.start_at or tx.now) + timedelta(seconds=order.limits.not_after_seconds),
             stopped_at=None,
             ended_at=None,
             let_finish=False,
+            wave_approval=order.wave_approval,
+            wave_order=str(order.shape.order),
+            require_approval=order.require_approval,
+            approve_by=tx.now + approval.APPROVAL if order.require_approval else None,
+            start_at=order.start_at,
+            begun=state is RolloutState.RUNNING,
         )
     )
     await tx.execute(
@@ -340,4 +352,7 @@ def _stored(selection: Selection) -> dict[str, Any]:
         "hosts": list(selection.hosts),
         "labels": dict(selection.labels),
         "exclude": list(selection.exclude),
+        "label_selector": str(selection.selector or ""),
+        "version_range": str(selection.versions or ""),
+        "behind": selection.behind,
     }

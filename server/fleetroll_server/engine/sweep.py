@@ -16,7 +16,7 @@ from fleetroll_server.domain.states import (
     Trigger,
     transition,
 )
-from fleetroll_server.engine import late, silence
+from fleetroll_server.engine import beginning, late, silence
 from fleetroll_server.engine.actor import DEADLINE, GATE
 from fleetroll_server.engine.advance import bake, go_on
 from fleetroll_server.engine.book import ROLLOUT, Book, open_book
@@ -93,14 +93,15 @@ async def _is_revoked(tx: Tx, host: dict[str, Any]) -> bool:
 async def running_rollouts(tx: Tx) -> list[tuple[str, str]]:
     """Return id and fleet of every rollout that time moves: open ones, and ended ones that hosts have to leave."""
     open_now = ROLLOUT.c.state.in_([RolloutState.RUNNING.value, RolloutState.PAUSED.value])
-    query = sa.select(ROLLOUT.c.id, ROLLOUT.c.fleet_id).where(sa.or_(open_now, has_hosts_left(ROLLOUT, tx.now)))
+    moved = sa.or_(open_now, beginning.waits(ROLLOUT, tx.now), has_hosts_left(ROLLOUT, tx.now))
+    query = sa.select(ROLLOUT.c.id, ROLLOUT.c.fleet_id).where(moved)
     return [(row.id, row.fleet_id) for row in (await tx.execute(every_fleet(query, "time goes by for all"))).all()]
 
 
 async def look(tx: Tx, services: Services, rollout_id: str, fleet_id: str, *, up: bool) -> None:
     """Look at one rollout again: silent hosts, its bake, its end. ``up``: this server was there since the last tick."""
     book = await open_book(tx, rollout_id, fleet_id)
-    if book is None:
+    if book is None or await beginning.come(tx, services, book):
         return
     if book.is_open and not is_withdrawn(book):
         await silence.watch(tx, book)

@@ -15,7 +15,7 @@ from fleetroll_common.values.codes import Code
 from fleetroll_server.domain.states import RolloutState
 from fleetroll_server.engine import late
 from fleetroll_server.engine.actor import Actor
-from fleetroll_server.engine.book import open_book
+from fleetroll_server.engine.book import ROLLOUT, open_book
 from fleetroll_server.engine.kill import offering
 from fleetroll_server.recovery.state import INCARNATION_KEY, RECOVERY_KEY, incarnation_of, write_meta
 from fleetroll_server.store.fleets import every_fleet
@@ -43,6 +43,7 @@ async def mint(tx: Tx, fresh_id: str, recovery: Recovery) -> str:
     reason = f"recovery: the database {recovery.cause}"
     running = offering("", tx.now)
     await tx.execute(running.with_for_update())
+    await tx.execute(_scheduled().with_for_update())
     await tx.execute(every_fleet(sa.select(SUSPENSION.c.scope).order_by(SUSPENSION.c.scope).with_for_update(), WHOLE))
     incarnation = next_incarnation(fresh_id, await incarnation_of(tx.connection))
     await write_meta(tx, INCARNATION_KEY, incarnation)
@@ -57,5 +58,21 @@ async def mint(tx: Tx, fresh_id: str, recovery: Recovery) -> str:
         elif book.late.stopped is None:
             late.stop(tx, book, Code.RECOVERY, ACTOR, reason)
         await book.write(tx)
+    await _pause_scheduled(tx, reason)
     tx.emit(EventFact(fleet_id="", kind="recovery.began", actor_kind=ACTOR.kind, actor_id=ACTOR.id, reason=reason))
     return incarnation
+
+
+async def _pause_scheduled(tx: Tx, reason: str) -> None:
+    """Pause what would begin by itself: it may have been cancelled in the time that is lost."""
+    for row in (await tx.execute(_scheduled())).all():
+        book = await open_book(tx, row.id, row.fleet_id)
+        if book is not None:
+            book.set_state(tx, RolloutState.PAUSED, ACTOR, reason, Code.RECOVERY)
+            await book.write(tx)
+
+
+def _scheduled() -> sa.Select[tuple[str, str]]:
+    """Return the query for the rollouts that wait for their time, in the order in which they are locked."""
+    query = sa.select(ROLLOUT.c.id, ROLLOUT.c.fleet_id).where(ROLLOUT.c.state == RolloutState.SCHEDULED.value)
+    return every_fleet(query.order_by(ROLLOUT.c.id), WHOLE)

@@ -10,9 +10,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from fleetroll.v1 import rollouts_pb2, types_pb2
+from fleetroll_common.values.selectors import LabelSelector
 from fleetroll_common.values.version import Version
+from fleetroll_common.values.version_range import VersionRange
 from fleetroll_server.domain.limits import RolloutLimits
-from fleetroll_server.domain.plan import Selection, WaveSpec
+from fleetroll_server.domain.plan import Selection, Shape, WaveSpec
+from fleetroll_server.domain.wave_order import WaveOrder
 from fleetroll_server.engine.starting import Order
 from fleetroll_server.rpc import requests
 from fleetroll_server.rpc.convert import attempt_state, decision, reason_code, set_instant
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
     from fleetroll_server.domain.late import LateHosts
     from fleetroll_server.engine.reads import Shown
-    from fleetroll_server.engine.starting import LeftOut
+    from fleetroll_server.engine.repeated import LeftOut
 
 MAX_PRODUCT_CHARS = 63
 MAX_KEY_CHARS = 64
@@ -113,9 +116,20 @@ def rollout_to_wire(shown: Shown) -> rollouts_pb2.Rollout:
             hosts=selection["hosts"],
             labels=selection["labels"],
             exclude=selection["exclude"],
+            label_selector=selection.get("label_selector", ""),
+            version_range=selection.get("version_range", ""),
+            behind=selection.get("behind", False),
         ),
+        wave_advance=wave_advance(row),
+        require_approval=row["require_approval"],
+        order_by=row["wave_order"],
     )
     wire.gate_checks.extend(check_to_wire(state) for state in shown.checks)
+    if row["approved_at"] is not None:
+        actor = (row["approved_actor_kind"], row["approved_actor_id"])
+        wire.approved.CopyFrom(decision(*actor, row["approved_at"], row["approved_reason"]))
+    set_instant(wire.approve_by, row["approve_by"])
+    set_instant(wire.start_at, row["start_at"])
     totals: Counter[str] = Counter()
     for by_state in shown.counts.values():
         totals.update(by_state)
@@ -199,8 +213,50 @@ def waves_from_wire(specs: Iterable[rollouts_pb2.WaveSpec]) -> tuple[WaveSpec, .
     for spec in specs:
         size = spec.WhichOneof("size")
         value = None if size is None or size == "rest" else float(getattr(spec, size))
-        read.append(WaveSpec(size, value, tuple(spec.hosts)))
+        where = f"waves[{len(read) + 1}].label_selector"
+        selector = LabelSelector.parse(spec.label_selector, field=where) if spec.label_selector else None
+        read.append(WaveSpec(size, value, tuple(spec.hosts), selector))
     return tuple(read)
+
+
+def wave_advance(row: RowMapping) -> rollouts_pb2.WaveAdvance.ValueType:
+    """Return what opens the waves of a stored rollout."""
+    if row["wave_approval"]:
+        return rollouts_pb2.WAVE_ADVANCE_APPROVAL
+    return rollouts_pb2.WAVE_ADVANCE_MANUAL if row["manual_advance"] else rollouts_pb2.WAVE_ADVANCE_AUTO
+
+
+def selection_from_wire(wire: rollouts_pb2.Selection) -> Selection:
+    """Check what is said of hosts.
+
+    Raises:
+        RequestError: a selector or a range can't be read, labels are too many or too long (caller's fault).
+    """
+    selector, versions = wire.label_selector, wire.version_range
+    return Selection(
+        hosts=tuple(wire.hosts),
+        labels=requests.labels(wire.labels),
+        exclude=tuple(wire.exclude),
+        selector=LabelSelector.parse(selector, field="selection.label_selector") if selector else None,
+        versions=VersionRange.parse(versions, field="selection.version_range") if versions else None,
+        behind=wire.behind,
+    )
+
+
+def _advance_from_wire(request: rollouts_pb2.StartRolloutRequest) -> rollouts_pb2.WaveAdvance.ValueType:
+    """Return what opens the waves; the older field says it where the newer one says nothing.
+
+    Raises:
+        RequestError: it is none of the contract's, or the two contradict each other (caller's fault).
+    """
+    said = request.wave_advance
+    if said not in rollouts_pb2.WaveAdvance.values():
+        raise requests.invalid("wave_advance", f"{said} is not auto, manual or approval")
+    if said == rollouts_pb2.WAVE_ADVANCE_UNSPECIFIED:
+        return rollouts_pb2.WAVE_ADVANCE_MANUAL if request.manual_advance else rollouts_pb2.WAVE_ADVANCE_AUTO
+    if request.manual_advance and said == rollouts_pb2.WAVE_ADVANCE_AUTO:
+        raise requests.invalid("wave_advance", "it is auto, and manual_advance is true")
+    return said
 
 
 def order_from_wire(
@@ -211,24 +267,25 @@ def order_from_wire(
     Raises:
         RequestError: a field can't be used (caller's fault).
     """
+    advance = _advance_from_wire(request)
     return Order(
         fleet_id=fleet_id,
         product=requests.text("product", request.product, at_least=1, at_most=MAX_PRODUCT_CHARS),
         version=str(Version.parse(request.version)) if request.version else "",
-        selection=Selection(
-            hosts=tuple(request.selection.hosts),
-            labels=requests.labels(request.selection.labels),
-            exclude=tuple(request.selection.exclude),
-        ),
+        selection=selection_from_wire(request.selection),
         waves=waves_from_wire(request.waves),
         limits=RolloutLimits.from_request(limits_from_wire(request.limits)),
-        manual_advance=request.manual_advance,
+        manual_advance=advance != rollouts_pb2.WAVE_ADVANCE_AUTO,
         reason=requests.reason(request.reason),
         acknowledge_breaking_changes=request.acknowledge_breaking_changes,
         idempotency_key=requests.text("idempotency_key", request.idempotency_key, at_most=MAX_KEY_CHARS),
         request_sha256=hashlib.sha256(request.SerializeToString(deterministic=True)).hexdigest(),
         retry_bad=request.retry_bad,
         checks=checks_from_wire(request.gate_checks, commands),
+        shape=Shape(request.batch_size, WaveOrder.parse(request.order_by)),
+        wave_approval=advance == rollouts_pb2.WAVE_ADVANCE_APPROVAL,
+        require_approval=request.require_approval,
+        start_at=requests.instant("start_at", request.start_at) if request.HasField("start_at") else None,
     )
 
 

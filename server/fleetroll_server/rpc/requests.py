@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from google.protobuf.duration_pb2 import Duration
+    from google.protobuf.timestamp_pb2 import Timestamp
 
     from fleetroll.v1 import types_pb2
 
@@ -87,6 +88,18 @@ def span(field: str, wire: Duration) -> timedelta:
         return wire.ToTimedelta()
     except (OverflowError, ValueError):
         raise invalid(field, f"{wire.seconds} seconds are more than any calendar holds") from None
+
+
+def instant(field: str, wire: Timestamp) -> datetime:
+    """Return an instant of the wire, which holds more than a ``datetime`` does.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT (caller's fault).
+    """
+    try:
+        return wire.ToDatetime(tzinfo=UTC)
+    except (OverflowError, ValueError):
+        raise invalid(field, f"{wire.seconds} seconds since 1970 are on no calendar") from None
 
 
 def page_size(page: types_pb2.Page) -> int:

@@ -10,9 +10,10 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_server.access.caller import current_caller
 from fleetroll_server.access.fleets import sees_all_fleets, visible_fleets
-from fleetroll_server.engine import kill, people, reads, starting
+from fleetroll_server.engine import beginning, kill, people, previewing, reads, starting
 from fleetroll_server.engine.actor import Actor
 from fleetroll_server.rpc import requests
+from fleetroll_server.rpc.convert_preview import preview_to_wire
 from fleetroll_server.rpc.convert_rollouts import (
     exclusion_to_wire,
     host_to_wire,
@@ -54,6 +55,28 @@ class RolloutsServicer(rollouts_pb2_grpc.RolloutsServiceServicer):
             rollout=await self._rollout(rollout_id),
             exclusions=[exclusion_to_wire(item) for item in left_out],
         )
+
+    async def PreviewRollout(self, request: pb.PreviewRolloutRequest, context: Context) -> pb.PreviewRolloutResponse:  # noqa: ARG002
+        """Show what a start would do now; nothing is written."""
+        order = await self._order(request.start)
+        async with self._services.store.read() as connection:
+            shown = await previewing.look(connection, self._services.clock.now(), order)
+        return preview_to_wire(shown, order.limits)
+
+    async def ApproveRollout(self, request: pb.ApproveRolloutRequest, context: Context) -> pb.ApproveRolloutResponse:  # noqa: ARG002
+        """Let a rollout begin, or a wave of it open, that waits for a second person."""
+        reason, actor, revision = requests.reason(request.reason), _actor(), request.decision_revision
+        notes: list[str] = []
+
+        async def approve(tx: Tx, fleet: str) -> None:
+            notes[:] = [
+                await beginning.approve(
+                    tx, self._services, request.rollout_id, fleet, actor, revision=revision, reason=reason
+                )
+            ]
+
+        rollout = await self._decide(request.rollout_id, approve)
+        return pb.ApproveRolloutResponse(rollout=rollout, note=notes[0])
 
     async def GetRollout(self, request: pb.GetRolloutRequest, context: Context) -> pb.GetRolloutResponse:  # noqa: ARG002
         """Show one rollout with its waves."""

@@ -73,8 +73,8 @@ def test_a_rollout_that_has_not_ended_can_be_cancelled_and_twice_is_no_error(sta
 
 
 @pytest.mark.parametrize("state", list(R))
-def test_a_running_rollout_can_be_paused(state: RolloutState) -> None:
-    if state in {R.RUNNING, R.PAUSED}:
+def test_a_rollout_that_runs_or_will_by_itself_can_be_paused(state: RolloutState) -> None:
+    if state in {R.SCHEDULED, R.RUNNING, R.PAUSED}:
         assert people.stop(state, RolloutTrigger.PAUSE) is R.PAUSED
         return
     with pytest.raises(IllegalTransitionError):
@@ -115,3 +115,15 @@ def test_a_halted_wave_is_never_stepped_over() -> None:
     with pytest.raises(RequestError) as caught:
         people.require_waiting_wave(summary(R.HALTED, W.FAILED, SKIPPED))
     assert caught.value.code is Code.ROLLOUT_STATE
+
+
+@pytest.mark.parametrize("state", [R.RUNNING, R.PAUSED])
+def test_a_wave_that_must_be_approved_is_not_advanced(state: RolloutState) -> None:
+    facts = summary(state, W.AWAITING_APPROVAL)
+    people.require_advance(facts)
+    if state is R.PAUSED:
+        people.require_advance(replace(facts, wave_approval=True))
+        return
+    with pytest.raises(RequestError) as caught:
+        people.require_advance(replace(facts, wave_approval=True))
+    assert (caught.value.code, "approve" in caught.value.remedy) == (Code.NOT_ALLOWED, True)

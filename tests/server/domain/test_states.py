@@ -66,8 +66,8 @@ WAVES = {
 }
 ROLLOUTS = {
     "draft": "start=running cancel=cancelled",
-    "awaiting_approval": "start=running cancel=cancelled",
-    "scheduled": "start=running cancel=cancelled",
+    "awaiting_approval": "start=running schedule=scheduled cancel=cancelled",
+    "scheduled": "start=running pause=paused cancel=cancelled",
     "running": "pause=paused halt=halted complete=completed cancel=cancelled",
     "paused": "pause=paused resume=running halt=halted cancel=cancelled",
     "halted": "resume=running cancel=cancelled",

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 WHY = "a test makes an older database"
 LATE = ("host-5", "host-6")
-COLUMNS = ("late_stop_code", "late_stop_reason", "late_stop_actor_kind", "late_stop_actor_id", "late_stopped_at")
+COLUMNS = (
+    *("late_stop_code", "late_stop_reason", "late_stop_actor_kind", "late_stop_actor_id", "late_stopped_at"),
+    *("wave_approval", "wave_order", "require_approval", "approve_by", "approved_at", "approved_actor_kind"),
+    *("approved_actor_id", "approved_reason", "start_at", "begun"),
+)
 
 
 async def completed(world: World) -> str:

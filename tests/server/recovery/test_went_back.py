@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from fleetroll.v1 import recovery_pb2
 from fleetroll_server.store.fleets import every_fleet
@@ -14,6 +16,7 @@ from tests.faults.event_watcher import EventWatcher
 from tests.faults.lost_time import comes_back, copied, copied_back, end, recovery_of
 from tests.faults.stocks import NEW
 from tests.faults.virtual_agent import RefusedError
+from tests.faults.virtual_disk import code_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +55,24 @@ async def test_one_receipt_above_the_row_begins_a_recovery_and_no_alarm(world: W
     await world.update("host-2")
     assert world.agent("host-1").disk.highest == highest
     assert await world.state(rollout) == "COMPLETED"
+
+
+async def test_what_would_begin_by_itself_waits_for_a_person_after_a_recovery(world: World, tmp_path: Path) -> None:
+    await world.online("host-1")
+    at = Timestamp()
+    at.FromDatetime(world.clock.now() + timedelta(hours=1))
+    rollout = await world.roll("host-2", start_at=at)
+    copy = await copied(world, tmp_path / "copy")
+    await world.online("host-1")
+    await world.cancel(rollout)
+    await copied_back(world, copy)
+    await comes_back(world.agent("host-1"))
+    assert (await recovery_of(world)).active
+    shown = await world.show(rollout)
+    assert (await world.state(rollout), code_name(shown.state_decision.code)) == ("PAUSED", "RECOVERY")
+    await world.sweep(7200)
+    assert await world.state(rollout) == "PAUSED"
+    await world.cancel(rollout)
 
 
 async def test_streams_that_are_open_are_closed_so_that_their_hosts_come_with_what_they_kept(

@@ -23,6 +23,7 @@ from fleetroll_server.store.migrate import newest_revision
 from fleetroll_server.upkeep import backup as backing
 from fleetroll_server.upkeep import restore as restoring
 from fleetroll_server.upkeep.backup import BackupRequest, back_up
+from fleetroll_server.upkeep.backup_format import BackupWriter
 from fleetroll_server.upkeep.restore import RestoreRequest, restore
 from tests.faults.lost_time import join_string
 from tests.faults.stocks import Stock
@@ -150,7 +151,7 @@ async def test_a_header_that_does_not_say_where_the_backup_stands_is_damage(
     installed: Any, tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, name: str, said: Any
 ) -> None:
     """A readable one, which anybody can write."""
-    real = backing.BackupWriter
+    real = BackupWriter
     monkeypatch.setattr(backing, "BackupWriter", lambda file, facts, lock: real(file, {**facts, name: said}, lock))
     folder = DataFolder(installed.data)
     await back_up(folder, folder.database_url, BackupRequest(tmp_path / "forged", None), clock)

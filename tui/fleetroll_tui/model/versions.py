@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from fleetroll_common.values.errors import RequestError
+from fleetroll_common.values.standing import VersionStanding, version_standing
 from fleetroll_common.values.version import Version
 
 if TYPE_CHECKING:
@@ -28,13 +29,11 @@ def is_behind(host: Host) -> bool:
     """
     if host.revoked:
         return False
-    return any(_below(product.current, product.target) for product in host.products if product.target)
-
-
-@lru_cache(maxsize=4096)
-def _below(current: str, target: str) -> bool:
-    have, want = parsed(current), parsed(target)
-    return have is not None and want is not None and not have.is_dev and not want.is_dev and have < want
+    return any(
+        version_standing(product.current, product.target) is VersionStanding.BEHIND
+        for product in host.products
+        if product.target
+    )
 
 
 def versions_behind(current: str, known: list[str]) -> int:

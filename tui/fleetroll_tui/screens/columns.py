@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fleetroll_common.values.standing import VersionStanding, version_standing
 from fleetroll_tui.model.decisions import name_of
 from fleetroll_tui.model.progress import ended, gate
 from fleetroll_tui.model.values import BAD
-from fleetroll_tui.model.versions import is_behind, parsed
+from fleetroll_tui.model.versions import is_behind
 from fleetroll_tui.screens.panels import waiting_words
 from fleetroll_tui.signs import ATTEMPTS, ROLLOUTS, WAVES
 from fleetroll_tui.text import ago, clean, clock_time, lasting, number
@@ -32,7 +33,7 @@ def chip(host: Host) -> list[Span]:
     if is_behind(host):
         behind = next(each for each in host.products if each.target and is_behind_product(each.current, each.target))
         return [(f"{clean(behind.current, 64)}", "text"), (" → ", "muted"), (clean(behind.target, 64), "wait!")]
-    newer = product.target and is_behind_product(product.target, product.current)
+    newer = product.target and version_standing(product.current, product.target) is VersionStanding.NEWER
     return [
         (current, "text" if product.current else "muted"),
         (" ↑ newer than asked", "muted") if newer else ("", "text"),
@@ -41,8 +42,7 @@ def chip(host: Host) -> list[Span]:
 
 def is_behind_product(current: str, target: str) -> bool:
     """Tell whether one version is below another."""
-    have, want = parsed(current), parsed(target)
-    return have is not None and want is not None and not have.is_dev and not want.is_dev and have < want
+    return version_standing(current, target) is VersionStanding.BEHIND
 
 
 def _online(host: Host | Member, _paint: Paint, _now: float, _width: int) -> list[Span]:

@@ -15,6 +15,9 @@ class RolloutRow(TableModel, table=True):
     """One rollout. ``revision`` is what a decision to spread must carry.
 
     ``late_stop_…`` say why a completed one offers no late host any more, who decided it and when; no code: it does.
+
+    ``begun`` is false until it was set running once: it waits for approval (until ``approve_by``) or for ``start_at``.
+    ``wave_approval`` says that the person who advances it to a wave must not be who started it.
     """
 
     __tablename__ = "rollout"
@@ -55,6 +58,16 @@ class RolloutRow(TableModel, table=True):
     late_stop_actor_kind: str = ""
     late_stop_actor_id: str = ""
     late_stopped_at: datetime | None = maybe_instant()
+    wave_approval: bool = False
+    wave_order: str = ""
+    require_approval: bool = False
+    approve_by: datetime | None = maybe_instant()
+    approved_at: datetime | None = maybe_instant()
+    approved_actor_kind: str = ""
+    approved_actor_id: str = ""
+    approved_reason: str = long_text()
+    start_at: datetime | None = maybe_instant()
+    begun: bool = True
 
 
 class ExclusionsRow(TableModel, table=True):
