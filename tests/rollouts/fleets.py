@@ -228,8 +228,12 @@ class Fleet:
             await self.cut(host)
         elif kind == "no_go":
             host.refused_go(body, self.now)
-        elif kind in {"go", "ask_again", "promote"}:
-            {"go": host.given_go, "ask_again": host.ask_again, "promote": host.promote}[kind](body)
+        elif kind == "go":
+            host.given_go(body)
+        elif kind == "ask_again":
+            host.ask_again(body)
+        elif kind == "promote":
+            host.promote(body)
         return True
 
     # Judgement of both sides.

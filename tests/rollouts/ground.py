@@ -83,7 +83,7 @@ class Store:
         self._clock = clock
         # SQLAlchemy keeps what it has compiled with the engine: all walks share one, the connection is each one's own.
         self._connection = _engine().connect()
-        self._connection.connection.dbapi_connection.adopt(self.raw)  # type: ignore[union-attr]
+        cast("_Proxy", self._connection.connection.dbapi_connection).adopt(self.raw)
         self._shim = cast("AsyncConnection", Connection(self._connection))
 
     async def run(self, job: Callable[[Tx], Awaitable[T]]) -> T:
@@ -130,7 +130,8 @@ class _Proxy:
 
     def cursor(self, *arguments: Any) -> sqlite3.Cursor:
         """Open a cursor."""
-        return self._raw.cursor(*arguments)
+        made: sqlite3.Cursor = self._raw.cursor(*arguments)
+        return made
 
     def create_function(self, *arguments: Any, **values: Any) -> None:
         """Define a function of SQL: the dialect asks for one that no statement here uses."""

@@ -5,6 +5,7 @@ Each returns whether it was possible: what the engine refuses by a :class:`Reque
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from tests.rollouts.fleets import Fleet
 
 WHO, WHY = Actor("token", "ann"), "a person wants it"
-CALLER = Caller("token", "ann", Role.ADMIN, frozenset(), frozenset())
+CALLER = Caller("token", "ann", Role.ADMIN, frozenset(), ())
 RELEASE, ROW = table_of(ReleaseRow), table_of(AgentRow)
 MAX_ROLLOUTS = 8
 
@@ -162,8 +163,13 @@ async def lift(fleet: Fleet) -> bool:
     """Lift every switch that is pressed."""
     pressed = sorted(fleet.judge.last.pressed) if fleet.judge.last is not None else []
     for scope in pressed:
-        await _decide(fleet, lambda tx, services, s=scope: kill.lift(tx, services, s.partition("/")[2], WHO, WHY))
+        fleet_id = scope.partition("/")[2]
+        await _decide(fleet, partial(_lift, fleet_id))
     return bool(pressed)
+
+
+async def _lift(fleet_id: str, tx: Tx, services: Services) -> str:
+    return await kill.lift(tx, services, fleet_id, WHO, WHY)
 
 
 async def yank(fleet: Fleet) -> bool:

@@ -7,6 +7,7 @@ each other, both are taken away.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -54,14 +55,19 @@ async def _nothing(*_: Any, **__: Any) -> Any:
     return None
 
 
+def _now(module: Any, name: str) -> Any:
+    """Return what a module calls by this name; it need not be its own."""
+    return getattr(module, name)
+
+
 def _hold(patch: pytest.MonkeyPatch, state: AttemptState, held: Holding) -> None:
-    right = moves.holding
+    right = _now(moves, "holding")
     patch.setattr(moves, "holding", lambda s, **kw: held if s is state else right(s, **kw))
 
 
 @planted
 def a_scope_is_not_charged(patch: pytest.MonkeyPatch) -> None:
-    right = book.scopes_of
+    right = _now(book, "scopes_of")
     patch.setattr(book, "scopes_of", lambda *ids: right(*ids)[1:])
 
 
@@ -92,14 +98,14 @@ def no_deadline_of_an_offer(patch: pytest.MonkeyPatch) -> None:
 
 @planted
 def no_deadline_of_a_go_whose_host_left(patch: pytest.MonkeyPatch) -> None:
-    right = hello.deadline
+    right = _now(hello, "deadline")
     patch.setattr(hello, "deadline", lambda state, *a, **kw: None if state is A.GRANTED else right(state, *a, **kw))
 
 
 @planted
 def a_go_is_given_up_while_it_can_be_used(patch: pytest.MonkeyPatch) -> None:
     early = deadlines.Expiry(T.STAGE, Code.HOST_WENT_OFFLINE, "")
-    right = sweep.expiry
+    right = _now(sweep, "expiry")
     patch.setattr(deadlines, "GRANTED_SECONDS", 1.0)
     patch.setattr(sweep, "expiry", lambda state: early if state is A.GRANTED else right(state))
 
@@ -111,32 +117,28 @@ def the_gate_ignores_lost_hosts(patch: pytest.MonkeyPatch) -> None:
 
 @planted
 def go_while_stopped(patch: pytest.MonkeyPatch) -> None:
-    right = asks.judge_go
+    right = _now(asks, "judge_go")
     free = {"rollout": RolloutState.RUNNING, "suspended": False}
     patch.setattr(asks, "judge_go", lambda facts, now: right(replace(facts, **free), now))
 
 
 @planted
 def go_of_a_release_that_was_taken_back(patch: pytest.MonkeyPatch) -> None:
-    right = asks.judge_go
+    right = _now(asks, "judge_go")
     free = {"rollout": RolloutState.RUNNING, "listed": True}
     patch.setattr(asks, "judge_go", lambda facts, now: right(replace(facts, **free), now))
 
 
 @planted
 def go_in_quarantine(patch: pytest.MonkeyPatch) -> None:
-    right = asks.judge_go
+    right = _now(asks, "judge_go")
     patch.setattr(asks, "judge_go", lambda facts, now: right(replace(facts, quarantined=False), now))
 
 
 @planted
 def go_out_of_time(patch: pytest.MonkeyPatch) -> None:
-    right = asks.judge_go
-    patch.setattr(asks, "judge_go", lambda facts, now: right(replace(facts, not_after=deadlines_far(now)), now))
-
-
-def deadlines_far(now: Any) -> Any:
-    return now.replace(year=now.year + 1)
+    right = _now(asks, "judge_go")
+    patch.setattr(asks, "judge_go", lambda facts, now: right(replace(facts, not_after=now + timedelta(days=1)), now))
 
 
 @planted
@@ -169,7 +171,7 @@ def a_cancel_leaves_what_was_desired(patch: pytest.MonkeyPatch) -> None:
 
 @planted
 def an_older_session_is_heard(patch: pytest.MonkeyPatch) -> None:
-    right = asks.speaker_of
+    right = _now(asks, "speaker_of")
 
     async def speaker(tx: Any, key: Any) -> Any:
         rows = (await tx.execute(moves.AGENT.select().where(moves.AGENT.c.id == key.agent_id))).mappings()
@@ -186,7 +188,7 @@ def a_staged_report_frees_a_go(patch: pytest.MonkeyPatch) -> None:
 
 @planted
 def a_wave_passes_while_hosts_are_under_way(patch: pytest.MonkeyPatch) -> None:
-    right = deciding.verdict
+    right = _now(deciding, "verdict")
 
     def verdict(counters: Any, cohorts: Any, limits: Any) -> Any:
         found = right(counters, cohorts, limits)
@@ -198,9 +200,9 @@ def a_wave_passes_while_hosts_are_under_way(patch: pytest.MonkeyPatch) -> None:
 
 @planted
 def a_bake_ticks_while_nobody_watches(patch: pytest.MonkeyPatch) -> None:
-    right = sweep.bake
+    right = _now(sweep, "bake")
     patch.setattr(sweep, "bake", lambda tx, found, up: right(tx, found, up=True))
-    patch.setattr(advance, "tick", partial(advance.tick, max_gap_seconds=86_400.0))
+    patch.setattr(advance, "tick", partial(_now(advance, "tick"), max_gap_seconds=86_400.0))
 
 
 @planted

@@ -16,6 +16,7 @@ from tests.rollouts import people
 from tests.rollouts.walks import DECIDED, DECISIONS, LINES, ONWARD, WORK, Walk, told
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from pathlib import Path
 
     from tests.rollouts.agents import Host
@@ -32,7 +33,7 @@ class Race(Walk):
         hosts = chance.sample(list(fleet.hosts.values()), min(2, len(fleet.hosts)))
         kind = chance.random()
         if kind < 0.8:
-            doing = [self._first(host) for host in hosts]
+            doing: list[Awaitable[bool]] = [self._first(host) for host in hosts]
             if kind > 0.7 or not self._is_busy():
                 name = chance.choices(list(DECISIONS), DECIDED if self._is_busy() else ONWARD)[0]
                 doing.append(DECISIONS[name](fleet))
