@@ -65,7 +65,7 @@ class Judge:
         before, self.last = self.last, now
         if before is None:
             return
-        stops = self.stops_before if self.racing else self.stopped
+        stops = self.stops_before if self.racing else dict(self.stopped)  # a Go and a halt may share a commit
         self._follow_states(before, now)
         self._follow_places(before, now)
         gos = self._gos(before, now)
@@ -97,6 +97,8 @@ class Judge:
             failed = any(wave.state == "failed" for (name, _), wave in before.waves.items() if name == key)
             if key in self.allowed and (was == "halted" or (was == "paused" and failed)):
                 self.forgiven |= {p for p, place in before.places.items() if p[0] == key and place.state in BAD}
+            if rollout.state == "completed" != was:
+                self.forgiven |= {p for p, place in now.places.items() if p[0] == key and place.state in BAD}
             if rollout.state in {"running", "completed"} and not rollout.late_stop_code:
                 if key in self.allowed or rollout.state != was:
                     self.stopped.pop(key, None)
