@@ -300,6 +300,7 @@ def _unforgiven(summary: Summary, counters: WaveCounters) -> Counters:
         ended=counters.ended,
         waiting=0 if summary.returning_until is not None else counters.waiting - counters.expected,
         succeeded=counters.succeeded,
+        behind=late_bad,
     )
 
 

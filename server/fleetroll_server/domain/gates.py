@@ -59,6 +59,7 @@ class Counters:
         ended: in a final state, skipped ones too.
         waiting: offline or held locally, before Go; not those that are due to check in.
         succeeded: run the target version with their health held.
+        behind: bad hosts of earlier waves among those attempted: they can fail this wave, and are no evidence for it.
     """
 
     planned: int
@@ -67,6 +68,7 @@ class Counters:
     ended: int
     waiting: int
     succeeded: int
+    behind: int = 0
 
     @property
     def over(self) -> bool:
@@ -116,7 +118,7 @@ def verdict(counters: Counters, cohorts: Sequence[CohortCounters], limits: Rollo
     numbers = _numbers(counters, limits)
     if not counters.over:
         return GateResult(Verdict.OPEN, None, numbers)
-    if counters.attempted >= needed and counters.succeeded > 0:
+    if counters.attempted - counters.behind >= needed and counters.succeeded > 0:
         return GateResult(Verdict.PASS, None, numbers)
     short = f"{numbers}; needs {needed} attempted and 1 succeeded"
     if counters.waiting > 0:

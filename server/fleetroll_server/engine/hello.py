@@ -22,7 +22,7 @@ from fleetroll_server.engine.excusing import delivered
 from fleetroll_server.engine.holdings import release_broken
 from fleetroll_server.engine.inventory import write_inventory, write_visit
 from fleetroll_server.engine.keeping import end_if_dropped
-from fleetroll_server.engine.moves import CHECK_IN, HOST, move, note
+from fleetroll_server.engine.moves import CHECK_IN, HOST, host_of, move, note
 from fleetroll_server.engine.promotion import promotion
 from fleetroll_server.engine.suspended import is_suspended
 from fleetroll_server.gateway.convert_out import Message, assignment
@@ -30,7 +30,7 @@ from fleetroll_server.recovery import orphans
 from fleetroll_server.recovery.taking_over import take_over
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from fleetroll_server.domain.heard import HostSaid, Said
     from fleetroll_server.gateway.rules import Greeted
@@ -242,9 +242,15 @@ async def _desired(tx: Tx, key: SessionKey, highest: dict[str, int], *, quaranti
             answers.append(assignment(row))
             continue
         book = None if stopped else await open_book(tx, row["rollout_id"], key.fleet_id)
-        if book is not None and book.offers:
+        if book is not None and book.offers and not await _has_ended(tx, row):
             answers.append(assignment({**row, "not_after": book.row["not_after"]}))
     return answers
+
+
+async def _has_ended(tx: Tx, row: Mapping[Any, Any]) -> bool:
+    """Tell whether what is desired has its result already: whoever forgot it would stage it, and never get Go."""
+    host = await host_of(tx, row["agent_id"], row["fleet_id"], row["product"], row["generation"])
+    return host is not None and AttemptState(host["state"]) in FINAL
 
 
 async def _offers(tx: Tx, book: Book) -> bool:

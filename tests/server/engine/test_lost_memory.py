@@ -67,6 +67,15 @@ async def test_a_host_that_its_update_may_have_broken_stays_bad_when_another_mac
     assert await world.state(again) == "COMPLETED"
 
 
+async def test_what_has_its_result_is_not_offered_to_a_machine_that_knows_nothing_of_it(world: World) -> None:
+    """It would stage it and ask for ever: an attempt that has ended gets no Go."""
+    rollout, _ = await canary(world, "succeeded")
+    agent = await replaced(world)
+    assert await agent.waiting("assignment") == []
+    assert await world.states("host-1") == ["succeeded"]
+    await world.cancel(rollout)
+
+
 async def test_before_its_go_it_is_offered_again_and_counts_nothing(world: World) -> None:
     await world.online("host-1")
     rollout = await world.roll("host-1")
