@@ -13,8 +13,9 @@ from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.platform import Platform
 from fleetroll_common.values.release import AGENT as AGENT_PRODUCT
 from fleetroll_server.catalogue.policies import require_above_floor
-from fleetroll_server.catalogue.reads import newest_release, release
+from fleetroll_server.catalogue.reads import STABLE, newest_release, release
 from fleetroll_server.domain.eligible import HostFacts, ReleaseFacts
+from fleetroll_server.domain.openings import require_openings
 from fleetroll_server.domain.plan import (
     Exclusion,
     Plan,
@@ -23,6 +24,7 @@ from fleetroll_server.domain.plan import (
     WaveSpec,
     plan,
 )
+from fleetroll_server.domain.policy import limits_of
 from fleetroll_server.domain.states import BEFORE_GO, ENDED_ROLLOUT, FINAL, AttemptState, RolloutState, WaveState
 from fleetroll_server.domain.summary import HostView, WaveCounters, cohorts_of, count, shared_cohorts
 from fleetroll_server.engine.advance import go_on
@@ -30,6 +32,7 @@ from fleetroll_server.engine.book import open_book
 from fleetroll_server.engine.late import tell_older
 from fleetroll_server.engine.listed import require_listed
 from fleetroll_server.engine.suspended import is_suspended
+from fleetroll_server.policies.reading import read_policies
 from fleetroll_server.recovery.state import refuse_while_recovering
 from fleetroll_server.store.tables import (
     AgentRow,
@@ -43,9 +46,13 @@ from fleetroll_server.store.tables import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fleetroll_server.catalogue.values import Release
+    from fleetroll_server.domain.hostrules import HostRules
     from fleetroll_server.domain.limits import RolloutLimits
     from fleetroll_server.engine.actor import Actor
+    from fleetroll_server.policies.reading import Policies
     from fleetroll_server.services import Services
     from fleetroll_server.store.tx import Tx
 
@@ -70,7 +77,7 @@ class Order:
         version: empty for the newest that is published.
         selection: which hosts.
         waves: in order.
-        limits: defaults filled in.
+        limits: what was said of them, by name; the start fills in the rest.
         manual_advance: every wave but the first waits for a person.
         reason: why.
         acknowledge_breaking_changes: they are accepted.
@@ -84,7 +91,7 @@ class Order:
     version: str
     selection: Selection
     waves: tuple[WaveSpec, ...]
-    limits: RolloutLimits
+    limits: Mapping[str, object]
     manual_advance: bool
     reason: str
     acknowledge_breaking_changes: bool
@@ -118,10 +125,14 @@ async def start(tx: Tx, services: Services, order: Order, actor: Actor) -> tuple
     if await is_suspended(tx, order.fleet_id):
         message = "the kill switch is pressed for this fleet"
         raise RequestError(message, code=Code.SUSPENDED, remedy="lift it, then start the rollout")
-    chosen = await _release(tx, order)
-    planned = plan(order.selection, order.waves, await _fleet(tx, order), _facts(chosen))
+    policies = await read_policies(tx.connection, order.fleet_id, order.product, None)
+    limits = limits_of(policies.held(), order.limits)
+    chosen = await _release(tx, order, policies.rules("", "", tx.now))
+    planned = plan(order.selection, order.waves, await _fleet(tx, order, policies), _facts(chosen))
+    members = (host for wave in planned.waves for host in wave.hosts)
+    require_openings(members, tx.now, limits.not_after_seconds)
     rollout_id = services.ids.new("rollout")
-    await _write(tx, order, actor, chosen, rollout_id, planned)
+    await _write(tx, order, limits, actor, chosen, rollout_id, planned)
     left_out = tuple(_left_out(found) for found in planned.exclusions[:MAX_EXCLUSIONS])
     if order.idempotency_key and left_out:
         hosts = [asdict(found) for found in left_out]
@@ -163,12 +174,12 @@ async def _known(tx: Tx, order: Order) -> str | None:
     return found
 
 
-async def _release(tx: Tx, order: Order) -> Release:
-    """Return the release to roll out."""
+async def _release(tx: Tx, order: Order, rules: HostRules) -> Release:
+    """Return the release to roll out: the one that is named, else the newest that the fleet's policy allows."""
     if order.version:
         chosen = await release(tx.connection, order.product, order.version)
     else:
-        chosen = await newest_release(tx.connection, order.product)
+        chosen = await newest_release(tx.connection, order.product, rules.channel or STABLE, rules.pin)
     await require_listed(tx, chosen.id)
     await require_above_floor(tx.connection, chosen.product, chosen.parsed_version)
     if chosen.breaking_changes and not order.acknowledge_breaking_changes:
@@ -181,11 +192,11 @@ async def _release(tx: Tx, order: Order) -> Release:
 def _facts(chosen: Release) -> ReleaseFacts:
     """Return what the plan must know of the release."""
     artifacts = {artifact.platform: artifact.sha256 for artifact in chosen.artifacts}
-    return ReleaseFacts(chosen.product, chosen.version, artifacts, chosen.supported_from)
+    return ReleaseFacts(chosen.product, chosen.version, artifacts, chosen.supported_from, chosen.channels)
 
 
-async def _fleet(tx: Tx, order: Order) -> list[HostFacts]:
-    """Return every host of the fleet, with the rollout that holds it; once per rollout."""
+async def _fleet(tx: Tx, order: Order, policies: Policies) -> list[HostFacts]:
+    """Return every host of the fleet, with its policy and the rollout that holds it; once per rollout."""
     claims = await _claims(tx, order)
     here = sa.and_(
         PRODUCT.c.agent_id == AGENT.c.id, PRODUCT.c.product == order.product, PRODUCT.c.fleet_id == AGENT.c.fleet_id
@@ -206,6 +217,7 @@ async def _fleet(tx: Tx, order: Order) -> list[HostFacts]:
             claimed_by=claims.get(row["id"], ""),
             cohorts=cohorts_of(row["os"], row["arch"], row["abi"], row["labels"]),
             keeps=order.product == AGENT_PRODUCT or row["version"] is not None,
+            rules=policies.rules(row["id"], row["time_zone"], tx.now),
         )
         for row in (await tx.execute(query)).mappings()
     ]
@@ -232,7 +244,9 @@ async def _claims(tx: Tx, order: Order) -> dict[str, str]:
     return {row.agent_id: row.rollout_id for row in (await tx.execute(query)).all()}
 
 
-async def _write(tx: Tx, order: Order, actor: Actor, chosen: Release, rollout_id: str, planned: Plan) -> None:
+async def _write(
+    tx: Tx, order: Order, limits: RolloutLimits, actor: Actor, chosen: Release, rollout_id: str, planned: Plan
+) -> None:
     """Write the rollout, its budget, its waves and its hosts."""
     by = {"actor_kind": actor.kind, "actor_id": actor.id}
     await tx.execute(
@@ -245,7 +259,7 @@ async def _write(tx: Tx, order: Order, actor: Actor, chosen: Release, rollout_id
             release_id=chosen.id,
             state=RolloutState.RUNNING.value,
             revision=1,
-            limits=order.limits.to_json(),
+            limits=limits.to_json(),
             selection=_stored(order.selection),
             manual_advance=order.manual_advance,
             retry_bad=order.retry_bad,
@@ -258,7 +272,7 @@ async def _write(tx: Tx, order: Order, actor: Actor, chosen: Release, rollout_id
             state_code="",
             state_changed_at=tx.now,
             created_at=tx.now,
-            not_after=tx.now + timedelta(seconds=order.limits.not_after_seconds),
+            not_after=tx.now + timedelta(seconds=limits.not_after_seconds),
             stopped_at=None,
             ended_at=None,
             let_finish=False,
@@ -268,8 +282,8 @@ async def _write(tx: Tx, order: Order, actor: Actor, chosen: Release, rollout_id
         sa.insert(BUDGET).values(
             scope=f"rollout/{rollout_id}",
             fleet_id=order.fleet_id,
-            max_in_use=order.limits.max_concurrent,
-            max_out=order.limits.max_out,
+            max_in_use=limits.max_concurrent,
+            max_out=limits.max_out,
             in_use=0,
             broken=0,
         )

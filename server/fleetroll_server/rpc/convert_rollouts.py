@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from fleetroll.v1 import rollouts_pb2, types_pb2
 from fleetroll_common.values.version import Version
-from fleetroll_server.domain.limits import RolloutLimits
 from fleetroll_server.domain.plan import Selection, WaveSpec
 from fleetroll_server.engine.starting import Order
 from fleetroll_server.rpc import requests
@@ -217,7 +216,7 @@ def order_from_wire(request: rollouts_pb2.StartRolloutRequest, fleet_id: str) ->
             exclude=tuple(request.selection.exclude),
         ),
         waves=waves_from_wire(request.waves),
-        limits=RolloutLimits.from_request(limits_from_wire(request.limits)),
+        limits=limits_from_wire(request.limits),
         manual_advance=request.manual_advance,
         reason=requests.reason(request.reason),
         acknowledge_breaking_changes=request.acknowledge_breaking_changes,
