@@ -231,14 +231,15 @@ def _tell(
     """Emit the change, and that its rollouts may go on otherwise."""
     facts = {"scope": wanted.scope, "product": wanted.product, "serial": str(serial), "fields": ", ".join(changed)}
     of = f" for {wanted.product}" if wanted.product else ""
-    by = {"actor_kind": actor.kind, "actor_id": actor.id, "reason": wanted.reason}
     message = f"{wanted.scope}{of}: {', '.join(changed)}"
-    mine = {"fleet_id": wanted.fleet_id, "agent_id": wanted.agent_id}
-    tx.emit(EventFact(kind="policy.changed", message=message, facts=facts, **mine, **by))
+
+    def fact(kind: str, fleet_id: str, **more: Any) -> EventFact:  # noqa: ANN401 (columns)
+        by = {"actor_kind": actor.kind, "actor_id": actor.id, "reason": wanted.reason}
+        return EventFact(kind=kind, fleet_id=fleet_id, message=message, **by, **more)
+
+    tx.emit(fact("policy.changed", wanted.fleet_id, agent_id=wanted.agent_id, facts=facts))
     for rollout_id, fleet_id in concerned:
-        tx.emit(
-            EventFact(kind="rollout.policy_changed", fleet_id=fleet_id, rollout_id=rollout_id, message=message, **by)
-        )
+        tx.emit(fact("rollout.policy_changed", fleet_id, rollout_id=rollout_id))
 
 
 async def _move_revisions(tx: Tx, concerned: list[tuple[str, str]]) -> None:
