@@ -84,7 +84,7 @@ class WaveCounters:
 
     ``expected`` are those among the waiting ones that are between two check-ins: they stay in the denominator.
 
-    ``shut`` are those that have staged and wait for a window. Rows of older versions don't count them: none is below zero.
+    ``shut`` are staged ones that wait for a window. Rows of older versions don't count them: none is below zero.
 
     ``left_at`` is no count: when a host before Go left last, or since when a server is there for those that had left.
     """
