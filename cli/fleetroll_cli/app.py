@@ -18,6 +18,7 @@ from fleetroll_cli import (
     events,
     kill,
     manifests,
+    policy,
     recovery,
     release,
     rollout,
@@ -45,6 +46,7 @@ app.add_typer(anchors.app, name="anchors", help="Where hosts find their servers,
 app.add_typer(release.app, name="release", help="Build and publish releases.")
 app.add_typer(manifests.app, name="manifest", help="Release manifests of build pipelines.")
 app.add_typer(rollout.app, name="rollout", help="Bring a release to hosts, wave by wave.")
+app.add_typer(policy.app, name="policy", help="What fleets and hosts take, and when.")
 app.add_typer(kill.app, name="kill", help="The kill switch: stop everything at once.")
 app.add_typer(recovery.app, name="recovery", help="A restored server: where it stands, hosts to approve, its end.")
 app.add_typer(tokens.app, name="tokens", help="Tokens of hosts and programs.")

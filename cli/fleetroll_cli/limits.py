@@ -12,12 +12,13 @@ from fleetroll_common.values.errors import RequestError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_OFFLINE = {
+OFFLINE = {
     "": rollouts_pb2.OFFLINE_POLICY_UNSPECIFIED,
     "wait": rollouts_pb2.OFFLINE_POLICY_WAIT,
     "skip": rollouts_pb2.OFFLINE_POLICY_SKIP,
     "fail": rollouts_pb2.OFFLINE_POLICY_FAIL,
 }
+"""What happens to hosts that are offline, as it is typed; empty for the default."""
 
 
 def limits_of(
@@ -33,10 +34,10 @@ def limits_of(
     Raises:
         RequestError: a duration or the policy can't be read (caller's fault).
     """
-    if offline not in _OFFLINE:
+    if offline not in OFFLINE:
         message = f"offline: {offline!r} is no policy"
         raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy="wait, skip or fail", field="offline")
-    limits = rollouts_pb2.RolloutLimits(offline_policy=_OFFLINE[offline])
+    limits = rollouts_pb2.RolloutLimits(offline_policy=OFFLINE[offline])
     for name, number in numbers.items():
         if number is not None:
             setattr(limits, name, number)

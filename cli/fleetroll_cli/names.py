@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
-from fleetroll.v1 import options_pb2, reasons_pb2, rollouts_pb2, types_pb2
+from fleetroll.v1 import options_pb2, policy_pb2, reasons_pb2, rollouts_pb2, types_pb2
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,6 +28,11 @@ def rollout_state(value: rollouts_pb2.RolloutState.ValueType) -> str:
 def wave_state(value: rollouts_pb2.WaveState.ValueType) -> str:
     """Return "baking" for WAVE_STATE_BAKING."""
     return _name(rollouts_pb2.WaveState, value, "WAVE_STATE_").lower()
+
+
+def policy_origin(value: policy_pb2.PolicyOrigin.ValueType) -> str:
+    """Return "fleet" for POLICY_ORIGIN_FLEET."""
+    return _name(policy_pb2.PolicyOrigin, value, "POLICY_ORIGIN_").lower()
 
 
 def role_name(value: options_pb2.Role.ValueType) -> str:

@@ -22,6 +22,7 @@ from fleetroll.v1 import (
     anchors_pb2_grpc,
     events_pb2_grpc,
     keys_pb2_grpc,
+    policy_pb2_grpc,
     recovery_pb2_grpc,
     releases_pb2_grpc,
     rollouts_pb2_grpc,
@@ -69,16 +70,18 @@ class AdminClient:
         anchors = anchors_pb2_grpc.AnchorsServiceStub(self._channel)
         events = events_pb2_grpc.EventsServiceStub(self._channel)
         keys = keys_pb2_grpc.KeysServiceStub(self._channel)
+        policy = policy_pb2_grpc.PolicyServiceStub(self._channel)
         recovery = recovery_pb2_grpc.RecoveryServiceStub(self._channel)
         releases = releases_pb2_grpc.ReleasesServiceStub(self._channel)
         rollouts = rollouts_pb2_grpc.RolloutsServiceStub(self._channel)
         server_info = server_info_pb2_grpc.ServerInfoServiceStub(self._channel)
         tokens = tokens_pb2_grpc.TokensServiceStub(self._channel)
-        self._lines.go_over(agents, anchors, events, keys, recovery, releases, rollouts, server_info, tokens)
+        self._lines.go_over(agents, anchors, events, keys, policy, recovery, releases, rollouts, server_info, tokens)
         self.agents = repeating(agents, self._lines)
         self.anchors = repeating(anchors, self._lines)
         self.events = repeating(events, self._lines)
         self.keys = repeating(keys, self._lines)
+        self.policy = repeating(policy, self._lines)
         self.recovery = repeating(recovery, self._lines)
         self.releases = repeating(releases, self._lines)
         self.rollouts = repeating(rollouts, self._lines)
@@ -151,13 +154,14 @@ class AsyncAdminClient:
         self.anchors = anchors_pb2_grpc.AnchorsServiceStub(self._channel)
         self.events = events_pb2_grpc.EventsServiceStub(self._channel)
         self.keys = keys_pb2_grpc.KeysServiceStub(self._channel)
+        self.policy = policy_pb2_grpc.PolicyServiceStub(self._channel)
         self.recovery = recovery_pb2_grpc.RecoveryServiceStub(self._channel)
         self.releases = releases_pb2_grpc.ReleasesServiceStub(self._channel)
         self.rollouts = rollouts_pb2_grpc.RolloutsServiceStub(self._channel)
         self.server_info = server_info_pb2_grpc.ServerInfoServiceStub(self._channel)
         self.tokens = tokens_pb2_grpc.TokensServiceStub(self._channel)
         stubs = (
-            *(self.agents, self.anchors, self.events, self.keys, self.recovery),
+            *(self.agents, self.anchors, self.events, self.keys, self.policy, self.recovery),
             *(self.releases, self.rollouts, self.server_info, self.tokens),
         )
         self._lines.go_over(*stubs)

@@ -13,6 +13,7 @@ from fleetroll.v1 import (
     enrolment_pb2_grpc,
     events_pb2_grpc,
     keys_pb2_grpc,
+    policy_pb2_grpc,
     recovery_pb2_grpc,
     releases_pb2_grpc,
     repository_pb2_grpc,
@@ -36,6 +37,7 @@ from fleetroll_server.rpc.anchors import AnchorsServicer
 from fleetroll_server.rpc.enrolment import EnrolmentServicer
 from fleetroll_server.rpc.events import EventsServicer
 from fleetroll_server.rpc.keys import KeysServicer
+from fleetroll_server.rpc.policy import PolicyServicer
 from fleetroll_server.rpc.recovery import RecoveryServicer
 from fleetroll_server.rpc.releases import ReleasesServicer
 from fleetroll_server.rpc.repository import RepositoryServicer
@@ -84,6 +86,7 @@ def assemble(services: Services, registry: SessionRegistry) -> Parts:
             _adding(repository_pb2_grpc.add_RepositoryServiceServicer_to_server, RepositoryServicer(services)),
             _adding(keys_pb2_grpc.add_KeysServiceServicer_to_server, KeysServicer(services)),
             _adding(rollouts_pb2_grpc.add_RolloutsServiceServicer_to_server, RolloutsServicer(services)),
+            _adding(policy_pb2_grpc.add_PolicyServiceServicer_to_server, PolicyServicer(services)),
             _adding(agent_stream_pb2_grpc.add_AgentStreamServiceServicer_to_server, AgentStreamServicer(gateway)),
             _adding(anchors_pb2_grpc.add_AnchorsServiceServicer_to_server, AnchorsServicer(services)),
             _adding(recovery_pb2_grpc.add_RecoveryServiceServicer_to_server, RecoveryServicer(services)),

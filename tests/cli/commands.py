@@ -19,6 +19,7 @@ from fleetroll_cli import (
     following,
     manifests,
     output,
+    policy,
     products,
     publish,
     rollout,
@@ -84,7 +85,8 @@ class Commands:
         def connected(_context: object) -> Iterator[Any]:
             service = _Service(self)
             with translate():
-                yield SimpleNamespace(agents=service, releases=service, rollouts=service, tokens=service)
+                every = ("agents", "policy", "releases", "rollouts", "tokens")
+                yield SimpleNamespace(**dict.fromkeys(every, service))
 
         def cannot_tell(*_: object) -> Any:
             raise ServerRefusedError(
@@ -95,9 +97,9 @@ class Commands:
                 details={},
             )
 
-        for module in (agents, manifests, products, publish, rollout, showing, tokens, verbs):
+        for module in (agents, manifests, policy, products, publish, rollout, showing, tokens, verbs):
             self.monkeypatch.setattr(module, "connected", connected)
-        for module in (rollout, tokens):
+        for module in (policy, rollout, tokens):
             self.monkeypatch.setattr(module, "fleet_of", lambda _context, given: given)
         self.monkeypatch.setattr(following, "follow_blocking", cannot_tell)
 

@@ -17,6 +17,7 @@ from fleetroll.v1 import (
     anchors_pb2,
     events_pb2,
     keys_pb2,
+    policy_pb2,
     recovery_pb2,
     releases_pb2,
     rollouts_pb2,
@@ -106,6 +107,13 @@ ANCHORS = anchors_pb2.AnchorsState(
     leaf_fingerprint="0" * 64,
     reported=[anchors_pb2.ReportedSerial(serial=3, hosts=2)],
 )
+DOCUMENT = policy_pb2.PolicyDocument(level=policy_pb2.PolicyLevel(fleet_id="eu", product="shop"), serial=3)
+POLICY_CHANGE = policy_pb2.PolicyChange(
+    serial=2,
+    fields=["pin", "windows"],
+    before=policy_pb2.PolicyValues(pin="major 1", windows=policy_pb2.PolicyTexts(texts=["mon 01:00-02:00 UTC"])),
+    decision=scenes.decision("ana", "why"),
+)
 ANSWERS: dict[str, Any] = {
     "ListAgents": agents_pb2.ListAgentsResponse(agents=[scenes.agent(number) for number in (3, 24, 25)]),
     "GetAgent": attempts(),
@@ -166,6 +174,13 @@ ANSWERS: dict[str, Any] = {
         readable_root_keys=["/srv/root-1.key"],
     ),
     "ListEvents": events_pb2.ListEventsResponse(events=scenes.events()[:8]),
+    "GetPolicy": policy_pb2.GetPolicyResponse(
+        fields=[policy_pb2.EffectiveField(name="pin", value="major 1", product="shop", set_by=types_pb2.Actor(id="a"))],
+        documents=[DOCUMENT],
+    ),
+    "SetPolicy": policy_pb2.SetPolicyResponse(document=DOCUMENT),
+    "ListPolicyHistory": policy_pb2.ListPolicyHistoryResponse(changes=[POLICY_CHANGE] * 2),
+    "PreviewPolicy": policy_pb2.PreviewPolicyResponse(openings=[policy_pb2.PolicyOpening()], why="it is day"),
 }
 ONE = ("--product", "shop", "--version", "1.0.0")
 WORDS: dict[tuple[str, ...], tuple[str, ...]] = {
@@ -205,6 +220,11 @@ WORDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("recovery", "end"): ("--not-seen", "3"),
     ("events",): (),
     ("keys", "status"): (),
+    ("policy", "show"): (),
+    ("policy", "set"): ("pin=major 1", "--reason", "r"),
+    ("policy", "unset"): ("pin", "--reason", "r"),
+    ("policy", "history"): (),
+    ("policy", "windows"): (),
 }
 IN_DOCUMENTS = {"csi", "c1, eight bits", "nul and others"}
 """Attacks that are tried in JSON too: it has one way for all letters."""

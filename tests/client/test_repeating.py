@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from tests.faults.worlds import World
 
 REPEATED = {
-    "GetAgent", "GetKillSwitch", "GetProductPolicy", "GetRelease", "GetRollout", "GetServerInfo", "ListAgents",
-    "ListApiTokens", "ListEvents", "ListInUse", "ListJoinTokens", "ListProducts", "ListReleases", "ListRolloutHosts",
-    "ListRollouts",
+    "GetAgent", "GetKillSwitch", "GetPolicy", "GetProductPolicy", "GetRelease", "GetRollout", "GetServerInfo",
+    "ListAgents", "ListApiTokens", "ListEvents", "ListInUse", "ListJoinTokens", "ListPolicyHistory", "ListProducts",
+    "ListReleases", "ListRolloutHosts", "ListRollouts",
 }  # fmt: skip
 ROLLOUT = rollouts_pb2.Rollout(id="r1")
 

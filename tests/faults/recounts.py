@@ -15,7 +15,19 @@ from fleetroll_server.store.tables import AgentRow, BudgetRow, ChargeRow, ClaimR
 if TYPE_CHECKING:
     from tests.faults.worlds import World
 
-COUNTED = ("planned", "attempted", "bad", "ended", "waiting", "succeeded", "pending", "downloading", "lost", "expected")
+COUNTED = (
+    "planned",
+    "attempted",
+    "bad",
+    "ended",
+    "waiting",
+    "succeeded",
+    "pending",
+    "downloading",
+    "lost",
+    "expected",
+    "shut",
+)
 """Counts of a wave that follow from its hosts' rows alone; what people forgave does not."""
 
 
@@ -69,5 +81,6 @@ def _view(row: dict[str, Any]) -> HostView:
     """Return a host as its wave counts it."""
     state = AttemptState(row["state"])
     waiting = row["waiting"] in OUT_OF_COUNT and state in BEFORE_GO
-    facts = {"had_succeeded": had_succeeded(row), "expected": row["waiting"] == CHECK_IN}
+    why = row["waiting"]
+    facts = {"had_succeeded": had_succeeded(row), "expected": why == CHECK_IN, "shut": why == "WINDOW"}
     return HostView(state, waiting, row["attempted"], **facts)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, cast
 import grpc
 import grpc_testing
 
-from fleetroll.v1 import agents_pb2, events_pb2, releases_pb2, rollouts_pb2, server_info_pb2, tokens_pb2
+from fleetroll.v1 import agents_pb2, events_pb2, policy_pb2, releases_pb2, rollouts_pb2, server_info_pb2, tokens_pb2
 from fleetroll_client import AdminClient, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PACKAGES = (agents_pb2, events_pb2, releases_pb2, rollouts_pb2, server_info_pb2, tokens_pb2)
+PACKAGES = (agents_pb2, events_pb2, policy_pb2, releases_pb2, rollouts_pb2, server_info_pb2, tokens_pb2)
 SERVICES = {service.name: service for package in PACKAGES for service in package.DESCRIPTOR.services_by_name.values()}
 NOBODY = (grpc.StatusCode.UNAVAILABLE, "failed to connect to all addresses")
 

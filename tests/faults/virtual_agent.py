@@ -137,6 +137,7 @@ class VirtualAgent:
             receipt=disk.receipt,
             agent_version=disk.calls_itself or disk.version,
             check_in_interval=disk.check_in,
+            time_zone=disk.time_zone,
         )
 
     async def greet(self, session: Session, **changes: Any) -> stream_pb2.Welcome:

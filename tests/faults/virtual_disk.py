@@ -61,6 +61,8 @@ class Disk:
     highest: int = 0
     check_in_seconds: float = 0.0
     """How often it comes where it does not hold its stream; 0 = it holds it."""
+    time_zone: str = ""
+    """As its hellos tell it."""
     journal_id: str = "journal-1"
     sequence: int = 0
     attempt: dict[str, Any] | None = None

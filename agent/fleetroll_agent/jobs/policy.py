@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from fleetroll_agent.settings.product import AutoUpdate
 
 if TYPE_CHECKING:
-    from fleetroll_agent.settings.product import Pin, Product
+    from fleetroll_agent.settings.product import Product
+    from fleetroll_common.values.pins import Pin
     from fleetroll_common.values.windows import Window
 
 

@@ -17,14 +17,13 @@ from fleetroll_agent.settings.product import (
     Hooks,
     HttpCheck,
     Kind,
-    Pin,
-    PinKind,
     Product,
     TcpCheck,
     UnitCheck,
 )
 from fleetroll_agent.settings.reading import parse_settings, read_settings
 from fleetroll_agent.settings.values import DownloadSettings, HostSettings, Offline, Session, Settings
+from fleetroll_common.values.pins import Pin, PinKind
 from fleetroll_common.values.windows import LOCAL_ZONE, Window
 
 __all__ = [

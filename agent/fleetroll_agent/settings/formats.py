@@ -1,4 +1,4 @@
-"""Texts with a form of their own: windows, pins, addresses, names. Pure; a ValueError's words end a sentence."""
+"""Texts with a form of their own: addresses, URLs, names. Pure; a ValueError's words end a sentence."""
 
 from __future__ import annotations
 
@@ -6,23 +6,13 @@ import re
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
-from fleetroll_agent.settings.product import Pin, PinKind
+from fleetroll_common.values.pins import read_pin
 from fleetroll_common.values.release import is_product
-from fleetroll_common.values.windows import DAY_MINUTES, DAYS, LOCAL_ZONE, Window
-from fleetroll_common.values.zones import MAX_ZONE_CHARS
+from fleetroll_common.values.window_text import read_window
 
 PLACE = "{path}"
 """Stands in a mirror's pattern for the path of a target."""
 
-_MINUTES_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00", re.ASCII)
-_ZONE = re.compile(r"[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}", re.ASCII)
-
-_NUMBER = r"(?:0|[1-9][0-9]{0,8})"
-_PIN = {
-    PinKind.MAJOR: re.compile(_NUMBER, re.ASCII),
-    PinKind.MINOR: re.compile(rf"{_NUMBER}\.{_NUMBER}", re.ASCII),
-    PinKind.PATCH: re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}", re.ASCII),
-}
 _VISIBLE = re.compile(r"[!-~]+", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?", re.ASCII)
 _PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
@@ -32,57 +22,8 @@ _FIELDS = re.compile(r"[^.\s]+(\.[^.\s]+)*")
 MAX_PORT = 65535
 
 
-def window(value: str) -> Window:
-    """Read ``mon-fri 22:00-05:00 Europe/Berlin``."""
-    parts = value.split()
-    if len(parts) != 3:  # noqa: PLR2004 (days, times, zone)
-        raise ValueError("does not have three parts: days, times, zone")
-    days, times, zone = parts
-    begin, dash, end = times.partition("-")
-    if not dash:
-        raise ValueError(f"has no times such as 22:00-05:00, but {times[:40]!r}")
-    from_minutes, to_minutes = _minutes(begin), _minutes(end)
-    if from_minutes == DAY_MINUTES:
-        raise ValueError("begins at 24:00, which is 00:00 of the next day")
-    if from_minutes == to_minutes:
-        raise ValueError("ends when it begins; a whole day is 00:00-24:00")
-    if zone != LOCAL_ZONE and (_ZONE.fullmatch(zone) is None or len(zone) > MAX_ZONE_CHARS):
-        raise ValueError(f"has no zone such as Europe/Berlin or local, but {zone[:40]!r}")
-    return Window(_days(days), from_minutes, to_minutes, zone)
-
-
-def _minutes(value: str) -> int:
-    match = _MINUTES_OF_DAY.fullmatch(value)
-    if match is None:
-        raise ValueError(f"has no time such as 22:00, but {value[:40]!r}")
-    return DAY_MINUTES if match.group(1) is None else int(match.group(1)) * 60 + int(match.group(2))
-
-
-def _days(value: str) -> tuple[int, ...]:
-    """Read ``sat,sun`` or ``mon-fri``; a range may go over the end of the week."""
-    found: list[int] = []
-    for part in value.split(","):
-        first, dash, last = part.partition("-")
-        begin, end = _day(first), _day(last if dash else first)
-        found += [(begin + place) % 7 for place in range((end - begin) % 7 + 1)]
-    if len(set(found)) != len(found):
-        raise ValueError(f"names a day twice: {value[:40]!r}")
-    return tuple(sorted(found))
-
-
-def _day(value: str) -> int:
-    if value not in DAYS:
-        raise ValueError(f"has no day such as {', '.join(DAYS)}, but {value[:40]!r}")
-    return DAYS.index(value)
-
-
-def pin(value: str) -> Pin:
-    """Read ``major 1``, ``minor 1.4`` or ``patch 1.4.2``."""
-    kind, _, numbers = value.partition(" ")
-    found = next((each for each in PinKind if each.value == kind and _PIN[each].fullmatch(numbers)), None)
-    if found is None:
-        raise ValueError("is no pin: major has one number, minor two, patch three")
-    return Pin(found, tuple(map(int, numbers.split("."))))
+window, pin = read_window, read_pin
+"""A server's policy has them too, in the same form."""
 
 
 def mirror(value: str) -> str:

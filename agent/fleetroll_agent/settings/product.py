@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import re
 
-    from fleetroll_common.values.version import Version
+    from fleetroll_common.values.pins import Pin
     from fleetroll_common.values.windows import Window
 
 Argv = tuple[str, ...]
@@ -35,14 +35,6 @@ class AutoUpdate(str, Enum):
     """Nothing: OPTED_OUT."""
 
 
-class PinKind(str, Enum):
-    """How much of a version a pin holds."""
-
-    MAJOR = "major"
-    MINOR = "minor"
-    PATCH = "patch"
-
-
 class Hook(str, Enum):
     """The local commands of a product, in the order of an update, then those of the way back, then the questions."""
 
@@ -56,22 +48,6 @@ class Hook(str, Enum):
     ROLLBACK = "rollback"
     RESTORE = "restore"
     VERSION = "version"
-
-
-@dataclass(frozen=True, slots=True)
-class Pin:
-    """A part of the version that may not change: 1 number for major, 2 for minor, 3 for patch."""
-
-    kind: PinKind
-    numbers: tuple[int, ...]
-
-    def admits(self, version: Version) -> bool:
-        """Tell whether ``version`` begins with the pinned numbers."""
-        return (version.major, version.minor, version.patch)[: len(self.numbers)] == self.numbers
-
-    def __str__(self) -> str:
-        """Return the pin as the file has it."""
-        return f"{self.kind.value} {'.'.join(map(str, self.numbers))}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -627,7 +627,9 @@ class StartRolloutRequest(_message.Message):
     product: _builtins.str
     """The product."""
     version: _builtins.str
-    """The version; empty for the newest stable one: no pre-release, no other channel."""
+    """The version; empty for the newest one of the channel and within the pin that the fleet's policy names, of "stable"
+    where it names none: no pre-release.
+    """
     manual_advance: _builtins.bool
     """True when every wave but the first waits for a person."""
     reason: _builtins.str
@@ -660,7 +662,7 @@ class StartRolloutRequest(_message.Message):
 
     @_builtins.property
     def limits(self) -> Global___RolloutLimits:
-        """The limits."""
+        """The limits; what is left out is as the fleet's policy says, else the default."""
 
     @_builtins.property
     def gate_checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___GateCheck]:
@@ -1228,7 +1230,9 @@ class LateHosts(_message.Message):
     waiting: _builtins.int
     """Of these: offline, held on the host, or quarantined, 0 to left."""
     under_way: _builtins.int
-    """Of these: have their offer or their Go, 0 to left; more than one only when lost hosts came back."""
+    """Of these: have their offer or their Go and wait for no window, 0 to left; more than one when lost hosts came back, or
+    windows opened.
+    """
     bad: _builtins.int
     """Hosts that went bad since the rollout completed, >= 0."""
     @_builtins.property

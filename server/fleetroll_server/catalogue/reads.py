@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from sqlalchemy import RowMapping
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from fleetroll_common.values.pins import Pin
+
 STABLE = "stable"
 """The channel that is meant where nothing is said."""
 _RELEASE = table_of(ReleaseRow)
@@ -71,22 +73,32 @@ async def release(connection: AsyncConnection, product: str, version: str) -> Re
     return _release(row, artifacts.get(row["id"], ()))
 
 
-async def newest_release(connection: AsyncConnection, product: str) -> Release:
-    """Return the listed release of the highest version in the stable channel; a pre-release is only ever named.
+async def newest_release(
+    connection: AsyncConnection, product: str, channel: str = STABLE, pin: Pin | None = None
+) -> Release:
+    """Return the listed release of the highest version in a channel; a pre-release is only ever named.
+
+    Args:
+        connection: a snapshot, or a job's own transaction.
+        product: its name.
+        channel: in which it is looked for.
+        pin: what does not match is passed over; None = nothing is.
 
     Raises:
         RequestError: NOT_FOUND: no such release of ``product`` is listed (caller's fault).
     """
-    stable = await newest_first(connection, product)
+    found = await newest_first(connection, product, channel)
+    stable = [release for release in found if pin is None or pin.admits(release.parsed_version)]
     if not stable:
-        message = f"product: no release of {product[:63]!r} is listed as {STABLE}"
+        within = f", within the pin {pin}" if pin is not None else ""
+        message = f"product: no release of {product[:63]!r} is listed as {channel}{within}"
         raise RequestError(message, code=Code.NOT_FOUND, remedy="publish one, or name a version", field="product")
     return stable[0]
 
 
-async def newest_first(connection: AsyncConnection, product: str) -> list[Release]:
-    """Return what is meant where no version is named, newest first: the stable channel without its pre-releases."""
-    found = await installable(connection, product, STABLE)
+async def newest_first(connection: AsyncConnection, product: str, channel: str = STABLE) -> list[Release]:
+    """Return what is meant where no version is named, newest first: a channel without its pre-releases."""
+    found = await installable(connection, product, channel)
     return [release for release in found if not release.parsed_version.pre]
 
 

@@ -3,6 +3,7 @@
 How they fit together:
 
 * :mod:`plan` turns a selection and wave specifications into waves and exclusions, :mod:`limits` reads a request's.
+* :mod:`policy` merges what is said at three levels, :mod:`hostrules` says what it means for one host.
 * :mod:`states` holds the machines of attempt, wave and rollout as tables.
 * :mod:`assignments` says what a report or a hello does to an attempt, :mod:`go` whether a host may start,
   :mod:`promote` whether its new version may be kept, :mod:`deadlines` when silence counts as an answer.

@@ -265,7 +265,7 @@ def _keep_going(summary: Summary, limits: RolloutLimits, wave: WaveSummary, now:
     counters = wave.counters
     if now >= summary.not_after:
         return Decision((ExpireHosts(wave.number),)) if counters.ended < counters.planned else Decision()
-    could_move = counters.planned - counters.ended - counters.waiting
+    could_move = counters.planned - counters.ended - counters.waiting - counters.shut
     if could_move and wave.moved_at is not None and now - wave.moved_at >= STUCK:
         evidence = f"nothing moved for {STUCK} although {could_move} hosts could"
         return Decision((FailWave(wave.number, Code.WAVE_NOT_PASSED, evidence),))
@@ -273,6 +273,8 @@ def _keep_going(summary: Summary, limits: RolloutLimits, wave: WaveSummary, now:
     room = min(counters.pending, limits.max_downloading - counters.downloading)
     if room > 0:
         return Decision((OfferHosts(wave.number, room),))
+    if not could_move and counters.shut:
+        return Decision(waits_for=f"the windows of {_hosts(counters.shut)} of wave {wave.number}")
     if not could_move and summary.returning_until is not None:
         until = f"{summary.returning_until:%H:%M:%S}Z"
         return Decision(waits_for=f"{absent} that may come back until {until}")

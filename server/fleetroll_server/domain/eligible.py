@@ -10,6 +10,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fleetroll_common.values.codes import Code
+from fleetroll_server.domain.hostrules import (
+    UNRULED,
+    HostRules,
+    never_fits,
+    other_major,
+    outside_channel,
+    outside_pin,
+    switched_off,
+)
 from fleetroll_server.domain.supported import is_below
 
 if TYPE_CHECKING:
@@ -32,6 +41,7 @@ class HostFacts:
         claimed_by: the rollout that holds the product on this host; empty when none does.
         cohorts: groups that may fail together.
         keeps: it keeps the product, by its own word; with nothing installed too.
+        rules: what its policy means for it; the ones of no policy forbid nothing.
     """
 
     agent_id: str
@@ -43,6 +53,7 @@ class HostFacts:
     claimed_by: str
     cohorts: tuple[str, ...] = ()
     keeps: bool = True
+    rules: HostRules = UNRULED
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +65,14 @@ class ReleaseFacts:
         version: its version.
         artifacts: the hash of each artefact by what it is built for, some for more than one kind of host.
         supported_from: the oldest version that it updates; empty for every one.
+        channels: in which it is.
     """
 
     product: str
     version: str
     artifacts: Mapping[Platform, str] = field(default_factory=dict)
     supported_from: str = ""
+    channels: tuple[str, ...] = ()
 
     def sha256_for(self, told: Platform | None) -> str:
         """Return the hash of the artefact that fits a host best; empty when none does."""
@@ -86,6 +99,11 @@ def objections(host: HostFacts, release: ReleaseFacts) -> Iterator[Objection]:
 def objection(host: HostFacts, release: ReleaseFacts) -> Objection | None:
     """Return the first reason; None when the host can take the release."""
     return next(objections(host, release), None)
+
+
+def policy_objection(host: HostFacts, release: ReleaseFacts) -> Objection | None:
+    """Return the first reason that the host's policy has; None when it has none."""
+    return next((found for rule in POLICY_RULES if (found := rule(host, release)) is not None), None)
 
 
 def _revoked(host: HostFacts, _release: ReleaseFacts) -> Objection | None:
@@ -118,10 +136,45 @@ def _too_old(host: HostFacts, release: ReleaseFacts) -> Objection | None:
     return Objection(Code.BELOW_SUPPORTED, f"{oldest}, not {host.version}: update it to that first")
 
 
+def _switched_off(host: HostFacts, _release: ReleaseFacts) -> Objection | None:
+    return _said(Code.OPTED_OUT, switched_off(host.rules))
+
+
+def _other_channel(host: HostFacts, release: ReleaseFacts) -> Objection | None:
+    return _said(Code.CHANNEL_NOT_ALLOWED, outside_channel(host.rules, release.channels))
+
+
+def _pinned(host: HostFacts, release: ReleaseFacts) -> Objection | None:
+    return _said(Code.PINNED, outside_pin(host.rules, release.version))
+
+
+def _other_major(host: HostFacts, release: ReleaseFacts) -> Objection | None:
+    return _said(Code.NOT_ALLOWED, other_major(host.rules, host.version, release.version))
+
+
+def _never_fits(host: HostFacts, _release: ReleaseFacts) -> Objection | None:
+    return _said(Code.WINDOW_TOO_SHORT, never_fits(host.rules))
+
+
+def _said(code: Code, why: str) -> Objection | None:
+    """Return the objection that words make; none without words."""
+    return Objection(code, why) if why else None
+
+
+POLICY_RULES: tuple[Callable[[HostFacts, ReleaseFacts], Objection | None], ...] = (
+    _switched_off,
+    _other_channel,
+    _pinned,
+    _other_major,
+    _never_fits,
+)
+"""What a policy may have against a release; it holds at Go too, where the rest is judged by other means."""
+
 RULES: tuple[Callable[[HostFacts, ReleaseFacts], Objection | None], ...] = (
     _revoked,
     _does_not_keep,
     _at_target,
     _no_artifact,
     _too_old,
+    *POLICY_RULES,
 )

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from fleetroll_common.values.codes import Code
 from fleetroll_server.domain.states import AttemptState, RolloutState
+
+if TYPE_CHECKING:
+    from fleetroll_server.domain.eligible import Objection
+    from fleetroll_server.domain.hostrules import Shut
 
 ASK_AGAIN = timedelta(seconds=60)
 """When a refused host asks again at the latest."""
@@ -33,6 +38,8 @@ class GoFacts:
         limits_readable: the stored limits of the rollout are: without them nothing spreads.
         offers_late: the rollout is completed, and offers its late hosts still.
         superseded: a newer rollout of the product means this late host.
+        objection: what the host's policy has against the release; None = nothing.
+        shut: why no work may begin on the host now, by its windows; None where it may.
     """
 
     state: AttemptState
@@ -46,15 +53,27 @@ class GoFacts:
     limits_readable: bool
     offers_late: bool = False
     superseded: bool = False
+    objection: Objection | None = None
+    shut: Shut | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """No permit now."""
+    """No permit now.
+
+    Attributes:
+        code: why.
+        message: the same in words.
+        retry_after: when to ask again at the latest.
+        until: when the windows of the host open; None where it is refused for another reason, or nobody can say.
+        ends: asking again is of no use: the host's turn ends by this code, without a failure.
+    """
 
     code: Code
     message: str
     retry_after: timedelta = ASK_AGAIN
+    until: datetime | None = None
+    ends: bool = False
 
 
 def judge_go(facts: GoFacts, now: datetime) -> Refuse | None:
@@ -75,7 +94,19 @@ def judge_go(facts: GoFacts, now: datetime) -> Refuse | None:
         (not facts.listed, Code.YANKED, "the release is not listed any more"),
         (not facts.digest_matches, Code.WRONG_HASH, "the host staged another artefact than the release's"),
     )
-    return next((Refuse(code, message) for stands, code, message in hurdles if stands), None)
+    found = next((Refuse(code, message) for stands, code, message in hurdles if stands), None)
+    return found or _by_policy(facts, now)
+
+
+def _by_policy(facts: GoFacts, now: datetime) -> Refuse | None:
+    """Return what the policy says: not this release, or not now."""
+    if facts.objection is not None:
+        return Refuse(facts.objection.code, facts.objection.message, ends=True)
+    if facts.shut is None:
+        return None
+    opens_at = facts.shut.opens_at
+    wait = ASK_AGAIN if opens_at is None else opens_at - now
+    return Refuse(Code.WINDOW, facts.shut.message, wait, until=opens_at)
 
 
 def _does_not_run(rollout: RolloutState) -> str:

@@ -8,7 +8,8 @@ Rules, in this order:
 3. Nothing from not_after on: what has no Go by then expires.
 4. STOP when the gate fails, by the same limits as a wave's: over the hosts of all waves and what they share, counting
    as bad only what went bad since the rollout completed. What its waves let through is forgiven then.
-5. Nothing while a late host is under way, whatever became of it; STOP when it has not moved for a day.
+5. Nothing while a late host is under way, whatever became of it; STOP when it has not moved for a day. One that has
+   staged, and waits for its window alone, is not under way.
 6. OFFER the next one, in the order of waves and places.
 
 A stop is durable and the rollout stays completed. PAUSED, SUSPENDED and INTERNAL are for a person to resume; any other
@@ -80,9 +81,14 @@ class LateHosts:
         return sum(wave.pending for wave in self.waves)
 
     @property
+    def shut(self) -> int:
+        """Return how many of those have staged, and wait for a window to open."""
+        return sum(wave.shut for wave in self.waves)
+
+    @property
     def under_way(self) -> int:
-        """Return how many have their offer or their Go."""
-        return self.left - self.waiting - self.ready
+        """Return how many have their offer or their Go, and wait for no window."""
+        return self.left - self.waiting - self.ready - self.shut
 
     @property
     def bad(self) -> int:
@@ -135,7 +141,8 @@ def next_late(late: LateHosts, limits: RolloutLimits | Unreadable, not_after: da
         return LateStep(waits_for=f"a late host under way; {_late(late.left)} left, one by one {until}")
     if late.ready > 0:
         return LateStep(OfferLate())
-    return LateStep(waits_for=f"{_late(late.waiting)} away or held, one by one {until}")
+    what = f"the windows of {_late(late.shut)}; {_late(late.left)} left"
+    return LateStep(waits_for=f"{what if late.shut > 0 else f'{_late(late.waiting)} away or held'}, one by one {until}")
 
 
 def _stands(late: LateHosts, not_after: datetime, now: datetime) -> str:

@@ -27,6 +27,7 @@ class HostView:
         attempted: it got Go at some time.
         cohorts: "os=linux", "site=ams" …: groups that may fail together.
         had_succeeded: it was kept before it was lost: its next word makes it well, and it asks for no Go.
+        shut: staged, it waits for a window to open, its own or its policy's; the wave waits for it.
     """
 
     state: AttemptState
@@ -35,6 +36,7 @@ class HostView:
     cohorts: tuple[str, ...] = ()
     had_succeeded: bool = False
     expected: bool = False
+    shut: bool = False
 
     @property
     def is_bad(self) -> bool:
@@ -61,6 +63,11 @@ class HostView:
         """Tell whether it can't move for now; it is out of the wave's denominator unless it is expected."""
         return self.waiting and self.state in BEFORE_GO
 
+    @property
+    def is_shut(self) -> bool:
+        """Tell whether nothing but a window keeps it: no clock of a wave that stands still runs for it meanwhile."""
+        return self.shut and self.state is AttemptState.STAGED and not self.waiting
+
 
 @dataclass(frozen=True, slots=True)
 class WaveCounters:
@@ -77,6 +84,8 @@ class WaveCounters:
 
     ``expected`` are those among the waiting ones that are between two check-ins: they stay in the denominator.
 
+    ``shut`` are staged ones that wait for a window. Rows of older versions don't count them: none is below zero.
+
     ``left_at`` is no count: when a host before Go left last, or since when a server is there for those that had left.
     """
 
@@ -91,6 +100,7 @@ class WaveCounters:
     forgiven_bad: int = 0
     lost: int = 0
     expected: int = 0
+    shut: int = 0
     left_at: datetime | None = None
     planned_cohorts: bool = False
     cohorts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
@@ -99,6 +109,7 @@ class WaveCounters:
     def moved(self, before: HostView | None, after: HostView) -> WaveCounters:
         """Return the counters after one host went from ``before`` (nothing: it is new) to ``after``."""
         counted = {name: getattr(self, name) + value for name, value in _difference(before, after).items()}
+        counted["shut"] = max(0, counted["shut"])
         recovered = before is not None and before.is_bad and not after.is_bad
         forgiven = self._forgiveness_left(after.cohorts) if recovered else {}
         return replace(self, **counted, **forgiven, cohorts=self._cohorts(before, after))
@@ -197,4 +208,5 @@ def _contribution(host: HostView) -> dict[str, int]:
         "downloading": int(host.state in _DOWNLOADING and not host.is_waiting),
         "lost": int(host.is_lost),
         "expected": int(host.is_waiting and host.expected),
+        "shut": int(host.is_shut),
     }

@@ -8,6 +8,7 @@ from fleetroll_common.values.codes import Code
 from fleetroll_server.domain.charges import Holding
 from fleetroll_server.domain.deadlines import deadline
 from fleetroll_server.domain.go import ASKABLE, GoFacts, Refuse, judge_go, no_budget
+from fleetroll_server.domain.hostrules import shut
 from fleetroll_server.domain.limits import RolloutLimits
 from fleetroll_server.domain.states import AttemptState, RolloutState, Trigger
 from fleetroll_server.engine import late
@@ -17,6 +18,7 @@ from fleetroll_server.engine.book import Book, open_book
 from fleetroll_server.engine.holdings import hold
 from fleetroll_server.engine.listed import is_listed
 from fleetroll_server.engine.moves import host_of, move, note
+from fleetroll_server.engine.ruled import end_by_policy, policy_at_go, until_opening
 from fleetroll_server.engine.speaker import speaker_of
 from fleetroll_server.engine.suspended import is_suspended
 from fleetroll_server.gateway.convert_out import Message, go, no_go, reconnect
@@ -47,9 +49,14 @@ async def answer(tx: Tx, services: Services, key: SessionKey, ask: Ask) -> Messa
     if host is None:
         return no_go(ask, UNKNOWN)
     refused = await _decide(tx, book, key, host, ask, speaker)
+    if refused is not None and refused.ends:
+        await end_by_policy(tx, services, book, host, refused)
+        await go_on(tx, services, book)
+        return no_go(ask, refused)
     if refused is not None:
         if refused.code is not Code.CONFLICT and AttemptState(host["state"]) is AttemptState.STAGED:
-            await note(tx, book, host, waiting=refused.code.value, session_epoch=key.epoch, last_ask=ask.ask)
+            asked = {"session_epoch": key.epoch, "last_ask": ask.ask}
+            await note(tx, book, host, waiting=refused.code.value, **asked, **until_opening(refused.until))
             await late.meet(tx, services, book, host)
         await go_on(tx, services, book)
         return no_go(ask, refused)
@@ -79,6 +86,7 @@ async def _decide(
         await move(tx, book, host, Trigger.STAGE, HOST, granted_at=None, attempted=False)
     if await is_recovering(tx.connection):
         return RECOVERING
+    rules, objection = await policy_at_go(tx, book, host, speaker["time_zone"])
     facts = GoFacts(
         state=AttemptState(host["state"]),
         rollout=book.state,
@@ -91,6 +99,8 @@ async def _decide(
         limits_readable=isinstance(book.stored_limits, RolloutLimits),
         offers_late=book.state is RolloutState.COMPLETED and book.late.stopped is None,
         superseded=bool(await late.superseded(tx, book, [key.agent_id])),
+        objection=objection,
+        shut=shut(rules, tx.now),
     )
     refused = judge_go(facts, tx.now)
     if refused is not None:

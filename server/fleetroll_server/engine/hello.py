@@ -22,8 +22,9 @@ from fleetroll_server.engine.excusing import delivered
 from fleetroll_server.engine.holdings import release_broken
 from fleetroll_server.engine.inventory import write_inventory, write_visit
 from fleetroll_server.engine.keeping import end_if_dropped
-from fleetroll_server.engine.moves import CHECK_IN, HOST, host_of, move, note
+from fleetroll_server.engine.moves import CHECK_IN, HOST, WINDOW, host_of, move, note
 from fleetroll_server.engine.promotion import promotion
+from fleetroll_server.engine.ruled import OPENED
 from fleetroll_server.engine.suspended import is_suspended
 from fleetroll_server.gateway.convert_out import Message, assignment
 from fleetroll_server.recovery import orphans
@@ -221,11 +222,19 @@ async def _is_here(tx: Tx, book: Book, host: dict[str, Any], shown: list[Said], 
     if not quarantined and state is not AttemptState.PENDING and any(said.code is Code.HELD_LOCALLY for said in shown):
         waiting = HELD
     due = host["deadline"] if state is not AttemptState.PENDING else None
+    if not waiting and state is AttemptState.STAGED and _before_its_window(tx, host, shown):
+        waiting, due = WINDOW, host["retry_at"] + OPENED
     if due is None and state in {AttemptState.OFFERED, AttemptState.DOWNLOADING}:
         due = deadline(state, tx.now, online=True)
     if (waiting, due) != (host["waiting"], host["deadline"]):
         await note(tx, book, host, waiting=waiting, deadline=due)
     return bool(before != waiting)
+
+
+def _before_its_window(tx: Tx, host: dict[str, Any], shown: list[Said]) -> bool:
+    """Tell whether the host still waits for the opening that it named: it tells of it once."""
+    opens_at = host["retry_at"]
+    return opens_at is not None and opens_at > tx.now and any(said.code is Code.WINDOW for said in shown)
 
 
 async def _desired(tx: Tx, key: SessionKey, highest: dict[str, int], *, quarantined: bool) -> list[Message]:

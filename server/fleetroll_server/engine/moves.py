@@ -24,6 +24,7 @@ CLAIM = table_of(ClaimRow)
 AGENT = table_of(AgentRow)
 
 CHECK_IN = Code.CHECK_IN.value
+WINDOW = Code.WINDOW.value
 OUT_OF_COUNT = frozenset({Code.HOST_OFFLINE.value, Code.HELD_LOCALLY.value, Code.QUARANTINED.value, CHECK_IN})
 """Reasons to wait for something that no step of the rollout brings about. They take a host out of its wave's
 denominator, but for the one that is online and between two check-ins."""
@@ -95,7 +96,8 @@ async def move(
 async def note(tx: Tx, book: Book, host: dict[str, Any], **values: Any) -> None:  # noqa: ANN401 (columns)
     """Change columns of a host that stays where it is: why it waits, when its time is over.
 
-    A late host that comes back moves nothing by that: else it would hide that the one under way stands still.
+    One that may go on again moves its wave: its time to stand still begins then. A late host that comes back moves
+    nothing by that: else it would hide that the one under way stands still.
     """
     before = view(host, ())
     host.update(values)
@@ -103,7 +105,8 @@ async def note(tx: Tx, book: Book, host: dict[str, Any], **values: Any) -> None:
     wave = book.wave(host["wave"])
     after = view(host, ())
     wave.counters = wave.counters.moved(before, after)
-    moves = before.is_waiting and not after.is_waiting and (book.is_open or before.state is not AttemptState.PENDING)
+    can, could = not (after.is_waiting or after.is_shut), not (before.is_waiting or before.is_shut)
+    moves = can and not could and (book.is_open or before.state is not AttemptState.PENDING)
     wave.set(**({"moved_at": tx.now} if moves else {}))
 
 
@@ -150,7 +153,7 @@ def view(host: dict[str, Any], cohorts: tuple[str, ...]) -> HostView:
     """Return the host as its wave counts it."""
     state, why = AttemptState(host["state"]), host["waiting"]
     had_succeeded = host["ended_at"] is not None
-    facts = {"had_succeeded": had_succeeded, "expected": why == CHECK_IN}
+    facts = {"had_succeeded": had_succeeded, "expected": why == CHECK_IN, "shut": why == WINDOW}
     return HostView(state, why in OUT_OF_COUNT, host["attempted"], cohorts, **facts)
 
 

@@ -22,6 +22,7 @@ from fleetroll_server.engine.desire import desire
 from fleetroll_server.engine.excusing import told_as
 from fleetroll_server.engine.moves import move, note
 from fleetroll_server.engine.suspended import is_suspended
+from fleetroll_server.policies.reading import read_policies
 from fleetroll_server.store.tables import (
     AgentRow,
     ArtifactRow,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from fleetroll_server.domain.hostrules import HostRules
     from fleetroll_server.engine.book import Book, Wave
     from fleetroll_server.services import Services
     from fleetroll_server.store.tx import Tx
@@ -65,13 +67,15 @@ async def offer_next(tx: Tx, services: Services, book: Book, wave: Wave | None, 
         return False
     rows = await _pending(tx, book, wave, min(room.crowd, max(count, room.reach)))
     room.reach = 2 * len(rows)
-    release, held = await _offered(tx, book), await _held(tx, book, rows)
+    release, held = await offered(tx, book), await _held(tx, book, rows)
+    policies = await read_policies(tx.connection, book.fleet_id, book.row["product"], [row["agent_id"] for row in rows])
     elsewhere = await late.superseded(tx, book, [row["agent_id"] for row in rows])
     crowds: dict[Turn, list[dict[str, Any]]] = {}
     left = min(count, room.single)
     for row in rows:
         facts = _turn_facts(book, row, tx.now, held=row["agent_id"] in held, superseded=row["agent_id"] in elsewhere)
-        fate = _fate(facts, host_facts(row, book.row["product"]), release)
+        rules = policies.rules(row["agent_id"], row["time_zone"], tx.now)
+        fate = _fate(facts, host_facts(row, book.row["product"], rules), release)
         if fate is RETURNING:
             book.wave(row["wave"]).left(row["online_until"] - timedelta(seconds=OFFLINE_SECONDS))
         host = {column.name: row[column.name] for column in HOST.columns}
@@ -102,6 +106,7 @@ async def _pending(tx: Tx, book: Book, wave: Wave | None, count: int) -> list[di
             AGENT.c.server_id,
             AGENT.c.online_until,
             AGENT.c.check_in_seconds,
+            AGENT.c.time_zone,
             AGENT.c.quarantined,
             AGENT.c.revoked,
             AGENT.c.os,
@@ -167,7 +172,7 @@ def presence_of(row: Mapping[str, Any], now: datetime) -> Presence:
     return Presence.CHECKS_IN if row["check_in_seconds"] else Presence.RETURNING
 
 
-def host_facts(row: Mapping[str, Any], product: str) -> HostFacts:
+def host_facts(row: Mapping[str, Any], product: str, rules: HostRules) -> HostFacts:
     """Return what a plan would see of a host whose row carries the version that is ``running``."""
     return HostFacts(
         agent_id=row["agent_id"],
@@ -178,6 +183,7 @@ def host_facts(row: Mapping[str, Any], product: str) -> HostFacts:
         revoked=row["revoked"],
         claimed_by="",
         keeps=row["running"] is not None or product == AGENT_PRODUCT,
+        rules=rules,
     )
 
 
@@ -270,14 +276,14 @@ async def archive(tx: Tx, book: Book, host: dict[str, Any]) -> None:
     await tx.execute(sa.insert(HISTORY).values(**values, to_version=book.row["version"], ended_at=tx.now))
 
 
-async def _offered(tx: Tx, book: Book) -> ReleaseFacts:
+async def offered(tx: Tx, book: Book) -> ReleaseFacts:
     """Return what is offered."""
     query = (
-        sa.select(ARTIFACT, RELEASE.c.supported_from)
+        sa.select(ARTIFACT, RELEASE.c.supported_from, RELEASE.c.channels)
         .join(RELEASE, RELEASE.c.id == ARTIFACT.c.release_id)
         .where(ARTIFACT.c.release_id == book.row["release_id"])
     )
     rows = (await tx.execute(query)).mappings().all()
     artifacts = {Platform(row["os"], row["arch"], row["abi"]): row["sha256"] for row in rows}
-    oldest = next((row["supported_from"] for row in rows), "")
-    return ReleaseFacts(book.row["product"], book.row["version"], artifacts, oldest)
+    oldest, channels = next(((row["supported_from"], tuple(row["channels"])) for row in rows), ("", ()))
+    return ReleaseFacts(book.row["product"], book.row["version"], artifacts, oldest, channels)

@@ -13,7 +13,7 @@ from fleetroll_server.engine import reads
 from fleetroll_server.engine.book import ROLLOUT
 from fleetroll_server.engine.moves import AGENT, HOST
 from fleetroll_server.engine.presence import is_online
-from fleetroll_server.engine.starting import choose, draw_up, facts_of, left_out_of
+from fleetroll_server.engine.starting import draft, facts_of, left_out_of
 from fleetroll_server.recovery.state import is_recovering
 from fleetroll_server.store.tx import Tx
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from fleetroll_server.catalogue.values import Release
+    from fleetroll_server.domain.limits import RolloutLimits
     from fleetroll_server.engine.repeated import LeftOut
     from fleetroll_server.engine.starting import Order
 
@@ -38,12 +39,14 @@ class Shown:
 
     Attributes:
         release: what would be rolled out.
+        limits: in force.
         preview: the plan in numbers.
         left_out: who is left out, as a start would answer it.
         online: ids of the hosts that are online.
     """
 
     release: Release
+    limits: RolloutLimits
     preview: Preview
     left_out: tuple[LeftOut, ...]
     online: frozenset[str]
@@ -56,8 +59,8 @@ async def look(connection: AsyncConnection, now: datetime, order: Order) -> Show
         RequestError: as a start, except for what :class:`Preview` warns of instead (caller's fault).
     """
     tx = Tx(connection, now)
-    chosen = await choose(tx, order, lock=False)
-    planned = await draw_up(tx, order, chosen)
+    drafted = await draft(tx, order, lock=False)
+    chosen, planned = drafted.release, drafted.plan
     online = await _online(connection, order.fleet_id, now)
     announced = Announced(
         facts=facts_of(chosen),
@@ -69,12 +72,12 @@ async def look(connection: AsyncConnection, now: datetime, order: Order) -> Show
     found = preview(
         planned,
         announced,
-        order.limits,
+        drafted.limits,
         online=online,
         durations_seconds=await _durations(connection, order),
         refused=await _refused(connection, order.fleet_id),
     )
-    return Shown(chosen, found, left_out_of(planned), online)
+    return Shown(chosen, drafted.limits, found, left_out_of(planned), online)
 
 
 async def _online(connection: AsyncConnection, fleet_id: str, now: datetime) -> frozenset[str]:

@@ -16,6 +16,7 @@ from fleetroll_server.engine.book import open_book
 from fleetroll_server.engine.effects import is_over, take_step
 from fleetroll_server.engine.moves import host_of, note
 from fleetroll_server.engine.promotion import promote_if_due
+from fleetroll_server.engine.ruled import until_opening
 from fleetroll_server.engine.speaker import speaker_of
 from fleetroll_server.gateway.convert_out import Message, ack, reconnect
 from fleetroll_server.recovery import orphans
@@ -130,6 +131,7 @@ async def _note_waiting(tx: Tx, book: Book, host: dict[str, Any], said: Said) ->
     if said.state is not AttemptState.STAGED:
         return
     if said.code is not None:
-        await note(tx, book, host, waiting=said.code.value, retry_at=said.retry_at)
+        opening = until_opening(said.retry_at) if said.code is Code.WINDOW else {"retry_at": said.retry_at}
+        await note(tx, book, host, waiting=said.code.value, **opening)
     elif host["waiting"] == Code.HELD_LOCALLY.value:  # the hold has ended
         await note(tx, book, host, waiting="", retry_at=None)

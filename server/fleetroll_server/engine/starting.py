@@ -13,10 +13,11 @@ from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.platform import Platform
 from fleetroll_common.values.release import AGENT as AGENT_PRODUCT
 from fleetroll_server.catalogue.policies import require_above_floor
-from fleetroll_server.catalogue.reads import newest_first, newest_release, release
+from fleetroll_server.catalogue.reads import STABLE, newest_first, newest_release, release
 from fleetroll_server.domain import approval
 from fleetroll_server.domain.behind import Newest
 from fleetroll_server.domain.eligible import HostFacts, ReleaseFacts
+from fleetroll_server.domain.openings import require_openings
 from fleetroll_server.domain.plan import (
     Plan,
     PlannedWave,
@@ -25,6 +26,7 @@ from fleetroll_server.domain.plan import (
     WaveSpec,
     plan,
 )
+from fleetroll_server.domain.policy import limits_of
 from fleetroll_server.domain.states import BEFORE_GO, ENDED_ROLLOUT, FINAL, AttemptState, RolloutState, WaveState
 from fleetroll_server.domain.summary import HostView, WaveCounters, cohorts_of, count, shared_cohorts
 from fleetroll_server.engine import repeated
@@ -35,6 +37,7 @@ from fleetroll_server.engine.listed import require_listed
 from fleetroll_server.engine.probing.rows import write as write_checks
 from fleetroll_server.engine.repeated import LeftOut
 from fleetroll_server.engine.suspended import is_suspended
+from fleetroll_server.policies.reading import read_policies
 from fleetroll_server.recovery.state import refuse_while_recovering
 from fleetroll_server.store.tables import (
     AgentRow,
@@ -47,12 +50,15 @@ from fleetroll_server.store.tables import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from fleetroll_server.catalogue.values import Release
     from fleetroll_server.domain.checkspec import CheckSpec
+    from fleetroll_server.domain.hostrules import HostRules
     from fleetroll_server.domain.limits import RolloutLimits
     from fleetroll_server.engine.actor import Actor
+    from fleetroll_server.policies.reading import Policies
     from fleetroll_server.services import Services
     from fleetroll_server.store.tx import Tx
 
@@ -76,7 +82,7 @@ class Order:
         version: empty for the newest that is published.
         selection: which hosts.
         waves: in order.
-        limits: defaults filled in.
+        limits: what was said of them, by name; the start fills in the rest.
         manual_advance: every wave but the first waits for a person.
         reason: why.
         acknowledge_breaking_changes: they are accepted.
@@ -95,7 +101,7 @@ class Order:
     version: str
     selection: Selection
     waves: tuple[WaveSpec, ...]
-    limits: RolloutLimits
+    limits: Mapping[str, object]
     manual_advance: bool
     reason: str
     acknowledge_breaking_changes: bool
@@ -125,13 +131,12 @@ async def start(tx: Tx, services: Services, order: Order, actor: Actor) -> tuple
         message = "the kill switch is pressed for this fleet"
         raise RequestError(message, code=Code.SUSPENDED, remedy="lift it, then start the rollout")
     approval.require_start_time(order.start_at, tx.now)
-    chosen = await choose(tx, order, lock=True)
-    _require_acknowledged(order, chosen)
-    planned = await draw_up(tx, order, chosen)
+    drafted = await draft(tx, order, lock=True)
+    _require_acknowledged(order, drafted.release)
     state = approval.first_state(require_approval=order.require_approval, start_at=order.start_at)
     rollout_id = services.ids.new("rollout")
-    await _write(tx, order, actor, chosen, rollout_id, planned, state)
-    left_out = left_out_of(planned)
+    await _write(tx, order, actor, drafted, rollout_id, state)
+    left_out = left_out_of(drafted.plan)
     await repeated.keep_exclusions(tx, order, rollout_id, left_out)
     book = await open_book(tx, rollout_id, order.fleet_id)
     if book is not None:
@@ -142,17 +147,39 @@ async def start(tx: Tx, services: Services, order: Order, actor: Actor) -> tuple
     return rollout_id, left_out
 
 
-async def draw_up(tx: Tx, order: Order, chosen: Release) -> Plan:
-    """Plan the waves, for a preview as for a start: reads alone.
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a start does, and a preview shows.
+
+    Attributes:
+        release: what is rolled out.
+        limits: in force: what was asked for, else what the fleet's policy says, else the defaults.
+        plan: the waves, and who is left out.
+    """
+
+    release: Release
+    limits: RolloutLimits
+    plan: Plan
+
+
+async def draft(tx: Tx, order: Order, *, lock: bool) -> Draft:
+    """Plan, for a preview as for a start: reads alone. ``lock``: nobody takes the release back before the commit.
 
     Raises:
-        RequestError: the plan can't be made (caller's fault).
+        RequestError: there is no such release, or the plan can't be made (caller's fault).
     """
+    policies = await read_policies(tx.connection, order.fleet_id, order.product, None)
+    limits, rules = limits_of(policies.held(), order.limits), policies.rules("", "", tx.now)
+    chosen = await _choose(tx, order, rules, lock=lock)
     newest = None
     if order.selection.behind:
-        newest = Newest([facts_of(one) for one in await newest_first(tx.connection, order.product)])
-    facts = await _fleet(tx, order)
-    return plan(order.selection, order.waves, facts, facts_of(chosen), shape=order.shape, newest=newest)
+        found = await newest_first(tx.connection, order.product, rules.channel or STABLE)
+        newest = Newest([facts_of(one) for one in found])
+    facts = await _fleet(tx, order, policies)
+    planned = plan(order.selection, order.waves, facts, facts_of(chosen), shape=order.shape, newest=newest)
+    members = (host for wave in planned.waves for host in wave.hosts)
+    require_openings(members, order.start_at or tx.now, limits.not_after_seconds)
+    return Draft(chosen, limits, planned)
 
 
 def left_out_of(planned: Plan) -> tuple[LeftOut, ...]:
@@ -163,8 +190,10 @@ def left_out_of(planned: Plan) -> tuple[LeftOut, ...]:
     )
 
 
-async def choose(tx: Tx, order: Order, *, lock: bool) -> Release:
-    """Return the release to roll out; ``lock``: nobody takes it back before this transaction's end.
+async def _choose(tx: Tx, order: Order, rules: HostRules, *, lock: bool) -> Release:
+    """Return the release to roll out: the one that is named, else the newest that the fleet's policy allows.
+
+    ``lock``: nobody takes it back before this transaction's end.
 
     Raises:
         RequestError: NOT_FOUND, YANKED, BELOW_FLOOR (caller's fault).
@@ -172,7 +201,7 @@ async def choose(tx: Tx, order: Order, *, lock: bool) -> Release:
     if order.version:
         chosen = await release(tx.connection, order.product, order.version)
     else:
-        chosen = await newest_release(tx.connection, order.product)
+        chosen = await newest_release(tx.connection, order.product, rules.channel or STABLE, rules.pin)
     await require_listed(tx, chosen.id, lock=lock)
     await require_above_floor(tx.connection, chosen.product, chosen.parsed_version)
     return chosen
@@ -189,11 +218,11 @@ def _require_acknowledged(order: Order, chosen: Release) -> None:
 def facts_of(chosen: Release) -> ReleaseFacts:
     """Return what the plan must know of the release."""
     artifacts = {artifact.platform: artifact.sha256 for artifact in chosen.artifacts}
-    return ReleaseFacts(chosen.product, chosen.version, artifacts, chosen.supported_from)
+    return ReleaseFacts(chosen.product, chosen.version, artifacts, chosen.supported_from, chosen.channels)
 
 
-async def _fleet(tx: Tx, order: Order) -> list[HostFacts]:
-    """Return every host of the fleet, with the rollout that holds it; once per rollout."""
+async def _fleet(tx: Tx, order: Order, policies: Policies) -> list[HostFacts]:
+    """Return every host of the fleet, with its policy and the rollout that holds it; once per rollout."""
     claims = await _claims(tx, order)
     here = sa.and_(
         PRODUCT.c.agent_id == AGENT.c.id, PRODUCT.c.product == order.product, PRODUCT.c.fleet_id == AGENT.c.fleet_id
@@ -214,6 +243,7 @@ async def _fleet(tx: Tx, order: Order) -> list[HostFacts]:
             claimed_by=claims.get(row["id"], ""),
             cohorts=cohorts_of(row["os"], row["arch"], row["abi"], row["labels"]),
             keeps=order.product == AGENT_PRODUCT or row["version"] is not None,
+            rules=policies.rules(row["id"], row["time_zone"], tx.now),
         )
         for row in (await tx.execute(query)).mappings()
     ]
@@ -240,10 +270,9 @@ async def _claims(tx: Tx, order: Order) -> dict[str, str]:
     return {row.agent_id: row.rollout_id for row in (await tx.execute(query)).all()}
 
 
-async def _write(
-    tx: Tx, order: Order, actor: Actor, chosen: Release, rollout_id: str, planned: Plan, state: RolloutState
-) -> None:
+async def _write(tx: Tx, order: Order, actor: Actor, drafted: Draft, rollout_id: str, state: RolloutState) -> None:
     """Write the rollout, its budget, its waves and its hosts."""
+    chosen, limits, planned = drafted.release, drafted.limits, drafted.plan
     by = {"actor_kind": actor.kind, "actor_id": actor.id}
     await tx.execute(
         sa.insert(ROLLOUT).values(
@@ -255,7 +284,7 @@ async def _write(
             release_id=chosen.id,
             state=state.value,
             revision=1,
-            limits=order.limits.to_json(),
+            limits=limits.to_json(),
             selection=_stored(order.selection),
             manual_advance=order.manual_advance,
             retry_bad=order.retry_bad,
@@ -269,7 +298,7 @@ async def _write(
             state_code="",
             state_changed_at=tx.now,
             created_at=tx.now,
-            not_after=(order.start_at or tx.now) + timedelta(seconds=order.limits.not_after_seconds),
+            not_after=(order.start_at or tx.now) + timedelta(seconds=limits.not_after_seconds),
             stopped_at=None,
             ended_at=None,
             let_finish=False,
@@ -285,8 +314,8 @@ async def _write(
         sa.insert(BUDGET).values(
             scope=f"rollout/{rollout_id}",
             fleet_id=order.fleet_id,
-            max_in_use=order.limits.max_concurrent,
-            max_out=order.limits.max_out,
+            max_in_use=limits.max_concurrent,
+            max_out=limits.max_out,
             in_use=0,
             broken=0,
         )

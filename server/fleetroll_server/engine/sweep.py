@@ -23,7 +23,7 @@ from fleetroll_server.engine.book import ROLLOUT, Book, open_book
 from fleetroll_server.engine.crowd import ONE_BY_ONE
 from fleetroll_server.engine.desire import desire
 from fleetroll_server.engine.holdings import release_broken
-from fleetroll_server.engine.moves import AGENT, CLAIM, HOST, move, note
+from fleetroll_server.engine.moves import AGENT, CLAIM, HOST, WINDOW, move, note
 from fleetroll_server.engine.winding import clear_late, has_hosts_left, is_withdrawn, wind_up
 from fleetroll_server.store.fleets import every_fleet
 
@@ -71,8 +71,9 @@ async def _let_speak(tx: Tx, services: Services, book: Book, host: dict[str, Any
         await note(tx, book, host, waiting="", deadline=None)
         return
     rule = expiry(state)
-    if rule is None:  # no time runs in this state: left alone, the row would be due for ever
-        await note(tx, book, host, deadline=None)
+    if rule is None:  # no time runs in this state, but until a window opens: left alone, it would be due for ever
+        opened = {"waiting": "", "retry_at": None} if host["waiting"] == WINDOW else {}
+        await note(tx, book, host, deadline=None, **opened)
         return
     if state is AttemptState.SUCCEEDED and not await silence.is_bad(tx, book, host):
         await note(tx, book, host, deadline=None)

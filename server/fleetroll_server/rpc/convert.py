@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from fleetroll_common.values.platform import Platform
 
-_ACTOR_KINDS = {
+ACTOR_KINDS = {
     "user": types_pb2.ACTOR_KIND_USER,
     "token": types_pb2.ACTOR_KIND_TOKEN,
     "policy": types_pb2.ACTOR_KIND_POLICY,
@@ -47,7 +47,7 @@ def decision(
     actor_kind: str, actor_id: str, decided_at: datetime | None, reason: str = "", code: str = ""
 ) -> types_pb2.Decision:
     """Return who decided, why and when."""
-    actor = types_pb2.Actor(kind=_ACTOR_KINDS[actor_kind], id=actor_id)
+    actor = types_pb2.Actor(kind=ACTOR_KINDS[actor_kind], id=actor_id)
     wire = types_pb2.Decision(actor=actor, reason=reason, code=reason_code(code))
     set_instant(wire.decided_at, decided_at)
     return wire

@@ -9,7 +9,6 @@ from fleetroll_server.rpc.convert import reason_code
 from fleetroll_server.rpc.convert_rollouts import exclusion_to_wire, limits_to_wire, set_seconds
 
 if TYPE_CHECKING:
-    from fleetroll_server.domain.limits import RolloutLimits
     from fleetroll_server.domain.preview import WavePreview
     from fleetroll_server.engine.previewing import Shown
 
@@ -17,7 +16,7 @@ MAX_HOSTS = 1000
 """As many hosts are named over all waves, by the contract."""
 
 
-def preview_to_wire(shown: Shown, limits: RolloutLimits) -> rollouts_pb2.PreviewRolloutResponse:
+def preview_to_wire(shown: Shown) -> rollouts_pb2.PreviewRolloutResponse:
     """Return what a start would do."""
     found, release = shown.preview, shown.release
     wire = rollouts_pb2.PreviewRolloutResponse(
@@ -29,7 +28,7 @@ def preview_to_wire(shown: Shown, limits: RolloutLimits) -> rollouts_pb2.Preview
             rollouts_pb2.ExclusionCount(code=reason_code(code.value), hosts=hosts)
             for code, hosts in found.excluded.items()
         ],
-        limits=limits_to_wire(limits.to_json()),
+        limits=limits_to_wire(shown.limits.to_json()),
         per_host_sample=found.one.sample,
         download_bytes=found.download_bytes,
         notes=release.notes,

@@ -13,7 +13,6 @@ from fleetroll.v1 import rollouts_pb2, types_pb2
 from fleetroll_common.values.selectors import LabelSelector
 from fleetroll_common.values.version import Version
 from fleetroll_common.values.version_range import VersionRange
-from fleetroll_server.domain.limits import RolloutLimits
 from fleetroll_server.domain.plan import Selection, Shape, WaveSpec
 from fleetroll_server.domain.wave_order import WaveOrder
 from fleetroll_server.engine.starting import Order
@@ -274,7 +273,7 @@ def order_from_wire(
         version=str(Version.parse(request.version)) if request.version else "",
         selection=selection_from_wire(request.selection),
         waves=waves_from_wire(request.waves),
-        limits=RolloutLimits.from_request(limits_from_wire(request.limits)),
+        limits=limits_from_wire(request.limits),
         manual_advance=advance != rollouts_pb2.WAVE_ADVANCE_AUTO,
         reason=requests.reason(request.reason),
         acknowledge_breaking_changes=request.acknowledge_breaking_changes,

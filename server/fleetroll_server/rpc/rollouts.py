@@ -61,7 +61,7 @@ class RolloutsServicer(rollouts_pb2_grpc.RolloutsServiceServicer):
         order = await self._order(request.start)
         async with self._services.store.read() as connection:
             shown = await previewing.look(connection, self._services.clock.now(), order)
-        return preview_to_wire(shown, order.limits)
+        return preview_to_wire(shown)
 
     async def ApproveRollout(self, request: pb.ApproveRolloutRequest, context: Context) -> pb.ApproveRolloutResponse:  # noqa: ARG002
         """Let a rollout begin, or a wave of it open, that waits for a second person."""

@@ -11,7 +11,8 @@ from fleetroll_agent.jobs.effects import FillSlot, FindTarget
 from fleetroll_agent.jobs.events import Assigned, SessionOpened, TargetFound
 from fleetroll_agent.jobs.policy import Policy
 from fleetroll_agent.jobs.work import About
-from fleetroll_agent.settings.product import AutoUpdate, Pin, PinKind
+from fleetroll_agent.settings.product import AutoUpdate
+from fleetroll_common.values.pins import Pin, PinKind
 from tests.faults.jobs import NEW, Host
 
 

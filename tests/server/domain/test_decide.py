@@ -175,6 +175,9 @@ def test_a_wave_in_which_nothing_moves_although_a_host_could_is_halted_after_a_d
     assert isinstance(action, FailWave)
     assert "nothing moved" in action.evidence
     assert actions(summary(WaveCounters(planned=2, waiting=2)), NOW + STUCK) == ()
+    assert actions(summary(WaveCounters(planned=2, shut=2)), NOW + STUCK) == ()
+    assert actions(summary(WaveCounters(planned=2, shut=1, waiting=1)), NOW + STUCK) == ()
+    assert isinstance(only(summary(WaveCounters(planned=3, shut=1, waiting=1)), NOW + STUCK), FailWave)
 
 
 def test_what_a_person_forgave_fails_the_wave_no_more_and_the_next_bad_host_does() -> None:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from fleetroll_common.values.codes import Code
+from fleetroll_server.domain.eligible import Objection
 from fleetroll_server.domain.go import ASK_AGAIN, ASKABLE, SOON, GoFacts, judge_go, no_budget
+from fleetroll_server.domain.hostrules import Shut
 from fleetroll_server.domain.states import PAST_GO, AttemptState, RolloutState
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -35,6 +37,8 @@ HURDLES: dict[Code, dict[str, Any]] = {
     Code.EXPIRED: {"not_after": NOW},
     Code.YANKED: {"listed": False},
     Code.WRONG_HASH: {"digest_matches": False},
+    Code.PINNED: {"objection": Objection(Code.PINNED, "the fleet's policy pins minor 1.4")},
+    Code.WINDOW: {"shut": Shut("its windows count as closed", None)},
 }
 
 
@@ -48,6 +52,17 @@ def test_each_hurdle_alone_refuses_with_its_own_code(code: Code, facts: dict[str
     assert refused is not None
     assert (refused.code, refused.retry_after) == (code, ASK_AGAIN)
     assert refused.message
+
+
+def test_a_shut_host_asks_again_at_its_opening_and_a_policy_that_objects_ends_its_turn() -> None:
+    opens_at = NOW + timedelta(hours=9)
+    waits = judge_go(replace(CLEAR, shut=Shut("at night", opens_at)), NOW)
+    assert waits is not None
+    assert (waits.retry_after, waits.until, waits.ends) == (timedelta(hours=9), opens_at, False)
+    pinned = Objection(Code.PINNED, "it is pinned")
+    both = judge_go(replace(CLEAR, shut=Shut("at night", opens_at), objection=pinned), NOW)
+    assert both is not None
+    assert (both.code, both.ends, both.until) == (Code.PINNED, True, None)
 
 
 @pytest.mark.parametrize("state", sorted(set(RolloutState) - {RolloutState.RUNNING}))

@@ -26,7 +26,7 @@ def views(draw: st.DrawFn, cohorts: tuple[str, ...]) -> HostView:
     """A host as the engine may show it: whoever is past Go was attempted."""
     state = draw(st.sampled_from(list(A)))
     attempted = state in PAST_GO or (state in FINAL and draw(st.booleans()))
-    return HostView(state, draw(st.booleans()), attempted, cohorts)
+    return HostView(state, draw(st.booleans()), attempted, cohorts, shut=draw(st.booleans()))
 
 
 @st.composite
@@ -112,6 +112,20 @@ def test_a_host_waits_only_before_go() -> None:
         counters = count([HostView(state, waiting=True, attempted=state in PAST_GO)])
         assert counters.waiting == (state in BEFORE_GO)
         assert counters.pending == counters.downloading == 0
+
+
+def test_a_host_is_shut_only_while_it_has_staged_and_waits_for_nothing_else() -> None:
+    for state in A:
+        shut, away = (HostView(state, waiting, state in PAST_GO, shut=True) for waiting in (False, True))
+        assert count([shut]).shut == (state is A.STAGED)
+        assert count([away]).shut == 0
+
+
+def test_a_row_of_an_older_version_counts_right_after_the_first_step_of_a_shut_host() -> None:
+    """It had been noted as waiting for its window, and was not counted."""
+    shut, free = HostView(A.STAGED, shut=True), HostView(A.STAGED)
+    older = replace(count([shut]), shut=0)
+    assert older.moved(shut, free) == count([free])
 
 
 def test_a_host_that_comes_back_well_takes_its_forgiveness_along() -> None:

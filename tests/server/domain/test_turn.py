@@ -8,8 +8,10 @@ from dataclasses import replace
 import pytest
 
 from fleetroll_common.values.codes import Code
+from fleetroll_common.values.pins import Pin, PinKind
 from fleetroll_common.values.platform import Platform
 from fleetroll_server.domain.eligible import RULES, HostFacts, ReleaseFacts, objection, objections
+from fleetroll_server.domain.hostrules import HostRules
 from fleetroll_server.domain.limits import OfflinePolicy
 from fleetroll_server.domain.states import Trigger
 from fleetroll_server.domain.turn import OFFER, RETURNING, Presence, Turn, TurnFacts, turn
@@ -23,6 +25,11 @@ IN_THE_WAY = {
     Code.ALREADY_AT_TARGET: {"version": "2.0.0"},
     Code.NO_ARTIFACT: {"platform": None},
     Code.BELOW_SUPPORTED: {"version": "0.8.0"},
+    Code.OPTED_OUT: {"rules": HostRules(updates_off=True, allow_major=True)},
+    Code.CHANNEL_NOT_ALLOWED: {"rules": HostRules(channel="stable", allow_major=True)},
+    Code.PINNED: {"rules": HostRules(pin=Pin(PinKind.MAJOR, (1,)), allow_major=True)},
+    Code.NOT_ALLOWED: {"rules": HostRules()},
+    Code.WINDOW_TOO_SHORT: {"rules": HostRules(allow_major=True, longest_seconds=60)},
 }
 
 

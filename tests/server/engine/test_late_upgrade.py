@@ -55,7 +55,8 @@ async def older(connection: AsyncConnection, rollout: str) -> None:
     for column in ("rollout_id", "fleet_id"):
         await connection.exec_driver_sql(f"CREATE INDEX ix_event_{column} ON event ({column})")
     await connection.exec_driver_sql("CREATE INDEX ix_agent_fleet_id ON agent (fleet_id)")
-    for table in ("exclusions", "local_attempt", "imported_attempt", "barred_agent", "gate_check"):
+    new = ("gate_check", "policy", "policy_change")
+    for table in ("exclusions", "local_attempt", "imported_attempt", "barred_agent", *new):
         await connection.exec_driver_sql(f"DROP TABLE {table}")
     await connection.exec_driver_sql("DROP INDEX ix_agent_online_until")
     for column in ("state", "state_reason"):

@@ -14,6 +14,8 @@ from fleetroll.v1 import (
     agents_pb2_grpc,
     events_pb2,
     events_pb2_grpc,
+    policy_pb2,
+    policy_pb2_grpc,
     releases_pb2,
     releases_pb2_grpc,
     rollouts_pb2,
@@ -44,6 +46,12 @@ LISTINGS: dict[str, tuple[Any, Any, str, tuple[str, ...]]] = {
         rollouts_pb2.ListRolloutHostsRequest(rollout_id="r"),
         "rollout-hosts",
         ("1", "1"),
+    ),
+    "ListPolicyHistory": (
+        policy_pb2_grpc.PolicyServiceStub,
+        policy_pb2.ListPolicyHistoryRequest(),
+        "policy-history",
+        ("1",),
     ),
     "ListEvents": (events_pb2_grpc.EventsServiceStub, events_pb2.ListEventsRequest(), "event-list", ("1",)),
     "ListJoinTokens": (

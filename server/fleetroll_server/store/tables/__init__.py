@@ -11,6 +11,7 @@ from fleetroll_server.store.tables.identity import (
     ServerRow,
     SpellRow,
 )
+from fleetroll_server.store.tables.policy import PolicyChangeRow, PolicyRow
 from fleetroll_server.store.tables.recovery import BarredAgentRow, ImportedAttemptRow
 from fleetroll_server.store.tables.rollouts import (
     AssignmentRow,
@@ -51,6 +52,8 @@ __all__ = [
     "LocalAttemptRow",
     "MetaRow",
     "MetadataFileRow",
+    "PolicyChangeRow",
+    "PolicyRow",
     "ReleaseRow",
     "ReportRow",
     "RetiredKeyRow",
