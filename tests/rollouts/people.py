@@ -82,7 +82,7 @@ async def start(fleet: Fleet, product: str = "") -> bool:
         version=chance.choice(VERSIONS),
         selection=Selection(hosts=tuple(names)),
         waves=(*waves, WaveSpec("rest")),
-        limits=any_limits(chance),
+        limits=any_limits(chance).to_json(),
         manual_advance=chance.random() < 0.15,
         reason=WHY,
         acknowledge_breaking_changes=False,
