@@ -50,6 +50,8 @@ class Summary:
         returning_until: hosts that left may be on their way back until then, so no wave passes without those that wait;
             nothing once who waits has been away for the offline limit.
         late: the hosts of a completed rollout; nothing in any other state.
+        goes_back: it takes hosts back. What ran there before is proved: a wave whose hosts are all back by themselves
+            passes, until not_after.
     """
 
     state: RolloutState
@@ -60,6 +62,7 @@ class Summary:
     late_bad: int = 0
     returning_until: datetime | None = None
     late: LateHosts | None = None
+    goes_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +233,9 @@ def _judge(summary: Summary, limits: RolloutLimits, wave: WaveSummary, now: date
     assert result is not None  # noqa: S101 (the wave is open)
     if result.verdict is Verdict.FAIL:
         return Decision((FailWave(wave.number, result.code or Code.WAVE_NOT_PASSED, result.evidence),))
+    is_back = summary.goes_back and now < summary.not_after and not wave.counters.unforgiven_bad
+    if result.verdict is Verdict.INCONCLUSIVE and is_back:
+        return Decision((PassWave(wave.number, f"{result.evidence}; all are back"),))
     if result.verdict is Verdict.INCONCLUSIVE:
         return Decision((PauseForPerson(wave.number, result.evidence),))
     if result.verdict is not Verdict.PASS:

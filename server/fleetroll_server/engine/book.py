@@ -14,7 +14,7 @@ from fleetroll_server.domain.deadlines import returning_until
 from fleetroll_server.domain.decide import Summary, WaveSummary, gate
 from fleetroll_server.domain.late import LateHosts
 from fleetroll_server.domain.limits import OfflinePolicy, RolloutLimits, read_stored
-from fleetroll_server.domain.states import ENDED_ROLLOUT, RolloutState, WaveState
+from fleetroll_server.domain.states import ENDED_ROLLOUT, RolloutKind, RolloutState, WaveState
 from fleetroll_server.domain.summary import WaveCounters
 from fleetroll_server.store.tables import RolloutRow, WaveRow, table_of
 from fleetroll_server.store.tx import EventFact
@@ -115,6 +115,11 @@ class Book:
         return RolloutLimits.from_stored(self.row["limits"])
 
     @property
+    def kind(self) -> RolloutKind:
+        """Return what it is for."""
+        return RolloutKind(self.row["kind"])
+
+    @property
     def is_open(self) -> bool:
         """Tell whether the rollout has not ended."""
         return self.state not in ENDED_ROLLOUT
@@ -165,6 +170,7 @@ class Book:
             returning_until=returning_until(max(left, default=None), self._now),
             late_bad=sum(w.counters.unforgiven_bad for w in self.waves if w.state is WaveState.PASSED),
             late=self.late if self.state is RolloutState.COMPLETED else None,
+            goes_back=self.row["goes_back"],
         )
 
     def set_state(self, tx: Tx, state: RolloutState, actor: Actor, reason: str, code: Code | str = "") -> None:
@@ -179,8 +185,7 @@ class Book:
         )
         if state in {RolloutState.PAUSED, RolloutState.HALTED} and self.row["stopped_at"] is None:
             self.row["stopped_at"] = tx.now
-        if state in ENDED_ROLLOUT:
-            self.row["ended_at"] = tx.now
+        self.row["ended_at"] = tx.now if state in ENDED_ROLLOUT else None
         tx.emit(self.event("rollout.state", actor, reason, str(code), message=state.value))
 
     def resume_clock(self, now: datetime) -> None:

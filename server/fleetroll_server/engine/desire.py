@@ -33,6 +33,8 @@ async def desire(
     *,
     reason: str = "",
     code: str = "",
+    recall: bool = False,
+    retry_bad: bool = False,
 ) -> int:
     """Write what the host shall run, with the next generation, and push it after the commit; return the generation.
 
@@ -45,6 +47,8 @@ async def desire(
         actor: who decided.
         reason: why, in words.
         code: why; CANCELLED_BY with no version takes an attempt past Go back as long as it has not switched.
+        recall: an attempt past Go goes back, out of its trial as well.
+        retry_bad: also where this digest was bad, whatever the rollout says.
     """
     product = book.row["product"]
     known = await _known(tx, agent_id, book.fleet_id, product)
@@ -53,18 +57,25 @@ async def desire(
     highest = await _highest(tx, agent_id, book.fleet_id, product)
     stored = known["generation"] if known is not None else 0
     generation = await free_generation(tx, agent_id, book.fleet_id, product, stored, highest)
-    decided = {"reason": reason, "code": code}
+    decided = {
+        "reason": reason,
+        "code": code,
+        "recall": recall,
+        "retry_bad": retry_bad or book.row["retry_bad"],
+    }
     values = await _write(tx, book, agent_id, version, generation, known, actor, decided)
     message = assignment({"product": product, **values})
     tx.after_commit(lambda: sessions.send(agent_id, message))
     return generation
 
 
-async def desired_as_shown(tx: Tx, book: Book, agent_id: str, generation: int, actor: Actor) -> None:
-    """Write that the host shall run the rollout's version under a generation that it has taken; nobody is told."""
+async def desired_as_shown(
+    tx: Tx, book: Book, agent_id: str, version: str, generation: int, actor: Actor
+) -> None:
+    """Write that the host shall run ``version`` under a generation that it has taken; nobody is told."""
     known = await _known(tx, agent_id, book.fleet_id, book.row["product"])
-    decided = {"reason": book.row["reason"], "code": ""}
-    await _write(tx, book, agent_id, book.row["version"], generation, known, actor, decided)
+    decided = {"reason": book.row["reason"], "code": "", "recall": False, "retry_bad": book.row["retry_bad"]}
+    await _write(tx, book, agent_id, version, generation, known, actor, decided)
 
 
 async def _write(
@@ -75,7 +86,7 @@ async def _write(
     generation: int,
     known: RowMapping | None,
     actor: Actor,
-    decided: dict[str, str],
+    decided: dict[str, Any],
 ) -> dict[str, Any]:
     """Write the assignment; return its columns."""
     product = book.row["product"]
@@ -86,8 +97,6 @@ async def _write(
         "not_after": book.row["not_after"],
         **_timing(book, version, known),
         **carried(version, known),
-        "recall": False,
-        "retry_bad": book.row["retry_bad"],
         "actor_kind": actor.kind,
         "actor_id": actor.id,
         **decided,

@@ -22,13 +22,12 @@ from fleetroll_server.engine.desire import desire
 from fleetroll_server.engine.excusing import told_as
 from fleetroll_server.engine.moves import move, note
 from fleetroll_server.engine.suspended import is_suspended
+from fleetroll_server.engine.targets import facts_of, version_for
 from fleetroll_server.store.tables import (
     AgentRow,
-    ArtifactRow,
     AttemptHistoryRow,
     ClaimRow,
     HostProductRow,
-    ReleaseRow,
     RolloutHostRow,
     table_of,
 )
@@ -44,9 +43,7 @@ if TYPE_CHECKING:
 HOST = table_of(RolloutHostRow)
 AGENT = table_of(AgentRow)
 PRODUCT = table_of(HostProductRow)
-ARTIFACT = table_of(ArtifactRow)
 CLAIM = table_of(ClaimRow)
-RELEASE = table_of(ReleaseRow)
 HISTORY = table_of(AttemptHistoryRow)
 
 
@@ -65,12 +62,13 @@ async def offer_next(tx: Tx, services: Services, book: Book, wave: Wave | None, 
         return False
     rows = await _pending(tx, book, wave, min(room.crowd, max(count, room.reach)))
     room.reach = 2 * len(rows)
-    release, held = await _offered(tx, book), await _held(tx, book, rows)
+    known, held = await _offered(tx, book, rows), await _held(tx, book, rows)
     elsewhere = await late.superseded(tx, book, [row["agent_id"] for row in rows])
     crowds: dict[Turn, list[dict[str, Any]]] = {}
     left = min(count, room.single)
     for row in rows:
         facts = _turn_facts(book, row, tx.now, held=row["agent_id"] in held, superseded=row["agent_id"] in elsewhere)
+        release = known[version_for(book, row)]
         fate = _fate(facts, host_facts(row, book.row["product"]), release)
         if fate is RETURNING:
             book.wave(row["wave"]).left(row["online_until"] - timedelta(seconds=OFFLINE_SECONDS))
@@ -226,9 +224,9 @@ async def _assign(
     """Write the assignment and move the host to OFFERED."""
     if host["generation"] is not None:
         await archive(tx, book, host)
-    generation = await desire(
-        tx, services.sessions, book, host["agent_id"], book.row["version"], DISPATCH, reason=book.row["reason"]
-    )
+    words = {"reason": book.row["reason"], "retry_bad": host["retry_bad"]}
+    version = version_for(book, host)
+    generation = await desire(tx, services.sessions, book, host["agent_id"], version, DISPATCH, **words)
     await move(
         tx,
         book,
@@ -267,17 +265,12 @@ async def archive(tx: Tx, book: Book, host: dict[str, Any]) -> None:
     """Keep the attempt that a new generation replaces."""
     names = ("agent_id", "product", "generation", "fleet_id", "rollout_id", "code", "message", "from_version")
     values = {name: host[name] for name in (*names, "offered_at", "granted_at")} | {"state": told_as(host)}
-    await tx.execute(sa.insert(HISTORY).values(**values, to_version=book.row["version"], ended_at=tx.now))
+    ended_at = host["ended_at"] or tx.now
+    await tx.execute(sa.insert(HISTORY).values(**values, to_version=version_for(book, host), ended_at=ended_at))
 
 
-async def _offered(tx: Tx, book: Book) -> ReleaseFacts:
-    """Return what is offered."""
-    query = (
-        sa.select(ARTIFACT, RELEASE.c.supported_from)
-        .join(RELEASE, RELEASE.c.id == ARTIFACT.c.release_id)
-        .where(ARTIFACT.c.release_id == book.row["release_id"])
-    )
-    rows = (await tx.execute(query)).mappings().all()
-    artifacts = {Platform(row["os"], row["arch"], row["abi"]): row["sha256"] for row in rows}
-    oldest = next((row["supported_from"] for row in rows), "")
-    return ReleaseFacts(book.row["product"], book.row["version"], artifacts, oldest)
+async def _offered(tx: Tx, book: Book, rows: list[dict[str, Any]]) -> dict[str, ReleaseFacts]:
+    """Return what is offered to these hosts, by version; of a release without artefacts its name alone is known."""
+    product, versions = book.row["product"], {version_for(book, row) for row in rows}
+    found = await facts_of(tx, product, versions)
+    return {version: found.get(version) or ReleaseFacts(product, version) for version in versions}

@@ -13,6 +13,7 @@ from fleetroll_server.domain.states import ENDED_ROLLOUT
 from fleetroll_server.engine.book import ROLLOUT, WAVE, Book
 from fleetroll_server.engine.moves import AGENT, HOST
 from fleetroll_server.engine.presence import is_online
+from fleetroll_server.engine.targets import shown_version
 from fleetroll_server.gateway.suspensions import SUSPENSION
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Shown:
         counts: hosts by state, by number of the wave.
         waits_for: what it waits for, in words.
         late: its late hosts, in numbers; nothing while it is not completed.
+        revert_id: the newest rollout that takes it back; empty for none.
     """
 
     row: RowMapping
@@ -43,6 +45,7 @@ class Shown:
     counts: Mapping[int, Mapping[str, int]]
     waits_for: str
     late: LateHosts | None
+    revert_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,7 @@ async def members(
     here = sa.and_(AGENT.c.id == HOST.c.agent_id, AGENT.c.fleet_id == HOST.c.fleet_id)
     its = sa.and_(ROLLOUT.c.id == HOST.c.rollout_id, ROLLOUT.c.fleet_id == HOST.c.fleet_id)
     query = (
-        sa.select(HOST, is_online(now).label("online"), ROLLOUT.c.version.label("to_version"))
+        sa.select(HOST, is_online(now).label("online"), shown_version().label("to_version"))
         .select_from(HOST.join(AGENT, here).join(ROLLOUT, its))
         .where(HOST.c.rollout_id.in_(rollouts), HOST.c.fleet_id.in_(fleets), HOST.c.agent_id > after)
         .order_by(HOST.c.agent_id)
@@ -177,7 +180,14 @@ async def _shown(connection: AsyncConnection, row: RowMapping, now: datetime) ->
         counts.setdefault(found["wave"], {})[found["state"]] = found["hosts"]
     book = Book(dict(row), [dict(wave) for wave in waves], now)
     summary = book.summary()
-    return Shown(row, waves, counts, _waits_for(summary, now), summary.late)
+    return Shown(row, waves, counts, _waits_for(summary, now), summary.late, await _revert_of(connection, row))
+
+
+async def _revert_of(connection: AsyncConnection, row: RowMapping) -> str:
+    """Return the newest rollout that takes this one back."""
+    which = (ROLLOUT.c.parent_id == row["id"], ROLLOUT.c.fleet_id == row["fleet_id"])
+    query = sa.select(ROLLOUT.c.id).where(*which).order_by(ROLLOUT.c.created_at.desc(), ROLLOUT.c.id.desc()).limit(1)
+    return (await connection.execute(query)).scalar_one_or_none() or ""
 
 
 def _waits_for(summary: Summary, now: datetime) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from fleetroll_server.domain.plan import (
     WaveSpec,
     plan,
 )
-from fleetroll_server.domain.states import BEFORE_GO, ENDED_ROLLOUT, FINAL, AttemptState, RolloutState, WaveState
+from fleetroll_server.domain.states import BEFORE_GO, ENDED_ROLLOUT, FINAL, AttemptState, RolloutKind, RolloutState, WaveState
 from fleetroll_server.domain.summary import HostView, WaveCounters, cohorts_of, count, shared_cohorts
 from fleetroll_server.engine.advance import go_on
 from fleetroll_server.engine.book import open_book
@@ -43,6 +43,8 @@ from fleetroll_server.store.tables import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fleetroll_server.catalogue.values import Release
     from fleetroll_server.domain.limits import RolloutLimits
     from fleetroll_server.engine.actor import Actor
@@ -77,6 +79,7 @@ class Order:
         idempotency_key: the same key answers with the same rollout; empty for none.
         request_sha256: of the request's bytes: the same key with another request is refused.
         retry_bad: also where this digest was rolled back as bad.
+        supersede: hosts are taken over from rollouts that are paused or halted, which end.
     """
 
     fleet_id: str
@@ -91,6 +94,7 @@ class Order:
     idempotency_key: str
     request_sha256: str
     retry_bad: bool
+    supersede: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,26 @@ class LeftOut:
     name: str
     code: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What a rollout is for, where it is no update of hosts to one release.
+
+    Attributes:
+        kind: as the rollout's row says it.
+        parent_id: the rollout that it takes back; empty for none.
+        goes_back: every host goes to a version that it had before.
+        targets: version and artefact of a host, by its id, where they are the host's own.
+    """
+
+    kind: RolloutKind = RolloutKind.UPDATE
+    parent_id: str = ""
+    goes_back: bool = False
+    targets: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+UPDATE = Way()
 
 
 async def start(tx: Tx, services: Services, order: Order, actor: Actor) -> tuple[str, tuple[LeftOut, ...]]:
@@ -121,8 +145,8 @@ async def start(tx: Tx, services: Services, order: Order, actor: Actor) -> tuple
     chosen = await _release(tx, order)
     planned = plan(order.selection, order.waves, await _fleet(tx, order), _facts(chosen))
     rollout_id = services.ids.new("rollout")
-    await _write(tx, order, actor, chosen, rollout_id, planned)
-    left_out = tuple(_left_out(found) for found in planned.exclusions[:MAX_EXCLUSIONS])
+    await write_plan(tx, order, actor, chosen, rollout_id, planned)
+    left_out = tuple(said_of(found) for found in planned.exclusions[:MAX_EXCLUSIONS])
     if order.idempotency_key and left_out:
         hosts = [asdict(found) for found in left_out]
         await tx.execute(sa.insert(EXCLUSIONS).values(rollout_id=rollout_id, fleet_id=order.fleet_id, hosts=hosts))
@@ -134,7 +158,7 @@ async def start(tx: Tx, services: Services, order: Order, actor: Actor) -> tuple
     return rollout_id, left_out
 
 
-def _left_out(found: Exclusion) -> LeftOut:
+def said_of(found: Exclusion) -> LeftOut:
     """Return what is said of an excluded host."""
     return LeftOut(found.host.agent_id, found.host.name, found.code.value, found.message)
 
@@ -186,7 +210,7 @@ def _facts(chosen: Release) -> ReleaseFacts:
 
 async def _fleet(tx: Tx, order: Order) -> list[HostFacts]:
     """Return every host of the fleet, with the rollout that holds it; once per rollout."""
-    claims = await _claims(tx, order)
+    claims = await claims_of(tx, order.fleet_id, order.product)
     here = sa.and_(
         PRODUCT.c.agent_id == AGENT.c.id, PRODUCT.c.product == order.product, PRODUCT.c.fleet_id == AGENT.c.fleet_id
     )
@@ -211,16 +235,16 @@ async def _fleet(tx: Tx, order: Order) -> list[HostFacts]:
     ]
 
 
-async def _claims(tx: Tx, order: Order) -> dict[str, str]:
-    """Return which open rollout of the product means which host."""
+async def claims_of(tx: Tx, fleet_id: str, product: str) -> dict[str, str]:
+    """Return which open rollout of the product means which host, by the host's id."""
     query = (
         sa.select(HOST.c.agent_id, HOST.c.rollout_id)
         .select_from(
             HOST.join(ROLLOUT, sa.and_(ROLLOUT.c.id == HOST.c.rollout_id, ROLLOUT.c.fleet_id == HOST.c.fleet_id))
         )
         .where(
-            HOST.c.fleet_id == order.fleet_id,
-            HOST.c.product == order.product,
+            HOST.c.fleet_id == fleet_id,
+            HOST.c.product == product,
             HOST.c.state.not_in([state.value for state in FINAL]),
             HOST.c.ended_at.is_(None),
             sa.or_(
@@ -232,7 +256,9 @@ async def _claims(tx: Tx, order: Order) -> dict[str, str]:
     return {row.agent_id: row.rollout_id for row in (await tx.execute(query)).all()}
 
 
-async def _write(tx: Tx, order: Order, actor: Actor, chosen: Release, rollout_id: str, planned: Plan) -> None:
+async def write_plan(
+    tx: Tx, order: Order, actor: Actor, chosen: Release, rollout_id: str, planned: Plan, way: Way = UPDATE
+) -> None:
     """Write the rollout, its budget, its waves and its hosts."""
     by = {"actor_kind": actor.kind, "actor_id": actor.id}
     await tx.execute(
@@ -262,6 +288,9 @@ async def _write(tx: Tx, order: Order, actor: Actor, chosen: Release, rollout_id
             stopped_at=None,
             ended_at=None,
             let_finish=False,
+            kind=way.kind.value,
+            parent_id=way.parent_id,
+            goes_back=way.goes_back,
         )
     )
     await tx.execute(
@@ -276,7 +305,7 @@ async def _write(tx: Tx, order: Order, actor: Actor, chosen: Release, rollout_id
     )
     await tx.execute(sa.insert(WAVE), [_wave(order, rollout_id, wave) for wave in planned.waves])
     members = [(wave.number, place, host) for wave in planned.waves for place, host in enumerate(wave.hosts)]
-    await tx.execute(sa.insert(HOST), [_host(tx, order, rollout_id, *member) for member in members])
+    await tx.execute(sa.insert(HOST), [_host(tx, order, rollout_id, way, *member) for member in members])
 
 
 def _wave(order: Order, rollout_id: str, wave: PlannedWave) -> dict[str, Any]:
@@ -301,8 +330,11 @@ def _wave(order: Order, rollout_id: str, wave: PlannedWave) -> dict[str, Any]:
     }
 
 
-def _host(tx: Tx, order: Order, rollout_id: str, wave: int, position: int, host: HostFacts) -> dict[str, Any]:
+def _host(
+    tx: Tx, order: Order, rollout_id: str, way: Way, wave: int, position: int, host: HostFacts
+) -> dict[str, Any]:
     """Return the row of a pending host."""
+    target_version, target_sha256 = way.targets.get(host.agent_id, ("", ""))
     nothing = dict.fromkeys(("generation", "retry_at", "offered_at", "granted_at", "ended_at", "deadline"))
     empty = dict.fromkeys(("step", "code", "message", "output_tail", "waiting", "sha256"), "")
     return {
@@ -325,6 +357,9 @@ def _host(tx: Tx, order: Order, rollout_id: str, wave: int, position: int, host:
         "late": False,
         "forgiven": False,
         "changed_at": tx.now,
+        "target_version": target_version,
+        "target_sha256": target_sha256,
+        "retry_bad": False,
     }
 
 

@@ -113,6 +113,9 @@ def rollout_to_wire(shown: Shown) -> rollouts_pb2.Rollout:
             labels=selection["labels"],
             exclude=selection["exclude"],
         ),
+        kind=rollouts_pb2.RolloutKind.Value(f"ROLLOUT_KIND_{row['kind'].upper()}"),
+        parent_id=row["parent_id"],
+        revert_id=shown.revert_id,
     )
     totals: Counter[str] = Counter()
     for by_state in shown.counts.values():
@@ -162,13 +165,13 @@ def state_counts(counts: Mapping[str, int]) -> list[rollouts_pb2.StateCount]:
 
 
 def host_to_wire(row: RowMapping, *, version: str) -> rollouts_pb2.RolloutHost:
-    """Return one host of a rollout."""
+    """Return one host of a rollout; ``version`` is what it goes to unless that is its own."""
     generation = row["generation"]
     attempt = types_pb2.Attempt(
         id="" if generation is None else f"{row['agent_id']}/{row['product']}/{generation}",
         rollout_id=row["rollout_id"],
         from_version=row["from_version"],
-        to_version=version,
+        to_version=row["target_version"] or version,
         state=attempt_state(row["state"]),
         step=row["step"],
         code=reason_code(row["code"]),
@@ -224,6 +227,7 @@ def order_from_wire(request: rollouts_pb2.StartRolloutRequest, fleet_id: str) ->
         idempotency_key=requests.text("idempotency_key", request.idempotency_key, at_most=MAX_KEY_CHARS),
         request_sha256=hashlib.sha256(request.SerializeToString(deterministic=True)).hexdigest(),
         retry_bad=request.retry_bad,
+        supersede=request.supersede,
     )
 
 

@@ -15,6 +15,8 @@ class RolloutRow(TableModel, table=True):
     """One rollout. ``revision`` is what a decision to spread must carry.
 
     ``late_stop_…`` say why a completed one offers no late host any more, who decided it and when; no code: it does.
+    ``kind`` is what it is for; ``parent_id`` the rollout that it takes back. With ``goes_back`` each host goes to a
+    version of its own that it had before. Hosts that went bad until ``retried_at`` are to be queued again.
     """
 
     __tablename__ = "rollout"
@@ -22,6 +24,7 @@ class RolloutRow(TableModel, table=True):
         UniqueConstraint("fleet_id", "idempotency_key"),
         Index("rollout_by_state", "state"),
         Index("rollout_of_version", "fleet_id", "product", "version", "created_at", "id"),
+        Index("rollout_of_parent", "parent_id"),
     )
     id: str = Field(primary_key=True)
     fleet_id: str = Field(index=True)
@@ -54,6 +57,11 @@ class RolloutRow(TableModel, table=True):
     late_stop_actor_kind: str = ""
     late_stop_actor_id: str = ""
     late_stopped_at: datetime | None = maybe_instant()
+    kind: str = "update"
+    parent_id: str = ""
+    goes_back: bool = False
+    retried_at: datetime | None = maybe_instant()
+    retried_bad: bool = False
 
 
 class ExclusionsRow(TableModel, table=True):
@@ -90,6 +98,7 @@ class RolloutHostRow(TableModel, table=True):
     """One host in a rollout: its place and its newest attempt. The only truth about where it stands.
 
     ``tries`` counts its attempts that did not count, because their ways back were the server's fault.
+    ``target_…`` is what this host goes to where that is not its rollout's version.
     """
 
     __tablename__ = "rollout_host"
@@ -131,6 +140,9 @@ class RolloutHostRow(TableModel, table=True):
     ended_at: datetime | None = maybe_instant()
     changed_at: datetime = instant()
     deadline: datetime | None = maybe_instant()
+    target_version: str = ""
+    target_sha256: str = ""
+    retry_bad: bool = False
 
 
 class AttemptHistoryRow(TableModel, table=True):
