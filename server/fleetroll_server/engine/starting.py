@@ -29,6 +29,7 @@ from fleetroll_server.engine.advance import go_on
 from fleetroll_server.engine.book import open_book
 from fleetroll_server.engine.late import tell_older
 from fleetroll_server.engine.listed import require_listed
+from fleetroll_server.engine.superseding import replaceable, supersede
 from fleetroll_server.engine.suspended import is_suspended
 from fleetroll_server.recovery.state import refuse_while_recovering
 from fleetroll_server.store.tables import (
@@ -143,9 +144,14 @@ async def start(tx: Tx, services: Services, order: Order, actor: Actor) -> tuple
         message = "the kill switch is pressed for this fleet"
         raise RequestError(message, code=Code.SUSPENDED, remedy="lift it, then start the rollout")
     chosen = await _release(tx, order)
-    planned = plan(order.selection, order.waves, await _fleet(tx, order), _facts(chosen))
+    claims = await claims_of(tx, order.fleet_id, order.product)
+    replaced = await replaceable(tx, order.fleet_id, set(claims.values())) if order.supersede else frozenset()
+    standing = {agent: holder for agent, holder in claims.items() if holder not in replaced}
+    planned = plan(order.selection, order.waves, await _fleet(tx, order, standing), _facts(chosen))
     rollout_id = services.ids.new("rollout")
     await write_plan(tx, order, actor, chosen, rollout_id, planned)
+    meant = {claims.get(host.agent_id, "") for wave in planned.waves for host in wave.hosts}
+    await supersede(tx, services, order.fleet_id, replaced & meant, rollout_id, actor)
     left_out = tuple(said_of(found) for found in planned.exclusions[:MAX_EXCLUSIONS])
     if order.idempotency_key and left_out:
         hosts = [asdict(found) for found in left_out]
@@ -208,9 +214,8 @@ def _facts(chosen: Release) -> ReleaseFacts:
     return ReleaseFacts(chosen.product, chosen.version, artifacts, chosen.supported_from)
 
 
-async def _fleet(tx: Tx, order: Order) -> list[HostFacts]:
+async def _fleet(tx: Tx, order: Order, claims: Mapping[str, str]) -> list[HostFacts]:
     """Return every host of the fleet, with the rollout that holds it; once per rollout."""
-    claims = await claims_of(tx, order.fleet_id, order.product)
     here = sa.and_(
         PRODUCT.c.agent_id == AGENT.c.id, PRODUCT.c.product == order.product, PRODUCT.c.fleet_id == AGENT.c.fleet_id
     )
