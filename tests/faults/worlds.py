@@ -310,6 +310,18 @@ class World:
         request = rollouts_pb2.SkipHostRequest(rollout_id=rollout_id, agent=name, reason="not this one")
         await self.call(self.rollouts.SkipHost, request)
 
+    async def direct(self, name: str, **values: Any) -> agents_pb2.DirectAttempt:
+        """Update one host now."""
+        request = agents_pb2.UpdateAgentRequest(agent=name, **{"product": PRODUCT, "version": NEW, **values})
+        begun: agents_pb2.DirectAttempt = (await self.call(self.hosts_stub.UpdateAgent, request)).attempt
+        return begun
+
+    async def direct_back(self, name: str, **values: Any) -> agents_pb2.DirectAttempt:
+        """Take one host back now."""
+        request = agents_pb2.RollBackAgentRequest(agent=name, **{"product": PRODUCT, **values})
+        begun: agents_pb2.DirectAttempt = (await self.call(self.hosts_stub.RollBackAgent, request)).attempt
+        return begun
+
     async def press(self, fleet_id: str = FLEET) -> rollouts_pb2.KillSwitch:
         """Press the kill switch."""
         request = rollouts_pb2.PressKillSwitchRequest(fleet_id=fleet_id, reason="stop everything")

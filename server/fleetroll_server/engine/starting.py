@@ -143,11 +143,11 @@ async def start(tx: Tx, services: Services, order: Order, actor: Actor) -> tuple
     if await is_suspended(tx, order.fleet_id):
         message = "the kill switch is pressed for this fleet"
         raise RequestError(message, code=Code.SUSPENDED, remedy="lift it, then start the rollout")
-    chosen = await _release(tx, order)
+    chosen = await release_for(tx, order)
     claims = await claims_of(tx, order.fleet_id, order.product)
     replaced = await replaceable(tx, order.fleet_id, set(claims.values())) if order.supersede else frozenset()
     standing = {agent: holder for agent, holder in claims.items() if holder not in replaced}
-    planned = plan(order.selection, order.waves, await _fleet(tx, order, standing), _facts(chosen))
+    planned = plan(order.selection, order.waves, await _fleet(tx, order, standing), release_facts(chosen))
     rollout_id = services.ids.new("rollout")
     await write_plan(tx, order, actor, chosen, rollout_id, planned)
     meant = {claims.get(host.agent_id, "") for wave in planned.waves for host in wave.hosts}
@@ -193,8 +193,12 @@ async def _known(tx: Tx, order: Order) -> str | None:
     return found
 
 
-async def _release(tx: Tx, order: Order) -> Release:
-    """Return the release to roll out."""
+async def release_for(tx: Tx, order: Order) -> Release:
+    """Return the release to roll out.
+
+    Raises:
+        RequestError: NOT_FOUND, YANKED, BELOW_FLOOR; NOT_ALLOWED: breaking changes were not acknowledged (caller's fault).
+    """
     if order.version:
         chosen = await release(tx.connection, order.product, order.version)
     else:
@@ -208,7 +212,7 @@ async def _release(tx: Tx, order: Order) -> Release:
     return chosen
 
 
-def _facts(chosen: Release) -> ReleaseFacts:
+def release_facts(chosen: Release) -> ReleaseFacts:
     """Return what the plan must know of the release."""
     artifacts = {artifact.platform: artifact.sha256 for artifact in chosen.artifacts}
     return ReleaseFacts(chosen.product, chosen.version, artifacts, chosen.supported_from)
