@@ -78,6 +78,9 @@ def start(  # noqa: PLR0913, PLR0917 (one parameter per option)
     manual: Annotated[bool, typer.Option("--manual", help="Every wave but the first waits for a person.")] = False,
     retry_bad: Annotated[bool, typer.Option("--retry-bad", help="Also where this digest was bad.")] = False,
     acknowledge: Annotated[bool, typer.Option("--acknowledge-breaking-changes", help="Accept them.")] = False,
+    supersede: Annotated[
+        bool, typer.Option("--supersede", help="Take hosts over from paused or halted rollouts, which end.")
+    ] = False,
     reason: ReasonOption = "",
     key: Annotated[str, typer.Option("--idempotency-key", help="The same key starts one rollout.")] = "",
     watching: Annotated[bool, typer.Option("--watch", help="Watch it until its outcome.")] = False,
@@ -106,6 +109,7 @@ def start(  # noqa: PLR0913, PLR0917 (one parameter per option)
         acknowledge_breaking_changes=acknowledge,
         idempotency_key=key,
         retry_bad=retry_bad,
+        supersede=supersede,
     )
     with connected(context) as client:
         answer = client.rollouts.StartRollout(request, timeout=CALL_SECONDS)

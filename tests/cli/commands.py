@@ -15,6 +15,7 @@ import pytest
 from fleetroll_cli import (
     agents,
     app,
+    direct,
     events,
     following,
     manifests,
@@ -23,6 +24,7 @@ from fleetroll_cli import (
     publish,
     rollout,
     showing,
+    steering,
     tokens,
     verbs,
 )
@@ -95,7 +97,7 @@ class Commands:
                 details={},
             )
 
-        for module in (agents, manifests, products, publish, rollout, showing, tokens, verbs):
+        for module in (agents, direct, manifests, products, publish, rollout, showing, steering, tokens, verbs):
             self.monkeypatch.setattr(module, "connected", connected)
         for module in (rollout, tokens):
             self.monkeypatch.setattr(module, "fleet_of", lambda _context, given: given)
@@ -113,7 +115,7 @@ class Commands:
             output.say(line)
             self.said.append(line)
 
-        for module in (events, rollout):
+        for module in (direct, events, rollout, steering):
             self.monkeypatch.setattr(module, "connected", connected)
         for module in (events, following):
             self.monkeypatch.setattr(module, "say", say)

