@@ -8,7 +8,7 @@ import typer
 
 from fleetroll.v1 import agents_pb2
 from fleetroll_cli import following
-from fleetroll_cli.agents import AgentArgument, ReasonOption
+from fleetroll_cli.agents import AgentArgument, ReasonOption  # noqa: TC001 (typer reads the annotations)
 from fleetroll_cli.context import CALL_SECONDS, JsonOption, connected
 from fleetroll_cli.output import plain, print_json, say
 from fleetroll_cli.parse import said

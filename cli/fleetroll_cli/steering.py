@@ -13,7 +13,7 @@ from fleetroll_cli.limits import limits_of
 from fleetroll_cli.names import code_name
 from fleetroll_cli.output import plain, print_json, say
 from fleetroll_cli.parse import INT32_MAX, between, said
-from fleetroll_cli.rollout import ReasonOption, RevisionOption, RolloutArgument
+from fleetroll_cli.rollout import ReasonOption, RevisionOption, RolloutArgument  # noqa: TC001 (typer reads them)
 from fleetroll_cli.watch import head_of
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError

@@ -231,7 +231,7 @@ def _change(
         _apply(client, product, verb, reason, keys, dry_run=dry_run, json=json)
 
 
-def _apply(
+def _apply(  # noqa: PLR0913 (one parameter per option)
     client: AdminClient,
     product: str,
     verb: Change,
@@ -251,7 +251,9 @@ def _apply(
             tell(product, desk.role(product), prepared.roles[product], as_json=json)
             return
         signed = desk.commit(prepared, Said(reason[:500], stranded={product: stranded}, recall=recall))
-        answer = pb.ChangeReleasesResponse(role_version=signed.versions[product], releases=signed.releases, reverts=signed.reverts)
+        answer = pb.ChangeReleasesResponse(
+            role_version=signed.versions[product], releases=signed.releases, reverts=signed.reverts
+        )
     elif dry_run:
         _preview(client, product, verb, json=json)
         return

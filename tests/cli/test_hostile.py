@@ -126,7 +126,9 @@ ANSWERS: dict[str, Any] = {
     "GetRelease": releases_pb2.GetReleaseResponse(release=release()),
     "ListInUse": releases_pb2.ListInUseResponse(releases=[releases_pb2.InUse(version="1.0.0", running=1)]),
     "GetProductPolicy": releases_pb2.GetProductPolicyResponse(role_version=3, floor="1.0.0"),
-    "ChangeReleases": releases_pb2.ChangeReleasesResponse(role_version=4, releases=[release(), release()], reverts=["r2"]),
+    "ChangeReleases": releases_pb2.ChangeReleasesResponse(
+        role_version=4, releases=[release(), release()], reverts=["r2"]
+    ),
     "PreviewFloor": releases_pb2.PreviewFloorResponse(
         below=2, stranded=1, hosts=[releases_pb2.StrandedHost(name="h1", version="1.0.0", message="nothing")]
     ),

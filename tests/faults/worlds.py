@@ -287,7 +287,9 @@ class World:
         request = rollouts_pb2.CancelRolloutRequest(rollout_id=rollout_id, reason="wrong one", let_finish=let_finish)
         await self.call(self.rollouts.CancelRollout, request)
 
-    async def roll_back(self, rollout_id: str, mode: str = "all", **values: Any) -> rollouts_pb2.RollBackRolloutResponse:
+    async def roll_back(
+        self, rollout_id: str, mode: str = "all", **values: Any
+    ) -> rollouts_pb2.RollBackRolloutResponse:
         """Take it back, on what is shown now; return the answer."""
         shown = await self.show(rollout_id)
         request = rollouts_pb2.RollBackRolloutRequest(
@@ -301,9 +303,7 @@ class World:
     async def retry(self, rollout_id: str, **values: Any) -> None:
         """Let its failed hosts try again, on what is shown now."""
         values = {"decision_revision": (await self.show(rollout_id)).decision_revision, "reason": "again"} | values
-        await self.call(
-            self.rollouts.RetryRollout, rollouts_pb2.RetryRolloutRequest(rollout_id=rollout_id, **values)
-        )
+        await self.call(self.rollouts.RetryRollout, rollouts_pb2.RetryRolloutRequest(rollout_id=rollout_id, **values))
 
     async def skip(self, rollout_id: str, name: str) -> None:
         """Leave a host out."""

@@ -141,7 +141,7 @@ class Artefacts:
         return slot
 
     def still_here(self, trust: TrustClient, effect: FindTarget, error: FleetrollError) -> TargetFound | None:
-        """Return the version before, which lies on this disk and is not listed any more; None where it is not that. Blocks.
+        """Return the version before, which is on this disk and not listed any more; None where it is not that. Blocks.
 
         What its publisher rules is found all the same: it may be revoked, or below the floor.
 

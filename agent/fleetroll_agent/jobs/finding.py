@@ -52,7 +52,7 @@ async def source_of(effect: FillSlot, line: Line) -> TargetSource:
 async def found_here(
     artefacts: Artefacts, trust: TrustClient, effect: FindTarget, line: Line, error: FleetrollError
 ) -> TargetFound | StagingFailed:
-    """Return the version before where the attempt leads back to it and it is listed no more, else what ``error`` means."""
+    """Return the version before where an attempt leads back to it, listed or not; else what ``error`` means."""
     try:
         kept = await in_thread(partial(artefacts.still_here, trust, effect, error))
     except FleetrollError as other:

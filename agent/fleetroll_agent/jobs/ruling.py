@@ -2,8 +2,8 @@
 
 The same for everybody who wants one: a server, a person, a bundle, the host's own schedule, the first version.
 
-1. What was yanked or retired is not begun, whether it is listed or not; but a server may take a host back to it where it
-   is the version before, which is on its disk.
+1. What was yanked or retired is not begun, whether it is listed or not; but a server may take a host back to it where
+   it is the version before, which is on its disk.
 2. A digest that was revoked is not begun.
 3. Nothing below the floor is: that of the policy, or the one that this host remembers, whichever is higher. The
    policy's own intermediates are exempt for a host that is below them: it has no other way up.

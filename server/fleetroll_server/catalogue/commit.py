@@ -80,7 +80,7 @@ class Offered:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """Where the repository stands after it: the newest timestamp's version, the releases that changed, started reverts."""
+    """Where the repository stands after it: version of the newest timestamp, releases that changed, started reverts."""
 
     timestamp_version: int
     releases: list[Release]

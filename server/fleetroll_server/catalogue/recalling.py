@@ -32,7 +32,7 @@ _STANDING = sorted(state.value for state in (RolloutState.HALTED, RolloutState.C
 async def recall_releases(
     tx: Tx, services: Services, releases: Iterable[Release], caller: Caller, reason: str
 ) -> tuple[str, ...]:
-    """Take back every rollout that brought one of these releases, as far as they are yanked or revoked; return the reverts.
+    """Take back every rollout that brought one of these releases, if that is yanked or revoked; return the reverts.
 
     One of which no host can go back stays as it is.
 

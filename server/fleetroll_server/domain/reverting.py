@@ -73,13 +73,15 @@ class Returning:
 
 
 def is_meant(mode: Mode, state: AttemptState, *, attempted: bool) -> bool:
-    """Tell whether a host of the rollout, of the wave if one is meant, is to go back: only who got Go can have changed."""
+    """Tell whether a host of the rollout, or of the wave, is to go back: only who got Go can have changed."""
     if mode is Mode.FAILED:
         return state in BAD and attempted
     return attempted or state in PAST_GO
 
 
-def objection(host: Returning, came: str, known: ReleaseFacts | None, floor: Version | None, now: datetime) -> Objection | None:
+def objection(
+    host: Returning, came: str, known: ReleaseFacts | None, floor: Version | None, now: datetime
+) -> Objection | None:
     """Return why a host can't go back; None when it can.
 
     Args:

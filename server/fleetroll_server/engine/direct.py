@@ -1,7 +1,7 @@
 """One host now: a rollout of its own, with one wave and one host, through the same machine as any other.
 
-A host that waits for its turn in a running rollout may be taken by it; that one finds it at the target then, and skips it.
-A host that has its offer there is refused: one thing at a time.
+A host that waits for its turn in a running rollout may be taken by it; that one finds it at the target then, and skips
+it. A host that has its offer there is refused: one thing at a time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from fleetroll_server.engine.late import tell_older
 from fleetroll_server.engine.moves import AGENT, CLAIM, HOST
 from fleetroll_server.engine.offers import PRODUCT, presence_of
 from fleetroll_server.engine.people import refuse_while_suspended
-from fleetroll_server.engine.starting import Order, Way, release_for, release_facts, write_plan
+from fleetroll_server.engine.starting import Order, Way, release_facts, release_for, write_plan
 from fleetroll_server.engine.targets import facts_of
 from fleetroll_server.hosts.inventory import host_not_found
 
@@ -93,8 +93,8 @@ async def update(tx: Tx, services: Services, wish: Wish, actor: Actor) -> Begun:
     """Bring one host to a release now.
 
     Raises:
-        RequestError: by the codes of :mod:`fleetroll_server.domain.direct`; HOST_NOT_FOUND; NOT_FOUND, YANKED, BELOW_FLOOR or
-            NOT_ALLOWED: the release can't be begun with; SUSPENDED, RECOVERY (caller's fault).
+        RequestError: by the codes of :mod:`fleetroll_server.domain.direct`; HOST_NOT_FOUND; NOT_FOUND, YANKED,
+            BELOW_FLOOR or NOT_ALLOWED: the release can't be begun with; SUSPENDED, RECOVERY (caller's fault).
     """
     row = await _host(tx, wish)
     await refuse_while_suspended(tx, row["fleet_id"])
@@ -126,7 +126,14 @@ async def roll_back(tx: Tx, services: Services, wish: Wish, actor: Actor) -> Beg
     floor = policy.floor if policy is not None else None
     changed_at = await _changed_at(tx, row, wish.product)
     returning = Returning(
-        AttemptState.SUCCEEDED, True, host.version, before, host.platform, changed_at, host.revoked, host.keeps
+        state=AttemptState.SUCCEEDED,
+        attempted=True,
+        running=host.version,
+        before=before,
+        platform=host.platform,
+        changed_at=changed_at,
+        revoked=host.revoked,
+        keeps=host.keeps,
     )
     found = objection_to_return(returning, host.version, known, floor, tx.now)
     if found is not None and found.code is Code.HOST_REVOKED:

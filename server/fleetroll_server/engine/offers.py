@@ -18,7 +18,7 @@ from fleetroll_server.domain.turn import RETURNING, Presence, Turn, TurnFacts, t
 from fleetroll_server.engine import late
 from fleetroll_server.engine.actor import DISPATCH
 from fleetroll_server.engine.crowd import Room, end_all, wait_all
-from fleetroll_server.engine.desire import desire
+from fleetroll_server.engine.desire import assign, desire
 from fleetroll_server.engine.excusing import told_as
 from fleetroll_server.engine.moves import move, note
 from fleetroll_server.engine.suspended import is_suspended
@@ -224,9 +224,7 @@ async def _assign(
     """Write the assignment and move the host to OFFERED."""
     if host["generation"] is not None:
         await archive(tx, book, host)
-    words = {"reason": book.row["reason"], "retry_bad": host["retry_bad"]}
-    version = version_for(book, host)
-    generation = await desire(tx, services.sessions, book, host["agent_id"], version, DISPATCH, **words)
+    generation = await assign(tx, services.sessions, book, host, version_for(book, host), DISPATCH)
     await move(
         tx,
         book,

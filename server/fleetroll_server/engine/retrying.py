@@ -1,7 +1,7 @@
 """Hosts that went bad try again: each goes back into the queue, and its next offer is a new attempt.
 
-The decision is one row: whoever was bad when it was made is queued again, in batches. What is left stands in the rows, so
-that a restart loses none. An attempt that is given up so stands in the history: a late word of it moves nothing.
+The decision is one row: whoever was bad when it was made is queued again, in batches. What is left stands in the rows,
+so that a restart loses none. An attempt that is given up so stands in the history: a late word of it moves nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from fleetroll_server.domain.states import (
     RolloutState,
     RolloutTrigger,
     Trigger,
-    WaveState,
     WaveTrigger,
     transition,
 )

@@ -1,8 +1,9 @@
 """A rollout is taken back by another one, which brings each of its hosts to the version that it had before.
 
-In one transaction the rollout is ROLLING_BACK, from which on nothing of it is offered and no Go is given, and its revert
-stands with all its hosts. Those before Go leave; those past Go that the revert means are recalled, and the revert waits
-for each until what it had begun has ended: so no host is told two things at once. Results stay where they are.
+In one transaction the rollout is ROLLING_BACK, from which on nothing of it is offered and no Go is given, and its
+revert stands with all its hosts. Those before Go leave; those past Go that the revert means are recalled, and the
+revert waits for each until what it had begun has ended: so no host is told two things at once. Results stay where they
+are.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from fleetroll_server.store.tx import Tx
 
 OWN_DEFAULTS = ("bake_seconds", "min_sample", "not_after_seconds", "offline_policy", "max_out")
-"""Limits that a revert does not take over: what it goes back to has run before, and a host that sleeps is waited for."""
+"""Limits that a revert does not take over: what it goes back to has run before, and who sleeps is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,8 @@ async def roll_back(
     """Take a rollout back; return its revert's id, and who is left out, at most :data:`MAX_EXCLUSIONS`.
 
     Raises:
-        RequestError: NOT_FOUND, STALE_DECISION, ROLLOUT_STATE, SUSPENDED; NO_HOSTS: nobody can go back (caller's fault).
+        RequestError: NOT_FOUND, STALE_DECISION, ROLLOUT_STATE, SUSPENDED; NO_HOSTS: nobody can go back (caller's
+            fault).
     """
     book = await require_book(tx, order.rollout_id, order.fleet_id)
     require_seen(book, revision)

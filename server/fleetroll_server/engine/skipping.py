@@ -27,8 +27,8 @@ async def skip(
     """End a host's turn; skipping it twice is no error.
 
     Raises:
-        RequestError: NOT_FOUND; HOST_NOT_FOUND: the rollout means no such host; ROLLOUT_STATE: it is past Go, or has ended
-            in another way (caller's fault).
+        RequestError: NOT_FOUND; HOST_NOT_FOUND: the rollout means no such host; ROLLOUT_STATE: it is past Go, or has
+            ended in another way (caller's fault).
     """
     book = await require_book(tx, rollout_id, fleet_id)
     host = await _host(tx, book, name)

@@ -23,7 +23,15 @@ from fleetroll_server.domain.plan import (
     WaveSpec,
     plan,
 )
-from fleetroll_server.domain.states import BEFORE_GO, ENDED_ROLLOUT, FINAL, AttemptState, RolloutKind, RolloutState, WaveState
+from fleetroll_server.domain.states import (
+    BEFORE_GO,
+    ENDED_ROLLOUT,
+    FINAL,
+    AttemptState,
+    RolloutKind,
+    RolloutState,
+    WaveState,
+)
 from fleetroll_server.domain.summary import HostView, WaveCounters, cohorts_of, count, shared_cohorts
 from fleetroll_server.engine.advance import go_on
 from fleetroll_server.engine.book import open_book
@@ -197,7 +205,8 @@ async def release_for(tx: Tx, order: Order) -> Release:
     """Return the release to roll out.
 
     Raises:
-        RequestError: NOT_FOUND, YANKED, BELOW_FLOOR; NOT_ALLOWED: breaking changes were not acknowledged (caller's fault).
+        RequestError: NOT_FOUND, YANKED, BELOW_FLOOR; NOT_ALLOWED: breaking changes were not acknowledged (caller's
+            fault).
     """
     if order.version:
         chosen = await release(tx.connection, order.product, order.version)
@@ -339,9 +348,7 @@ def _wave(order: Order, rollout_id: str, wave: PlannedWave) -> dict[str, Any]:
     }
 
 
-def _host(
-    tx: Tx, order: Order, rollout_id: str, way: Way, wave: int, position: int, host: HostFacts
-) -> dict[str, Any]:
+def _host(tx: Tx, order: Order, rollout_id: str, way: Way, wave: int, position: int, host: HostFacts) -> dict[str, Any]:
     """Return the row of a pending host."""
     target_version, target_sha256 = way.targets.get(host.agent_id, ("", ""))
     nothing = dict.fromkeys(("generation", "retry_at", "offered_at", "granted_at", "ended_at", "deadline"))

@@ -19,7 +19,7 @@ from fleetroll_server.domain.states import BEFORE_GO, PAST_GO, AttemptState, Rol
 from fleetroll_server.engine.actor import DEADLINE, GATE, Actor
 from fleetroll_server.engine.book import ROLLOUT
 from fleetroll_server.engine.crowd import Room, end_all, look_again
-from fleetroll_server.engine.desire import ASSIGNMENT, desire
+from fleetroll_server.engine.desire import ASSIGNMENT, desire, recall
 from fleetroll_server.engine.late import NEWER, end_superseded, is_superseded, let_go
 from fleetroll_server.engine.moves import CLAIM, HOST, OUT_OF_COUNT, move
 
@@ -63,7 +63,7 @@ def is_withdrawn(book: Book) -> bool:
 
 
 def is_over_for_hosts(book: Book) -> bool:
-    """Tell whether hosts without Go have to leave a rollout, whatever it is called; a completed one may have late ones."""
+    """Tell whether hosts without Go have to leave a rollout; a completed one may have late ones."""
     leaving = not book.is_open or book.state is RolloutState.ROLLING_BACK
     return leaving or is_withdrawn(book)
 
@@ -164,8 +164,7 @@ async def _recall(tx: Tx, services: Services, book: Book, room: Room) -> None:
     told = (await tx.execute(query)).scalars().all()
     room.single -= len(told)
     for agent_id in told:
-        words = {"reason": reason, "code": Code.RECALLED.value}
-        await desire(tx, services.sessions, book, agent_id, "", actor, **words, recall=True)
+        await recall(tx, services.sessions, book, agent_id, actor, reason)
 
 
 def goes_back(parent_id: str) -> sa.Exists:

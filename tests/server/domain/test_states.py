@@ -72,9 +72,7 @@ ROLLOUTS = {
     "awaiting_approval": "start=running cancel=cancelled",
     "scheduled": "start=running cancel=cancelled",
     "running": "pause=paused halt=halted complete=completed roll_back=rolling_back cancel=cancelled",
-    "paused": (
-        "pause=paused resume=running halt=halted supersede=superseded roll_back=rolling_back cancel=cancelled"
-    ),
+    "paused": ("pause=paused resume=running halt=halted supersede=superseded roll_back=rolling_back cancel=cancelled"),
     "halted": "resume=running supersede=superseded roll_back=rolling_back cancel=cancelled",
     "completed": "roll_back=rolling_back",
     "rolling_back": "back=rolled_back give_up=halted",

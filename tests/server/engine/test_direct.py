@@ -53,9 +53,7 @@ async def test_the_newest_stable_release_is_meant_where_no_version_is_named(worl
         ("yanked", "YANKED"),
     ],
 )
-async def test_a_refusal_has_its_code_and_writes_nothing(
-    world: World, refusal: Any, prepare: str, wanted: str
-) -> None:
+async def test_a_refusal_has_its_code_and_writes_nothing(world: World, refusal: Any, prepare: str, wanted: str) -> None:
     name = "host-9" if not prepare else "host-1"
     if prepare not in {"", "offline"}:
         if prepare == "at_target":

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from fleetroll_server.engine import retrying
 from fleetroll_server.store.tables import AttemptHistoryRow, RolloutRow
 from tests.faults.stocks import NEW, OLD
 from tests.faults.virtual_disk import code
 
 if TYPE_CHECKING:
+    import pytest
+
     from tests.faults.worlds import World
 
 WIDE = {"max_concurrent": 4, "max_failed": 4, "failure_limit": 1.0}
@@ -79,7 +79,11 @@ async def test_what_a_host_rolled_back_as_bad_is_tried_again_only_where_it_is_sa
     assert (await agent.expect("assignment")).retry_bad
     agent.session.inbox.clear()  # type: ignore[union-attr]
     (said,) = await world.events("rollout.retried")
-    assert (said["reason"], said["message"], said["actor_kind"]) == ("it was the disk", "1 hosts with retry_bad", "token")
+    assert (said["reason"], said["message"], said["actor_kind"]) == (
+        "it was the disk",
+        "1 hosts with retry_bad",
+        "token",
+    )
     await world.cancel(rollout)
 
 

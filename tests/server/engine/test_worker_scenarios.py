@@ -1,4 +1,4 @@
-"""What whoever steers a fleet meets in the first week, each through the real engine: the plain course and its accidents."""
+"""What whoever steers a fleet meets in the first week, through the real engine: the plain course and accidents."""
 
 from __future__ import annotations
 
