@@ -572,7 +572,7 @@ class Rollout(_message.Message):
     product: _builtins.str
     """The product."""
     version: _builtins.str
-    """The version to reach."""
+    """The version to reach; of one that takes hosts back, the one that most of them go to."""
     state: Global___RolloutState.ValueType
     """Where it stands."""
     decision_revision: _builtins.int

@@ -26,7 +26,7 @@ from fleetroll_server.domain.states import (
     WaveTrigger,
     transition,
 )
-from fleetroll_server.engine.actor import Actor
+from fleetroll_server.engine.actor import GATE, Actor
 from fleetroll_server.engine.advance import go_on
 from fleetroll_server.engine.crowd import ONE_BY_ONE, look_again
 from fleetroll_server.engine.moves import HOST, move
@@ -85,21 +85,24 @@ async def retry(tx: Tx, services: Services, rollout_id: str, fleet_id: str, acto
     if state is RolloutState.HALTED:
         await forgive_all(tx, book)
         set_running(tx, book, people.resume(state), actor, wish.reason)
-    await queue_next(tx, services, book)
+    await queue_next(tx, services, book, actor)
     if state is RolloutState.HALTED:
         await on_again(tx, services, book)
     else:
         await go_on(tx, services, book)
 
 
-async def queue_next(tx: Tx, services: Services, book: Book) -> None:
-    """Queue the next hosts again that the newest retry means; the caller goes on with the book."""
+async def queue_next(tx: Tx, services: Services, book: Book, actor: Actor = GATE) -> None:
+    """Queue the next hosts again that the newest retry means; the caller goes on with the book.
+
+    ``actor``: who decided; the engine carries on what was too much for the transaction of the decision.
+    """
     if book.row["retried_at"] is None or book.state not in RETRYABLE:
         return
     query = sa.select(HOST).where(*_meant(book)).order_by(HOST.c.wave, HOST.c.position).limit(ONE_BY_ONE)
     hosts = [dict(row) for row in (await tx.execute(query)).mappings()]
     for host in hosts:
-        await _queue(tx, book, host)
+        await _queue(tx, book, host, actor)
     if len(hosts) == ONE_BY_ONE:
         look_again(tx, services, book)
     else:
@@ -109,14 +112,13 @@ async def queue_next(tx: Tx, services: Services, book: Book) -> None:
         wave.set(state=transition(WAVE_TRANSITIONS, wave.state, WaveTrigger.REOPEN).value, ended_at=None)
 
 
-async def _queue(tx: Tx, book: Book, host: dict[str, Any]) -> None:
+async def _queue(tx: Tx, book: Book, host: dict[str, Any], actor: Actor) -> None:
     """Queue one host: its attempt is history, and the number of it no attempt's of this rollout any more."""
     if host["generation"] is not None:
         await archive(tx, book, host)
     fresh = dict.fromkeys(("generation", "offered_at", "granted_at", "ended_at", "retry_at", "deadline"))
     empty = dict.fromkeys(("code", "message", "output_tail", "step", "waiting", "sha256"), "")
     flags = {"attempted": False, "unproven": False, "late": False, "forgiven": False, "tries": 0}
-    actor = Actor(book.row["state_actor_kind"], book.row["state_actor_id"])
     values = {**fresh, **empty, **flags, "retry_bad": book.row["retried_bad"]}
     await move(tx, book, host, Trigger.RETRY, actor, **values)
 
