@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 BACK = rollouts_pb2.ROLLOUT_STATE_ROLLED_BACK
 
 
-def shown(state: rollouts_pb2.RolloutState.ValueType, **values: str) -> rollouts_pb2.Rollout:
+def shown(state: rollouts_pb2.RolloutState.ValueType, **values: Any) -> rollouts_pb2.Rollout:
     return rollouts_pb2.Rollout(id="r1", product="agent", version="1.1.0", state=state, decision_revision=7, **values)
 
 

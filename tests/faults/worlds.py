@@ -302,8 +302,9 @@ class World:
 
     async def retry(self, rollout_id: str, **values: Any) -> None:
         """Let its failed hosts try again, on what is shown now."""
-        values = {"decision_revision": (await self.show(rollout_id)).decision_revision, "reason": "again"} | values
-        await self.call(self.rollouts.RetryRollout, rollouts_pb2.RetryRolloutRequest(rollout_id=rollout_id, **values))
+        seen = (await self.show(rollout_id)).decision_revision
+        said: dict[str, Any] = {"decision_revision": seen, "reason": "again"} | values
+        await self.call(self.rollouts.RetryRollout, rollouts_pb2.RetryRolloutRequest(rollout_id=rollout_id, **said))
 
     async def skip(self, rollout_id: str, name: str) -> None:
         """Leave a host out."""

@@ -37,7 +37,7 @@ YANKED = ProductPolicy("shop", 3, yanked=(Withdrawn(BEFORE, "eats orders"),))
 
 
 def shop(**values: Any) -> ManagedHost:
-    facts = {"previous": Installed("1.0.0", OLD), "committed_at": WALL + 5000} | values
+    facts: dict[str, Any] = {"previous": Installed("1.0.0", OLD), "committed_at": WALL + 5000} | values
     return ManagedHost.begin(SLOTS, ProductRecord("shop", current=Installed("1.1.0", RUNS), **facts))
 
 

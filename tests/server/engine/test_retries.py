@@ -77,7 +77,7 @@ async def test_what_a_host_rolled_back_as_bad_is_tried_again_only_where_it_is_sa
     assert (await refusal(world.retry(rollout, retry_bad=True, reason=""))).code == "INVALID_ARGUMENT"
     await world.retry(rollout, retry_bad=True, reason="it was the disk")
     assert (await agent.expect("assignment")).retry_bad
-    agent.session.inbox.clear()  # type: ignore[union-attr]
+    agent.session.inbox.clear()
     (said,) = await world.events("rollout.retried")
     assert (said["reason"], said["message"], said["actor_kind"]) == (
         "it was the disk",
@@ -185,7 +185,7 @@ async def test_a_halted_rollout_is_superseded_and_its_hosts_move(world_on_each: 
     await world.on_trial("host-2", NEW)
     await past.commit()
     await world.sweep()
-    staged.session.inbox.clear()  # type: ignore[union-attr]
+    staged.session.inbox.clear()
     await staged.connect()
     for name in names:
         await world.update(name, "1.2.0")

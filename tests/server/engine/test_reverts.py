@@ -6,9 +6,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import sqlalchemy as sa
 
-from fleetroll.v1 import rollouts_pb2
-from fleetroll_server.store.tables import ClaimRow, RolloutHostRow
+from fleetroll.v1 import agents_pb2, rollouts_pb2
+from fleetroll_server.store.tables import ArtifactRow, ClaimRow, ReleaseRow, RolloutHostRow, table_of
 from tests.faults.ruling import Ruler, floor, revoke, yank
 from tests.faults.stocks import NEW as OLD
 from tests.faults.stocks import NEWER as NEW
@@ -186,6 +187,50 @@ async def test_wave_takes_back_one_wave(world: World) -> None:
     await world.sweep()
     assert await world.state(rollout) == "ROLLED_BACK"
     assert await versions(world, *THREE) == [NEW, OLD, OLD]
+
+
+async def test_each_host_goes_to_a_version_of_its_own(world_on_each: World) -> None:
+    world = world_on_each
+    older = "1.0.0"
+    await published(world, older)
+    world.agent("host-2").disk.version = older
+    await online(world, "host-1")
+    await world.online("host-2")
+    rollout = await roll(world, "host-1", "host-2", limits={"max_concurrent": 2})
+    for name in ("host-1", "host-2"):
+        await world.update(name, NEW)
+    answer = await world.roll_back(rollout, limits=rollouts_pb2.RolloutLimits(max_concurrent=2))
+    request = rollouts_pb2.ListRolloutHostsRequest(rollout_id=answer.revert.id)
+    listed = (await world.call(world.rollouts.ListRolloutHosts, request)).hosts
+    assert {host.name: host.attempt.to_version for host in listed} == {"host-1": OLD, "host-2": older}
+    await down(world, "host-1")
+    assigned = await world.staged("host-2", older)
+    assert assigned.disk.attempt is not None
+    assert assigned.disk.attempt["version"] == older
+    await assigned.granted()
+    await world.on_trial("host-2", older)
+    await assigned.commit()
+    await world.sweep()
+    assert await world.state(rollout) == "ROLLED_BACK"
+    assert await versions(world, "host-1", "host-2") == [OLD, older]
+    shown = await world.call(world.hosts_stub.GetAgent, agents_pb2.GetAgentRequest(agent="host-2"))
+    assert [attempt.to_version for attempt in shown.attempts] == [older, NEW]
+
+
+async def published(world: World, version: str) -> None:
+    """List one more release, of bytes of its own."""
+    world.stock.digests[version] = digest = "d" * 64
+    release, artifact = table_of(ReleaseRow), table_of(ArtifactRow)
+    (known,) = await world.rows(ReleaseRow, version=OLD)
+    (file,) = await world.rows(ArtifactRow, release_id=known["id"])
+    rows = {**known, "id": "release-older", "version": version}, {**file, "release_id": "release-older"}
+    own = {"sha256": digest, "path": f"agent/{version}/file"}
+
+    async def write(tx: Any) -> None:
+        await tx.execute(sa.insert(release).values(**rows[0]))
+        await tx.execute(sa.insert(artifact).values(rows[1] | own))
+
+    await world.services.store.writer.command(write)
 
 
 async def test_a_completed_rollout_is_taken_back_and_its_late_hosts_leave(world: World) -> None:
