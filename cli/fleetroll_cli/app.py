@@ -15,6 +15,7 @@ from fleetroll_cli import (
     anchors,
     console,
     contexts,
+    direct,
     events,
     kill,
     manifests,
@@ -22,6 +23,7 @@ from fleetroll_cli import (
     recovery,
     release,
     rollout,
+    steering,
     tokens,
 )
 from fleetroll_cli.context import CaOption, ContextOption, ServerOption, TokenOption, keep
@@ -41,6 +43,11 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+agents.app.command("update")(direct.update)
+agents.app.command("rollback")(direct.rollback)
+rollout.app.command("roll-back")(steering.roll_back)
+rollout.app.command("retry")(steering.retry)
+rollout.app.command("skip-host")(steering.skip_host)
 app.add_typer(agents.app, name="agents", help="Hosts and their identities.")
 app.add_typer(anchors.app, name="anchors", help="Where hosts find their servers, and whom they trust there.")
 app.add_typer(release.app, name="release", help="Build and publish releases.")

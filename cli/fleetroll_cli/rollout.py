@@ -135,6 +135,9 @@ def start(  # noqa: PLR0913, PLR0917 (one parameter per option)
     ] = "",
     retry_bad: Annotated[bool, typer.Option("--retry-bad", help="Also where this digest was bad.")] = False,
     acknowledge: Annotated[bool, typer.Option("--acknowledge-breaking-changes", help="Accept them.")] = False,
+    supersede: Annotated[
+        bool, typer.Option("--supersede", help="Take hosts over from paused or halted rollouts, which end.")
+    ] = False,
     reason: ReasonOption = "",
     key: Annotated[str, typer.Option("--idempotency-key", help="The same key starts one rollout.")] = "",
     previewing: Annotated[bool, typer.Option("--preview", help="Show the plan; start nothing.")] = False,
@@ -185,6 +188,7 @@ def start(  # noqa: PLR0913, PLR0917 (one parameter per option)
         order_by=order_by,
         require_approval=require_approval,
         wave_advance=rollouts_pb2.WAVE_ADVANCE_APPROVAL if approve_waves else rollouts_pb2.WAVE_ADVANCE_UNSPECIFIED,
+        supersede=supersede,
     )
     if start_at:
         request.start_at.FromDatetime(instant(start_at, "start_at"))

@@ -64,11 +64,13 @@ class Said:
         reason: in words.
         notes: of releases that are new by it.
         stranded: by product, hosts that a floor which rises leaves without a way up.
+        recall: what is yanked by it is taken back from the hosts that it came to.
     """
 
     reason: str = ""
     notes: Sequence[pb.ReleaseNotes] = ()
     stranded: Mapping[str, int] = field(default_factory=dict)
+    recall: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +80,12 @@ class Signed:
     Attributes:
         versions: of the products' roles now, by product.
         releases: that are new or changed.
+        reverts: rollouts that a recall started.
     """
 
     versions: Mapping[str, int]
     releases: Sequence[pb.Release]
+    reverts: Sequence[str] = ()
 
 
 class Desk:
@@ -138,8 +142,9 @@ class Desk:
             notes=said.notes,
             reason=said.reason,
             stranded=said.stranded,
+            recall=said.recall,
         )
         with translate():
             answer = self._client.releases.CommitMetadata(request, timeout=COMMIT_SECONDS)
         self._keys.publisher.committed(prepared.files)
-        return Signed(prepared.versions, list(answer.releases))
+        return Signed(prepared.versions, list(answer.releases), list(answer.reverts))

@@ -11,7 +11,7 @@ import typer
 from fleetroll.v1 import releases_pb2 as pb
 from fleetroll_cli.context import CALL_SECONDS, JsonOption, connected
 from fleetroll_cli.keyring import KeyOption, Keyring, KeysDirOption, PassphraseOption, keyring
-from fleetroll_cli.output import note, print_json, print_table, say
+from fleetroll_cli.output import note, plain, print_json, print_table, say
 from fleetroll_cli.parse import INT32_MAX, between, said
 from fleetroll_cli.previewing import tell
 from fleetroll_cli.repository import ServerRepository
@@ -76,6 +76,9 @@ def yank(  # noqa: PLR0913 (one parameter per option)
     product: ProductOption,
     version: VersionOption,
     reason: ReasonOption,
+    recall: Annotated[
+        bool, typer.Option("--recall", help="Also take it back from the hosts that it came to in the last 7 days.")
+    ] = False,
     key: KeyOption = None,
     keys_dir: KeysDirOption = None,
     passphrase_file: PassphraseOption = None,
@@ -83,8 +86,9 @@ def yank(  # noqa: PLR0913 (one parameter per option)
     json: JsonOption = False,
 ) -> None:
     """Take a release back as bad: nobody starts it any more, its rollouts halt; what is past Go finishes."""
-    verb = Yank(Version.parse(version), reason)
-    _change(context, product, verb, reason, keyring(key, keys_dir, passphrase_file), dry_run=dry_run, json=json)
+    verb, keys = Yank(Version.parse(version), reason), keyring(key, keys_dir, passphrase_file)
+    with connected(context) as client:
+        _apply(client, product, verb, reason, keys, recall=recall, dry_run=dry_run, json=json)
 
 
 def retire(  # noqa: PLR0913 (one parameter per option)
@@ -227,7 +231,7 @@ def _change(
         _apply(client, product, verb, reason, keys, dry_run=dry_run, json=json)
 
 
-def _apply(
+def _apply(  # noqa: PLR0913 (one parameter per option)
     client: AdminClient,
     product: str,
     verb: Change,
@@ -235,6 +239,7 @@ def _apply(
     keys: Keyring | None,
     *,
     stranded: int = 0,
+    recall: bool = False,
     dry_run: bool,
     json: bool,
 ) -> None:
@@ -245,8 +250,10 @@ def _apply(
         if dry_run:
             tell(product, desk.role(product), prepared.roles[product], as_json=json)
             return
-        signed = desk.commit(prepared, Said(reason[:500], stranded={product: stranded}))
-        answer = pb.ChangeReleasesResponse(role_version=signed.versions[product], releases=signed.releases)
+        signed = desk.commit(prepared, Said(reason[:500], stranded={product: stranded}, recall=recall))
+        answer = pb.ChangeReleasesResponse(
+            role_version=signed.versions[product], releases=signed.releases, reverts=signed.reverts
+        )
     elif dry_run:
         _preview(client, product, verb, json=json)
         return
@@ -257,6 +264,7 @@ def _apply(
             role_version=stands.role_version,
             changes=[_wire(verb, stranded)],
             reason=reason[:500],
+            recall=recall,
         )
         answer = client.releases.ChangeReleases(request, timeout=CALL_SECONDS)
     if json:
@@ -265,6 +273,8 @@ def _apply(
     rows = [(one.product, one.version, state_of(one), ",".join(one.channels)) for one in answer.releases]
     if rows:
         print_table(("PRODUCT", "VERSION", "STATE", "CHANNELS"), rows)
+    for revert in answer.reverts:
+        say(f"recalled by {plain(revert)}: fleetroll rollout watch {plain(revert)}")
     say(f"{product}: role version {answer.role_version}, signed {'here' if keys is not None else 'by the server'}")
 
 

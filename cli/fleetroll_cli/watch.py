@@ -51,6 +51,10 @@ def head_of(rollout: rollouts_pb2.Rollout) -> list[str]:
     head = f"{rollout.id}  {plain(rollout.product)} {plain(rollout.version)}  {rollout_state(rollout.state).upper()}"
     words = _words(rollout.state_decision)
     lines = [f"{head}  {words}" if words else head]
+    if rollout.parent_id:
+        lines.append(f"takes back {plain(rollout.parent_id)}, each host to the version that it had before")
+    if rollout.revert_id:
+        lines.append(f"taken back by {plain(rollout.revert_id)}")
     if rollout.waiting_for:
         lines.append(f"waits for {plain(rollout.waiting_for)}{_until(rollout)}")
     if rollout.HasField("approved"):

@@ -15,6 +15,7 @@ import pytest
 from fleetroll_cli import (
     agents,
     app,
+    direct,
     events,
     following,
     manifests,
@@ -24,6 +25,7 @@ from fleetroll_cli import (
     publish,
     rollout,
     showing,
+    steering,
     tokens,
     verbs,
 )
@@ -97,7 +99,7 @@ class Commands:
                 details={},
             )
 
-        for module in (agents, manifests, policy, products, publish, rollout, showing, tokens, verbs):
+        for module in (agents, direct, manifests, policy, products, publish, rollout, showing, steering, tokens, verbs):
             self.monkeypatch.setattr(module, "connected", connected)
         for module in (policy, rollout, tokens):
             self.monkeypatch.setattr(module, "fleet_of", lambda _context, given: given)
@@ -115,7 +117,7 @@ class Commands:
             output.say(line)
             self.said.append(line)
 
-        for module in (events, rollout):
+        for module in (direct, events, rollout, steering):
             self.monkeypatch.setattr(module, "connected", connected)
         for module in (events, following):
             self.monkeypatch.setattr(module, "say", say)

@@ -65,6 +65,7 @@ def attempts() -> agents_pb2.GetAgentResponse:
 def finished() -> rollouts_pb2.Rollout:
     made = scenes.halted()
     made.waiting_for = "a person"
+    made.parent_id, made.revert_id = "r0", "r2"
     made.late.CopyFrom(rollouts_pb2.LateHosts(left=2, stopped=scenes.decision("ana", "late", "START_FAILED")))
     return made
 
@@ -119,13 +120,23 @@ ANSWERS: dict[str, Any] = {
     "GetAgent": attempts(),
     "RevokeAgent": agents_pb2.RevokeAgentResponse(agent=scenes.agent(1)),
     "ReadmitAgent": agents_pb2.ReadmitAgentResponse(join_string="fleetroll-join"),
+    **{
+        f"{name}Agent": getattr(agents_pb2, f"{name}AgentResponse")(
+            attempt=agents_pb2.DirectAttempt(
+                attempt_id="h1/agent/1", generation=1, rollout_id="r1", from_version="1.0.0", to_version="1.1.0"
+            )
+        )
+        for name in ("Update", "RollBack")
+    },
     "DismissAgent": agents_pb2.DismissAgentResponse(scopes=["rollout/one", "fleet/eu"]),
     "PublishRelease": releases_pb2.PublishReleaseResponse(release=release()),
     "ListReleases": releases_pb2.ListReleasesResponse(releases=[release(), release()]),
     "GetRelease": releases_pb2.GetReleaseResponse(release=release()),
     "ListInUse": releases_pb2.ListInUseResponse(releases=[releases_pb2.InUse(version="1.0.0", running=1)]),
     "GetProductPolicy": releases_pb2.GetProductPolicyResponse(role_version=3, floor="1.0.0"),
-    "ChangeReleases": releases_pb2.ChangeReleasesResponse(role_version=4, releases=[release(), release()]),
+    "ChangeReleases": releases_pb2.ChangeReleasesResponse(
+        role_version=4, releases=[release(), release()], reverts=["r2"]
+    ),
     "PreviewFloor": releases_pb2.PreviewFloorResponse(
         below=2, stranded=1, hosts=[releases_pb2.StrandedHost(name="h1", version="1.0.0", message="nothing")]
     ),
@@ -154,6 +165,12 @@ ANSWERS: dict[str, Any] = {
     "ListRolloutHosts": hosts(),
     "ListRollouts": rollouts_pb2.ListRolloutsResponse(rollouts=[finished(), scenes.rollout()]),
     **{name: rollout(name) for name in ("PauseRollout", "ResumeRollout", "AdvanceRollout", "CancelRollout")},
+    **{name: rollout(name) for name in ("RetryRollout", "SkipHost")},
+    "RollBackRollout": rollouts_pb2.RollBackRolloutResponse(
+        rollout=finished(),
+        revert=scenes.rollout(),
+        exclusions=[rollouts_pb2.Exclusion(name="edge-1", message="cannot go back: floor 2.0.0")],
+    ),
     **{name: switch(name) for name in ("PressKillSwitch", "LiftKillSwitch", "GetKillSwitch")},
     "CreateJoinToken": tokens_pb2.CreateJoinTokenResponse(token=JOIN, join_string="fleetroll-join"),
     "ListJoinTokens": tokens_pb2.ListJoinTokensResponse(tokens=[JOIN]),
@@ -189,6 +206,8 @@ WORDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("agents", "revoke"): ("h1", "--reason", "r"),
     ("agents", "readmit"): ("h1", "--reason", "r"),
     ("agents", "dismiss"): ("h1", "--reason", "r"),
+    ("agents", "update"): ("h1",),
+    ("agents", "rollback"): ("h1",),
     ("release", "publish"): ("ARTEFACT",),
     ("release", "list"): (),
     ("release", "show"): ONE,
@@ -205,6 +224,9 @@ WORDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("rollout", "hosts"): ("r1",),
     ("rollout", "list"): (),
     **{("rollout", name): ("r1",) for name in ("approve", "pause", "resume", "advance", "cancel")},
+    ("rollout", "roll-back"): ("r1", "--all"),
+    ("rollout", "retry"): ("r1",),
+    ("rollout", "skip-host"): ("r1", "h1"),
     **{("kill", name): () for name in ("press", "lift", "status")},
     ("tokens", "join", "create"): (),
     ("tokens", "join", "list"): (),

@@ -54,13 +54,16 @@ class Ruler:
         )
         return answer
 
-    async def change(self, *changes: pb.ReleaseChange, role_version: int = 0) -> pb.ChangeReleasesResponse:
+    async def change(
+        self, *changes: pb.ReleaseChange, role_version: int = 0, recall: bool = False
+    ) -> pb.ChangeReleasesResponse:
         """Apply verbs to the list as it stands, or as it stood at ``role_version``."""
         request = pb.ChangeReleasesRequest(
             product=self.product,
             role_version=role_version or (await self.policy()).role_version,
             changes=changes,
             reason="a test",
+            recall=recall,
         )
         answer: pb.ChangeReleasesResponse = await self._call(self.stub.ChangeReleases, request)
         return answer

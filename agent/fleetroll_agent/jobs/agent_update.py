@@ -14,7 +14,7 @@ import structlog
 from fleetroll_agent.fetch.values import SourceFailed
 from fleetroll_agent.jobs.artefacts import Artefacts, Found, Ways, about, staging_failed
 from fleetroll_agent.jobs.events import SelfTested, SlotReady, TargetFound
-from fleetroll_agent.jobs.finding import find_release, source_of
+from fleetroll_agent.jobs.finding import fill_from, find_release, found_here
 from fleetroll_agent.jobs.self_test import run_self_test
 from fleetroll_agent.jobs.threads import in_thread
 from fleetroll_agent.jobs.values import PRODUCT
@@ -52,14 +52,15 @@ class AgentUpdate:
         try:
             found, note = await find_release(self._trust, effect, PRODUCT)
         except FleetrollError as error:
-            return await staging_failed(effect, line, error)
+            self._found = {}
+            return await found_here(self._artefacts, self._trust, effect, line, error)
         self._found = {effect.job: found}
         return TargetFound(effect.job, found.target.sha256, about(found.custom), note, found.policy)
 
     async def fill(self, effect: FillSlot, line: Line) -> SlotReady | StagingFailed:
         """Make the slot of what was found, unless it stands there as signed."""
         try:
-            await self._artefacts.stage(self._found[effect.job], await source_of(effect, line))
+            await fill_from(self._artefacts, self._found.get(effect.job), effect, line)
         except (FleetrollError, SourceFailed) as error:
             return await staging_failed(effect, line, error)
         return SlotReady(effect.job)

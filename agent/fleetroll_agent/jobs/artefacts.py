@@ -16,7 +16,7 @@ import structlog
 from fleetroll_agent.fetch import Liars, NamedSource, SourcesInTurn, fetch_target
 from fleetroll_agent.fetch.partial import part_of, size_of
 from fleetroll_agent.fetch.values import SourceFailed, is_transient
-from fleetroll_agent.jobs.events import StagingFailed
+from fleetroll_agent.jobs.events import StagingFailed, TargetFound
 from fleetroll_agent.jobs.ruling import withdrawn
 from fleetroll_agent.jobs.space import check_space
 from fleetroll_agent.jobs.threads import in_thread
@@ -97,6 +97,7 @@ class Artefacts:
         """Unpack into ``slots``; downloads go to a cache below the state folder."""
         self._state = state
         self._cache = state / "cache" / product
+        self._product = product
         self._slots = slots
         self._ways = ways
 
@@ -138,6 +139,21 @@ class Artefacts:
             text = f"the slot changed after it was staged: {drift.summary}"
             raise TrustError(text, code=Code.WRONG_HASH, remedy="find out who changed it", slot=slot.path.name)
         return slot
+
+    def still_here(self, trust: TrustClient, effect: FindTarget, error: FleetrollError) -> TargetFound | None:
+        """Return the version before, which is on this disk and not listed any more; None where it is not that. Blocks.
+
+        What its publisher rules is found all the same: it may be revoked, or below the floor.
+
+        Raises:
+            TrustError, AgentError: the metadata, or the disk.
+        """
+        if not effect.on_disk or error.code not in (Code.YANKED, Code.NOT_LISTED):
+            return None
+        if self._slots.find(Version.parse(effect.version), effect.on_disk) is None:
+            return None
+        note = f"{effect.version} is not listed any more; it is the version before, and on this disk"
+        return TargetFound(effect.job, effect.on_disk, None, note, trust.ruled(self._product).policy)
 
     def forget_downloads(self, wanted_sha256: str) -> None:
         """Remove what was fetched and nobody waits for; empty = all of it. Blocks.

@@ -16,6 +16,7 @@ class FindTarget:
 
     ``source`` empty = over the session; else what a person named on this host. ``by_host``: no person started it, so a
     mirror alone will do, and what was named for all times may be away just now.
+    ``on_disk``: digest of the version before, where exactly that is wanted: it need not be listed any more.
     """
 
     job: int
@@ -24,6 +25,7 @@ class FindTarget:
     version: str
     source: str = ""
     by_host: bool = False
+    on_disk: str = ""
 
 
 @dataclass(frozen=True, slots=True)

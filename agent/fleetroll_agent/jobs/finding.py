@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fleetroll_agent.bundle import open_source
 from fleetroll_agent.fetch.values import is_transient
-from fleetroll_agent.jobs.artefacts import Found, look_up
+from fleetroll_agent.jobs.artefacts import Found, look_up, staging_failed
 from fleetroll_agent.jobs.threads import in_thread
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import AgentError, FleetrollError, RequestError
@@ -15,8 +15,9 @@ from fleetroll_common.values.errors import AgentError, FleetrollError, RequestEr
 if TYPE_CHECKING:
     from fleetroll_agent.bundle import Source
     from fleetroll_agent.fetch import TargetSource
-    from fleetroll_agent.jobs.artefacts import Line
+    from fleetroll_agent.jobs.artefacts import Artefacts, Line
     from fleetroll_agent.jobs.effects import FillSlot, FindTarget
+    from fleetroll_agent.jobs.events import StagingFailed, TargetFound
     from fleetroll_common.trust import TrustClient
 
 
@@ -46,6 +47,29 @@ async def source_of(effect: FillSlot, line: Line) -> TargetSource:
     if not effect.source:
         return line.repository(effect.session)
     return (await in_thread(partial(opened, effect))).targets
+
+
+async def found_here(
+    artefacts: Artefacts, trust: TrustClient, effect: FindTarget, line: Line, error: FleetrollError
+) -> TargetFound | StagingFailed:
+    """Return the version before where an attempt leads back to it, listed or not; else what ``error`` means."""
+    try:
+        kept = await in_thread(partial(artefacts.still_here, trust, effect, error))
+    except FleetrollError as other:
+        return await staging_failed(effect, line, other)
+    return kept if kept is not None else await staging_failed(effect, line, error)
+
+
+async def fill_from(artefacts: Artefacts, found: Found | None, effect: FillSlot, line: Line) -> None:
+    """Make the slot of what was found; what was found on this disk alone is checked, byte for byte.
+
+    Raises:
+        TrustError, AgentError, RequestError, SourceFailed: as :meth:`Artefacts.stage` and :func:`source_of`.
+    """
+    if found is None:
+        await in_thread(partial(artefacts.checked, effect.version, effect.sha256))
+    else:
+        await artefacts.stage(found, await source_of(effect, line))
 
 
 def opened(effect: FindTarget | FillSlot) -> Source:

@@ -14,7 +14,8 @@ from fleetroll_agent.jobs import ruling
 from fleetroll_agent.jobs.by_itself import is_own
 from fleetroll_agent.jobs.effects import FindTarget, ReleaseLock
 from fleetroll_agent.jobs.noting import note_wait
-from fleetroll_agent.jobs.refusing import judge
+from fleetroll_agent.jobs.obstacles import version_before
+from fleetroll_agent.jobs.refusing import is_way_back, judge
 from fleetroll_agent.jobs.state import (
     Result,
     State,
@@ -43,7 +44,8 @@ def use_permit(state: State, moment: Moment) -> Result:
         return _begin(state, moment)
     state, job = new_job(state)
     own = is_own(attempt)
-    return state, (FindTarget(job, state.session, attempt.generation, attempt.version, attempt.source, by_host=own),)
+    names = (attempt.generation, attempt.version, attempt.source)
+    return state, (FindTarget(job, state.session, *names, by_host=own, on_disk=version_before(state)),)
 
 
 def on_found(state: State, event: TargetFound, moment: Moment) -> Result:
@@ -85,10 +87,11 @@ def on_ruled(state: State, event: Ruled, moment: Moment) -> Result:
     if attempt is None or not is_staged(attempt) or attempt.by_hand is not ByHand.NOTHING:
         return state, ()
     here = ruling.here_of(state.running.version, state.record.floor)
-    found = ruling.objection(event.policy, Version.parse(attempt.version), attempt.sha256, here)
+    back = is_way_back(state)
+    found = ruling.objection(event.policy, Version.parse(attempt.version), attempt.sha256, here, back=back)
     if found is not None:
         return end_attempt(state, moment, Said.FAILED, code=found.code, message=found.message)
-    if not attempt.source and event.listed is not None and attempt.sha256 not in event.listed:
+    if not back and not attempt.source and event.listed is not None and attempt.sha256 not in event.listed:
         text = f"{attempt.version} is not among the signed releases any more"
         return end_attempt(state, moment, Said.FAILED, code=Code.NOT_LISTED, message=text)
     return state, ()

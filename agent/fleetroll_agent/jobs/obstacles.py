@@ -103,16 +103,37 @@ def goes_back(state: State) -> bool:
 
     Up again is an update: else a server might change a host to and fro as often as it likes.
     """
+    attempt = state.record.attempt
+    return attempt is not None and attempt.sha256 in _before(state).values()
+
+
+def version_before(state: State) -> str:
+    """Return the digest of the version before, where a server's attempt leads down to that; empty = it does not.
+
+    What a person on the host starts, and the host by itself, takes what is listed.
+    """
+    attempt = state.record.attempt
+    return "" if attempt is None or attempt.local else _before(state).get(attempt.version, "")
+
+
+def _before(state: State) -> dict[str, str]:
+    """Return what the running attempt may go back to: digests by version; empty where it leads up."""
     attempt, running = state.record.attempt, here_of(state.running.version, "").running
     if attempt is None or running is None or not Version.parse(attempt.version) < running:
-        return False
-    return _is_previous(state)
+        return {}
+    return _previous(state)
 
 
 def _is_previous(state: State) -> bool:
     """Tell whether the attempt is of the version before, which is on this disk, whichever of the two is newer."""
-    attempt, record = state.record.attempt, state.record
-    known = {record.previous.sha256} if record.previous is not None else set()
+    attempt = state.record.attempt
+    return attempt is not None and attempt.sha256 in _previous(state).values()
+
+
+def _previous(state: State) -> dict[str, str]:
+    """Return the version before as product record and launcher know it: digests by version."""
+    record = state.record
+    known = {record.previous.version: record.previous.sha256} if record.previous is not None else {}
     if state.launcher is not None and state.launcher.previous is not None:
-        known.add(state.launcher.previous.digest)
-    return attempt is not None and attempt.sha256 in known
+        known[state.launcher.previous.version] = state.launcher.previous.digest
+    return known

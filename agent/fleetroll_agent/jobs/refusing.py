@@ -44,20 +44,30 @@ def judge(state: State, found: TargetFound, moment: Moment) -> Refusal | None:
 
 
 def refuse_by_policy(state: State, about: About | None) -> Refusal | None:
-    """Return why agent.toml does not allow the running attempt; None when it does."""
+    """Return why agent.toml does not allow the running attempt; None when it does.
+
+    Without ``about`` it is the version before, which is listed no more: channels are of what is listed.
+    """
     attempt = running_attempt(state)
     facts = (state.policy, attempt, about or About(), state.running.version)
-    return next((refusal for rule in _RULES if (refusal := rule(*facts)) is not None), None)
+    rules = tuple(rule for rule in _RULES if about is not None or rule is not _channel)
+    return next((refusal for rule in rules if (refusal := rule(*facts)) is not None), None)
 
 
 def refuse_by_publisher(state: State, found: TargetFound) -> Refusal | None:
     """Return why the product's publisher, or this host's memory of his rules, forbids it; None when nothing does."""
     here = ruling.here_of(state.running.version, state.record.floor)
     version = Version.parse(running_attempt(state).version)
-    said = ruling.objection(found.policy, version, found.sha256, here)
+    said = ruling.objection(found.policy, version, found.sha256, here, back=is_way_back(state))
     if said is None:
         return None
     return Refusal(Said.SKIPPED if said.code is Code.BELOW_SUPPORTED else Said.FAILED, said.code, said.message)
+
+
+def is_way_back(state: State) -> bool:
+    """Tell whether a server takes this host back to the version before, which needs no listing."""
+    attempt = state.record.attempt
+    return attempt is not None and not attempt.local and goes_back(state)
 
 
 def refuse_bad(state: State, known: str) -> Refusal | None:

@@ -2,7 +2,8 @@
 
 The same for everybody who wants one: a server, a person, a bundle, the host's own schedule, the first version.
 
-1. What was yanked or retired is not begun, whether it is listed or not.
+1. What was yanked or retired is not begun, whether it is listed or not; but a server may take a host back to it where
+   it is the version before, which is on its disk.
 2. A digest that was revoked is not begun.
 3. Nothing below the floor is: that of the policy, or the one that this host remembers, whichever is higher. The
    policy's own intermediates are exempt for a host that is below them: it has no other way up.
@@ -74,9 +75,15 @@ def withdrawn(policy: ProductPolicy | None, version: Version) -> TrustError | No
     return None
 
 
-def objection(policy: ProductPolicy | None, version: Version, sha256: str, here: Here) -> Objection | None:
-    """Return what speaks against beginning a listed release here; None when nothing does."""
-    if (gone := withdrawn(policy, version)) is not None:
+def objection(
+    policy: ProductPolicy | None, version: Version, sha256: str, here: Here, *, back: bool = False
+) -> Objection | None:
+    """Return what speaks against beginning a release here; None when nothing does.
+
+    ``back``: it is the version before, on this disk, and a server takes the host back to it.
+    """
+    gone = None if back else withdrawn(policy, version)
+    if gone is not None:
         return Objection(gone.code, gone.message)
     if policy is not None and (why := policy.revoked_why(sha256)):
         return Objection(Code.DIGEST_REVOKED, f"the digest of {version} was revoked: {plain(why, _WORDS)}")

@@ -9,6 +9,7 @@ from fleetroll_agent.jobs import looking, ruling
 from fleetroll_agent.jobs.by_itself import is_own
 from fleetroll_agent.jobs.effects import FillSlot, FindTarget
 from fleetroll_agent.jobs.noting import note_skew
+from fleetroll_agent.jobs.obstacles import version_before
 from fleetroll_agent.jobs.refusing import judge
 from fleetroll_agent.jobs.state import (
     Result,
@@ -43,7 +44,8 @@ def start_if_due(state: State, moment: Moment) -> Result:
         return state, ()
     state, job = new_job(replace(state, retry_at=None))
     own = is_own(attempt)
-    return state, (FindTarget(job, state.session, attempt.generation, attempt.version, attempt.source, by_host=own),)
+    names = (attempt.generation, attempt.version, attempt.source)
+    return state, (FindTarget(job, state.session, *names, by_host=own, on_disk=version_before(state)),)
 
 
 def can_begin(state: State) -> bool:

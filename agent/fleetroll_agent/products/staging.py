@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fleetroll_agent.fetch.values import SourceFailed
 from fleetroll_agent.jobs.artefacts import Artefacts, Found, Ways, about, staging_failed
 from fleetroll_agent.jobs.events import SlotReady, TargetFound
-from fleetroll_agent.jobs.finding import find_release, source_of
+from fleetroll_agent.jobs.finding import fill_from, find_release, found_here
 from fleetroll_agent.jobs.threads import in_thread
 from fleetroll_common.values.errors import FleetrollError
 
@@ -40,17 +40,18 @@ class Staging:
             found, note = await find_release(self._trust, effect, self._product)
             fresh = await in_thread(partial(self._places.is_fresh, record))
         except FleetrollError as error:
-            return await staging_failed(effect, line, error)
+            self._found = {}
+            return await found_here(self._artefacts, self._trust, effect, line, error)
         self._found = {effect.job: found}
         return TargetFound(effect.job, found.target.sha256, about(found.custom, fresh=fresh), note, found.policy)
 
     async def fill(self, effect: FillSlot, line: Line) -> SlotReady | StagingFailed:
         """Make the slot of what was found, unless it stands there as signed."""
-        found = self._found[effect.job]
+        found = self._found.get(effect.job)
         try:
             await in_thread(self._places.require_replaceable)
             await in_thread(self._places.require_backup_room)
-            await self._artefacts.stage(found, await source_of(effect, line))
+            await fill_from(self._artefacts, found, effect, line)
             await in_thread(self._places.require_backup_room)  # what was staged may lie on the same disk
         except (FleetrollError, SourceFailed) as error:
             return await staging_failed(effect, line, error)

@@ -457,3 +457,161 @@ class DismissAgentResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DismissAgentResponse: _TypeAlias = DismissAgentResponse  # noqa: Y015
+
+@_typing.final
+class DirectAttempt(_message.Message):
+    """DirectAttempt is what was begun on one host: the same machine as any rollout's, which it has one of its own for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTEMPT_ID_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    ROLLOUT_ID_FIELD_NUMBER: _builtins.int
+    FROM_VERSION_FIELD_NUMBER: _builtins.int
+    TO_VERSION_FIELD_NUMBER: _builtins.int
+    attempt_id: _builtins.str
+    """Id of the attempt: agent, product and generation."""
+    generation: _builtins.int
+    """Number of the assignment on this host and product, >= 1."""
+    rollout_id: _builtins.str
+    """The rollout that steers it."""
+    from_version: _builtins.str
+    """The version that ran, as last said by the host; empty for none."""
+    to_version: _builtins.str
+    """The version to reach."""
+    def __init__(
+        self,
+        *,
+        attempt_id: _builtins.str = ...,
+        generation: _builtins.int = ...,
+        rollout_id: _builtins.str = ...,
+        from_version: _builtins.str = ...,
+        to_version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_id", b"attempt_id", "from_version", b"from_version", "generation", b"generation", "rollout_id", b"rollout_id", "to_version", b"to_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DirectAttempt: _TypeAlias = DirectAttempt  # noqa: Y015
+
+@_typing.final
+class UpdateAgentRequest(_message.Message):
+    """UpdateAgentRequest names host and release."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_FIELD_NUMBER: _builtins.int
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    RETRY_BAD_FIELD_NUMBER: _builtins.int
+    ACKNOWLEDGE_BREAKING_CHANGES_FIELD_NUMBER: _builtins.int
+    agent: _builtins.str
+    """Id or name of the host; a name that several hosts share is refused."""
+    product: _builtins.str
+    """The product."""
+    version: _builtins.str
+    """The version; empty for the newest stable one: no pre-release, no other channel."""
+    reason: _builtins.str
+    """Why, at most 500 characters; needed with retry_bad."""
+    retry_bad: _builtins.bool
+    """True tries again also where the host has rolled this digest back as bad; its own agent.toml may forbid it."""
+    acknowledge_breaking_changes: _builtins.bool
+    """True accepts a release with breaking changes."""
+    def __init__(
+        self,
+        *,
+        agent: _builtins.str = ...,
+        product: _builtins.str = ...,
+        version: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        retry_bad: _builtins.bool = ...,
+        acknowledge_breaking_changes: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_breaking_changes", b"acknowledge_breaking_changes", "agent", b"agent", "product", b"product", "reason", b"reason", "retry_bad", b"retry_bad", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateAgentRequest: _TypeAlias = UpdateAgentRequest  # noqa: Y015
+
+@_typing.final
+class UpdateAgentResponse(_message.Message):
+    """UpdateAgentResponse names what was begun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def attempt(self) -> Global___DirectAttempt:
+        """The attempt."""
+
+    def __init__(
+        self,
+        *,
+        attempt: Global___DirectAttempt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateAgentResponse: _TypeAlias = UpdateAgentResponse  # noqa: Y015
+
+@_typing.final
+class RollBackAgentRequest(_message.Message):
+    """RollBackAgentRequest names host and product."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_FIELD_NUMBER: _builtins.int
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    agent: _builtins.str
+    """Id or name of the host; a name that several hosts share is refused."""
+    product: _builtins.str
+    """The product."""
+    reason: _builtins.str
+    """Why, at most 500 characters."""
+    def __init__(
+        self,
+        *,
+        agent: _builtins.str = ...,
+        product: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "product", b"product", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RollBackAgentRequest: _TypeAlias = RollBackAgentRequest  # noqa: Y015
+
+@_typing.final
+class RollBackAgentResponse(_message.Message):
+    """RollBackAgentResponse names what was begun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def attempt(self) -> Global___DirectAttempt:
+        """The attempt."""
+
+    def __init__(
+        self,
+        *,
+        attempt: Global___DirectAttempt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RollBackAgentResponse: _TypeAlias = RollBackAgentResponse  # noqa: Y015

@@ -60,6 +60,16 @@ class AgentsServiceStub(object):
                 request_serializer=fleetroll_dot_v1_dot_agents__pb2.DismissAgentRequest.SerializeToString,
                 response_deserializer=fleetroll_dot_v1_dot_agents__pb2.DismissAgentResponse.FromString,
                 _registered_method=True)
+        self.UpdateAgent = channel.unary_unary(
+                '/fleetroll.v1.AgentsService/UpdateAgent',
+                request_serializer=fleetroll_dot_v1_dot_agents__pb2.UpdateAgentRequest.SerializeToString,
+                response_deserializer=fleetroll_dot_v1_dot_agents__pb2.UpdateAgentResponse.FromString,
+                _registered_method=True)
+        self.RollBackAgent = channel.unary_unary(
+                '/fleetroll.v1.AgentsService/RollBackAgent',
+                request_serializer=fleetroll_dot_v1_dot_agents__pb2.RollBackAgentRequest.SerializeToString,
+                response_deserializer=fleetroll_dot_v1_dot_agents__pb2.RollBackAgentResponse.FromString,
+                _registered_method=True)
 
 
 class AgentsServiceServicer(object):
@@ -101,6 +111,22 @@ class AgentsServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateAgent(self, request, context):
+        """UpdateAgent brings one host that is online to a release now, by a rollout of its own. Refused by code: HOST_NOT_FOUND,
+        HOST_OFFLINE, ALREADY_UP_TO_DATE, UPDATE_IN_PROGRESS, HELD, NO_ARTIFACT, NOT_ALLOWED, or why the host can't take it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RollBackAgent(self, request, context):
+        """RollBackAgent brings one host that is online back to the version that it had before, which lies on its disk. Refused as
+        UpdateAgent is, and BELOW_FLOOR or DIGEST_REVOKED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AgentsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -128,6 +154,16 @@ def add_AgentsServiceServicer_to_server(servicer, server):
                     servicer.DismissAgent,
                     request_deserializer=fleetroll_dot_v1_dot_agents__pb2.DismissAgentRequest.FromString,
                     response_serializer=fleetroll_dot_v1_dot_agents__pb2.DismissAgentResponse.SerializeToString,
+            ),
+            'UpdateAgent': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateAgent,
+                    request_deserializer=fleetroll_dot_v1_dot_agents__pb2.UpdateAgentRequest.FromString,
+                    response_serializer=fleetroll_dot_v1_dot_agents__pb2.UpdateAgentResponse.SerializeToString,
+            ),
+            'RollBackAgent': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollBackAgent,
+                    request_deserializer=fleetroll_dot_v1_dot_agents__pb2.RollBackAgentRequest.FromString,
+                    response_serializer=fleetroll_dot_v1_dot_agents__pb2.RollBackAgentResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -266,6 +302,60 @@ class AgentsService(object):
             '/fleetroll.v1.AgentsService/DismissAgent',
             fleetroll_dot_v1_dot_agents__pb2.DismissAgentRequest.SerializeToString,
             fleetroll_dot_v1_dot_agents__pb2.DismissAgentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateAgent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fleetroll.v1.AgentsService/UpdateAgent',
+            fleetroll_dot_v1_dot_agents__pb2.UpdateAgentRequest.SerializeToString,
+            fleetroll_dot_v1_dot_agents__pb2.UpdateAgentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollBackAgent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fleetroll.v1.AgentsService/RollBackAgent',
+            fleetroll_dot_v1_dot_agents__pb2.RollBackAgentRequest.SerializeToString,
+            fleetroll_dot_v1_dot_agents__pb2.RollBackAgentResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,14 @@ class AgentsServiceStub:
     """ReadmitAgent gives a one-use join string with which local root makes a new key for this agent id."""
     DismissAgent: _grpc.UnaryUnaryMultiCallable[_agents_pb2.DismissAgentRequest, _agents_pb2.DismissAgentResponse]
     """DismissAgent takes a broken host out of the budgets that it holds, by a person's word."""
+    UpdateAgent: _grpc.UnaryUnaryMultiCallable[_agents_pb2.UpdateAgentRequest, _agents_pb2.UpdateAgentResponse]
+    """UpdateAgent brings one host that is online to a release now, by a rollout of its own. Refused by code: HOST_NOT_FOUND,
+    HOST_OFFLINE, ALREADY_UP_TO_DATE, UPDATE_IN_PROGRESS, HELD, NO_ARTIFACT, NOT_ALLOWED, or why the host can't take it.
+    """
+    RollBackAgent: _grpc.UnaryUnaryMultiCallable[_agents_pb2.RollBackAgentRequest, _agents_pb2.RollBackAgentResponse]
+    """RollBackAgent brings one host that is online back to the version that it had before, which lies on its disk. Refused as
+    UpdateAgent is, and BELOW_FLOOR or DIGEST_REVOKED.
+    """
 
 @_typing.type_check_only
 class AgentsServiceAsyncStub(AgentsServiceStub):
@@ -59,6 +67,14 @@ class AgentsServiceAsyncStub(AgentsServiceStub):
     """ReadmitAgent gives a one-use join string with which local root makes a new key for this agent id."""
     DismissAgent: _aio.UnaryUnaryMultiCallable[_agents_pb2.DismissAgentRequest, _agents_pb2.DismissAgentResponse]  # type: ignore[assignment]
     """DismissAgent takes a broken host out of the budgets that it holds, by a person's word."""
+    UpdateAgent: _aio.UnaryUnaryMultiCallable[_agents_pb2.UpdateAgentRequest, _agents_pb2.UpdateAgentResponse]  # type: ignore[assignment]
+    """UpdateAgent brings one host that is online to a release now, by a rollout of its own. Refused by code: HOST_NOT_FOUND,
+    HOST_OFFLINE, ALREADY_UP_TO_DATE, UPDATE_IN_PROGRESS, HELD, NO_ARTIFACT, NOT_ALLOWED, or why the host can't take it.
+    """
+    RollBackAgent: _aio.UnaryUnaryMultiCallable[_agents_pb2.RollBackAgentRequest, _agents_pb2.RollBackAgentResponse]  # type: ignore[assignment]
+    """RollBackAgent brings one host that is online back to the version that it had before, which lies on its disk. Refused as
+    UpdateAgent is, and BELOW_FLOOR or DIGEST_REVOKED.
+    """
 
 class AgentsServiceServicer(metaclass=_abc_1.ABCMeta):
     """AgentsService lists hosts and decides about their identities."""
@@ -102,5 +118,25 @@ class AgentsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_agents_pb2.DismissAgentResponse, _abc.Awaitable[_agents_pb2.DismissAgentResponse]]:
         """DismissAgent takes a broken host out of the budgets that it holds, by a person's word."""
+
+    @_abc_1.abstractmethod
+    def UpdateAgent(
+        self,
+        request: _agents_pb2.UpdateAgentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agents_pb2.UpdateAgentResponse, _abc.Awaitable[_agents_pb2.UpdateAgentResponse]]:
+        """UpdateAgent brings one host that is online to a release now, by a rollout of its own. Refused by code: HOST_NOT_FOUND,
+        HOST_OFFLINE, ALREADY_UP_TO_DATE, UPDATE_IN_PROGRESS, HELD, NO_ARTIFACT, NOT_ALLOWED, or why the host can't take it.
+        """
+
+    @_abc_1.abstractmethod
+    def RollBackAgent(
+        self,
+        request: _agents_pb2.RollBackAgentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agents_pb2.RollBackAgentResponse, _abc.Awaitable[_agents_pb2.RollBackAgentResponse]]:
+        """RollBackAgent brings one host that is online back to the version that it had before, which lies on its disk. Refused as
+        UpdateAgent is, and BELOW_FLOOR or DIGEST_REVOKED.
+        """
 
 def add_AgentsServiceServicer_to_server(servicer: AgentsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -824,12 +824,17 @@ class ChangeReleasesRequest(_message.Message):
     ROLE_VERSION_FIELD_NUMBER: _builtins.int
     CHANGES_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    RECALL_FIELD_NUMBER: _builtins.int
     product: _builtins.str
     """The product."""
     role_version: _builtins.int
     """Version of the product's role that the change was drawn from, >= 1."""
     reason: _builtins.str
     """Why, in words, at most 500 characters."""
+    recall: _builtins.bool
+    """True takes every rollout back, in the same step, that brought a release which is yanked or revoked by it to hosts in
+    the last 7 days. SUSPENDED under the kill switch: then yank without it.
+    """
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReleaseChange]:
         """1-100 verbs, applied in this order."""
@@ -841,10 +846,11 @@ class ChangeReleasesRequest(_message.Message):
         role_version: _builtins.int = ...,
         changes: _abc.Iterable[Global___ReleaseChange] | None = ...,
         reason: _builtins.str = ...,
+        recall: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "product", b"product", "reason", b"reason", "role_version", b"role_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "product", b"product", "reason", b"reason", "recall", b"recall", "role_version", b"role_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -858,21 +864,27 @@ class ChangeReleasesResponse(_message.Message):
 
     ROLE_VERSION_FIELD_NUMBER: _builtins.int
     RELEASES_FIELD_NUMBER: _builtins.int
+    REVERTS_FIELD_NUMBER: _builtins.int
     role_version: _builtins.int
     """Version of the product's role now."""
     @_builtins.property
     def releases(self) -> _containers.RepeatedCompositeFieldContainer[Global___Release]:
         """The releases that changed."""
 
+    @_builtins.property
+    def reverts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Rollouts that were started by recall, at most one per rollout that is taken back."""
+
     def __init__(
         self,
         *,
         role_version: _builtins.int = ...,
         releases: _abc.Iterable[Global___Release] | None = ...,
+        reverts: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["releases", b"releases", "role_version", b"role_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["releases", b"releases", "reverts", b"reverts", "role_version", b"role_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1014,6 +1026,7 @@ class CommitMetadataRequest(_message.Message):
     DRY_RUN_FIELD_NUMBER: _builtins.int
     FORCE_FIELD_NUMBER: _builtins.int
     STRANDED_FIELD_NUMBER: _builtins.int
+    RECALL_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Why, in words, at most 500 characters."""
     dry_run: _builtins.bool
@@ -1021,6 +1034,10 @@ class CommitMetadataRequest(_message.Message):
     force: _builtins.bool
     """True: also where the CAs of new anchors do not lead to this server, since the fleet moves to another one; needs a
     reason.
+    """
+    recall: _builtins.bool
+    """True takes every rollout back, in the same step, that brought a release which is yanked or revoked by it to hosts in
+    the last 7 days. SUSPENDED under the kill switch: then commit without it.
     """
     @_builtins.property
     def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___MetadataFile]:
@@ -1045,10 +1062,11 @@ class CommitMetadataRequest(_message.Message):
         dry_run: _builtins.bool = ...,
         force: _builtins.bool = ...,
         stranded: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        recall: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "files", b"files", "force", b"force", "notes", b"notes", "reason", b"reason", "stranded", b"stranded"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "files", b"files", "force", b"force", "notes", b"notes", "reason", b"reason", "recall", b"recall", "stranded", b"stranded"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1092,21 +1110,27 @@ class CommitMetadataResponse(_message.Message):
 
     TIMESTAMP_VERSION_FIELD_NUMBER: _builtins.int
     RELEASES_FIELD_NUMBER: _builtins.int
+    REVERTS_FIELD_NUMBER: _builtins.int
     timestamp_version: _builtins.int
     """Version of the newest timestamp; of a dry run, the one that stands."""
     @_builtins.property
     def releases(self) -> _containers.RepeatedCompositeFieldContainer[Global___Release]:
         """Releases that are new or changed by it."""
 
+    @_builtins.property
+    def reverts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Rollouts that were started by recall, at most one per rollout that is taken back."""
+
     def __init__(
         self,
         *,
         timestamp_version: _builtins.int = ...,
         releases: _abc.Iterable[Global___Release] | None = ...,
+        reverts: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["releases", b"releases", "timestamp_version", b"timestamp_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["releases", b"releases", "reverts", b"reverts", "timestamp_version", b"timestamp_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -151,6 +151,62 @@ OFFLINE_POLICY_FAIL: OfflinePolicy.ValueType  # 3
 """Count it as failed at once."""
 Global___OfflinePolicy: _TypeAlias = OfflinePolicy  # noqa: Y015
 
+class _RolloutKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RolloutKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RolloutKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ROLLOUT_KIND_UNSPECIFIED: _RolloutKind.ValueType  # 0
+    """Never valid in a stored rollout."""
+    ROLLOUT_KIND_UPDATE: _RolloutKind.ValueType  # 1
+    """It brings a release to hosts."""
+    ROLLOUT_KIND_REVERT: _RolloutKind.ValueType  # 2
+    """It takes another rollout back: each host to the version that it had before."""
+    ROLLOUT_KIND_DIRECT: _RolloutKind.ValueType  # 3
+    """A person means one host, now."""
+
+class RolloutKind(_RolloutKind, metaclass=_RolloutKindEnumTypeWrapper):
+    """RolloutKind is what a rollout is for."""
+
+ROLLOUT_KIND_UNSPECIFIED: RolloutKind.ValueType  # 0
+"""Never valid in a stored rollout."""
+ROLLOUT_KIND_UPDATE: RolloutKind.ValueType  # 1
+"""It brings a release to hosts."""
+ROLLOUT_KIND_REVERT: RolloutKind.ValueType  # 2
+"""It takes another rollout back: each host to the version that it had before."""
+ROLLOUT_KIND_DIRECT: RolloutKind.ValueType  # 3
+"""A person means one host, now."""
+Global___RolloutKind: _TypeAlias = RolloutKind  # noqa: Y015
+
+class _RollBackMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RollBackModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RollBackMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ROLL_BACK_MODE_UNSPECIFIED: _RollBackMode.ValueType  # 0
+    """Refused: it has to be said."""
+    ROLL_BACK_MODE_FAILED: _RollBackMode.ValueType  # 1
+    """Those that went bad after Go and are not back by themselves."""
+    ROLL_BACK_MODE_WAVE: _RollBackMode.ValueType  # 2
+    """Those of one wave that got Go."""
+    ROLL_BACK_MODE_ALL: _RollBackMode.ValueType  # 3
+    """All that got Go."""
+
+class RollBackMode(_RollBackMode, metaclass=_RollBackModeEnumTypeWrapper):
+    """RollBackMode says which hosts of a rollout are taken back."""
+
+ROLL_BACK_MODE_UNSPECIFIED: RollBackMode.ValueType  # 0
+"""Refused: it has to be said."""
+ROLL_BACK_MODE_FAILED: RollBackMode.ValueType  # 1
+"""Those that went bad after Go and are not back by themselves."""
+ROLL_BACK_MODE_WAVE: RollBackMode.ValueType  # 2
+"""Those of one wave that got Go."""
+ROLL_BACK_MODE_ALL: RollBackMode.ValueType  # 3
+"""All that got Go."""
+Global___RollBackMode: _TypeAlias = RollBackMode  # noqa: Y015
+
 class _WaveAdvance:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -619,6 +675,7 @@ class StartRolloutRequest(_message.Message):
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     RETRY_BAD_FIELD_NUMBER: _builtins.int
     GATE_CHECKS_FIELD_NUMBER: _builtins.int
+    SUPERSEDE_FIELD_NUMBER: _builtins.int
     BATCH_SIZE_FIELD_NUMBER: _builtins.int
     ORDER_BY_FIELD_NUMBER: _builtins.int
     REQUIRE_APPROVAL_FIELD_NUMBER: _builtins.int
@@ -640,6 +697,10 @@ class StartRolloutRequest(_message.Message):
     """Makes the request safe to repeat: the same key answers with the same rollout. 0-64 characters."""
     retry_bad: _builtins.bool
     """True tries hosts again where this digest was rolled back as bad."""
+    supersede: _builtins.bool
+    """True takes hosts before Go over from paused or halted rollouts of the product, which end SUPERSEDED. Hosts past Go
+    finish there first. A rollout that runs, or is being taken back, is never replaced.
+    """
     batch_size: _builtins.int
     """Hosts of each wave after those of `waves`, >= 1, until all are in; 0: what is left is one wave. At most 50 waves in
     all.
@@ -688,6 +749,7 @@ class StartRolloutRequest(_message.Message):
         idempotency_key: _builtins.str = ...,
         retry_bad: _builtins.bool = ...,
         gate_checks: _abc.Iterable[Global___GateCheck] | None = ...,
+        supersede: _builtins.bool = ...,
         batch_size: _builtins.int = ...,
         order_by: _builtins.str = ...,
         require_approval: _builtins.bool = ...,
@@ -696,7 +758,7 @@ class StartRolloutRequest(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "selection", b"selection", "start_at", b"start_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_breaking_changes", b"acknowledge_breaking_changes", "batch_size", b"batch_size", "gate_checks", b"gate_checks", "idempotency_key", b"idempotency_key", "limits", b"limits", "manual_advance", b"manual_advance", "order_by", b"order_by", "product", b"product", "reason", b"reason", "require_approval", b"require_approval", "retry_bad", b"retry_bad", "selection", b"selection", "start_at", b"start_at", "version", b"version", "wave_advance", b"wave_advance", "waves", b"waves"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_breaking_changes", b"acknowledge_breaking_changes", "batch_size", b"batch_size", "gate_checks", b"gate_checks", "idempotency_key", b"idempotency_key", "limits", b"limits", "manual_advance", b"manual_advance", "order_by", b"order_by", "product", b"product", "reason", b"reason", "require_approval", b"require_approval", "retry_bad", b"retry_bad", "selection", b"selection", "start_at", b"start_at", "supersede", b"supersede", "version", b"version", "wave_advance", b"wave_advance", "waves", b"waves"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1107,6 +1169,9 @@ class Rollout(_message.Message):
     APPROVE_BY_FIELD_NUMBER: _builtins.int
     START_AT_FIELD_NUMBER: _builtins.int
     ORDER_BY_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    PARENT_ID_FIELD_NUMBER: _builtins.int
+    REVERT_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the rollout."""
     fleet_id: _builtins.str
@@ -1114,7 +1179,7 @@ class Rollout(_message.Message):
     product: _builtins.str
     """The product."""
     version: _builtins.str
-    """The version to reach."""
+    """The version to reach; of one that takes hosts back, the one that most of them go to."""
     state: Global___RolloutState.ValueType
     """Where it stands."""
     decision_revision: _builtins.int
@@ -1129,6 +1194,12 @@ class Rollout(_message.Message):
     """True when nothing begins before a second person has approved it."""
     order_by: _builtins.str
     """In which order its hosts filled the waves."""
+    kind: Global___RolloutKind.ValueType
+    """What it is for."""
+    parent_id: _builtins.str
+    """The rollout that it takes back; empty for none."""
+    revert_id: _builtins.str
+    """The newest rollout that takes this one back; empty for none."""
     @_builtins.property
     def waves(self) -> _containers.RepeatedCompositeFieldContainer[Global___Wave]:
         """The waves in order."""
@@ -1203,10 +1274,13 @@ class Rollout(_message.Message):
         approve_by: _timestamp_pb2.Timestamp | None = ...,
         start_at: _timestamp_pb2.Timestamp | None = ...,
         order_by: _builtins.str = ...,
+        kind: Global___RolloutKind.ValueType = ...,
+        parent_id: _builtins.str = ...,
+        revert_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["approve_by", b"approve_by", "approved", b"approved", "ended_at", b"ended_at", "late", b"late", "limits", b"limits", "selection", b"selection", "start_at", b"start_at", "started", b"started", "state_decision", b"state_decision"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approve_by", b"approve_by", "approved", b"approved", "counts", b"counts", "decision_revision", b"decision_revision", "ended_at", b"ended_at", "fleet_id", b"fleet_id", "gate_checks", b"gate_checks", "id", b"id", "late", b"late", "limits", b"limits", "manual_advance", b"manual_advance", "order_by", b"order_by", "product", b"product", "require_approval", b"require_approval", "selection", b"selection", "start_at", b"start_at", "started", b"started", "state", b"state", "state_decision", b"state_decision", "version", b"version", "waiting_for", b"waiting_for", "wave_advance", b"wave_advance", "waves", b"waves"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approve_by", b"approve_by", "approved", b"approved", "counts", b"counts", "decision_revision", b"decision_revision", "ended_at", b"ended_at", "fleet_id", b"fleet_id", "gate_checks", b"gate_checks", "id", b"id", "kind", b"kind", "late", b"late", "limits", b"limits", "manual_advance", b"manual_advance", "order_by", b"order_by", "parent_id", b"parent_id", "product", b"product", "require_approval", b"require_approval", "revert_id", b"revert_id", "selection", b"selection", "start_at", b"start_at", "started", b"started", "state", b"state", "state_decision", b"state_decision", "version", b"version", "waiting_for", b"waiting_for", "wave_advance", b"wave_advance", "waves", b"waves"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1783,6 +1857,200 @@ class CancelRolloutResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelRolloutResponse: _TypeAlias = CancelRolloutResponse  # noqa: Y015
+
+@_typing.final
+class RollBackRolloutRequest(_message.Message):
+    """RollBackRolloutRequest names the rollout, which of its hosts are meant, and what the decision was drawn from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLLOUT_ID_FIELD_NUMBER: _builtins.int
+    DECISION_REVISION_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    WAVE_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    rollout_id: _builtins.str
+    """Id of the rollout that is taken back."""
+    decision_revision: _builtins.int
+    """The decision_revision that the caller saw."""
+    mode: Global___RollBackMode.ValueType
+    """Which of its hosts."""
+    wave: _builtins.int
+    """Number of the wave that ROLL_BACK_MODE_WAVE means; 0 for the newest that was opened."""
+    reason: _builtins.str
+    """Why, at most 500 characters."""
+    @_builtins.property
+    def limits(self) -> Global___RolloutLimits:
+        """The revert's own limits. What is left out is taken over from the rollout; of bake, min_sample, not_after, offline policy
+        and max_out the default holds instead.
+        """
+
+    def __init__(
+        self,
+        *,
+        rollout_id: _builtins.str = ...,
+        decision_revision: _builtins.int = ...,
+        mode: Global___RollBackMode.ValueType = ...,
+        wave: _builtins.int = ...,
+        limits: Global___RolloutLimits | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision_revision", b"decision_revision", "limits", b"limits", "mode", b"mode", "reason", b"reason", "rollout_id", b"rollout_id", "wave", b"wave"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RollBackRolloutRequest: _TypeAlias = RollBackRolloutRequest  # noqa: Y015
+
+@_typing.final
+class RollBackRolloutResponse(_message.Message):
+    """RollBackRolloutResponse shows both."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLLOUT_FIELD_NUMBER: _builtins.int
+    REVERT_FIELD_NUMBER: _builtins.int
+    EXCLUSIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rollout(self) -> Global___Rollout:
+        """The rollout that is taken back."""
+
+    @_builtins.property
+    def revert(self) -> Global___Rollout:
+        """The rollout that does it."""
+
+    @_builtins.property
+    def exclusions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Exclusion]:
+        """Hosts that are meant and can't go back, with reasons, or are back already; at most 1000."""
+
+    def __init__(
+        self,
+        *,
+        rollout: Global___Rollout | None = ...,
+        revert: Global___Rollout | None = ...,
+        exclusions: _abc.Iterable[Global___Exclusion] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["revert", b"revert", "rollout", b"rollout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exclusions", b"exclusions", "revert", b"revert", "rollout", b"rollout"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RollBackRolloutResponse: _TypeAlias = RollBackRolloutResponse  # noqa: Y015
+
+@_typing.final
+class RetryRolloutRequest(_message.Message):
+    """RetryRolloutRequest names the rollout and what the decision was drawn from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLLOUT_ID_FIELD_NUMBER: _builtins.int
+    DECISION_REVISION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    RETRY_BAD_FIELD_NUMBER: _builtins.int
+    rollout_id: _builtins.str
+    """Id of the rollout."""
+    decision_revision: _builtins.int
+    """The decision_revision that the caller saw."""
+    reason: _builtins.str
+    """Why, at most 500 characters; needed with retry_bad."""
+    retry_bad: _builtins.bool
+    """True tries again also where the host has rolled this digest back as bad; its own agent.toml may forbid it."""
+    def __init__(
+        self,
+        *,
+        rollout_id: _builtins.str = ...,
+        decision_revision: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        retry_bad: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision_revision", b"decision_revision", "reason", b"reason", "retry_bad", b"retry_bad", "rollout_id", b"rollout_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryRolloutRequest: _TypeAlias = RetryRolloutRequest  # noqa: Y015
+
+@_typing.final
+class RetryRolloutResponse(_message.Message):
+    """RetryRolloutResponse shows the result."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLLOUT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rollout(self) -> Global___Rollout:
+        """The rollout after the decision."""
+
+    def __init__(
+        self,
+        *,
+        rollout: Global___Rollout | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rollout", b"rollout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rollout", b"rollout"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryRolloutResponse: _TypeAlias = RetryRolloutResponse  # noqa: Y015
+
+@_typing.final
+class SkipHostRequest(_message.Message):
+    """SkipHostRequest names a host of a rollout."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLLOUT_ID_FIELD_NUMBER: _builtins.int
+    AGENT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    rollout_id: _builtins.str
+    """Id of the rollout."""
+    agent: _builtins.str
+    """Id or name of the host."""
+    reason: _builtins.str
+    """Why, at most 500 characters."""
+    def __init__(
+        self,
+        *,
+        rollout_id: _builtins.str = ...,
+        agent: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "reason", b"reason", "rollout_id", b"rollout_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SkipHostRequest: _TypeAlias = SkipHostRequest  # noqa: Y015
+
+@_typing.final
+class SkipHostResponse(_message.Message):
+    """SkipHostResponse shows the result."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLLOUT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rollout(self) -> Global___Rollout:
+        """The rollout after the decision."""
+
+    def __init__(
+        self,
+        *,
+        rollout: Global___Rollout | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rollout", b"rollout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rollout", b"rollout"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SkipHostResponse: _TypeAlias = SkipHostResponse  # noqa: Y015
 
 @_typing.final
 class KillSwitch(_message.Message):

@@ -85,6 +85,21 @@ class RolloutsServiceStub(object):
                 request_serializer=fleetroll_dot_v1_dot_rollouts__pb2.CancelRolloutRequest.SerializeToString,
                 response_deserializer=fleetroll_dot_v1_dot_rollouts__pb2.CancelRolloutResponse.FromString,
                 _registered_method=True)
+        self.RollBackRollout = channel.unary_unary(
+                '/fleetroll.v1.RolloutsService/RollBackRollout',
+                request_serializer=fleetroll_dot_v1_dot_rollouts__pb2.RollBackRolloutRequest.SerializeToString,
+                response_deserializer=fleetroll_dot_v1_dot_rollouts__pb2.RollBackRolloutResponse.FromString,
+                _registered_method=True)
+        self.RetryRollout = channel.unary_unary(
+                '/fleetroll.v1.RolloutsService/RetryRollout',
+                request_serializer=fleetroll_dot_v1_dot_rollouts__pb2.RetryRolloutRequest.SerializeToString,
+                response_deserializer=fleetroll_dot_v1_dot_rollouts__pb2.RetryRolloutResponse.FromString,
+                _registered_method=True)
+        self.SkipHost = channel.unary_unary(
+                '/fleetroll.v1.RolloutsService/SkipHost',
+                request_serializer=fleetroll_dot_v1_dot_rollouts__pb2.SkipHostRequest.SerializeToString,
+                response_deserializer=fleetroll_dot_v1_dot_rollouts__pb2.SkipHostResponse.FromString,
+                _registered_method=True)
         self.PressKillSwitch = channel.unary_unary(
                 '/fleetroll.v1.RolloutsService/PressKillSwitch',
                 request_serializer=fleetroll_dot_v1_dot_rollouts__pb2.PressKillSwitchRequest.SerializeToString,
@@ -180,6 +195,30 @@ class RolloutsServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RollBackRollout(self, request, context):
+        """RollBackRollout starts the rollout that takes this one back, each host to the version that it had before: in one
+        transaction this one is ROLLING_BACK, its hosts before Go are cancelled, and those past Go that are meant are recalled.
+        Of a running, paused, halted or completed rollout. NO_HOSTS when nobody can go back, with the reasons.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryRollout(self, request, context):
+        """RetryRollout lets the hosts that have failed or gone back try again, each with a new attempt. A halted rollout goes on
+        with it, and whatever else was bad in it until now is forgiven, as by a resume; a paused one stays paused.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SkipHost(self, request, context):
+        """SkipHost leaves one host out from now on: it ends SKIPPED at once. ROLLOUT_STATE once it is past Go.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PressKillSwitch(self, request, context):
         """PressKillSwitch suspends a scope: no offer and no Go after its commit, on any server; running rollouts are paused,
         and the late hosts of completed ones.
@@ -254,6 +293,21 @@ def add_RolloutsServiceServicer_to_server(servicer, server):
                     servicer.CancelRollout,
                     request_deserializer=fleetroll_dot_v1_dot_rollouts__pb2.CancelRolloutRequest.FromString,
                     response_serializer=fleetroll_dot_v1_dot_rollouts__pb2.CancelRolloutResponse.SerializeToString,
+            ),
+            'RollBackRollout': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollBackRollout,
+                    request_deserializer=fleetroll_dot_v1_dot_rollouts__pb2.RollBackRolloutRequest.FromString,
+                    response_serializer=fleetroll_dot_v1_dot_rollouts__pb2.RollBackRolloutResponse.SerializeToString,
+            ),
+            'RetryRollout': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryRollout,
+                    request_deserializer=fleetroll_dot_v1_dot_rollouts__pb2.RetryRolloutRequest.FromString,
+                    response_serializer=fleetroll_dot_v1_dot_rollouts__pb2.RetryRolloutResponse.SerializeToString,
+            ),
+            'SkipHost': grpc.unary_unary_rpc_method_handler(
+                    servicer.SkipHost,
+                    request_deserializer=fleetroll_dot_v1_dot_rollouts__pb2.SkipHostRequest.FromString,
+                    response_serializer=fleetroll_dot_v1_dot_rollouts__pb2.SkipHostResponse.SerializeToString,
             ),
             'PressKillSwitch': grpc.unary_unary_rpc_method_handler(
                     servicer.PressKillSwitch,
@@ -542,6 +596,87 @@ class RolloutsService(object):
             '/fleetroll.v1.RolloutsService/CancelRollout',
             fleetroll_dot_v1_dot_rollouts__pb2.CancelRolloutRequest.SerializeToString,
             fleetroll_dot_v1_dot_rollouts__pb2.CancelRolloutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollBackRollout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fleetroll.v1.RolloutsService/RollBackRollout',
+            fleetroll_dot_v1_dot_rollouts__pb2.RollBackRolloutRequest.SerializeToString,
+            fleetroll_dot_v1_dot_rollouts__pb2.RollBackRolloutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryRollout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fleetroll.v1.RolloutsService/RetryRollout',
+            fleetroll_dot_v1_dot_rollouts__pb2.RetryRolloutRequest.SerializeToString,
+            fleetroll_dot_v1_dot_rollouts__pb2.RetryRolloutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SkipHost(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fleetroll.v1.RolloutsService/SkipHost',
+            fleetroll_dot_v1_dot_rollouts__pb2.SkipHostRequest.SerializeToString,
+            fleetroll_dot_v1_dot_rollouts__pb2.SkipHostResponse.FromString,
             options,
             channel_credentials,
             insecure,

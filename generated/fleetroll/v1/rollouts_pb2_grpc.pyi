@@ -61,6 +61,17 @@ class RolloutsServiceStub:
     """CancelRollout ends a rollout: before Go hosts stop for free, after Go they go back at the next step boundary. A
     completed rollout stays completed; its late hosts are cancelled.
     """
+    RollBackRollout: _grpc.UnaryUnaryMultiCallable[_rollouts_pb2.RollBackRolloutRequest, _rollouts_pb2.RollBackRolloutResponse]
+    """RollBackRollout starts the rollout that takes this one back, each host to the version that it had before: in one
+    transaction this one is ROLLING_BACK, its hosts before Go are cancelled, and those past Go that are meant are recalled.
+    Of a running, paused, halted or completed rollout. NO_HOSTS when nobody can go back, with the reasons.
+    """
+    RetryRollout: _grpc.UnaryUnaryMultiCallable[_rollouts_pb2.RetryRolloutRequest, _rollouts_pb2.RetryRolloutResponse]
+    """RetryRollout lets the hosts that have failed or gone back try again, each with a new attempt. A halted rollout goes on
+    with it, and whatever else was bad in it until now is forgiven, as by a resume; a paused one stays paused.
+    """
+    SkipHost: _grpc.UnaryUnaryMultiCallable[_rollouts_pb2.SkipHostRequest, _rollouts_pb2.SkipHostResponse]
+    """SkipHost leaves one host out from now on: it ends SKIPPED at once. ROLLOUT_STATE once it is past Go."""
     PressKillSwitch: _grpc.UnaryUnaryMultiCallable[_rollouts_pb2.PressKillSwitchRequest, _rollouts_pb2.PressKillSwitchResponse]
     """PressKillSwitch suspends a scope: no offer and no Go after its commit, on any server; running rollouts are paused,
     and the late hosts of completed ones.
@@ -103,6 +114,17 @@ class RolloutsServiceAsyncStub(RolloutsServiceStub):
     """CancelRollout ends a rollout: before Go hosts stop for free, after Go they go back at the next step boundary. A
     completed rollout stays completed; its late hosts are cancelled.
     """
+    RollBackRollout: _aio.UnaryUnaryMultiCallable[_rollouts_pb2.RollBackRolloutRequest, _rollouts_pb2.RollBackRolloutResponse]  # type: ignore[assignment]
+    """RollBackRollout starts the rollout that takes this one back, each host to the version that it had before: in one
+    transaction this one is ROLLING_BACK, its hosts before Go are cancelled, and those past Go that are meant are recalled.
+    Of a running, paused, halted or completed rollout. NO_HOSTS when nobody can go back, with the reasons.
+    """
+    RetryRollout: _aio.UnaryUnaryMultiCallable[_rollouts_pb2.RetryRolloutRequest, _rollouts_pb2.RetryRolloutResponse]  # type: ignore[assignment]
+    """RetryRollout lets the hosts that have failed or gone back try again, each with a new attempt. A halted rollout goes on
+    with it, and whatever else was bad in it until now is forgiven, as by a resume; a paused one stays paused.
+    """
+    SkipHost: _aio.UnaryUnaryMultiCallable[_rollouts_pb2.SkipHostRequest, _rollouts_pb2.SkipHostResponse]  # type: ignore[assignment]
+    """SkipHost leaves one host out from now on: it ends SKIPPED at once. ROLLOUT_STATE once it is past Go."""
     PressKillSwitch: _aio.UnaryUnaryMultiCallable[_rollouts_pb2.PressKillSwitchRequest, _rollouts_pb2.PressKillSwitchResponse]  # type: ignore[assignment]
     """PressKillSwitch suspends a scope: no offer and no Go after its commit, on any server; running rollouts are paused,
     and the late hosts of completed ones.
@@ -202,6 +224,35 @@ class RolloutsServiceServicer(metaclass=_abc_1.ABCMeta):
         """CancelRollout ends a rollout: before Go hosts stop for free, after Go they go back at the next step boundary. A
         completed rollout stays completed; its late hosts are cancelled.
         """
+
+    @_abc_1.abstractmethod
+    def RollBackRollout(
+        self,
+        request: _rollouts_pb2.RollBackRolloutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rollouts_pb2.RollBackRolloutResponse, _abc.Awaitable[_rollouts_pb2.RollBackRolloutResponse]]:
+        """RollBackRollout starts the rollout that takes this one back, each host to the version that it had before: in one
+        transaction this one is ROLLING_BACK, its hosts before Go are cancelled, and those past Go that are meant are recalled.
+        Of a running, paused, halted or completed rollout. NO_HOSTS when nobody can go back, with the reasons.
+        """
+
+    @_abc_1.abstractmethod
+    def RetryRollout(
+        self,
+        request: _rollouts_pb2.RetryRolloutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rollouts_pb2.RetryRolloutResponse, _abc.Awaitable[_rollouts_pb2.RetryRolloutResponse]]:
+        """RetryRollout lets the hosts that have failed or gone back try again, each with a new attempt. A halted rollout goes on
+        with it, and whatever else was bad in it until now is forgiven, as by a resume; a paused one stays paused.
+        """
+
+    @_abc_1.abstractmethod
+    def SkipHost(
+        self,
+        request: _rollouts_pb2.SkipHostRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rollouts_pb2.SkipHostResponse, _abc.Awaitable[_rollouts_pb2.SkipHostResponse]]:
+        """SkipHost leaves one host out from now on: it ends SKIPPED at once. ROLLOUT_STATE once it is past Go."""
 
     @_abc_1.abstractmethod
     def PressKillSwitch(

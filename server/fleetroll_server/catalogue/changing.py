@@ -13,6 +13,7 @@ from fleetroll_publishing.repository import change_product
 from fleetroll_publishing.roles import read_repository
 from fleetroll_publishing.verbs import Revoke, SetFloor
 from fleetroll_server.catalogue import products, reads
+from fleetroll_server.catalogue.recalling import recall_releases
 from fleetroll_server.catalogue.relisting import relist
 from fleetroll_server.catalogue.rising import require_stranded
 from fleetroll_server.catalogue.signing import sign_and_commit
@@ -46,6 +47,7 @@ class ChangeWish:
         changes: verbs, applied in their order.
         stranded: hosts that the caller knows to be left without a way up, for the last floor among ``changes``.
         reason: why, in words.
+        recall: what is yanked or revoked by it is taken back from the hosts that it came to.
     """
 
     product: str
@@ -53,14 +55,16 @@ class ChangeWish:
     changes: tuple[Change, ...]
     stranded: int
     reason: str
+    recall: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What came of it: the releases that are new or changed, and the version of the product's role."""
+    """What came of it: the releases that are new or changed, the version of the product's role, started reverts."""
 
     role_version: int
     releases: tuple[Release, ...]
+    reverts: tuple[str, ...] = ()
 
 
 async def change_releases(services: Services, wish: ChangeWish, caller: Caller) -> Changed:
@@ -89,7 +93,8 @@ async def change_releases(services: Services, wish: ChangeWish, caller: Caller) 
             found = await relist(tx, services, wish.product, before[0], role, {}, caller)
             await _require_stranded(tx, wish)
             tx.emit(_event(wish, role.version, caller))
-            return Changed(role.version, tuple(found))
+            reverts = await recall_releases(tx, services, found, caller, wish.reason) if wish.recall else ()
+            return Changed(role.version, tuple(found), reverts)
 
         return await sign_and_commit(services, act, store)
 

@@ -34,6 +34,7 @@ from fleetroll_server.anchoring.changing import require_own_leaf
 from fleetroll_server.catalogue.keyhistory import named_keys
 from fleetroll_server.catalogue.keys import OFFLINE, exchange_keys, held_keys, mode_of, prepared_keys, role_signers
 from fleetroll_server.catalogue.metadata import add_files, current_files, timestamp_version
+from fleetroll_server.catalogue.recalling import recall_releases
 from fleetroll_server.catalogue.relisting import relist
 from fleetroll_server.catalogue.rising import is_risen, require_stranded
 from fleetroll_server.catalogue.staging import taken_over
@@ -65,6 +66,7 @@ class Offered:
         dry_run: check everything, keep nothing.
         force: also where the CAs of new anchors do not lead to this server.
         stranded: by product, hosts that a floor which rises leaves without a way up; one that is not there: none.
+        recall: what is yanked or revoked by it is taken back from the hosts that it came to.
     """
 
     files: Mapping[str, bytes]
@@ -73,14 +75,16 @@ class Offered:
     dry_run: bool = False
     force: bool = False
     stranded: Mapping[str, int] = field(default_factory=dict)
+    recall: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """Where the repository stands after it: the newest timestamp's version, and the releases that changed."""
+    """Where the repository stands after it: version of the newest timestamp, releases that changed, started reverts."""
 
     timestamp_version: int
     releases: list[Release]
+    reverts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +136,10 @@ async def commit(services: Services, offered: Offered, caller: Caller) -> Commit
             if not offered.dry_run:
                 await stack.enter_async_context(taken_over(services, _new_bytes(plan)))
             try:
-                releases = await services.store.writer.command(lambda tx: _store(tx, services, plan, offered, caller))
+                stored = await services.store.writer.command(lambda tx: _store(tx, services, plan, offered, caller))
             except _Undone as undone:
                 return Committed(plan.before.timestamp.version, undone.releases)
-    return Committed(plan.after.timestamp.version, releases)
+    return Committed(plan.after.timestamp.version, *stored)
 
 
 async def _require_anchors(services: Services, plan: _Plan, offered: Offered) -> None:
@@ -220,8 +224,10 @@ def _new_bytes(plan: _Plan) -> dict[str, int]:
     return found
 
 
-async def _store(tx: Tx, services: Services, plan: _Plan, offered: Offered, caller: Caller) -> list[Release]:
-    """Write all of it."""
+async def _store(
+    tx: Tx, services: Services, plan: _Plan, offered: Offered, caller: Caller
+) -> tuple[list[Release], tuple[str, ...]]:
+    """Write all of it; return the releases that changed, and the reverts that were started."""
     await add_files(tx, plan.old, plan.new)
     releases: list[Release] = []
     for product, role in plan.after.products.items():
@@ -233,6 +239,7 @@ async def _store(tx: Tx, services: Services, plan: _Plan, offered: Offered, call
             risen = is_risen(policy, None if before is None else policy_of(product, before))
             if risen and policy is not None and policy.floor is not None:
                 await require_stranded(tx, product, policy.floor, offered.stranded.get(product, 0))
+    reverts = await recall_releases(tx, services, releases, caller, offered.reason) if offered.recall else ()
     kept, waiting = _keys_after(plan)
     await exchange_keys(tx, services.secrets, kept, waiting)
     tx.emit(_event(plan, offered.reason, caller, mode_of(kept)))
@@ -240,7 +247,7 @@ async def _store(tx: Tx, services: Services, plan: _Plan, offered: Offered, call
         raise _Undone(releases)
     version = timestamp_version(plan.new)
     tx.after_commit(lambda: services.catalogue.announce(version))
-    return releases
+    return releases, reverts
 
 
 def _keys_after(plan: _Plan) -> tuple[dict[str, PrivateKey], dict[str, PrivateKey]]:

@@ -108,12 +108,13 @@ async def _refuse_while_suspended(connection: AsyncConnection, fleet_id: str) ->
 
 
 async def _tried(connection: AsyncConnection, fleet_id: str, product: str, version: str) -> Sequence[Tried]:
-    """Return the fleet's rollouts of a release as far as they decide about it, oldest first.
+    """Return the fleet's rollouts of a release as far as they decide about it, oldest first; ways back to it do not.
 
     One that stands halted decides alone. Else they are read from the newest on, some at a time, until one has come to a
     verdict: what was before it decides nothing. Read from counters, however many hosts.
     """
-    mine = (_ROLLOUT.c.fleet_id == fleet_id, _ROLLOUT.c.product == product, _ROLLOUT.c.version == version)
+    of_release = (_ROLLOUT.c.product == product, _ROLLOUT.c.version == version, _ROLLOUT.c.goes_back.is_(False))
+    mine = (_ROLLOUT.c.fleet_id == fleet_id, *of_release)
     halted = sa.select(_ROLLOUT.c.id).where(*mine, _ROLLOUT.c.state == RolloutState.HALTED.value).limit(1)
     if (await connection.execute(halted)).first() is not None:
         return (Tried(RolloutState.HALTED, attempted=0, succeeded=0),)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from fleetroll_common.values.errors import RequestError
 from fleetroll_common.values.version import Version
 from fleetroll_server.domain.states import FINAL
+from fleetroll_server.engine.targets import shown_version
 from fleetroll_server.store.fleets import every_fleet
 from fleetroll_server.store.tables import AgentRow, AssignmentRow, HostProductRow, RolloutHostRow, RolloutRow, table_of
 
@@ -69,12 +70,14 @@ async def in_use(
 def _planned(product: str) -> sa.Select[Any]:
     """Return the query for the number of hosts by the version that a rollout would still bring them to."""
     of_rollout = sa.and_(_ROLLOUT.c.id == _HOST.c.rollout_id, _ROLLOUT.c.fleet_id == _HOST.c.fleet_id)
-    return (
-        sa.select(_ROLLOUT.c.version, sa.func.count(sa.distinct(_HOST.c.agent_id)))
+    version: sa.ColumnElement[Any] = shown_version()
+    query: sa.Select[Any] = (
+        sa.select(version, sa.func.count(sa.distinct(_HOST.c.agent_id)))
         .select_from(_HOST.join(_ROLLOUT, of_rollout))
         .where(_HOST.c.product == product, _HOST.c.state.not_in(_ENDED))
-        .group_by(_ROLLOUT.c.version)
+        .group_by(version)
     )
+    return query
 
 
 def _assigned(product: str) -> sa.Select[Any]:

@@ -63,9 +63,9 @@ def returning_until(left_at: datetime | None, now: datetime) -> datetime | None:
 def silence_counts(rollout: RolloutState, wave: WaveState) -> bool:
     """Tell whether the silence of a host that succeeded is bad: while its wave may still be judged.
 
-    No passed wave is reopened by it, and a failed one has failed.
+    No passed wave is reopened by it, a failed one has failed, and no wave of a rollout that is taken back is judged.
     """
-    return rollout not in ENDED_ROLLOUT and wave in {WaveState.OPEN, WaveState.BAKING}
+    return rollout not in ENDED_ROLLOUT | {RolloutState.ROLLING_BACK} and wave in {WaveState.OPEN, WaveState.BAKING}
 
 
 def deadline(

@@ -53,6 +53,8 @@ class Summary:
         late: the hosts of a completed rollout; nothing in any other state.
         checks: what the world outside says: the gate goes by them too.
         wave_approval: the person who opens a wave must be another one than who started the rollout.
+        goes_back: it takes hosts back. What ran there before is proved: a wave whose hosts are all back by themselves
+            passes, until not_after.
     """
 
     state: RolloutState
@@ -65,6 +67,7 @@ class Summary:
     late: LateHosts | None = None
     checks: tuple[CheckState, ...] = ()
     wave_approval: bool = False
+    goes_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +247,9 @@ def _judge(summary: Summary, limits: RolloutLimits, wave: WaveSummary, now: date
     assert result is not None  # noqa: S101 (the wave is open)
     if result.verdict is Verdict.FAIL:
         return Decision((FailWave(wave.number, result.code or Code.WAVE_NOT_PASSED, result.evidence),))
+    is_back = summary.goes_back and now < summary.not_after and not wave.counters.unforgiven_bad
+    if result.verdict is Verdict.INCONCLUSIVE and is_back:
+        return Decision((PassWave(wave.number, f"{result.evidence}; all are back"),))
     if result.verdict is Verdict.INCONCLUSIVE:
         return Decision((PauseForPerson(wave.number, result.evidence),))
     if result.verdict is not Verdict.PASS:
@@ -251,12 +257,17 @@ def _judge(summary: Summary, limits: RolloutLimits, wave: WaveSummary, now: date
         if hosts is not None and hosts.verdict is Verdict.PASS:
             return Decision(waits_for=f"the checks of wave {wave.number}: {unsaid(summary.checks, wave.moved_at)}")
         return _keep_going(summary, limits, wave, now)
+    return _let_pass(summary, limits, wave, result.evidence, now)
+
+
+def _let_pass(summary: Summary, limits: RolloutLimits, wave: WaveSummary, evidence: str, now: datetime) -> Decision:
+    """Watch a wave that its gate lets through for as long as its limits ask, and let it pass on a fresh reading."""
     if wave.state is not WaveState.BAKING and limits.bake_seconds > 0:
         return Decision((StartBake(wave.number),))
     if done(wave.bake, limits):
         if old := stale(summary.checks, now):
             return Decision(waits_for=f"a new reading for wave {wave.number}: {old}")
-        return Decision((PassWave(wave.number, result.evidence),))
+        return Decision((PassWave(wave.number, evidence),))
     return Decision(waits_for=f"the bake of wave {wave.number}: {wave.bake.seconds:.0f} of {limits.bake_seconds:.0f} s")
 
 

@@ -66,6 +66,7 @@ class ReleaseFacts:
         artifacts: the hash of each artefact by what it is built for, some for more than one kind of host.
         supported_from: the oldest version that it updates; empty for every one.
         channels: in which it is.
+        revoked: its digests must not run.
     """
 
     product: str
@@ -73,6 +74,7 @@ class ReleaseFacts:
     artifacts: Mapping[Platform, str] = field(default_factory=dict)
     supported_from: str = ""
     channels: tuple[str, ...] = ()
+    revoked: bool = False
 
     def sha256_for(self, told: Platform | None) -> str:
         """Return the hash of the artefact that fits a host best; empty when none does."""
@@ -120,6 +122,12 @@ def _at_target(host: HostFacts, release: ReleaseFacts) -> Objection | None:
     if host.version != release.version:
         return None
     return Objection(Code.ALREADY_AT_TARGET, f"runs {release.product} {release.version} already")
+
+
+def _digest_revoked(_host: HostFacts, release: ReleaseFacts) -> Objection | None:
+    if not release.revoked:
+        return None
+    return Objection(Code.DIGEST_REVOKED, f"{release.product} {release.version} was revoked")
 
 
 def _no_artifact(host: HostFacts, release: ReleaseFacts) -> Objection | None:
@@ -174,6 +182,7 @@ RULES: tuple[Callable[[HostFacts, ReleaseFacts], Objection | None], ...] = (
     _revoked,
     _does_not_keep,
     _at_target,
+    _digest_revoked,
     _no_artifact,
     _too_old,
     *POLICY_RULES,

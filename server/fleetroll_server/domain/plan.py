@@ -200,7 +200,7 @@ def _refuse_claimed(hosts: Iterable[HostFacts]) -> None:
         raise RequestError(
             f"rollout {first.claimed_by} is active on {first.name}" + (f" and {others} more" if others else ""),
             code=Code.ROLLOUT_ACTIVE,
-            remedy="wait for it, cancel it, or exclude these hosts",
+            remedy="wait for it, cancel it, pause it and supersede it, or exclude these hosts",
             host=first.name,
             agent=first.agent_id,
             rollout=first.claimed_by,

@@ -61,6 +61,8 @@ class Trigger(StrEnum):
     LOSE = auto()
     RETURN = auto()
     """Contact with a host that had succeeded before it was lost."""
+    RETRY = auto()
+    """A person lets a host that went bad try again."""
 
 
 class WaveState(StrEnum):
@@ -111,6 +113,25 @@ class RolloutTrigger(StrEnum):
     HALT = auto()
     COMPLETE = auto()
     CANCEL = auto()
+    SUPERSEDE = auto()
+    """A newer rollout takes its hosts over."""
+    ROLL_BACK = auto()
+    """Another rollout takes it back."""
+    BACK = auto()
+    """That one has completed."""
+    GIVE_UP = auto()
+    """That one was ended before it had."""
+
+
+class RolloutKind(StrEnum):
+    """What a rollout is for."""
+
+    UPDATE = auto()
+    """It brings a release to hosts."""
+    REVERT = auto()
+    """It takes another rollout back: each host to the version that it had before."""
+    DIRECT = auto()
+    """A person means one host, now."""
 
 
 BEFORE_GO = frozenset({AttemptState.PENDING, AttemptState.OFFERED, AttemptState.DOWNLOADING, AttemptState.STAGED})
@@ -211,9 +232,9 @@ ATTEMPT_TRANSITIONS: Mapping[AttemptState, Mapping[Trigger, AttemptState]] = {
         **_PAST_GO_ENDS,
     },
     _A.SUCCEEDED: {_T.ROLL_BACK: _A.ROLLED_BACK, _T.LOSE: _A.LOST},
-    _A.FAILED: {},
-    _A.ROLLED_BACK: {},
-    _A.ROLLBACK_FAILED: {},
+    _A.FAILED: {_T.RETRY: _A.PENDING},
+    _A.ROLLED_BACK: {_T.RETRY: _A.PENDING},
+    _A.ROLLBACK_FAILED: {_T.RETRY: _A.PENDING},
     _A.CANCELLED: {},
     _A.SKIPPED: {},
     _A.EXPIRED: {},
@@ -235,13 +256,31 @@ ROLLOUT_TRANSITIONS: Mapping[RolloutState, Mapping[RolloutTrigger, RolloutState]
     _R.DRAFT: {_RT.START: _R.RUNNING, **_STOPPABLE},
     _R.AWAITING_APPROVAL: {_RT.START: _R.RUNNING, _RT.SCHEDULE: _R.SCHEDULED, **_STOPPABLE},
     _R.SCHEDULED: {_RT.START: _R.RUNNING, _RT.PAUSE: _R.PAUSED, **_STOPPABLE},
-    _R.RUNNING: {_RT.PAUSE: _R.PAUSED, _RT.HALT: _R.HALTED, _RT.COMPLETE: _R.COMPLETED, **_STOPPABLE},
-    _R.PAUSED: {_RT.PAUSE: _R.PAUSED, _RT.RESUME: _R.RUNNING, _RT.HALT: _R.HALTED, **_STOPPABLE},
-    _R.HALTED: {_RT.RESUME: _R.RUNNING, **_STOPPABLE},
-    _R.COMPLETED: {},
+    _R.RUNNING: {
+        _RT.PAUSE: _R.PAUSED,
+        _RT.HALT: _R.HALTED,
+        _RT.COMPLETE: _R.COMPLETED,
+        _RT.ROLL_BACK: _R.ROLLING_BACK,
+        **_STOPPABLE,
+    },
+    _R.PAUSED: {
+        _RT.PAUSE: _R.PAUSED,
+        _RT.RESUME: _R.RUNNING,
+        _RT.HALT: _R.HALTED,
+        _RT.SUPERSEDE: _R.SUPERSEDED,
+        _RT.ROLL_BACK: _R.ROLLING_BACK,
+        **_STOPPABLE,
+    },
+    _R.HALTED: {
+        _RT.RESUME: _R.RUNNING,
+        _RT.SUPERSEDE: _R.SUPERSEDED,
+        _RT.ROLL_BACK: _R.ROLLING_BACK,
+        **_STOPPABLE,
+    },
+    _R.COMPLETED: {_RT.ROLL_BACK: _R.ROLLING_BACK},
     _R.CANCELLED: {},
     _R.SUPERSEDED: {},
-    _R.ROLLING_BACK: {},
+    _R.ROLLING_BACK: {_RT.BACK: _R.ROLLED_BACK, _RT.GIVE_UP: _R.HALTED},
     _R.ROLLED_BACK: {},
 }
 

@@ -29,6 +29,7 @@ from fleetroll_server.domain.late import OfferLate, StopLate
 from fleetroll_server.domain.states import (
     ROLLOUT_TRANSITIONS,
     WAVE_TRANSITIONS,
+    RolloutKind,
     RolloutState,
     RolloutTrigger,
     WaveState,
@@ -40,6 +41,7 @@ from fleetroll_server.engine.actor import GATE, Actor
 from fleetroll_server.engine.crowd import Room, look_again
 from fleetroll_server.engine.holdings import forgive
 from fleetroll_server.engine.listed import is_listed
+from fleetroll_server.engine.mirroring import tell_parent
 from fleetroll_server.engine.offers import offer_next
 from fleetroll_server.engine.silence import count_away
 from fleetroll_server.engine.wake import wake_staged
@@ -74,6 +76,7 @@ async def go_on(tx: Tx, services: Services, book: Book, event: Event | None = No
             break
         if not progressed:
             break
+    tell_parent(tx, services, book)
     if book.room_made:
         await wake_staged(tx, services.sessions, book)
     await book.write(tx)
@@ -169,8 +172,10 @@ def _step(tx: Tx, book: Book, wave: Wave, trigger: WaveTrigger) -> None:
 
 
 def _stand(tx: Tx, book: Book, action: Halt | PauseForPerson) -> None:
-    """Let the rollout stand until a person decides; its wave stays as it is."""
-    if isinstance(action, Halt):
+    """Let the rollout stand until a person decides; its wave stays as it is. One of a single host ends instead."""
+    if book.kind is RolloutKind.DIRECT and isinstance(action, PauseForPerson):
+        _end_state(tx, book, RolloutTrigger.CANCEL, GATE, action.evidence, Code.WAVE_NOT_PASSED)
+    elif isinstance(action, Halt):
         _end_state(tx, book, RolloutTrigger.HALT, GATE, action.reason, action.code)
     else:
         reason = f"wave {action.wave}: {action.evidence}"

@@ -16,7 +16,7 @@ from fleetroll_server.engine.actor import DISPATCH, HOST
 from fleetroll_server.engine.advance import go_on
 from fleetroll_server.engine.book import Book, open_book
 from fleetroll_server.engine.holdings import hold
-from fleetroll_server.engine.listed import is_listed
+from fleetroll_server.engine.listed import may_begin
 from fleetroll_server.engine.moves import host_of, move, note
 from fleetroll_server.engine.ruled import end_by_policy, policy_at_go, until_opening
 from fleetroll_server.engine.speaker import speaker_of
@@ -93,7 +93,7 @@ async def _decide(
         suspended=await is_suspended(tx, key.fleet_id),
         quarantined=speaker["quarantined"],
         revoked=speaker["revoked"],
-        listed=await is_listed(tx, book),
+        listed=await may_begin(tx, book, host),
         digest_matches=ask.sha256 == host["sha256"],
         not_after=book.row["not_after"],
         limits_readable=isinstance(book.stored_limits, RolloutLimits),

@@ -14,7 +14,7 @@ from fleetroll_server.domain.deadlines import returning_until
 from fleetroll_server.domain.decide import Summary, WaveSummary, gate
 from fleetroll_server.domain.late import LateHosts
 from fleetroll_server.domain.limits import OfflinePolicy, RolloutLimits, read_stored
-from fleetroll_server.domain.states import ENDED_ROLLOUT, RolloutState, WaveState
+from fleetroll_server.domain.states import ENDED_ROLLOUT, RolloutKind, RolloutState, WaveState
 from fleetroll_server.domain.summary import WaveCounters
 from fleetroll_server.engine.probing.rows import states
 from fleetroll_server.store.tables import RolloutRow, WaveRow, table_of
@@ -124,6 +124,11 @@ class Book:
         return RolloutLimits.from_stored(self.row["limits"])
 
     @property
+    def kind(self) -> RolloutKind:
+        """Return what it is for."""
+        return RolloutKind(self.row["kind"])
+
+    @property
     def is_open(self) -> bool:
         """Tell whether the rollout has not ended."""
         return self.state not in ENDED_ROLLOUT
@@ -176,6 +181,7 @@ class Book:
             late=self.late if self.state is RolloutState.COMPLETED else None,
             checks=self.checks,
             wave_approval=self.row["wave_approval"],
+            goes_back=self.row["goes_back"],
         )
 
     def set_state(self, tx: Tx, state: RolloutState, actor: Actor, reason: str, code: Code | str = "") -> None:
@@ -190,8 +196,7 @@ class Book:
         )
         if state in {RolloutState.PAUSED, RolloutState.HALTED} and self.row["stopped_at"] is None:
             self.row["stopped_at"] = tx.now
-        if state in ENDED_ROLLOUT:
-            self.row["ended_at"] = tx.now
+        self.row["ended_at"] = tx.now if state in ENDED_ROLLOUT else None
         tx.emit(self.event("rollout.state", actor, reason, str(code), message=state.value))
 
     def resume_clock(self, now: datetime) -> None:

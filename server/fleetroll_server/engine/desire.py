@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from fleetroll_common.values.codes import Code
 from fleetroll_server.engine.counting import free_generation
 from fleetroll_server.engine.excusing import carried
 from fleetroll_server.gateway.convert_out import assignment
 from fleetroll_server.store.tables import AssignmentRow, HostProductRow, table_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy import RowMapping
 
     from fleetroll_server.engine.actor import Actor
@@ -46,6 +49,39 @@ async def desire(
         reason: why, in words.
         code: why; CANCELLED_BY with no version takes an attempt past Go back as long as it has not switched.
     """
+    decided = _decided(book, reason=reason, code=code)
+    return await _next(tx, sessions, book, agent_id, version, actor, decided)
+
+
+async def assign(tx: Tx, sessions: Sessions, book: Book, host: Mapping[str, Any], version: str, actor: Actor) -> int:
+    """Write that a host of the rollout shall run ``version``; as :func:`desire`."""
+    decided = _decided(book, reason=book.row["reason"], retry_bad=host["retry_bad"])
+    return await _next(tx, sessions, book, host["agent_id"], version, actor, decided)
+
+
+async def recall(tx: Tx, sessions: Sessions, book: Book, agent_id: str, actor: Actor, reason: str) -> int:
+    """Write that nothing is desired and an attempt past Go goes back, out of its trial as well; as :func:`desire`."""
+    decided = _decided(book, reason=reason, code=Code.RECALLED.value, recall=True)
+    return await _next(tx, sessions, book, agent_id, "", actor, decided)
+
+
+def _decided(
+    book: Book, *, reason: str = "", code: str = "", recall: bool = False, retry_bad: bool = False
+) -> dict[str, Any]:
+    """Return the columns of a decision."""
+    return {"reason": reason, "code": code, "recall": recall, "retry_bad": retry_bad or book.row["retry_bad"]}
+
+
+async def _next(
+    tx: Tx,
+    sessions: Sessions,
+    book: Book,
+    agent_id: str,
+    version: str,
+    actor: Actor,
+    decided: dict[str, Any],
+) -> int:
+    """Write a decision under the next generation."""
     product = book.row["product"]
     known = await _known(tx, agent_id, book.fleet_id, product)
     if not version and known is not None and known["rollout_id"] != book.id:
@@ -53,18 +89,17 @@ async def desire(
     highest = await _highest(tx, agent_id, book.fleet_id, product)
     stored = known["generation"] if known is not None else 0
     generation = await free_generation(tx, agent_id, book.fleet_id, product, stored, highest)
-    decided = {"reason": reason, "code": code}
     values = await _write(tx, book, agent_id, version, generation, known, actor, decided)
     message = assignment({"product": product, **values})
     tx.after_commit(lambda: sessions.send(agent_id, message))
     return generation
 
 
-async def desired_as_shown(tx: Tx, book: Book, agent_id: str, generation: int, actor: Actor) -> None:
-    """Write that the host shall run the rollout's version under a generation that it has taken; nobody is told."""
+async def desired_as_shown(tx: Tx, book: Book, agent_id: str, version: str, generation: int, actor: Actor) -> None:
+    """Write that the host shall run ``version`` under a generation that it has taken; nobody is told."""
     known = await _known(tx, agent_id, book.fleet_id, book.row["product"])
-    decided = {"reason": book.row["reason"], "code": ""}
-    await _write(tx, book, agent_id, book.row["version"], generation, known, actor, decided)
+    decided = _decided(book, reason=book.row["reason"])
+    await _write(tx, book, agent_id, version, generation, known, actor, decided)
 
 
 async def _write(
@@ -75,7 +110,7 @@ async def _write(
     generation: int,
     known: RowMapping | None,
     actor: Actor,
-    decided: dict[str, str],
+    decided: dict[str, Any],
 ) -> dict[str, Any]:
     """Write the assignment; return its columns."""
     product = book.row["product"]
@@ -86,8 +121,6 @@ async def _write(
         "not_after": book.row["not_after"],
         **_timing(book, version, known),
         **carried(version, known),
-        "recall": False,
-        "retry_bad": book.row["retry_bad"],
         "actor_kind": actor.kind,
         "actor_id": actor.id,
         **decided,

@@ -130,6 +130,8 @@ async def _runs(tx: Tx, host: dict[str, Any], said: Said) -> None:
     )
     values: dict[str, Any] = {"version": said.running_version} if said.running_version else {}
     if said.state is AttemptState.SUCCEEDED and said.running_version:
+        if host["from_version"] not in {"", said.running_version}:
+            values["previous_version"] = host["from_version"]
         values.update(last_success_at=tx.now, on_trial=False, healthy=True, sha256=said.sha256 or host["sha256"])
     if said.state is AttemptState.ROLLBACK_FAILED:
         values["healthy"] = False

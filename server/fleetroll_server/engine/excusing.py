@@ -17,6 +17,7 @@ from fleetroll_server.domain.excuses import WayBack, is_excused
 from fleetroll_server.domain.states import AttemptState
 from fleetroll_server.engine import availability
 from fleetroll_server.engine.silence import had_succeeded
+from fleetroll_server.engine.targets import version_for
 from fleetroll_server.gateway.convert_in import MAX_MESSAGE_CHARS
 from fleetroll_server.store.tables import AssignmentRow, table_of
 
@@ -87,4 +88,4 @@ async def delivered(tx: Tx, row: Mapping[Any, Any]) -> None:
 async def _owe(tx: Tx, book: Book, host: dict[str, Any]) -> None:
     """Note the excuse. What stands in the row now is the assignment that came back: it carries none."""
     which = [ASSIGNMENT.c[name] == host[name] for name in ("agent_id", "product", "fleet_id")]
-    await tx.execute(sa.update(ASSIGNMENT).where(*which).values(excuse_owed=book.row["version"], excused=False))
+    await tx.execute(sa.update(ASSIGNMENT).where(*which).values(excuse_owed=version_for(book, host), excused=False))

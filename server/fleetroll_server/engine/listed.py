@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
+from fleetroll_server.engine.targets import is_revoked, version_for
 from fleetroll_server.store.tables import ReleaseRow, table_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fleetroll_server.engine.book import Book
     from fleetroll_server.store.tx import Tx
 
@@ -18,8 +21,18 @@ RELEASE = table_of(ReleaseRow)
 
 
 async def is_listed(tx: Tx, book: Book) -> bool:
-    """Tell whether the rollout's release is listed still; it can't be taken back until this transaction's end."""
-    return await stays_listed(tx, book.row["release_id"])
+    """Tell whether the rollout's release is listed still; it can't be taken back until this transaction's end.
+
+    A way back needs no listing: the version before is on its host's disk. Each host is asked for by :func:`may_begin`.
+    """
+    return bool(book.row["goes_back"]) or await stays_listed(tx, book.row["release_id"])
+
+
+async def may_begin(tx: Tx, book: Book, host: Mapping[str, Any]) -> bool:
+    """Tell whether the host's release may be begun with: it is listed, or it is a way back and was not revoked."""
+    if book.row["goes_back"]:
+        return not await is_revoked(tx, host["product"], version_for(book, host))
+    return await is_listed(tx, book)
 
 
 async def stays_listed(tx: Tx, release_id: str, *, lock: bool = True) -> bool:

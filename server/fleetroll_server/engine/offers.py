@@ -13,23 +13,23 @@ from fleetroll_common.values.platform import Platform
 from fleetroll_common.values.release import AGENT as AGENT_PRODUCT
 from fleetroll_server.domain.deadlines import OFFLINE_SECONDS, deadline
 from fleetroll_server.domain.eligible import HostFacts, ReleaseFacts, objection
+from fleetroll_server.domain.hostrules import UNRULED
 from fleetroll_server.domain.states import AttemptState, RolloutState, Trigger
 from fleetroll_server.domain.turn import RETURNING, Presence, Turn, TurnFacts, turn
 from fleetroll_server.engine import late
 from fleetroll_server.engine.actor import DISPATCH
 from fleetroll_server.engine.crowd import Room, end_all, wait_all
-from fleetroll_server.engine.desire import desire
+from fleetroll_server.engine.desire import assign, desire
 from fleetroll_server.engine.excusing import told_as
 from fleetroll_server.engine.moves import move, note
 from fleetroll_server.engine.suspended import is_suspended
+from fleetroll_server.engine.targets import facts_for, version_for
 from fleetroll_server.policies.reading import read_policies
 from fleetroll_server.store.tables import (
     AgentRow,
-    ArtifactRow,
     AttemptHistoryRow,
     ClaimRow,
     HostProductRow,
-    ReleaseRow,
     RolloutHostRow,
     table_of,
 )
@@ -46,9 +46,7 @@ if TYPE_CHECKING:
 HOST = table_of(RolloutHostRow)
 AGENT = table_of(AgentRow)
 PRODUCT = table_of(HostProductRow)
-ARTIFACT = table_of(ArtifactRow)
 CLAIM = table_of(ClaimRow)
-RELEASE = table_of(ReleaseRow)
 HISTORY = table_of(AttemptHistoryRow)
 
 
@@ -67,14 +65,16 @@ async def offer_next(tx: Tx, services: Services, book: Book, wave: Wave | None, 
         return False
     rows = await _pending(tx, book, wave, min(room.crowd, max(count, room.reach)))
     room.reach = 2 * len(rows)
-    release, held = await offered(tx, book), await _held(tx, book, rows)
+    known, held = await facts_for(tx, book, rows), await _held(tx, book, rows)
     policies = await read_policies(tx.connection, book.fleet_id, book.row["product"], [row["agent_id"] for row in rows])
     elsewhere = await late.superseded(tx, book, [row["agent_id"] for row in rows])
     crowds: dict[Turn, list[dict[str, Any]]] = {}
     left = min(count, room.single)
     for row in rows:
         facts = _turn_facts(book, row, tx.now, held=row["agent_id"] in held, superseded=row["agent_id"] in elsewhere)
-        rules = policies.rules(row["agent_id"], row["time_zone"], tx.now)
+        # What a host had before is no new install: no policy on versions keeps it from going back.
+        rules = UNRULED if book.row["goes_back"] else policies.rules(row["agent_id"], row["time_zone"], tx.now)
+        release = known[version_for(book, row)]
         fate = _fate(facts, host_facts(row, book.row["product"], rules), release)
         if fate is RETURNING:
             book.wave(row["wave"]).left(row["online_until"] - timedelta(seconds=OFFLINE_SECONDS))
@@ -232,9 +232,7 @@ async def _assign(
     """Write the assignment and move the host to OFFERED."""
     if host["generation"] is not None:
         await archive(tx, book, host)
-    generation = await desire(
-        tx, services.sessions, book, host["agent_id"], book.row["version"], DISPATCH, reason=book.row["reason"]
-    )
+    generation = await assign(tx, services.sessions, book, host, version_for(book, host), DISPATCH)
     await move(
         tx,
         book,
@@ -273,17 +271,5 @@ async def archive(tx: Tx, book: Book, host: dict[str, Any]) -> None:
     """Keep the attempt that a new generation replaces."""
     names = ("agent_id", "product", "generation", "fleet_id", "rollout_id", "code", "message", "from_version")
     values = {name: host[name] for name in (*names, "offered_at", "granted_at")} | {"state": told_as(host)}
-    await tx.execute(sa.insert(HISTORY).values(**values, to_version=book.row["version"], ended_at=tx.now))
-
-
-async def offered(tx: Tx, book: Book) -> ReleaseFacts:
-    """Return what is offered."""
-    query = (
-        sa.select(ARTIFACT, RELEASE.c.supported_from, RELEASE.c.channels)
-        .join(RELEASE, RELEASE.c.id == ARTIFACT.c.release_id)
-        .where(ARTIFACT.c.release_id == book.row["release_id"])
-    )
-    rows = (await tx.execute(query)).mappings().all()
-    artifacts = {Platform(row["os"], row["arch"], row["abi"]): row["sha256"] for row in rows}
-    oldest, channels = next(((row["supported_from"], tuple(row["channels"])) for row in rows), ("", ()))
-    return ReleaseFacts(book.row["product"], book.row["version"], artifacts, oldest, channels)
+    ended_at = host["ended_at"] or tx.now
+    await tx.execute(sa.insert(HISTORY).values(**values, to_version=version_for(book, host), ended_at=ended_at))

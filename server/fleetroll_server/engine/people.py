@@ -76,28 +76,22 @@ async def resume(
     """
     book = await require_book(tx, rollout_id, fleet_id)
     require_seen(book, revision)
-    await require_listed(tx, book.row["release_id"])
-    await require_above_floor(tx.connection, book.row["product"], Version.parse(book.row["version"]))
+    await require_beginnable(tx, book)
     if book.state is RolloutState.COMPLETED:
         late_rules.resume(book.late)
         await require_nothing_suspended(tx, fleet_id)
         RolloutLimits.from_stored(book.row["limits"])  # else its late hosts would be cancelled for good
         late.go_again(tx, book, actor, reason)
-        await _on_again(tx, services, book)
+        await on_again(tx, services, book)
         return
     state = people.resume(book.state)
     require_approved(required=book.row["require_approval"], approved=book.row["approved_at"] is not None)
     await require_nothing_suspended(tx, fleet_id)
     RolloutLimits.from_stored(book.row["limits"])  # refused without every limit, before a state has changed
     if book.state is RolloutState.HALTED or _stands_failed(book):
-        await _forgive(tx, book)
-    book.resume_clock(tx.now)
-    await begin_anew(tx, book)
-    book.row["begun"] = True
-    if (wave := book.current()) is not None:
-        wave.set(moved_at=tx.now)
-    book.set_state(tx, state, actor, reason)
-    await _on_again(tx, services, book)
+        await forgive_all(tx, book)
+    await set_running(tx, book, state, actor, reason)
+    await on_again(tx, services, book)
 
 
 async def advance(
@@ -153,11 +147,32 @@ async def cancel(
     await go_on(tx, services, book)
 
 
-async def _on_again(tx: Tx, services: Services, book: Book) -> None:
+async def on_again(tx: Tx, services: Services, book: Book) -> None:
     """Let hosts go on that stood while the rollout did."""
     await _send_again(tx, services, book)
     await go_on(tx, services, book)
     await wake_staged(tx, services.sessions, book)
+
+
+async def set_running(tx: Tx, book: Book, state: RolloutState, actor: Actor, reason: str) -> None:
+    """Let a rollout that stood go on: no time counts in which it did, and its checks are read anew."""
+    book.resume_clock(tx.now)
+    await begin_anew(tx, book)
+    book.row["begun"] = True
+    if (wave := book.current()) is not None:
+        wave.set(moved_at=tx.now)
+    book.set_state(tx, state, actor, reason)
+
+
+async def require_beginnable(tx: Tx, book: Book) -> None:
+    """Return when hosts may begin with the rollout's release; each host of a way back is asked for on its own.
+
+    Raises:
+        RequestError: YANKED or BELOW_FLOOR (caller's fault).
+    """
+    if not book.row["goes_back"]:
+        await require_listed(tx, book.row["release_id"])
+        await require_above_floor(tx.connection, book.row["product"], Version.parse(book.row["version"]))
 
 
 async def require_nothing_suspended(tx: Tx, fleet_id: str) -> None:
@@ -185,7 +200,7 @@ async def require_book(tx: Tx, rollout_id: str, fleet_id: str) -> Book:
     return book
 
 
-async def _forgive(tx: Tx, book: Book) -> None:
+async def forgive_all(tx: Tx, book: Book) -> None:
     """Reopen the failed wave; what was bad until now, in every wave, counts no more."""
     await forgive(tx, book.scopes[-1], book.fleet_id)
     for wave in book.waves:
@@ -230,7 +245,7 @@ def require_seen(book: Book, given: int) -> None:
     """Refuse a decision on stale data.
 
     Raises:
-        RequestError: REVISION, STALE_DECISION (caller's fault).
+        RequestError: REVISION or STALE_DECISION (caller's fault).
     """
     changed = f"the rollout is {book.row['state']} since {book.row['state_changed_at']:%H:%M:%SZ}"
     if book.row["state_reason"]:

@@ -13,7 +13,7 @@ from fleetroll_server.engine import reads
 from fleetroll_server.engine.book import ROLLOUT
 from fleetroll_server.engine.moves import AGENT, HOST
 from fleetroll_server.engine.presence import is_online
-from fleetroll_server.engine.starting import draft, facts_of, left_out_of
+from fleetroll_server.engine.starting import draft, left_out_of, release_facts
 from fleetroll_server.recovery.state import is_recovering
 from fleetroll_server.store.tx import Tx
 
@@ -63,7 +63,7 @@ async def look(connection: AsyncConnection, now: datetime, order: Order) -> Show
     chosen, planned = drafted.release, drafted.plan
     online = await _online(connection, order.fleet_id, now)
     announced = Announced(
-        facts=facts_of(chosen),
+        facts=release_facts(chosen),
         sizes={artifact.sha256: artifact.length for artifact in chosen.artifacts},
         breaking_changes=chosen.breaking_changes,
         acknowledged=order.acknowledge_breaking_changes,

@@ -13,6 +13,7 @@ from fleetroll_server.engine import other_name
 from fleetroll_server.engine.actor import DISPATCH
 from fleetroll_server.engine.desire import assignment_of
 from fleetroll_server.engine.moves import move, note
+from fleetroll_server.engine.targets import version_for
 from fleetroll_server.gateway.convert_out import Message, promote
 from fleetroll_server.store.tables import AgentRow, HostProductRow, table_of
 
@@ -63,7 +64,7 @@ async def _facts(tx: Tx, book: Book, host: dict[str, Any]) -> TrialFacts | None:
     return TrialFacts(
         state=AttemptState(host["state"]),
         recalled=desired["recall"] and desired["generation"] > host["generation"],
-        wanted_version=book.row["version"],
+        wanted_version=version_for(book, host),
         wanted_sha256=host["sha256"],
         running_version=running["version"],
         calls_itself=running["agent_version"],

@@ -14,6 +14,7 @@ from fleetroll_server.engine.book import ROLLOUT, WAVE, Book
 from fleetroll_server.engine.moves import AGENT, HOST
 from fleetroll_server.engine.presence import is_online
 from fleetroll_server.engine.probing.rows import states
+from fleetroll_server.engine.targets import shown_version
 from fleetroll_server.gateway.suspensions import SUSPENSION
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Shown:
         waits_for: what it waits for, in words.
         late: its late hosts, in numbers; nothing while it is not completed.
         checks: of its gate, with their readings.
+        revert_id: the newest rollout that takes it back; empty for none.
     """
 
     row: RowMapping
@@ -47,6 +49,7 @@ class Shown:
     waits_for: str
     late: LateHosts | None
     checks: Sequence[CheckState] = ()
+    revert_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +150,7 @@ async def members(
     here = sa.and_(AGENT.c.id == HOST.c.agent_id, AGENT.c.fleet_id == HOST.c.fleet_id)
     its = sa.and_(ROLLOUT.c.id == HOST.c.rollout_id, ROLLOUT.c.fleet_id == HOST.c.fleet_id)
     query = (
-        sa.select(HOST, is_online(now).label("online"), ROLLOUT.c.version.label("to_version"))
+        sa.select(HOST, is_online(now).label("online"), shown_version().label("to_version"))
         .select_from(HOST.join(AGENT, here).join(ROLLOUT, its))
         .where(HOST.c.rollout_id.in_(rollouts), HOST.c.fleet_id.in_(fleets), HOST.c.agent_id > after)
         .order_by(HOST.c.agent_id)
@@ -181,7 +184,15 @@ async def _shown(connection: AsyncConnection, row: RowMapping, now: datetime) ->
         counts.setdefault(found["wave"], {})[found["state"]] = found["hosts"]
     checks = await states(connection, row["id"], fleet) if row["has_checks"] else ()
     summary = Book(dict(row), [dict(wave) for wave in waves], now, checks).summary()
-    return Shown(row, waves, counts, _waits_for(summary, now), summary.late, checks)
+    revert = await _revert_of(connection, row)
+    return Shown(row, waves, counts, _waits_for(summary, now), summary.late, checks, revert)
+
+
+async def _revert_of(connection: AsyncConnection, row: RowMapping) -> str:
+    """Return the newest rollout that takes this one back."""
+    which = (ROLLOUT.c.parent_id == row["id"], ROLLOUT.c.fleet_id == row["fleet_id"])
+    query = sa.select(ROLLOUT.c.id).where(*which).order_by(ROLLOUT.c.created_at.desc(), ROLLOUT.c.id.desc()).limit(1)
+    return (await connection.execute(query)).scalar_one_or_none() or ""
 
 
 def _waits_for(summary: Summary, now: datetime) -> str:

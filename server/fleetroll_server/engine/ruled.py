@@ -10,7 +10,7 @@ from fleetroll_server.domain.states import Trigger
 from fleetroll_server.engine.actor import DISPATCH
 from fleetroll_server.engine.desire import desire
 from fleetroll_server.engine.moves import move
-from fleetroll_server.engine.offers import offered
+from fleetroll_server.engine.targets import facts_for, version_for
 from fleetroll_server.policies.reading import read_policies
 
 if TYPE_CHECKING:
@@ -30,11 +30,17 @@ OPENED = 2 * ASK_AGAIN
 async def policy_at_go(
     tx: Tx, book: Book, host: Mapping[str, Any], time_zone: str
 ) -> tuple[HostRules, Objection | None]:
-    """Return what holds for a host that asks for Go, and what its policy has against the release."""
+    """Return what holds for a host that asks for Go, and what its policy has against the release.
+
+    What a host had before is no new install: a policy says when it goes back, never whether.
+    """
     agent_id = host["agent_id"]
     policies = await read_policies(tx.connection, book.fleet_id, book.row["product"], [agent_id])
     rules = policies.rules(agent_id, time_zone, tx.now)
-    return rules, policy_objection(staged_facts(host, rules), await offered(tx, book))
+    if book.row["goes_back"]:
+        return rules, None
+    release = (await facts_for(tx, book, [host]))[version_for(book, host)]
+    return rules, policy_objection(staged_facts(host, rules), release)
 
 
 def staged_facts(host: Mapping[str, Any], rules: HostRules) -> HostFacts:

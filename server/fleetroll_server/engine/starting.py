@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
@@ -20,22 +19,27 @@ from fleetroll_server.domain.eligible import HostFacts, ReleaseFacts
 from fleetroll_server.domain.openings import require_openings
 from fleetroll_server.domain.plan import (
     Plan,
-    PlannedWave,
     Selection,
     Shape,
     WaveSpec,
     plan,
 )
 from fleetroll_server.domain.policy import limits_of
-from fleetroll_server.domain.states import BEFORE_GO, ENDED_ROLLOUT, FINAL, AttemptState, RolloutState, WaveState
-from fleetroll_server.domain.summary import HostView, WaveCounters, cohorts_of, count, shared_cohorts
+from fleetroll_server.domain.states import (
+    BEFORE_GO,
+    ENDED_ROLLOUT,
+    FINAL,
+    RolloutState,
+)
+from fleetroll_server.domain.summary import cohorts_of
 from fleetroll_server.engine import repeated
 from fleetroll_server.engine.advance import go_on
 from fleetroll_server.engine.book import open_book
 from fleetroll_server.engine.late import tell_older
 from fleetroll_server.engine.listed import require_listed
-from fleetroll_server.engine.probing.rows import write as write_checks
+from fleetroll_server.engine.planned_rows import write_plan
 from fleetroll_server.engine.repeated import LeftOut
+from fleetroll_server.engine.superseding import replaceable, supersede
 from fleetroll_server.engine.suspended import is_suspended
 from fleetroll_server.policies.reading import read_policies
 from fleetroll_server.recovery.state import refuse_while_recovering
@@ -94,6 +98,7 @@ class Order:
         wave_approval: the person who opens a wave must be another one than who starts it; ``manual_advance`` then, too.
         require_approval: nothing begins before a second person has approved it.
         start_at: when it begins; None for at once.
+        supersede: hosts are taken over from rollouts that are paused or halted, which end.
     """
 
     fleet_id: str
@@ -113,6 +118,7 @@ class Order:
     wave_approval: bool = False
     require_approval: bool = False
     start_at: datetime | None = None
+    supersede: bool = False
 
 
 async def start(tx: Tx, services: Services, order: Order, actor: Actor) -> tuple[str, tuple[LeftOut, ...]]:
@@ -135,7 +141,8 @@ async def start(tx: Tx, services: Services, order: Order, actor: Actor) -> tuple
     _require_acknowledged(order, drafted.release)
     state = approval.first_state(require_approval=order.require_approval, start_at=order.start_at)
     rollout_id = services.ids.new("rollout")
-    await _write(tx, order, actor, drafted, rollout_id, state)
+    await write_plan(tx, order, actor, drafted, rollout_id, state=state)
+    await supersede(tx, services, order.fleet_id, drafted.replaced, rollout_id, actor)
     left_out = left_out_of(drafted.plan)
     await repeated.keep_exclusions(tx, order, rollout_id, left_out)
     book = await open_book(tx, rollout_id, order.fleet_id)
@@ -155,11 +162,13 @@ class Draft:
         release: what is rolled out.
         limits: in force: what was asked for, else what the fleet's policy says, else the defaults.
         plan: the waves, and who is left out.
+        replaced: rollouts that it takes hosts over from, and that end with it.
     """
 
     release: Release
     limits: RolloutLimits
     plan: Plan
+    replaced: frozenset[str] = frozenset()
 
 
 async def draft(tx: Tx, order: Order, *, lock: bool) -> Draft:
@@ -174,12 +183,17 @@ async def draft(tx: Tx, order: Order, *, lock: bool) -> Draft:
     newest = None
     if order.selection.behind:
         found = await newest_first(tx.connection, order.product, rules.channel or STABLE)
-        newest = Newest([facts_of(one) for one in found])
-    facts = await _fleet(tx, order, policies)
-    planned = plan(order.selection, order.waves, facts, facts_of(chosen), shape=order.shape, newest=newest)
-    members = (host for wave in planned.waves for host in wave.hosts)
+        newest = Newest([release_facts(one) for one in found])
+    claims = await claims_of(tx, order.fleet_id, order.product)
+    holders = set(claims.values())
+    replaced = await replaceable(tx, order.fleet_id, holders, lock=lock) if order.supersede else frozenset()
+    standing = {agent: holder for agent, holder in claims.items() if holder not in replaced}
+    facts = await _fleet(tx, order, policies, standing)
+    planned = plan(order.selection, order.waves, facts, release_facts(chosen), shape=order.shape, newest=newest)
+    members = [host for wave in planned.waves for host in wave.hosts]
     require_openings(members, order.start_at or tx.now, limits.not_after_seconds)
-    return Draft(chosen, limits, planned)
+    meant = {claims.get(host.agent_id, "") for host in members}
+    return Draft(chosen, limits, planned, replaced & meant)
 
 
 def left_out_of(planned: Plan) -> tuple[LeftOut, ...]:
@@ -188,6 +202,18 @@ def left_out_of(planned: Plan) -> tuple[LeftOut, ...]:
         LeftOut(found.host.agent_id, found.host.name, found.code.value, found.message)
         for found in planned.exclusions[:MAX_EXCLUSIONS]
     )
+
+
+async def release_for(tx: Tx, order: Order, rules: HostRules) -> Release:
+    """Return the release to roll out: the one that is named, else the newest that the policy allows; none is changed.
+
+    Raises:
+        RequestError: NOT_FOUND, YANKED, BELOW_FLOOR; NOT_ALLOWED: breaking changes were not acknowledged (caller's
+            fault).
+    """
+    chosen = await _choose(tx, order, rules, lock=True)
+    _require_acknowledged(order, chosen)
+    return chosen
 
 
 async def _choose(tx: Tx, order: Order, rules: HostRules, *, lock: bool) -> Release:
@@ -215,15 +241,14 @@ def _require_acknowledged(order: Order, chosen: Release) -> None:
         raise RequestError(message, code=Code.NOT_ALLOWED, remedy=remedy, field="acknowledge_breaking_changes")
 
 
-def facts_of(chosen: Release) -> ReleaseFacts:
+def release_facts(chosen: Release) -> ReleaseFacts:
     """Return what the plan must know of the release."""
     artifacts = {artifact.platform: artifact.sha256 for artifact in chosen.artifacts}
     return ReleaseFacts(chosen.product, chosen.version, artifacts, chosen.supported_from, chosen.channels)
 
 
-async def _fleet(tx: Tx, order: Order, policies: Policies) -> list[HostFacts]:
+async def _fleet(tx: Tx, order: Order, policies: Policies, claims: Mapping[str, str]) -> list[HostFacts]:
     """Return every host of the fleet, with its policy and the rollout that holds it; once per rollout."""
-    claims = await _claims(tx, order)
     here = sa.and_(
         PRODUCT.c.agent_id == AGENT.c.id, PRODUCT.c.product == order.product, PRODUCT.c.fleet_id == AGENT.c.fleet_id
     )
@@ -249,16 +274,16 @@ async def _fleet(tx: Tx, order: Order, policies: Policies) -> list[HostFacts]:
     ]
 
 
-async def _claims(tx: Tx, order: Order) -> dict[str, str]:
-    """Return which open rollout of the product means which host."""
+async def claims_of(tx: Tx, fleet_id: str, product: str) -> dict[str, str]:
+    """Return which open rollout of the product means which host, by the host's id."""
     query = (
         sa.select(HOST.c.agent_id, HOST.c.rollout_id)
         .select_from(
             HOST.join(ROLLOUT, sa.and_(ROLLOUT.c.id == HOST.c.rollout_id, ROLLOUT.c.fleet_id == HOST.c.fleet_id))
         )
         .where(
-            HOST.c.fleet_id == order.fleet_id,
-            HOST.c.product == order.product,
+            HOST.c.fleet_id == fleet_id,
+            HOST.c.product == product,
             HOST.c.state.not_in([state.value for state in FINAL]),
             HOST.c.ended_at.is_(None),
             sa.or_(
@@ -268,120 +293,3 @@ async def _claims(tx: Tx, order: Order) -> dict[str, str]:
         )
     )
     return {row.agent_id: row.rollout_id for row in (await tx.execute(query)).all()}
-
-
-async def _write(tx: Tx, order: Order, actor: Actor, drafted: Draft, rollout_id: str, state: RolloutState) -> None:
-    """Write the rollout, its budget, its waves and its hosts."""
-    chosen, limits, planned = drafted.release, drafted.limits, drafted.plan
-    by = {"actor_kind": actor.kind, "actor_id": actor.id}
-    await tx.execute(
-        sa.insert(ROLLOUT).values(
-            **by,
-            id=rollout_id,
-            fleet_id=order.fleet_id,
-            product=order.product,
-            version=chosen.version,
-            release_id=chosen.id,
-            state=state.value,
-            revision=1,
-            limits=limits.to_json(),
-            selection=_stored(order.selection),
-            manual_advance=order.manual_advance,
-            retry_bad=order.retry_bad,
-            has_checks=bool(order.checks),
-            reason=order.reason,
-            idempotency_key=order.idempotency_key or None,
-            request_sha256=order.request_sha256,
-            state_actor_kind=actor.kind,
-            state_actor_id=actor.id,
-            state_reason=order.reason,
-            state_code="",
-            state_changed_at=tx.now,
-            created_at=tx.now,
-            not_after=(order.start_at or tx.now) + timedelta(seconds=limits.not_after_seconds),
-            stopped_at=None,
-            ended_at=None,
-            let_finish=False,
-            wave_approval=order.wave_approval,
-            wave_order=str(order.shape.order),
-            require_approval=order.require_approval,
-            approve_by=tx.now + approval.APPROVAL if order.require_approval else None,
-            start_at=order.start_at,
-            begun=state is RolloutState.RUNNING,
-        )
-    )
-    await tx.execute(
-        sa.insert(BUDGET).values(
-            scope=f"rollout/{rollout_id}",
-            fleet_id=order.fleet_id,
-            max_in_use=limits.max_concurrent,
-            max_out=limits.max_out,
-            in_use=0,
-            broken=0,
-        )
-    )
-    await write_checks(tx, rollout_id, order.fleet_id, order.checks)
-    await tx.execute(sa.insert(WAVE), [_wave(order, rollout_id, wave) for wave in planned.waves])
-    members = [(wave.number, place, host) for wave in planned.waves for place, host in enumerate(wave.hosts)]
-    await tx.execute(sa.insert(HOST), [_host(tx, order, rollout_id, *member) for member in members])
-
-
-def _wave(order: Order, rollout_id: str, wave: PlannedWave) -> dict[str, Any]:
-    """Return the row of a wave whose hosts are all pending."""
-    hosts = len(wave.hosts)
-    counters: WaveCounters = count(HostView(AttemptState.PENDING) for _ in range(hosts))
-    cohorts = shared_cohorts(host.cohorts for host in wave.hosts)
-    counters = replace(counters, planned_cohorts=True, cohorts=cohorts)
-    return {
-        "rollout_id": rollout_id,
-        "number": wave.number,
-        "fleet_id": order.fleet_id,
-        "state": WaveState.PENDING.value,
-        "planned": hosts,
-        "counters": counters.to_json(),
-        "gate": "",
-        "baked_seconds": 0.0,
-        "bake_ticked_at": None,
-        "opened_at": None,
-        "moved_at": None,
-        "ended_at": None,
-    }
-
-
-def _host(tx: Tx, order: Order, rollout_id: str, wave: int, position: int, host: HostFacts) -> dict[str, Any]:
-    """Return the row of a pending host."""
-    nothing = dict.fromkeys(("generation", "retry_at", "offered_at", "granted_at", "ended_at", "deadline"))
-    empty = dict.fromkeys(("step", "code", "message", "output_tail", "waiting", "sha256"), "")
-    return {
-        **nothing,
-        **empty,
-        "rollout_id": rollout_id,
-        "agent_id": host.agent_id,
-        "fleet_id": order.fleet_id,
-        "product": order.product,
-        "name": host.name,
-        "wave": wave,
-        "position": position,
-        "state": AttemptState.PENDING.value,
-        "tries": 0,
-        "from_version": host.version,
-        "session_epoch": 0,
-        "last_ask": 0,
-        "attempted": False,
-        "unproven": False,
-        "late": False,
-        "forgiven": False,
-        "changed_at": tx.now,
-    }
-
-
-def _stored(selection: Selection) -> dict[str, Any]:
-    """Return the selection as it is stored and shown."""
-    return {
-        "hosts": list(selection.hosts),
-        "labels": dict(selection.labels),
-        "exclude": list(selection.exclude),
-        "label_selector": str(selection.selector or ""),
-        "version_range": str(selection.versions or ""),
-        "behind": selection.behind,
-    }

@@ -16,15 +16,16 @@ from fleetroll_server.domain.states import (
     Trigger,
     transition,
 )
-from fleetroll_server.engine import beginning, late, silence
+from fleetroll_server.engine import beginning, late, retrying, silence
 from fleetroll_server.engine.actor import DEADLINE, GATE
 from fleetroll_server.engine.advance import bake, go_on
 from fleetroll_server.engine.book import ROLLOUT, Book, open_book
 from fleetroll_server.engine.crowd import ONE_BY_ONE
 from fleetroll_server.engine.desire import desire
 from fleetroll_server.engine.holdings import release_broken
+from fleetroll_server.engine.mirroring import mirror
 from fleetroll_server.engine.moves import AGENT, CLAIM, HOST, WINDOW, move, note
-from fleetroll_server.engine.winding import clear_late, has_hosts_left, is_withdrawn, wind_up
+from fleetroll_server.engine.winding import clear_late, has_hosts_left, is_over_for_hosts, wind_up
 from fleetroll_server.store.fleets import every_fleet
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ async def look(tx: Tx, services: Services, rollout_id: str, fleet_id: str, *, up
     book = await open_book(tx, rollout_id, fleet_id)
     if book is None or await beginning.come(tx, services, book):
         return
-    if book.is_open and not is_withdrawn(book):
+    if not is_over_for_hosts(book):
+        await retrying.queue_next(tx, services, book)
         await silence.watch(tx, book)
         await _try_again(tx, book)
         await bake(tx, book, up=up)
@@ -120,13 +122,16 @@ async def carry_on(tx: Tx, services: Services, rollout_id: str, fleet_id: str) -
         return
     if book.state is RolloutState.COMPLETED:
         await clear_late(tx, services, book)
+    await retrying.queue_next(tx, services, book)
     await _go_on(tx, services, book)
 
 
 async def _go_on(tx: Tx, services: Services, book: Book) -> None:
     """Take the next steps of an open rollout, or the next hosts out of one that is over for them."""
-    if not book.is_open or is_withdrawn(book):
+    if is_over_for_hosts(book):
         await wind_up(tx, services, book)
+    if book.state is RolloutState.ROLLING_BACK:
+        await mirror(tx, book)
     await go_on(tx, services, book)
 
 

@@ -1,6 +1,7 @@
 """Hosts leave a rollout that is over for them, one bounded batch per transaction.
 
-Over is one that was cancelled or completed, and one that stands halted because its release was taken back.
+Over is one that was cancelled, completed, superseded or is taken back, and one that stands halted because its release
+was ruled out.
 
 The one row that says so stops offers and Go in the transaction of the decision, whatever the hosts' rows say still. The
 batch that ends a host tells it ``none`` in the same transaction. What is left stands in the rows: a restart loses none.
@@ -16,8 +17,9 @@ from fleetroll_common.values.codes import Code
 from fleetroll_server.domain.late import RESUMABLE
 from fleetroll_server.domain.states import BEFORE_GO, PAST_GO, AttemptState, RolloutState, Trigger
 from fleetroll_server.engine.actor import DEADLINE, GATE, Actor
+from fleetroll_server.engine.book import ROLLOUT
 from fleetroll_server.engine.crowd import Room, end_all, look_again
-from fleetroll_server.engine.desire import ASSIGNMENT, desire
+from fleetroll_server.engine.desire import ASSIGNMENT, desire, recall
 from fleetroll_server.engine.late import NEWER, end_superseded, is_superseded, let_go
 from fleetroll_server.engine.moves import CLAIM, HOST, OUT_OF_COUNT, move
 
@@ -31,11 +33,12 @@ if TYPE_CHECKING:
 OFFERED = BEFORE_GO - {AttemptState.PENDING}
 FOR_GOOD = (Code.YANKED, Code.BELOW_FLOOR)
 """Why a rollout stands halted whose release nobody begins with any more."""
+_REVERTED, _REVERT = HOST.alias("reverted"), ROLLOUT.alias("revert")
 _WAITS = HOST.c.waiting.in_(sorted(OUT_OF_COUNT))
 
 
 async def wind_up(tx: Tx, services: Services, book: Book) -> None:
-    """Take the next hosts out of a rollout that is cancelled, completed, or halted because its release was taken back.
+    """Take the next hosts out of a rollout that is over for them.
 
     When there may be more, they follow at once.
     """
@@ -45,7 +48,10 @@ async def wind_up(tx: Tx, services: Services, book: Book) -> None:
         await _cancel(tx, services, book, room)
     elif book.state is RolloutState.COMPLETED:
         await _wind_up_late(tx, services, book, room)
-    elif is_withdrawn(book):
+    elif book.state is RolloutState.ROLLING_BACK:
+        await _recall(tx, services, book, room)
+        await _cancel(tx, services, book, room)
+    elif is_over_for_hosts(book):
         await _cancel(tx, services, book, room)
     if room.is_spent:
         look_again(tx, services, book)
@@ -54,6 +60,12 @@ async def wind_up(tx: Tx, services: Services, book: Book) -> None:
 def is_withdrawn(book: Book) -> bool:
     """Tell whether the rollout stands because its release was ruled out: no host of it begins any more."""
     return book.state is RolloutState.HALTED and book.row["state_code"] in {code.value for code in FOR_GOOD}
+
+
+def is_over_for_hosts(book: Book) -> bool:
+    """Tell whether hosts without Go have to leave a rollout; a completed one may have late ones."""
+    leaving = not book.is_open or book.state is RolloutState.ROLLING_BACK
+    return leaving or is_withdrawn(book)
 
 
 async def clear_late(tx: Tx, services: Services, book: Book) -> None:
@@ -111,6 +123,8 @@ def has_hosts_left(rollout: sa.Table, now: Any) -> sa.ColumnElement[bool]:  # no
     return sa.or_(
         sa.and_(rollout.c.state == RolloutState.CANCELLED.value, sa.or_(before_go, not_stopped)),
         sa.and_(rollout.c.state == RolloutState.COMPLETED.value, late),
+        sa.and_(rollout.c.state == RolloutState.SUPERSEDED.value, before_go),
+        rollout.c.state == RolloutState.ROLLING_BACK.value,
         sa.and_(rollout.c.state == RolloutState.HALTED.value, ruled_out, before_go),
     )
 
@@ -140,6 +154,34 @@ async def _stop(tx: Tx, services: Services, book: Book, room: Room) -> None:
     room.single -= len(told)
     for agent_id in told:
         await desire(tx, services.sessions, book, agent_id, "", actor, reason=reason, code=code)
+
+
+async def _recall(tx: Tx, services: Services, book: Book, room: Room) -> None:
+    """Tell hosts past Go that go back with a rollout's revert: at the next step's boundary, or out of the trial."""
+    actor, reason, _ = _decision(book)
+    mine = (HOST.c.rollout_id == book.id, HOST.c.fleet_id == book.fleet_id)
+    query = _not_stopped(sa.select(HOST.c.agent_id)).where(*mine, goes_back(book.id)).limit(room.single)
+    told = (await tx.execute(query)).scalars().all()
+    room.single -= len(told)
+    for agent_id in told:
+        await recall(tx, services.sessions, book, agent_id, actor, reason)
+
+
+def goes_back(parent_id: str) -> sa.Exists:
+    """Return the condition that the revert of a rollout means the host."""
+    theirs = _REVERTED.c
+    return (
+        sa.select(theirs.agent_id)
+        .where(
+            theirs.agent_id == HOST.c.agent_id,
+            theirs.fleet_id == HOST.c.fleet_id,
+            theirs.rollout_id == _REVERT.c.id,
+            _REVERT.c.fleet_id == theirs.fleet_id,
+            _REVERT.c.parent_id == parent_id,
+        )
+        .correlate(HOST)
+        .exists()
+    )
 
 
 async def _cancel(tx: Tx, services: Services, book: Book, room: Room) -> None:
@@ -213,5 +255,6 @@ def _decision(book: Book) -> tuple[Actor, str, str]:
     if book.state is RolloutState.COMPLETED:
         actor = Actor(row["late_stop_actor_kind"], row["late_stop_actor_id"])
         return actor, row["late_stop_reason"], row["late_stop_code"]
-    code = Code(book.row["state_code"]) if is_withdrawn(book) else Code.CANCELLED_BY
+    named = is_withdrawn(book) or book.state is RolloutState.SUPERSEDED
+    code = Code(book.row["state_code"]) if named else Code.CANCELLED_BY
     return Actor(row["state_actor_kind"], row["state_actor_id"]), row["state_reason"], code.value

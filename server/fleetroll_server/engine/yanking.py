@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from fleetroll_common.values.codes import Code
+from fleetroll_server.catalogue.values import ReleaseState
 from fleetroll_server.domain.states import ENDED_ROLLOUT, RolloutState
 from fleetroll_server.engine import late
 from fleetroll_server.engine.advance import go_on
 from fleetroll_server.engine.book import ROLLOUT, Book, open_book
 from fleetroll_server.engine.winding import wind_up
 from fleetroll_server.store.fleets import every_fleet
+from fleetroll_server.store.tables import ReleaseRow, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
     from fleetroll_server.services import Services
     from fleetroll_server.store.tx import Tx
 
-_STANDING = ENDED_ROLLOUT - {RolloutState.COMPLETED}
+_STANDING = (ENDED_ROLLOUT - {RolloutState.COMPLETED}) | {RolloutState.ROLLING_BACK}
 """These offer nothing, whatever is listed; a completed rollout may have late hosts."""
+RELEASE = table_of(ReleaseRow)
 
 
 async def end_rollouts(
@@ -50,20 +53,27 @@ async def end_rollouts(
             started until then is found by the second look.
         code: one of :data:`~fleetroll_server.engine.winding.FOR_GOOD`.
     """
-    await tx.execute(_rollouts(release_id).with_for_update())
+    await tx.execute(_rollouts(release_id, code).with_for_update())
     await mark()
-    for row in (await tx.execute(_rollouts(release_id))).all():
+    for row in (await tx.execute(_rollouts(release_id, code))).all():
         book = await open_book(tx, row.id, row.fleet_id)
         if book is not None:
             await _end(tx, services, book, actor, reason, code)
 
 
-def _rollouts(release_id: str) -> sa.Select[tuple[str, str]]:
-    """Return the query for the rollouts that may offer the release, in the order in which they are locked."""
+def _rollouts(release_id: str, code: Code) -> sa.Select[tuple[str, str]]:
+    """Return the query for the rollouts that may offer the release, in the order in which they are locked.
+
+    Those that take hosts back to it go on: the version before is a legal way back, but for one that must not run.
+    """
     standing = sorted(state.value for state in _STANDING)
+    revoked = sa.select(RELEASE.c.id).where(
+        RELEASE.c.id == ROLLOUT.c.release_id, RELEASE.c.state == ReleaseState.REVOKED.value
+    )
+    ruled_out = sa.true() if code is Code.BELOW_FLOOR else sa.or_(ROLLOUT.c.goes_back.is_(False), revoked.exists())
     query = (
         sa.select(ROLLOUT.c.id, ROLLOUT.c.fleet_id)
-        .where(ROLLOUT.c.release_id == release_id, ROLLOUT.c.state.not_in(standing))
+        .where(ROLLOUT.c.release_id == release_id, ROLLOUT.c.state.not_in(standing), ruled_out)
         .order_by(ROLLOUT.c.id)
     )
     return every_fleet(query, "a release is everybody's")

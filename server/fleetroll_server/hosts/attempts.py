@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from fleetroll_common.values.ids import attempt_id, local_attempt_id
+from fleetroll_server.engine.targets import shown_version
 from fleetroll_server.store.tables import (
     AssignmentRow,
     AttemptHistoryRow,
@@ -145,7 +146,7 @@ def _standing() -> sa.Select[Any]:
     """Return the query of attempts that stand in their rollout."""
     return sa.select(
         *(_HOST.c[name] for name in _SHARED),
-        _ROLLOUT.c.version.label("to_version"),
+        shown_version().label("to_version"),
         _HOST.c.step,
         _HOST.c.output_tail,
         _HOST.c.unproven,

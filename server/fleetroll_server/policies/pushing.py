@@ -19,8 +19,8 @@ from fleetroll_server.engine.advance import go_on
 from fleetroll_server.engine.book import Book, open_book
 from fleetroll_server.engine.crowd import AT_ONCE
 from fleetroll_server.engine.moves import AGENT, HOST
-from fleetroll_server.engine.offers import offered
 from fleetroll_server.engine.ruled import staged_facts
+from fleetroll_server.engine.targets import facts_for, version_for
 from fleetroll_server.gateway.convert_out import ask_again
 from fleetroll_server.policies.reading import read_policies
 
@@ -43,11 +43,12 @@ async def _tell_staged(tx: Tx, services: Services, book: Book, places: int) -> N
     """Tell staged hosts, in their order, that asking is worth it."""
     rows = await _staged(tx, book)
     policies = await read_policies(tx.connection, book.fleet_id, book.row["product"], [row["agent_id"] for row in rows])
-    release = await offered(tx, book)
+    known = await facts_for(tx, book, rows)
     for row in rows:
         rules = policies.rules(row["agent_id"], row["time_zone"], tx.now)
         may = shut(rules, tx.now) is None and places > 0
-        if may or policy_objection(staged_facts(row, rules), release) is not None:
+        release = known[version_for(book, row)]
+        if may or (not book.row["goes_back"] and policy_objection(staged_facts(row, rules), release) is not None):
             places -= int(may)
             tx.after_commit(partial(services.sessions.send, row["agent_id"], _word(row)))
 

@@ -23,6 +23,7 @@ from fleetroll_server.engine.desire import desired_as_shown
 from fleetroll_server.engine.effects import is_over, take_step
 from fleetroll_server.engine.moves import HOST, host_of, move
 from fleetroll_server.engine.offers import archive, claim
+from fleetroll_server.engine.targets import version_for
 from fleetroll_server.recovery import orphans
 from fleetroll_server.store.tables import ArtifactRow, AttemptHistoryRow, table_of
 
@@ -120,7 +121,13 @@ async def _place(tx: Tx, key: SessionKey, said: Said) -> dict[str, Any] | None:
             HOST.c.state == AttemptState.PENDING.value,
             sa.or_(HOST.c.generation.is_(None), HOST.c.generation < said.generation),
             ROLLOUT.c.state.not_in([state.value for state in ENDED_ROLLOUT]),
-            ROLLOUT.c.release_id.in_(sa.select(ARTIFACT.c.release_id).where(ARTIFACT.c.sha256 == said.sha256)),
+            sa.or_(
+                HOST.c.target_sha256 == said.sha256,
+                sa.and_(
+                    HOST.c.target_sha256 == "",
+                    ROLLOUT.c.release_id.in_(sa.select(ARTIFACT.c.release_id).where(ARTIFACT.c.sha256 == said.sha256)),
+                ),
+            ),
         )
         .order_by(ROLLOUT.c.created_at.desc())
         .limit(1)
@@ -134,7 +141,7 @@ async def _place(tx: Tx, key: SessionKey, said: Said) -> dict[str, Any] | None:
         return None
     if host["generation"] is not None:
         await archive(tx, book, host)
-    await desired_as_shown(tx, book, key.agent_id, said.generation, HOST_ACTOR)
+    await desired_as_shown(tx, book, key.agent_id, version_for(book, host), said.generation, HOST_ACTOR)
     values = {"generation": said.generation, "sha256": said.sha256, "offered_at": tx.now, "granted_at": None}
     fresh = {"code": "", "message": "", "step": "", "session_epoch": 0, "last_ask": 0, "attempted": False}
     await move(tx, book, host, Trigger.OFFER, HOST_ACTOR, **values, **fresh)

@@ -1,4 +1,4 @@
-"""AgentsService: the inventory, and decisions about single hosts."""
+"""AgentsService: the inventory, and decisions about single hosts: one host now among them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from fleetroll.v1 import agents_pb2 as pb
 from fleetroll.v1 import agents_pb2_grpc, reasons_pb2
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
+from fleetroll_common.values.version import Version
 from fleetroll_server.access.caller import current_caller
 from fleetroll_server.access.fleets import visible_fleets
 from fleetroll_server.access.secretwords import new_secret
+from fleetroll_server.engine import direct
 from fleetroll_server.hosts import decisions, inventory
 from fleetroll_server.identity import jointokens
 from fleetroll_server.identity.joinstrings import make_join_string
 from fleetroll_server.rpc import requests
-from fleetroll_server.rpc.agents_convert import agent_to_wire, attempt_to_wire
+from fleetroll_server.rpc.agents_convert import agent_to_wire, attempt_to_wire, begun_to_wire
+from fleetroll_server.rpc.releases_convert import product_name
+from fleetroll_server.rpc.steering import actor_now
 
 if TYPE_CHECKING:
     import grpc
@@ -33,7 +37,7 @@ _CURSOR = "agents"
 
 
 class AgentsServicer(agents_pb2_grpc.AgentsServiceServicer):
-    """Lists hosts; revokes, readmits, dismisses."""
+    """Lists hosts; revokes, readmits, dismisses; updates one, or takes it back."""
 
     def __init__(self, services: Services) -> None:
         """Work on ``services``."""
@@ -121,6 +125,33 @@ class AgentsServicer(agents_pb2_grpc.AgentsServiceServicer):
             lambda tx: decisions.dismiss_host(tx, request.agent_id, fleets, caller, reason)
         )
         return pb.DismissAgentResponse(scopes=scopes)
+
+    async def UpdateAgent(self, request: pb.UpdateAgentRequest, context: Context) -> pb.UpdateAgentResponse:  # noqa: ARG002
+        """Bring one host to a release now."""
+        wish = direct.Wish(
+            agent=requests.text("agent", request.agent, at_least=1, at_most=MAX_NAME_CHARS),
+            fleets=await self._fleets(),
+            product=product_name(request.product),
+            reason=requests.reason(request.reason, required=request.retry_bad),
+            version=str(Version.parse(request.version)) if request.version else "",
+            retry_bad=request.retry_bad,
+            acknowledge_breaking_changes=request.acknowledge_breaking_changes,
+        )
+        actor = actor_now()
+        begun = await self._services.store.writer.command(lambda tx: direct.update(tx, self._services, wish, actor))
+        return pb.UpdateAgentResponse(attempt=begun_to_wire(begun))
+
+    async def RollBackAgent(self, request: pb.RollBackAgentRequest, context: Context) -> pb.RollBackAgentResponse:  # noqa: ARG002
+        """Bring one host back to the version that it had before."""
+        wish = direct.Wish(
+            agent=requests.text("agent", request.agent, at_least=1, at_most=MAX_NAME_CHARS),
+            fleets=await self._fleets(),
+            product=product_name(request.product),
+            reason=requests.reason(request.reason),
+        )
+        actor = actor_now()
+        begun = await self._services.store.writer.command(lambda tx: direct.roll_back(tx, self._services, wish, actor))
+        return pb.RollBackAgentResponse(attempt=begun_to_wire(begun))
 
     async def _fleets(self) -> tuple[str, ...]:
         """Return the caller's fleets."""

@@ -8,6 +8,7 @@ from fleetroll.v1 import agents_pb2, types_pb2
 from fleetroll_server.rpc import convert
 
 if TYPE_CHECKING:
+    from fleetroll_server.engine.direct import Begun
     from fleetroll_server.hosts.attempts import Attempt
     from fleetroll_server.hosts.inventory import Host, Product
 
@@ -73,3 +74,14 @@ def attempt_to_wire(attempt: Attempt) -> types_pb2.Attempt:
     convert.set_instant(wire.granted_at, attempt.granted_at)
     convert.set_instant(wire.ended_at, attempt.ended_at)
     return wire
+
+
+def begun_to_wire(begun: Begun) -> agents_pb2.DirectAttempt:
+    """Return what was begun on one host."""
+    return agents_pb2.DirectAttempt(
+        attempt_id=begun.attempt_id,
+        generation=begun.generation,
+        rollout_id=begun.rollout_id,
+        from_version=begun.from_version,
+        to_version=begun.to_version,
+    )

@@ -39,6 +39,7 @@ class CommitMetadata:
         return pb.CommitMetadataResponse(
             timestamp_version=done.timestamp_version,
             releases=[release_to_wire(release) for release in done.releases],
+            reverts=done.reverts,
         )
 
 
@@ -65,6 +66,7 @@ def _offered(request: pb.CommitMetadataRequest) -> Offered:
         dry_run=request.dry_run,
         force=request.force,
         stranded=_stranded(request),
+        recall=request.recall,
     )
 
 

@@ -122,6 +122,9 @@ def rollout_to_wire(shown: Shown) -> rollouts_pb2.Rollout:
         wave_advance=wave_advance(row),
         require_approval=row["require_approval"],
         order_by=row["wave_order"],
+        kind=rollouts_pb2.RolloutKind.Value(f"ROLLOUT_KIND_{row['kind'].upper()}"),
+        parent_id=row["parent_id"],
+        revert_id=shown.revert_id,
     )
     wire.gate_checks.extend(check_to_wire(state) for state in shown.checks)
     if row["approved_at"] is not None:
@@ -177,13 +180,13 @@ def state_counts(counts: Mapping[str, int]) -> list[rollouts_pb2.StateCount]:
 
 
 def host_to_wire(row: RowMapping, *, version: str) -> rollouts_pb2.RolloutHost:
-    """Return one host of a rollout."""
+    """Return one host of a rollout; ``version`` is what it goes to unless that is its own."""
     generation = row["generation"]
     attempt = types_pb2.Attempt(
         id="" if generation is None else f"{row['agent_id']}/{row['product']}/{generation}",
         rollout_id=row["rollout_id"],
         from_version=row["from_version"],
-        to_version=version,
+        to_version=row["target_version"] or version,
         state=attempt_state(row["state"]),
         step=row["step"],
         code=reason_code(row["code"]),
@@ -285,6 +288,7 @@ def order_from_wire(
         wave_approval=advance == rollouts_pb2.WAVE_ADVANCE_APPROVAL,
         require_approval=request.require_approval,
         start_at=requests.instant("start_at", request.start_at) if request.HasField("start_at") else None,
+        supersede=request.supersede,
     )
 
 

@@ -48,7 +48,9 @@ class ReleaseVerbs:
         require_all_fleets(caller)
         changed = await change_releases(self._services, wish_from_wire(request), caller)
         return pb.ChangeReleasesResponse(
-            role_version=changed.role_version, releases=[release_to_wire(one) for one in changed.releases]
+            role_version=changed.role_version,
+            releases=[release_to_wire(one) for one in changed.releases],
+            reverts=changed.reverts,
         )
 
     async def StageTarget(

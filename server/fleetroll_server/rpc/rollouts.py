@@ -1,4 +1,4 @@
-"""RolloutsService: start, show, stop, continue; and the kill switch."""
+"""RolloutsService: start, show, stop, continue; and the kill switch. The way back stands in :mod:`.steering`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from fleetroll_common.values.errors import RequestError
 from fleetroll_server.access.caller import current_caller
 from fleetroll_server.access.fleets import sees_all_fleets, visible_fleets
 from fleetroll_server.engine import beginning, kill, people, previewing, reads, starting
-from fleetroll_server.engine.actor import Actor
 from fleetroll_server.rpc import requests
 from fleetroll_server.rpc.convert_preview import preview_to_wire
 from fleetroll_server.rpc.convert_rollouts import (
@@ -21,6 +20,7 @@ from fleetroll_server.rpc.convert_rollouts import (
     rollout_to_wire,
     switch_to_wire,
 )
+from fleetroll_server.rpc.steering import Steering, actor_now
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,7 +37,7 @@ DEFAULT_FLEET = "default"
 _ROLLOUTS, _HOSTS = "rollouts", "rollout-hosts"
 
 
-class RolloutsServicer(rollouts_pb2_grpc.RolloutsServiceServicer):
+class RolloutsServicer(Steering, rollouts_pb2_grpc.RolloutsServiceServicer):
     """Turns requests into the engine's jobs; answers with the rollout as it stands after the commit."""
 
     def __init__(self, services: Services) -> None:
@@ -47,7 +47,7 @@ class RolloutsServicer(rollouts_pb2_grpc.RolloutsServiceServicer):
     async def StartRollout(self, request: pb.StartRolloutRequest, context: Context) -> pb.StartRolloutResponse:  # noqa: ARG002
         """Plan and start; nothing is stored unless all of it can be used."""
         order = await self._order(request)
-        actor = _actor()
+        actor = actor_now()
         rollout_id, left_out = await self._services.store.writer.command(
             lambda tx: starting.start(tx, self._services, order, actor)
         )
@@ -65,7 +65,7 @@ class RolloutsServicer(rollouts_pb2_grpc.RolloutsServiceServicer):
 
     async def ApproveRollout(self, request: pb.ApproveRolloutRequest, context: Context) -> pb.ApproveRolloutResponse:  # noqa: ARG002
         """Let a rollout begin, or a wave of it open, that waits for a second person."""
-        reason, actor, revision = requests.reason(request.reason), _actor(), request.decision_revision
+        reason, actor, revision = requests.reason(request.reason), actor_now(), request.decision_revision
         notes: list[str] = []
 
         async def approve(tx: Tx, fleet: str) -> None:
@@ -123,7 +123,7 @@ class RolloutsServicer(rollouts_pb2_grpc.RolloutsServiceServicer):
 
     async def PauseRollout(self, request: pb.PauseRolloutRequest, context: Context) -> pb.PauseRolloutResponse:  # noqa: ARG002
         """Stop at once."""
-        reason, actor = requests.reason(request.reason), _actor()
+        reason, actor = requests.reason(request.reason), actor_now()
         rollout = await self._decide(
             request.rollout_id,
             lambda tx, fleet: people.pause(tx, self._services, request.rollout_id, fleet, actor, reason),
@@ -133,7 +133,7 @@ class RolloutsServicer(rollouts_pb2_grpc.RolloutsServiceServicer):
 
     async def ResumeRollout(self, request: pb.ResumeRolloutRequest, context: Context) -> pb.ResumeRolloutResponse:  # noqa: ARG002
         """Continue a paused or halted rollout."""
-        reason, actor, revision = requests.reason(request.reason), _actor(), request.decision_revision
+        reason, actor, revision = requests.reason(request.reason), actor_now(), request.decision_revision
         rollout = await self._decide(
             request.rollout_id,
             lambda tx, fleet: people.resume(
@@ -144,7 +144,7 @@ class RolloutsServicer(rollouts_pb2_grpc.RolloutsServiceServicer):
 
     async def AdvanceRollout(self, request: pb.AdvanceRolloutRequest, context: Context) -> pb.AdvanceRolloutResponse:  # noqa: ARG002
         """Open the wave that waits for a person."""
-        reason, actor, revision = requests.reason(request.reason), _actor(), request.decision_revision
+        reason, actor, revision = requests.reason(request.reason), actor_now(), request.decision_revision
         rollout = await self._decide(
             request.rollout_id,
             lambda tx, fleet: people.advance(
@@ -155,7 +155,7 @@ class RolloutsServicer(rollouts_pb2_grpc.RolloutsServiceServicer):
 
     async def CancelRollout(self, request: pb.CancelRolloutRequest, context: Context) -> pb.CancelRolloutResponse:  # noqa: ARG002
         """End a rollout."""
-        reason, actor = requests.reason(request.reason), _actor()
+        reason, actor = requests.reason(request.reason), actor_now()
         rollout = await self._decide(
             request.rollout_id,
             lambda tx, fleet: people.cancel(
@@ -172,7 +172,7 @@ class RolloutsServicer(rollouts_pb2_grpc.RolloutsServiceServicer):
 
     async def PressKillSwitch(self, request: pb.PressKillSwitchRequest, context: Context) -> pb.PressKillSwitchResponse:  # noqa: ARG002
         """Suspend a scope at once."""
-        reason, actor = requests.reason(request.reason), _actor()
+        reason, actor = requests.reason(request.reason), actor_now()
         await self._check_scope(request.fleet_id)
         scope = await self._services.store.writer.urgent(
             lambda tx: kill.press(tx, self._services, request.fleet_id, actor, reason)
@@ -181,7 +181,7 @@ class RolloutsServicer(rollouts_pb2_grpc.RolloutsServiceServicer):
 
     async def LiftKillSwitch(self, request: pb.LiftKillSwitchRequest, context: Context) -> pb.LiftKillSwitchResponse:  # noqa: ARG002
         """End a suspension, if it is still the one that the caller saw; starts nothing."""
-        reason, actor = requests.reason(request.reason), _actor()
+        reason, actor = requests.reason(request.reason), actor_now()
         await self._check_scope(request.fleet_id)
         scope = await self._services.store.writer.command(
             lambda tx: kill.lift(tx, self._services, request.fleet_id, actor, reason, request.epoch)
@@ -251,9 +251,3 @@ class RolloutsServicer(rollouts_pb2_grpc.RolloutsServiceServicer):
         async with self._services.store.read() as connection:
             rows = await reads.switches(connection, await visible_fleets(connection, current_caller()))
         return next(switch_to_wire(row) for row in rows if row["scope"] == scope)
-
-
-def _actor() -> Actor:
-    """Return who calls."""
-    caller = current_caller()
-    return Actor(caller.actor_kind, caller.actor_id)

@@ -53,6 +53,7 @@ def wish_from_wire(request: pb.ChangeReleasesRequest) -> ChangeWish:
         changes=tuple(map(_change, request.changes)),
         stranded=stranded,
         reason=requests.text("reason", request.reason, at_most=MAX_REASON_CHARS),
+        recall=request.recall,
     )
 
 

@@ -168,4 +168,5 @@ def test_long_walks_visit_every_step_that_hosts_people_and_time_can_cause() -> N
     assert min(numbers["excused"], numbers["blamed"]) > 10
 
 
-ENDS = {state for state in AttemptState if not ATTEMPT_TRANSITIONS[state]}
+ENDS = {state for state in AttemptState if set(ATTEMPT_TRANSITIONS[state]) <= {Trigger.RETRY}}
+"""Another try is a person's decision, which these walks do not make."""

@@ -56,6 +56,9 @@ ATTEMPTS = {
     "soaking": f"soak=soaking lose=lost {HOSTS_WORD}",
     "lost": f"{STAGING} {RUNS} return=succeeded {HOSTS_WORD}",
     "succeeded": "roll_back=rolled_back lose=lost",
+    "failed": "retry=pending",
+    "rolled_back": "retry=pending",
+    "rollback_failed": "retry=pending",
 }
 WAVES = {
     "pending": "await=awaiting_approval open=open",
@@ -68,9 +71,11 @@ ROLLOUTS = {
     "draft": "start=running cancel=cancelled",
     "awaiting_approval": "start=running schedule=scheduled cancel=cancelled",
     "scheduled": "start=running pause=paused cancel=cancelled",
-    "running": "pause=paused halt=halted complete=completed cancel=cancelled",
-    "paused": "pause=paused resume=running halt=halted cancel=cancelled",
-    "halted": "resume=running cancel=cancelled",
+    "running": "pause=paused halt=halted complete=completed roll_back=rolling_back cancel=cancelled",
+    "paused": ("pause=paused resume=running halt=halted supersede=superseded roll_back=rolling_back cancel=cancelled"),
+    "halted": "resume=running supersede=superseded roll_back=rolling_back cancel=cancelled",
+    "completed": "roll_back=rolling_back",
+    "rolling_back": "back=rolled_back give_up=halted",
 }
 MACHINES: dict[str, tuple[Any, Any, Any, dict[str, str]]] = {
     "attempt": (ATTEMPT_TRANSITIONS, AttemptState, Trigger, ATTEMPTS),
@@ -120,8 +125,12 @@ def test_go_is_given_to_staged_hosts_alone() -> None:
 
 
 def test_a_result_stands_but_for_a_kept_version_that_goes_back_late_or_falls_silent() -> None:
-    moved = {(state, trigger) for state in FINAL for trigger in ATTEMPT_TRANSITIONS[state]}
+    moved = {(state, trigger) for state in FINAL for trigger in ATTEMPT_TRANSITIONS[state] if trigger is not T.RETRY}
     assert moved == {(A.SUCCEEDED, T.ROLL_BACK), (A.SUCCEEDED, T.LOSE)}
+
+
+def test_a_person_lets_ended_hosts_try_again_that_went_bad_and_no_others() -> None:
+    assert {state for state in A if T.RETRY in ATTEMPT_TRANSITIONS[state]} == BAD - {A.LOST}
 
 
 def test_success_needs_the_hosts_word_that_it_committed() -> None:
@@ -146,9 +155,10 @@ def test_a_lost_host_turns_into_any_result_of_a_host_and_back_into_staged_or_app
     assert after >= {A.SUCCEEDED, A.FAILED, A.ROLLED_BACK, A.ROLLBACK_FAILED, A.CANCELLED, A.STAGED, A.APPLYING}
 
 
-def test_an_ended_rollout_stays_ended() -> None:
-    for state in ENDED_ROLLOUT:
+def test_an_ended_rollout_stays_ended_but_for_a_completed_one_that_is_taken_back() -> None:
+    for state in ENDED_ROLLOUT - {RolloutState.COMPLETED}:
         assert not ROLLOUT_TRANSITIONS[state]
+    assert set(ROLLOUT_TRANSITIONS[RolloutState.COMPLETED]) == {RolloutTrigger.ROLL_BACK}
 
 
 def test_the_page_of_states_shows_the_tables() -> None:

@@ -56,7 +56,13 @@ def test_all_reasons_are_told_and_the_first_is_acted_on() -> None:
 
 
 def test_every_rule_is_one_of_those_that_are_shown_here() -> None:
-    assert len(RULES) == len(IN_THE_WAY)
+    assert len(RULES) == len(IN_THE_WAY) + 1, "what is revoked is of the release, and shown below"
+
+
+def test_a_way_back_to_what_was_revoked_is_named_and_one_to_what_was_not_is_free() -> None:
+    found = objection(HOST, replace(RELEASE, revoked=True))
+    assert found is not None
+    assert (found.code, "was revoked" in found.message) == (Code.DIGEST_REVOKED, True)
 
 
 @pytest.mark.parametrize("policy", OfflinePolicy)

@@ -63,7 +63,10 @@ async def older(connection: AsyncConnection, rollout: str) -> None:
         await connection.exec_driver_sql(f"ALTER TABLE release DROP COLUMN {column}")
     for column in ("online_until", "check_in_seconds", "younger"):
         await connection.exec_driver_sql(f"ALTER TABLE agent DROP COLUMN {column}")
-    for name in (*COLUMNS, "has_checks"):
+    await connection.exec_driver_sql("DROP INDEX rollout_of_parent")
+    for column in ("target_version", "target_sha256", "retry_bad"):
+        await connection.exec_driver_sql(f"ALTER TABLE rollout_host DROP COLUMN {column}")
+    for name in (*COLUMNS, "has_checks", "kind", "parent_id", "goes_back", "retried_at", "retried_bad"):
         await connection.exec_driver_sql(f"ALTER TABLE {table_of(RolloutRow).name} DROP COLUMN {name}")
     await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0008'")
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from fleetroll_common.values.clock import FakeClock
 
-REVISIONS = [f"{number:04}" for number in range(1, 19)]
+REVISIONS = [f"{number:04}" for number in range(1, 20)]
 
 NEXT = f'\nrevision = "9999"\ndown_revision = "{REVISIONS[-1]}"\n'
 """Closes each file: it follows the newest one that is there."""

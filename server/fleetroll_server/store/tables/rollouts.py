@@ -18,6 +18,8 @@ class RolloutRow(TableModel, table=True):
 
     ``begun`` is false until it was set running once: it waits for approval (until ``approve_by``) or for ``start_at``.
     ``wave_approval`` says that the person who advances it to a wave must not be who started it.
+    ``kind`` is what it is for; ``parent_id`` the rollout that it takes back. With ``goes_back`` each host goes to a
+    version of its own that it had before. Hosts that went bad until ``retried_at`` are to be queued again.
     """
 
     __tablename__ = "rollout"
@@ -25,6 +27,7 @@ class RolloutRow(TableModel, table=True):
         UniqueConstraint("fleet_id", "idempotency_key"),
         Index("rollout_by_state", "state"),
         Index("rollout_of_version", "fleet_id", "product", "version", "created_at", "id"),
+        Index("rollout_of_parent", "parent_id"),
     )
     id: str = Field(primary_key=True)
     fleet_id: str = Field(index=True)
@@ -68,6 +71,11 @@ class RolloutRow(TableModel, table=True):
     approved_reason: str = long_text()
     start_at: datetime | None = maybe_instant()
     begun: bool = True
+    kind: str = "update"
+    parent_id: str = ""
+    goes_back: bool = False
+    retried_at: datetime | None = maybe_instant()
+    retried_bad: bool = False
 
 
 class ExclusionsRow(TableModel, table=True):
@@ -123,6 +131,7 @@ class RolloutHostRow(TableModel, table=True):
     """One host in a rollout: its place and its newest attempt. The only truth about where it stands.
 
     ``tries`` counts its attempts that did not count, because their ways back were the server's fault.
+    ``target_…`` is what this host goes to where that is not its rollout's version.
     """
 
     __tablename__ = "rollout_host"
@@ -164,6 +173,9 @@ class RolloutHostRow(TableModel, table=True):
     ended_at: datetime | None = maybe_instant()
     changed_at: datetime = instant()
     deadline: datetime | None = maybe_instant()
+    target_version: str = ""
+    target_sha256: str = ""
+    retry_bad: bool = False
 
 
 class AttemptHistoryRow(TableModel, table=True):
