@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import RowMapping
 
+    from fleetroll_server.policies.previewing import Preview
     from fleetroll_server.policies.shown import Meant
 
 _SECONDS = "_seconds"
@@ -145,3 +146,13 @@ def change_to_wire(row: RowMapping) -> pb.PolicyChange:
         after=values_to_wire(row["after"]),
         decision=decision(row["actor_kind"], row["actor_id"], row["decided_at"], row["reason"]),
     )
+
+
+def preview_to_wire(found: Preview) -> pb.PreviewPolicyResponse:
+    """Return the next openings, or why there is none."""
+    wire = pb.PreviewPolicyResponse(time_zone=found.time_zone, open=not found.why, why=found.why)
+    for begins, ends in found.openings:
+        opening = wire.openings.add()
+        set_instant(opening.begins, begins)
+        set_instant(opening.ends, ends)
+    return wire
