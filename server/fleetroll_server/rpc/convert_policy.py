@@ -49,7 +49,7 @@ def values_from_wire(wire: pb.PolicyValues) -> dict[str, object]:
     """
     said: dict[str, object] = {}
     for name in ("channel", "pin"):
-        if wire.HasField(name):  # type: ignore[arg-type]  # names of optional fields
+        if wire.HasField(name):  # names of optional fields
             said[name] = getattr(wire, name) or None
     for name in ("allow_major", "updates_off"):
         if wire.HasField(name):  # type: ignore[arg-type]
