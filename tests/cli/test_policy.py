@@ -13,7 +13,7 @@ from fleetroll_cli.exits import Exit
 from fleetroll_cli.policy_values import FIELDS, read_values
 from fleetroll_common.values.errors import RequestError
 from fleetroll_server.domain.policy import DEFAULTS
-from fleetroll_server.rpc.policy_convert import names_to_wire, values_from_wire
+from fleetroll_server.rpc.convert_policy import names_to_wire, values_from_wire
 from tests.faults.policies import values
 
 if TYPE_CHECKING:

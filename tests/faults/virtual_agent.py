@@ -127,12 +127,11 @@ class VirtualAgent:
             on_trial=disk.on_trial,
             healthy=disk.healthy,
         )
-        shown = [stream_pb2.AttemptReport(product=PRODUCT, **disk.attempt)] if disk.attempt else []
         return stream_pb2.HelloPayload(
             host_name=disk.name,
             platform=PLATFORM,
             products=[product],
-            attempts=shown,
+            attempts=[stream_pb2.AttemptReport(product=PRODUCT, **disk.attempt)] if disk.attempt else [],
             journal_id=disk.journal_id,
             receipt=disk.receipt,
             agent_version=disk.calls_itself or disk.version,

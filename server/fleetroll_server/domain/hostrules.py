@@ -211,7 +211,7 @@ def _zone(rules: HostRules) -> str:
     Raises:
         RequestError: INVALID_ARGUMENT: something does, and the host told none that is known.
     """
-    by_host = any(one.zone == LOCAL_ZONE for one in (*rules.windows, *rules.blackouts))
+    by_host = LOCAL_ZONE in {*(one.zone for one in rules.windows), *(one.zone for one in rules.blackouts)}
     if rules.time_zone:
         try:
             find_zone(rules.time_zone)

@@ -51,6 +51,8 @@ HOST_DEFAULTS: dict[str, Any] = {
     "expected_seconds": 120.0,
 }
 """What holds for a host where nobody said anything. The expected time is that of a product in ``agent.toml``."""
+DAY_SECONDS = 86_400.0
+"""The longest lease and soak."""
 _OWN = frozenset({"max_out"})
 """Limits that follow from others, and belong to the rollout whose those are."""
 LIMIT_DEFAULTS: dict[str, Any] = {
@@ -165,15 +167,13 @@ def _read(level: Level, name: str, value: object) -> Any:  # noqa: ANN401 (JSON)
 
 def _with_room(name: str, value: object) -> dict[str, object]:
     """Return one limit alone, so that it is judged by itself: a long soak asks for a longer lease."""
-    if name == "soak_seconds":
-        return {name: value, "lease_seconds": 86_400.0} if value != 86_400.0 else {name: value}  # noqa: PLR2004
+    if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
+        return {name: value}
+    if name == "soak_seconds" and value < DAY_SECONDS:
+        return {name: value, "lease_seconds": DAY_SECONDS}
     if name == "lease_seconds":
-        return {name: value, "soak_seconds": min(60.0, value / 2)} if _is_positive(value) else {name: value}
+        return {name: value, "soak_seconds": min(60.0, value / 2)}
     return {name: value}
-
-
-def _is_positive(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
 def _known(level: Level, name: str) -> str:

@@ -234,8 +234,7 @@ def _tell(
     message = f"{wanted.scope}{of}: {', '.join(changed)}"
 
     def fact(kind: str, fleet_id: str, **more: Any) -> EventFact:  # noqa: ANN401 (columns)
-        by = {"actor_kind": actor.kind, "actor_id": actor.id, "reason": wanted.reason}
-        return EventFact(kind=kind, fleet_id=fleet_id, message=message, **by, **more)
+        return EventFact(fleet_id, kind, actor.kind, actor.id, wanted.reason, message=message, **more)
 
     tx.emit(fact("policy.changed", wanted.fleet_id, agent_id=wanted.agent_id, facts=facts))
     for rollout_id, fleet_id in concerned:

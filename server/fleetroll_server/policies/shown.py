@@ -9,12 +9,13 @@ import sqlalchemy as sa
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
+from fleetroll_server.domain.policy import Told, merge
 from fleetroll_server.policies.changing import CHANGE
-from fleetroll_server.policies.reading import GLOBAL_SCOPE, POLICY, level_of, scope_of
+from fleetroll_server.policies.reading import GLOBAL_SCOPE, POLICY, level_of, read_document, scope_of
 from fleetroll_server.store.tables import AgentRow, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import RowMapping
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -67,6 +68,11 @@ async def documents(connection: AsyncConnection, meant: Meant) -> list[RowMappin
     )
     rows = (await connection.execute(query)).mappings().all()
     return sorted(rows, key=lambda row: (level_of(row["scope"]).rank, bool(row["product"])), reverse=True)
+
+
+def effective(rows: Iterable[RowMapping]) -> dict[str, Told]:
+    """Return what holds of every field."""
+    return merge(read_document(row) for row in rows)
 
 
 async def history(connection: AsyncConnection, meant: Meant, before: int | None, limit: int) -> Sequence[RowMapping]:

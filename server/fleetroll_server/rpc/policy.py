@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +14,13 @@ from fleetroll_common.values.errors import FleetrollError, RequestError
 from fleetroll_common.values.zones import find_zone
 from fleetroll_server.access.caller import current_caller
 from fleetroll_server.access.fleets import require_all_fleets, visible_fleets
-from fleetroll_server.domain.hostrules import HostRules, never_fits, openings, rules_of, shut
-from fleetroll_server.domain.policy import Document, Entry, merge, read_change
 from fleetroll_server.engine.actor import Actor
 from fleetroll_server.policies import changing, pushing, shown
-from fleetroll_server.policies.reading import level_of, read_document
-from fleetroll_server.rpc import policy_convert as convert
+from fleetroll_server.policies.previewing import Draft, preview
+from fleetroll_server.rpc import convert_policy as convert
 from fleetroll_server.rpc import requests
-from fleetroll_server.rpc.convert import set_instant
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     import grpc
     from sqlalchemy import RowMapping
 
@@ -53,8 +47,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         """Show what holds, with the origin of each value."""
         meant = await self._meant(request.level)
         rows = await self._documents(meant)
-        held = merge(read_document(row) for row in rows)
-        fields, effective = convert.effective_to_wire(held, of_host=bool(meant.agent_id))
+        fields, effective = convert.effective_to_wire(shown.effective(rows), of_host=bool(meant.agent_id))
         documents = [convert.document_to_wire(row) for row in rows]
         if not any(_is_of(row, meant) for row in rows):
             documents.insert(0, convert.nothing_said(meant))
@@ -75,8 +68,8 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
             unset=convert.names_from_wire(request.unset),
             reason=reason,
         )
-        actor = Actor(caller.actor_kind, caller.actor_id)
-        concerned = await self._services.store.writer.command(partial(changing.change, wanted=wanted, actor=actor))
+        change = partial(changing.change, wanted=wanted, actor=_actor())
+        concerned = await self._services.store.writer.command(change)
         for rollout_id, fleet_id in concerned:
             await self._push(rollout_id, fleet_id)
         row = next(row for row in await self._documents(meant) if _is_of(row, meant))
@@ -104,11 +97,9 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         count = _count(request.count)
         meant = await self._meant(request.level)
         zone = _zone(request.time_zone) or meant.time_zone or ("" if meant.agent_id else "UTC")
-        now = self._services.clock.now()
-        documents = [read_document(row) for row in await self._documents(meant)]
-        if request.HasField("set"):
-            documents.append(_draft(documents, meant, convert.values_from_wire(request.set), now))
-        return _preview(rules_of(merge(documents), zone, now), now, count)
+        draft = Draft(convert.values_from_wire(request.set), _actor()) if request.HasField("set") else None
+        rows = await self._documents(meant)
+        return convert.preview_to_wire(preview(rows, meant, draft, zone, self._services.clock.now(), count))
 
     async def _push(self, rollout_id: str, fleet_id: str) -> None:
         """Look at one rollout again. The change is committed: whatever fails here, its hosts ask within a minute."""
@@ -149,37 +140,10 @@ def _is_of(row: RowMapping, meant: shown.Meant) -> bool:
     return (row["scope"], row["product"]) == (meant.scope, meant.product)
 
 
-def _draft(documents: list[Document], meant: shown.Meant, said: dict[str, object], now: datetime) -> Document:
-    """Return the level's document as it would be, and take the one that stands out of ``documents``.
-
-    Raises:
-        RequestError: a field can't be used (caller's fault).
-    """
-    level, caller = level_of(meant.scope), current_caller()
-    own = next((one for one in documents if (one.level, one.product) == (level, meant.product)), None)
-    if own is not None:
-        documents.remove(own)
-    new = {
-        name: Entry(value, caller.actor_kind, caller.actor_id, now, 0)
-        for name, value in read_change(level, said).items()
-    }
-    return Document(level, meant.product, {**(own.entries if own is not None else {}), **new})
-
-
-def _preview(rules: HostRules, now: datetime, count: int) -> pb.PreviewPolicyResponse:
-    """Return the next openings, or why there is none."""
-    closed = shut(rules, now)
-    answer = pb.PreviewPolicyResponse(time_zone=rules.time_zone, open=closed is None and not never_fits(rules))
-    answer.why = never_fits(rules) or (closed.message if closed is not None else "")
-    try:
-        found = openings(rules, now, count) if not rules.fault else []
-    except RequestError:
-        return answer  # the zone is not known, and `why` says so
-    for begins, ends in found:
-        opening = answer.openings.add()
-        set_instant(opening.begins, begins.astimezone(UTC))
-        set_instant(opening.ends, ends)
-    return answer
+def _actor() -> Actor:
+    """Return who calls."""
+    caller = current_caller()
+    return Actor(caller.actor_kind, caller.actor_id)
 
 
 def _count(said: int) -> int:

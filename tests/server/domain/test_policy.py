@@ -237,7 +237,12 @@ def test_a_host_without_a_zone_refuses_no_rollout() -> None:
 def test_kinds_of_rules_are_calculated_once_however_many_hosts_go_by_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounded by policies and zones, not by hosts."""
     asked: list[HostRules] = []
-    monkeypatch.setattr("fleetroll_server.domain.openings.start_of", lambda one, now: asked.append(one) or now)
+
+    def noted(one: HostRules, now: datetime) -> datetime:
+        asked.append(one)
+        return now
+
+    monkeypatch.setattr("fleetroll_server.domain.openings.start_of", noted)
     kinds = [rules(zone, windows=["mon 02:00-04:00 local"]) for zone in ("UTC", "Asia/Tokyo")]
     require_openings([host(number, kinds[number % 2]) for number in range(5000)], NOW, 3600)
     assert asked == kinds

@@ -156,7 +156,8 @@ async def test_what_can_not_be_said_is_refused_by_field_with_a_remedy_and_writes
     server: Any, refusal: Any, case: str
 ) -> None:
     said, field = BAD[case]
-    request = policy_pb2.SetPolicyRequest(**({"level": FLEET, "reason": "why"} | said))
+    wanted: dict[str, Any] = {"level": FLEET, "reason": "why"} | said
+    request = policy_pb2.SetPolicyRequest(**wanted)
     why = await refusal(call(server, "SetPolicy", request))
     assert why.facts["field"] == field
     assert why.remedy

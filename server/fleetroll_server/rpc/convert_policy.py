@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import RowMapping
 
+    from fleetroll_server.policies.previewing import Preview
     from fleetroll_server.policies.shown import Meant
 
 _SECONDS = "_seconds"
@@ -48,7 +49,7 @@ def values_from_wire(wire: pb.PolicyValues) -> dict[str, object]:
     """
     said: dict[str, object] = {}
     for name in ("channel", "pin"):
-        if wire.HasField(name):  # type: ignore[arg-type]  # names of optional fields
+        if wire.HasField(name):  # names of optional fields
             said[name] = getattr(wire, name) or None
     for name in ("allow_major", "updates_off"):
         if wire.HasField(name):  # type: ignore[arg-type]
@@ -145,3 +146,13 @@ def change_to_wire(row: RowMapping) -> pb.PolicyChange:
         after=values_to_wire(row["after"]),
         decision=decision(row["actor_kind"], row["actor_id"], row["decided_at"], row["reason"]),
     )
+
+
+def preview_to_wire(found: Preview) -> pb.PreviewPolicyResponse:
+    """Return the next openings, or why there is none."""
+    wire = pb.PreviewPolicyResponse(time_zone=found.time_zone, open=not found.why, why=found.why)
+    for begins, ends in found.openings:
+        opening = wire.openings.add()
+        set_instant(opening.begins, begins)
+        set_instant(opening.ends, ends)
+    return wire
