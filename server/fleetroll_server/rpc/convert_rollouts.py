@@ -13,6 +13,7 @@ from fleetroll.v1 import rollouts_pb2, types_pb2
 from fleetroll_common.values.version import Version
 from fleetroll_server.domain.limits import RolloutLimits
 from fleetroll_server.domain.plan import Selection, WaveSpec
+from fleetroll_server.domain.reverting import Mode
 from fleetroll_server.engine.starting import Order
 from fleetroll_server.rpc import requests
 from fleetroll_server.rpc.convert import attempt_state, decision, reason_code, set_instant
@@ -44,6 +45,11 @@ _NUMBERS = (
     "max_attempts",
     "max_out",
 )
+_MODES = {
+    rollouts_pb2.ROLL_BACK_MODE_FAILED: Mode.FAILED,
+    rollouts_pb2.ROLL_BACK_MODE_WAVE: Mode.WAVE,
+    rollouts_pb2.ROLL_BACK_MODE_ALL: Mode.ALL,
+}
 
 
 def set_seconds(target: Duration, seconds: float) -> None:
@@ -229,6 +235,20 @@ def order_from_wire(request: rollouts_pb2.StartRolloutRequest, fleet_id: str) ->
         retry_bad=request.retry_bad,
         supersede=request.supersede,
     )
+
+
+def mode_from_wire(request: rollouts_pb2.RollBackRolloutRequest) -> Mode:
+    """Return which hosts are meant.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT: nothing that can be meant (caller's fault).
+    """
+    mode = _MODES.get(request.mode)
+    if mode is None:
+        raise requests.invalid("mode", f"{request.mode} is none of failed, wave, all")
+    if request.wave and mode is not Mode.WAVE:
+        raise requests.invalid("wave", f"{request.wave} with mode {mode}: only mode wave means one")
+    return mode
 
 
 def exclusion_to_wire(left_out: LeftOut) -> rollouts_pb2.Exclusion:
