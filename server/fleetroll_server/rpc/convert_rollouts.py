@@ -14,6 +14,7 @@ from fleetroll_common.values.selectors import LabelSelector
 from fleetroll_common.values.version import Version
 from fleetroll_common.values.version_range import VersionRange
 from fleetroll_server.domain.plan import Selection, Shape, WaveSpec
+from fleetroll_server.domain.reverting import Mode
 from fleetroll_server.domain.wave_order import WaveOrder
 from fleetroll_server.engine.starting import Order
 from fleetroll_server.rpc import requests
@@ -47,6 +48,11 @@ _NUMBERS = (
     "max_attempts",
     "max_out",
 )
+_MODES = {
+    rollouts_pb2.ROLL_BACK_MODE_FAILED: Mode.FAILED,
+    rollouts_pb2.ROLL_BACK_MODE_WAVE: Mode.WAVE,
+    rollouts_pb2.ROLL_BACK_MODE_ALL: Mode.ALL,
+}
 
 
 def set_seconds(target: Duration, seconds: float) -> None:
@@ -290,6 +296,20 @@ def order_from_wire(
         start_at=requests.instant("start_at", request.start_at) if request.HasField("start_at") else None,
         supersede=request.supersede,
     )
+
+
+def mode_from_wire(request: rollouts_pb2.RollBackRolloutRequest) -> Mode:
+    """Return which hosts are meant.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT: nothing that can be meant (caller's fault).
+    """
+    mode = _MODES.get(request.mode)
+    if mode is None:
+        raise requests.invalid("mode", f"{request.mode} is none of failed, wave, all")
+    if request.wave and mode is not Mode.WAVE:
+        raise requests.invalid("wave", f"{request.wave} with mode {mode}: only mode wave means one")
+    return mode
 
 
 def exclusion_to_wire(left_out: LeftOut) -> rollouts_pb2.Exclusion:

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from fleetroll.v1 import rollouts_pb2 as pb
 from fleetroll_server.access.caller import current_caller
-from fleetroll_server.domain.reverting import Mode
 from fleetroll_server.engine import retrying, reverting, skipping
 from fleetroll_server.engine.actor import Actor
 from fleetroll_server.rpc import requests
-from fleetroll_server.rpc.convert_rollouts import exclusion_to_wire, limits_from_wire
+from fleetroll_server.rpc.convert_rollouts import exclusion_to_wire, limits_from_wire, mode_from_wire
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,11 +23,6 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
 
 MAX_NAME_CHARS = 253
-_MODES = {
-    pb.ROLL_BACK_MODE_FAILED: Mode.FAILED,
-    pb.ROLL_BACK_MODE_WAVE: Mode.WAVE,
-    pb.ROLL_BACK_MODE_ALL: Mode.ALL,
-}
 
 
 class Steering:
@@ -38,7 +32,7 @@ class Steering:
 
     async def RollBackRollout(self, request: pb.RollBackRolloutRequest, context: Context) -> pb.RollBackRolloutResponse:  # noqa: ARG002
         """Start the rollout that takes this one back."""
-        reason, actor, mode = requests.reason(request.reason), actor_now(), _mode(request)
+        reason, actor, mode = requests.reason(request.reason), actor_now(), mode_from_wire(request)
         said, services = limits_from_wire(request.limits), self._services
         started: list[tuple[str, tuple[LeftOut, ...]]] = []
 
@@ -87,17 +81,3 @@ def actor_now() -> Actor:
     """Return who calls."""
     caller = current_caller()
     return Actor(caller.actor_kind, caller.actor_id)
-
-
-def _mode(request: pb.RollBackRolloutRequest) -> Mode:
-    """Return which hosts are meant.
-
-    Raises:
-        RequestError: INVALID_ARGUMENT: nothing that can be meant (caller's fault).
-    """
-    mode = _MODES.get(request.mode)
-    if mode is None:
-        raise requests.invalid("mode", f"{request.mode} is none of failed, wave, all")
-    if request.wave and mode is not Mode.WAVE:
-        raise requests.invalid("wave", f"{request.wave} with mode {mode}: only mode wave means one")
-    return mode
