@@ -24,7 +24,7 @@ from fleetroll_server.engine.actor import DEADLINE, Actor
 from fleetroll_server.engine.advance import advance_by_person, go_on
 from fleetroll_server.engine.late import tell_older
 from fleetroll_server.engine.listed import require_listed
-from fleetroll_server.engine.people import require_book, require_nothing_suspended, require_seen
+from fleetroll_server.engine.people import refuse_while_suspended, require_book, require_seen
 from fleetroll_server.engine.suspended import is_suspended
 from fleetroll_server.engine.winding import wind_up
 from fleetroll_server.recovery.state import is_recovering
@@ -79,7 +79,7 @@ async def _approve_start(tx: Tx, services: Services, book: Book, actor: Actor, r
     trigger = approval.after_approval(row["start_at"], tx.now)
     waited = book.state is RolloutState.AWAITING_APPROVAL
     if waited and trigger is RolloutTrigger.START:
-        await require_nothing_suspended(tx, book.fleet_id)
+        await refuse_while_suspended(tx, book.fleet_id)
     row.update(
         approved_at=tx.now,
         approved_actor_kind=actor.kind,

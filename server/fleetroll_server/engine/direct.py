@@ -34,7 +34,7 @@ from fleetroll_server.engine.kept_locals import LOCAL
 from fleetroll_server.engine.late import tell_older
 from fleetroll_server.engine.moves import AGENT, CLAIM, HOST
 from fleetroll_server.engine.offers import PRODUCT, presence_of
-from fleetroll_server.engine.people import require_nothing_suspended
+from fleetroll_server.engine.people import refuse_while_suspended
 from fleetroll_server.engine.planned_rows import Way, write_plan
 from fleetroll_server.engine.starting import Draft, Order, release_facts, release_for
 from fleetroll_server.engine.targets import facts_of
@@ -102,7 +102,7 @@ async def update(tx: Tx, services: Services, wish: Wish, actor: Actor) -> Begun:
             BELOW_FLOOR or NOT_ALLOWED: the release can't be begun with; SUSPENDED, RECOVERY (caller's fault).
     """
     row = await _host(tx, wish)
-    await require_nothing_suspended(tx, row["fleet_id"])
+    await refuse_while_suspended(tx, row["fleet_id"])
     order = _order(wish, row)
     policies = await read_policies(tx.connection, row["fleet_id"], wish.product, [row["id"]])
     ruled = policies.rules(row["id"], row["time_zone"], tx.now)
@@ -126,7 +126,7 @@ async def roll_back(tx: Tx, services: Services, wish: Wish, actor: Actor) -> Beg
             NO_ARTIFACT, DIGEST_REVOKED, BELOW_FLOOR (caller's fault).
     """
     row = await _host(tx, wish)
-    await require_nothing_suspended(tx, row["fleet_id"])
+    await refuse_while_suspended(tx, row["fleet_id"])
     host, standing = _facts(row, wish.product, UNRULED), await _standing(tx, row, wish.product)
     before = str(row["previous"] or "")
     known = (await facts_of(tx, wish.product, {before})).get(before)

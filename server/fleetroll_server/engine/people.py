@@ -79,14 +79,14 @@ async def resume(
     await require_beginnable(tx, book)
     if book.state is RolloutState.COMPLETED:
         late_rules.resume(book.late)
-        await require_nothing_suspended(tx, fleet_id)
+        await refuse_while_suspended(tx, fleet_id)
         RolloutLimits.from_stored(book.row["limits"])  # else its late hosts would be cancelled for good
         late.go_again(tx, book, actor, reason)
         await on_again(tx, services, book)
         return
     state = people.resume(book.state)
     require_approved(required=book.row["require_approval"], approved=book.row["approved_at"] is not None)
-    await require_nothing_suspended(tx, fleet_id)
+    await refuse_while_suspended(tx, fleet_id)
     RolloutLimits.from_stored(book.row["limits"])  # refused without every limit, before a state has changed
     if book.state is RolloutState.HALTED or _stands_failed(book):
         await forgive_all(tx, book)
@@ -109,7 +109,7 @@ async def advance(
     people.require_advance(book.summary())
     tx.emit(book.event("rollout.advanced", actor, reason, message=f"wave {wave.number}"))
     if book.state is RolloutState.PAUSED:
-        await require_nothing_suspended(tx, fleet_id)
+        await refuse_while_suspended(tx, fleet_id)
         wave.set(state=transition(WAVE_TRANSITIONS, wave.state, WaveTrigger.PASS).value)
         wave.passed(tx.now, f"passed by {actor.id}: {reason}")
         book.resume_clock(tx.now)
@@ -175,7 +175,7 @@ async def require_beginnable(tx: Tx, book: Book) -> None:
         await require_above_floor(tx.connection, book.row["product"], Version.parse(book.row["version"]))
 
 
-async def require_nothing_suspended(tx: Tx, fleet_id: str) -> None:
+async def refuse_while_suspended(tx: Tx, fleet_id: str) -> None:
     """Let nothing run on under the kill switch.
 
     Raises:

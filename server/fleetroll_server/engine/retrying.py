@@ -34,9 +34,9 @@ from fleetroll_server.engine.offers import archive
 from fleetroll_server.engine.people import (
     forgive_all,
     on_again,
+    refuse_while_suspended,
     require_beginnable,
     require_book,
-    require_nothing_suspended,
     require_seen,
     set_running,
 )
@@ -72,7 +72,7 @@ async def retry(tx: Tx, services: Services, rollout_id: str, fleet_id: str, acto
     if book.state not in RETRYABLE:
         raise IllegalTransitionError(book.state, RolloutTrigger.RESUME)
     await require_beginnable(tx, book)
-    await require_nothing_suspended(tx, fleet_id)
+    await refuse_while_suspended(tx, fleet_id)
     RolloutLimits.from_stored(book.row["limits"])
     hosts = await _count(tx, book)
     if not hosts:

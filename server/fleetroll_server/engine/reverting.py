@@ -37,7 +37,7 @@ from fleetroll_server.domain.states import (
 from fleetroll_server.domain.summary import cohorts_of
 from fleetroll_server.engine.advance import go_on
 from fleetroll_server.engine.book import open_book
-from fleetroll_server.engine.people import require_book, require_nothing_suspended, require_seen
+from fleetroll_server.engine.people import refuse_while_suspended, require_book, require_seen
 from fleetroll_server.engine.planned_rows import Way, write_plan
 from fleetroll_server.engine.starting import AGENT, HOST, PRODUCT, Draft, Order, claims_of, left_out_of
 from fleetroll_server.engine.targets import facts_of
@@ -99,7 +99,7 @@ async def take_back(
         message = f"rollout_id: {book.id} takes hosts back itself"
         raise RequestError(message, code=Code.ROLLOUT_STATE, remedy="start a rollout of the version that you want")
     state = transition(ROLLOUT_TRANSITIONS, book.state, RolloutTrigger.ROLL_BACK)
-    await require_nothing_suspended(tx, book.fleet_id)
+    await refuse_while_suspended(tx, book.fleet_id)
     limits = limits_for(book, order.said)
     planned, targets = await _plan(tx, book, order)
     revert_id = services.ids.new("rollout")
