@@ -140,6 +140,7 @@ async def start(tx: Tx, services: Services, order: Order, actor: Actor) -> tuple
     drafted = await draft(tx, order, lock=True)
     _require_acknowledged(order, drafted.release)
     state = approval.first_state(require_approval=order.require_approval, start_at=order.start_at)
+    _refuse_late_replacement(order, state)
     rollout_id = services.ids.new("rollout")
     await write_plan(tx, order, actor, drafted, rollout_id, state=state)
     await supersede(tx, services, order.fleet_id, drafted.replaced, rollout_id, actor)
@@ -152,6 +153,14 @@ async def start(tx: Tx, services: Services, order: Order, actor: Actor) -> tuple
             await go_on(tx, services, book)
             await tell_older(tx, services, book)
     return rollout_id, left_out
+
+
+def _refuse_late_replacement(order: Order, state: RolloutState) -> None:
+    """Refuse to end other rollouts for one that waits itself: nobody may ever approve it."""
+    if order.supersede and state is not RolloutState.RUNNING:
+        message = "supersede: a rollout that waits for a person or a time replaces none"
+        remedy = "cancel the other rollout first, or start this one at once"
+        raise RequestError(message, code=Code.INVALID_ARGUMENT, remedy=remedy, field="supersede")
 
 
 @dataclass(frozen=True, slots=True)

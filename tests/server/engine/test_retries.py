@@ -193,6 +193,15 @@ async def test_a_halted_rollout_is_superseded_and_its_hosts_move(world_on_each: 
     assert (await world.host("host-2", older))["state"] == "succeeded"
 
 
+async def test_what_waits_for_a_person_itself_supersedes_nothing(world: World, refusal: Any) -> None:
+    await world.online("host-1")
+    older = await world.roll("host-1")
+    await world.pause(older)
+    why = await refusal(world.roll("host-1", version="1.2.0", supersede=True, require_approval=True))
+    assert (why.code, why.facts["field"]) == ("INVALID_ARGUMENT", "supersede")
+    assert await world.state(older) == "PAUSED"
+
+
 async def test_what_runs_is_not_superseded(world: World, refusal: Any) -> None:
     await world.online("host-1")
     older = await world.roll("host-1")
