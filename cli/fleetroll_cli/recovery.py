@@ -69,7 +69,9 @@ def bring(
     *,
     keys_dir: Annotated[
         list[Path] | None,
-        typer.Option("--keys-dir", help="Folder of key files: what was signed from there lies beside. May be repeated."),
+        typer.Option(
+            "--keys-dir", help="Folder of key files: what was signed from there lies beside. May be repeated."
+        ),
     ] = None,
     files: Annotated[
         list[Path] | None,
@@ -133,7 +135,7 @@ def _show(recovery: recovery_pb2.Recovery) -> None:
     for role in recovery.missing:
         say(f"missing      {plain(role.role)} {role.version}: {plain(role.reason) or 'no host could bring it back'}")
     if recovery.missing:
-        say("             hosts refuse what the server has of it: fleetroll recovery bring, where it was signed, or sign it")
+        say("             hosts refuse what the server has of it: recovery bring, from where it was signed, or sign it")
         say("             above that version")
     _show_keys(recovery)
     if recovery.younger:
@@ -146,5 +148,5 @@ def _show_keys(recovery: recovery_pb2.Recovery) -> None:
     """Say what the server can't sign, and what helps."""
     if recovery.keys_missing:
         roles = ", ".join(map(plain, recovery.keys_missing))
-        say(f"keys         {roles}: root names keys that are not on the server; it signs no list, hosts take nothing new")
+        say(f"keys         {roles}: root names keys that are not on the server; no list is signed, hosts take nothing")
         say("             exchange them: fleetroll keys rotate snapshot timestamp")

@@ -83,7 +83,7 @@ def seal(act: Act, new: Mapping[str, bytes], versions: Mapping[str, int]) -> dic
 
 
 def leave_unsigned(act: Act, new: Mapping[str, bytes], versions: Mapping[str, int]) -> dict[str, bytes]:
-    """Return the same with lists that nobody has signed: no host takes them, and whoever gets the keys goes on from them.
+    """Return the same with lists that nobody has signed: no host takes them, and whoever gets keys goes on from them.
 
     For a newest root that names keys which are elsewhere. What its older keys signed would be nothing but a lie then.
     """

@@ -104,7 +104,7 @@ class Desk:
         self.now = datetime.now(UTC)
         self.standing: Mapping[str, KeySet] = key_sets(self.files)
         if not is_signed(self.files[TIMESTAMP_FILE]):
-            note("nobody has signed what this server lists: it lacks keys that root names; keys rotate snapshot timestamp")
+            note("nobody has signed this server's lists: it lacks keys that root names; keys rotate snapshot timestamp")
         for role, signed in (("timestamp", self.repository.timestamp), ("snapshot", self.repository.snapshot)):
             if signed.is_expired(self.now):
                 note(f"{role} ended {signed.expires:%Y-%m-%d %H:%M:%SZ}: is this the newest that the server has?")

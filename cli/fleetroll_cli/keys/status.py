@@ -53,7 +53,9 @@ def show(answer: keys_pb2.GetKeyStatusResponse) -> None:
                 )
             )
     print_table(HEADINGS, rows)
-    lacking = [role.role for role in answer.roles if role.role in ONLINE_ROLES and not any(k.held_here for k in role.keys)]
+    lacking = [
+        role.role for role in answer.roles if role.role in ONLINE_ROLES and not any(k.held_here for k in role.keys)
+    ]
     if lacking:
         say(f"{' and '.join(lacking)}: {UNHELD}")
     for path in answer.readable_root_keys:

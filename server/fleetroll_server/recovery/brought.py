@@ -128,9 +128,7 @@ def _newest_targets(before: Repository, shown: Verified) -> Targets:
     return signed
 
 
-def _check_role(
-    before: Repository, newest: Targets, role: str, version: int, data: bytes, shown: Verified
-) -> None:
+def _check_role(before: Repository, newest: Targets, role: str, version: int, data: bytes, shown: Verified) -> None:
     """Refuse a file that is newer than what is here and can't be taken, or another one under a version that is here."""
     if role != "targets" and role not in delegated_roles(newest):
         raise invalid("files", f"{role} {version}: targets do not name such a role")

@@ -125,5 +125,7 @@ def refuse_unless_recovering(recovery: Recovery | None) -> None:
     """
     if recovery is None or not recovery.active:
         message = "files: the root names keys that are not on this server; it could sign nothing, and is in no recovery"
-        remedy = "back it up and restore that: the recovery waits until its keys of snapshot and timestamp are exchanged"
+        remedy = (
+            "back it up and restore that: the recovery waits until the keys of snapshot and timestamp are exchanged"
+        )
         raise RequestError(message, code=Code.NOT_ALLOWED, remedy=remedy)
