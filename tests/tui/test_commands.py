@@ -29,7 +29,7 @@ AT_FIRST = {
     *("ReleasesService.StageTarget", "ReleasesService.CommitMetadata", "KeysService.PrepareOnlineKeys"),
     *("ReleasesService.PublishRelease", "RolloutsService.GetKillSwitch", "RolloutsService.GetRollout"),
     *("RolloutsService.ListRolloutHosts", "RolloutsService.ListRollouts", "RolloutsService.StartRollout"),
-    *("TokensService.CreateApiToken", "TokensService.CreateJoinToken"),
+    *("RecoveryService.BringMetadata", "TokensService.CreateApiToken", "TokensService.CreateJoinToken"),
     *("TokensService.ListApiTokens", "TokensService.ListJoinTokens", "TokensService.RevokeApiToken"),
     "TokensService.RevokeJoinToken",
 }

@@ -287,7 +287,7 @@ WITHOUT_SCREEN = (
     *(f"{_RELEASES}.StageTarget", f"{_RELEASES}.CommitMetadata", "KeysService.PrepareOnlineKeys"),
     *(f"{_RELEASES}.PublishRelease", f"{_SERVICE}.GetKillSwitch", f"{_SERVICE}.GetRollout"),
     *(f"{_SERVICE}.ListRolloutHosts", f"{_SERVICE}.ListRollouts", f"{_SERVICE}.StartRollout"),
-    *("TokensService.CreateApiToken", "TokensService.CreateJoinToken"),
+    *(f"{_RECOVERY}.BringMetadata", "TokensService.CreateApiToken", "TokensService.CreateJoinToken"),
     *("TokensService.ListApiTokens", "TokensService.ListJoinTokens", "TokensService.RevokeApiToken"),
     "TokensService.RevokeJoinToken",
 )
