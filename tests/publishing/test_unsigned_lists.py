@@ -1,9 +1,9 @@
-"""Lists that nobody has signed: no host takes them, whoever signs the next root reads them, and it goes on from there."""
+"""Lists that nobody has signed: no host takes them, whoever signs the next root reads them and goes on from there."""
 
 from __future__ import annotations
 
 from itertools import count
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +17,9 @@ from fleetroll_publishing.roles import read_repository
 from fleetroll_publishing.sealing import DEFAULT_EXPIRIES, following, is_signed, leave_unsigned
 from tests.faults.keyrings import Owner
 from tests.faults.repositories import BUILT_AT, START, Repository
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def host(folder: Path, repository: Repository) -> TrustClient:
