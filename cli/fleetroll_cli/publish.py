@@ -20,7 +20,7 @@ from fleetroll_cli.output import plain, print_json, say
 from fleetroll_cli.parse import read_supported_from
 from fleetroll_cli.progress import uploads
 from fleetroll_cli.retiring import proposal, retire_old
-from fleetroll_cli.signing import Desk, Said
+from fleetroll_cli.signing import Desk, Prepared, Said
 from fleetroll_cli.staging import PUBLISH_SECONDS, stage
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
@@ -121,10 +121,11 @@ def _publish_here(client: AdminClient, keys: Keyring, parcels: Sequence[Parcel],
     The server is asked about what is said of each artefact; nothing that is signed goes there before the last step.
     """
     desk, now = Desk(client, keys), datetime.now(UTC)
+    new = [parcel for parcel in parcels if not _is_listed(desk, parcel)]
     changes: dict[str, list[Change]] = {}
-    for product in dict.fromkeys(parcel.words.product for parcel in parcels):
+    for product in dict.fromkeys(parcel.words.product for parcel in new):
         additions = {}
-        for parcel in (one for one in parcels if one.words.product == product):
+        for parcel in (one for one in new if one.words.product == product):
             inspected = inspect_artefact(parcel.path, parcel.words.entry)
             custom = describe_artefact(parcel.words, inspected, PROTOCOL, now)
             built = inspected.artefact
@@ -134,19 +135,26 @@ def _publish_here(client: AdminClient, keys: Keyring, parcels: Sequence[Parcel],
         changes[product] += retire_old(client, product, role, retire=wish.retire, ask=not (wish.yes or wish.dry_run))
     for parcel in parcels:
         _check_there(client, parcel, signed_elsewhere=True)
-    prepared = desk.prepare(changes)
+    prepared = desk.prepare(changes) if new else Prepared({}, {})
     if not wish.dry_run:
         with uploads() as begin:
             for parcel in parcels:
                 path, length = parcel.words.path, parcel.length
                 stage(client, path, parcel.sha256, length, _chunks(parcel.path), begin(path, length))
-        desk.commit(prepared, Said(notes=_notes(parcels, wish.notes)))
+        if new:
+            desk.commit(prepared, Said(notes=_notes(new, wish.notes)))
     if wish.json:
         _print(parcels, prepared.versions, dry_run=wish.dry_run)
         return
     _tell(parcels, dry_run=wish.dry_run)
     for product, version in sorted(prepared.versions.items()):
         say(f"{product}: role version {version}, {'would be ' if wish.dry_run else ''}signed here")
+
+
+def _is_listed(desk: Desk, parcel: Parcel) -> bool:
+    """Tell whether these very bytes are listed: a server that was restored without them gets them back, unsigned."""
+    listed = desk.role(parcel.words.product).targets.get(parcel.words.path)
+    return listed is not None and (listed.length, listed.hashes.get("sha256")) == (parcel.length, parcel.sha256)
 
 
 def _check_there(client: AdminClient, parcel: Parcel, *, signed_elsewhere: bool) -> None:

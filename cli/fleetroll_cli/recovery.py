@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path  # noqa: TC003 (typer reads the annotations)
 from typing import Annotated
 
 import typer
 
 from fleetroll.v1 import recovery_pb2
+from fleetroll_cli import bringing
 from fleetroll_cli.context import CALL_SECONDS, JsonOption, connected
 from fleetroll_cli.names import local_time
 from fleetroll_cli.output import plain, print_json, print_table, say
@@ -62,6 +64,36 @@ def approve(
 
 
 @app.command()
+def bring(
+    context: typer.Context,
+    *,
+    keys_dir: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--keys-dir", help="Folder of key files: what was signed from there lies beside. May be repeated."
+        ),
+    ] = None,
+    files: Annotated[
+        list[Path] | None,
+        typer.Option("--files", help="Folder of signed files, such as metadata of keys backup. May be repeated."),
+    ] = None,
+    reason: ReasonOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Give a server that went back what was signed since: root, targets and products, as they lie beside the keys."""
+    found = bringing.files_in(keys_dir or [], files or [])
+    with connected(context) as client:
+        answer = bringing.bring(client, found, reason)
+    if json:
+        print_json(answer)
+        return
+    for name in answer.taken:
+        say(f"taken  {plain(name)}")
+    say(f"{len(answer.taken)} of {len(found)} files were missing there")
+    _show_keys(answer.recovery)
+
+
+@app.command()
 def end(
     context: typer.Context,
     not_seen: Annotated[
@@ -103,8 +135,18 @@ def _show(recovery: recovery_pb2.Recovery) -> None:
     for role in recovery.missing:
         say(f"missing      {plain(role.role)} {role.version}: {plain(role.reason) or 'no host could bring it back'}")
     if recovery.missing:
-        say("             hosts refuse what the server has of it: who signs it signs it above that version")
+        say("             hosts refuse what the server has of it: recovery bring, from where it was signed, or sign it")
+        say("             above that version")
+    _show_keys(recovery)
     if recovery.younger:
         say(f"younger      {len(recovery.younger)} hosts wait for approval")
         rows = [(host.agent_id, host.name, host.fleet_id, local_time(host, "came_at")) for host in recovery.younger]
         print_table(("AGENT", "NAME", "FLEET", "CAME"), rows)
+
+
+def _show_keys(recovery: recovery_pb2.Recovery) -> None:
+    """Say what the server can't sign, and what helps."""
+    if recovery.keys_missing:
+        roles = ", ".join(map(plain, recovery.keys_missing))
+        say(f"keys         {roles}: root names keys that are not on the server; no list is signed, hosts take nothing")
+        say("             exchange them: fleetroll keys rotate snapshot timestamp")

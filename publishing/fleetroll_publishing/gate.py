@@ -94,11 +94,15 @@ def check_product(files: Mapping[str, bytes], product: str, candidate: bytes, no
     return signed
 
 
-def check_repository(files: Mapping[str, bytes]) -> None:
+def check_repository(files: Mapping[str, bytes], *, unsigned_lists: bool = False) -> None:
     """Return when a host that has nothing but the first root would accept all of ``files``, were nothing expired.
 
     Expiry is left out: a product that nobody has signed for a year must not keep the timestamp of all others from being
     signed again. :func:`~fleetroll_publishing.roles.standings` shows it.
+
+    Args:
+        files: the repository.
+        unsigned_lists: nobody has signed snapshot and timestamp yet: all else is held to them.
 
     Raises:
         TrustError: METADATA_ENDLESS, METADATA_INVALID, UNSIGNED, METADATA_MIXED, WRONG_PRODUCT; the role is in the
@@ -107,8 +111,9 @@ def check_repository(files: Mapping[str, bytes]) -> None:
     """
     repository = read_repository(files)
     root = _check_roots(files)
-    verified(files[TIMESTAMP_FILE], "timestamp", root)
-    _check_listed(files, "snapshot", repository.timestamp.snapshot_meta, root)
+    lists = None if unsigned_lists else root
+    verified(files[TIMESTAMP_FILE], "timestamp", lists)
+    _check_listed(files, "snapshot", repository.timestamp.snapshot_meta, lists)
     _check_listed(files, "targets", repository.snapshot.meta["targets.json"], root)
     read_anchors(repository.targets)
     for role, delegation in delegated_roles(repository.targets).items():
@@ -135,7 +140,7 @@ def _check_roots(files: Mapping[str, bytes]) -> Root:
     return root
 
 
-def _check_listed(files: Mapping[str, bytes], role: str, meta: MetaFile, delegator: Root | Targets) -> None:
+def _check_listed(files: Mapping[str, bytes], role: str, meta: MetaFile, delegator: Root | Targets | None) -> None:
     """Check one file against the list that names it and the role that names its keys."""
     data = files[file_name(role, meta.version)]
     signed = verified(data, role, delegator)

@@ -11,6 +11,8 @@ that was signed here, is refused before anything is signed.
    and perhaps its own first root, all of them have to agree, and which was named first makes no difference.
 3. What was signed is remembered once the server has said that it took it. What it never said so of was not published as
    far as the publisher knows, and is signed anew on what is shown.
+4. The files themselves are kept beside the record (:mod:`~fleetroll_publishing.kept`), to be brought to a server that
+   was restored from before them.
 
 Not done here: keys, and what is signed.
 """
@@ -29,6 +31,7 @@ from fleetroll_publishing.carrying.chain import FIRST_ROOT, read_chain
 from fleetroll_publishing.carrying.signing_copy import read_for_signing
 from fleetroll_publishing.commit_gate import parse_name
 from fleetroll_publishing.demands import ONLINE_ROLES
+from fleetroll_publishing.kept import keep
 from fleetroll_publishing.roles import file_name, read_repository, standings
 
 if TYPE_CHECKING:
@@ -65,6 +68,7 @@ class Publisher:
     def __init__(self, *folders: Path) -> None:
         """Remember in ``folders``, at least one; where one does not exist yet, nothing is known from there."""
         self._folders = tuple(dict.fromkeys(folders))
+        self._shown: Mapping[str, bytes] = {}
 
     @property
     def signs(self) -> frozenset[str]:
@@ -119,10 +123,12 @@ class Publisher:
         root_sha256 = hashlib.sha256(files[FIRST_ROOT]).hexdigest()
         versions = {each.role: each.version for each in standings(files) if each.role not in ONLINE_ROLES}
         known = {folder: _load(folder) for folder in self._folders}
+        self._shown = files
         for record in known.values():
             _check(record, files, root_sha256, versions)
         for folder, record in known.items():
             if folder.is_dir():
+                keep(folder, files)
                 _save(folder, replace(record, root_sha256=root_sha256, versions={**record.versions, **versions}))
         return read_repository(files)
 
@@ -157,6 +163,7 @@ class Publisher:
                 signed[role] = max(signed.get(role, (0, "")), (version, hashlib.sha256(data).hexdigest()))
             versions = {**record.versions, **{role: version for role, (version, _) in signed.items()}}
             root_sha256 = record.root_sha256 or next(iter(roots), "")  # a folder that was made for new keys
+            keep(folder, {**self._shown, **files})
             _save(folder, Record(root_sha256, versions, signed))
 
     def _pinned(self) -> dict[str, bytes]:
@@ -225,6 +232,7 @@ def _older(role: str, what: str) -> TrustError:
     return TrustError(
         f"{role}: {what}; nothing was signed",
         code=Code.METADATA_ROLLBACK,
-        remedy="find out why the server shows an older list before you sign anything",
+        remedy="find out why the server shows an older list before you sign anything; where it was restored from a "
+        "backup, fleetroll recovery bring gives it what was signed since",
         role=role,
     )

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from fleetroll_common.trust.library import Snapshot, Timestamp
+from fleetroll_common.trust.library import Metadata, Snapshot, Timestamp
 from fleetroll_publishing import gate
+from fleetroll_publishing.demands import ONLINE_ROLES
 from fleetroll_publishing.roles import (
     SPEC_VERSION,
     TIMESTAMP_FILE,
@@ -15,12 +16,14 @@ from fleetroll_publishing.roles import (
     file_name,
     meta_name,
     read_repository,
+    read_role,
     sign_role,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from fleetroll_common.trust.library import Signer
     from fleetroll_publishing.signers import RoleSigners
 
 
@@ -73,20 +76,48 @@ def seal(act: Act, new: Mapping[str, bytes], versions: Mapping[str, int]) -> dic
         new: signed files.
         versions: by role, which of them the snapshot lists.
     """
+    by = {role: [act.signers.of(role)] for role in ONLINE_ROLES}
+    sealed = _listed(act, new, versions, by)
+    gate.check_repository({**act.files, **sealed})
+    return sealed
+
+
+def leave_unsigned(act: Act, new: Mapping[str, bytes], versions: Mapping[str, int]) -> dict[str, bytes]:
+    """Return the same with lists that nobody has signed: no host takes them, and whoever gets keys goes on from them.
+
+    For a newest root that names keys which are elsewhere. What its older keys signed would be nothing but a lie then.
+    """
+    unsigned = _listed(act, new, versions, dict.fromkeys(ONLINE_ROLES, ()))
+    gate.check_repository({**act.files, **unsigned}, unsigned_lists=True)
+    return unsigned
+
+
+def is_signed(timestamp: bytes) -> bool:
+    """Tell whether anybody has signed a timestamp: lists are signed both, or neither of them is.
+
+    Raises:
+        StoreError: it is unreadable (whoever keeps the files).
+    """
+    read_role({TIMESTAMP_FILE: timestamp}, Timestamp, TIMESTAMP_FILE)
+    return bool(Metadata.from_bytes(timestamp).signatures)
+
+
+def _listed(
+    act: Act, new: Mapping[str, bytes], versions: Mapping[str, int], by: Mapping[str, Sequence[Signer]]
+) -> dict[str, bytes]:
+    """Return ``new`` and the lists over it, signed ``by`` these."""
     snapshot = act.snapshot
     for role, version in versions.items():
         snapshot.meta[meta_name(role)] = describe(version, new[file_name(role, version)])
     snapshot.expires = in_utc(act.now + act.expiries.snapshot)
-    snapshot_bytes = sign_role(snapshot, [act.signers.of("snapshot")])
+    snapshot_bytes = sign_role(snapshot, by["snapshot"])
     listed = describe(snapshot.version, snapshot_bytes)
     timestamp = Timestamp(act.timestamp_version, SPEC_VERSION, in_utc(act.now + act.expiries.timestamp), listed)
-    sealed = {
+    return {
         **new,
         file_name("snapshot", snapshot.version): snapshot_bytes,
-        TIMESTAMP_FILE: sign_role(timestamp, [act.signers.of("timestamp")]),
+        TIMESTAMP_FILE: sign_role(timestamp, by["timestamp"]),
     }
-    gate.check_repository({**act.files, **sealed})
-    return sealed
 
 
 def in_utc(instant: datetime) -> datetime:

@@ -100,6 +100,7 @@ RECOVERY = recovery_pb2.Recovery(
     hosts_not_seen=3,
     suspended_tokens=1,
     younger=[recovery_pb2.YoungerHost(agent_id="h1", name="edge-1", fleet_id="eu")] * 2,
+    keys_missing=["timestamp"],
 )
 ANCHORS = anchors_pb2.AnchorsState(
     serial=3,
@@ -180,6 +181,7 @@ ANSWERS: dict[str, Any] = {
     "RevokeApiToken": tokens_pb2.RevokeApiTokenResponse(token=API),
     "GetRecovery": recovery_pb2.GetRecoveryResponse(recovery=RECOVERY),
     "ApproveHosts": recovery_pb2.ApproveHostsResponse(agent_ids=["h1", "h2"]),
+    "BringMetadata": recovery_pb2.BringMetadataResponse(taken=["2.root.json"], recovery=RECOVERY),
     "EndRecovery": recovery_pb2.EndRecoveryResponse(recovery=RECOVERY),
     **{
         f"{name}": getattr(anchors_pb2, f"{name}Response")(state=ANCHORS)
@@ -239,6 +241,7 @@ WORDS: dict[tuple[str, ...], tuple[str, ...]] = {
     **{("anchors", "rotate-ca", name): ("--reason", "r") for name in ("prepare", "switch", "drop")},
     ("recovery", "show"): (),
     ("recovery", "approve"): (),
+    ("recovery", "bring"): ("--files", "METADATA"),
     ("recovery", "end"): ("--not-seen", "3"),
     ("events",): (),
     ("keys", "status"): (),
@@ -307,10 +310,12 @@ def test_every_command_is_looked_at() -> None:
 @pytest.mark.parametrize("name", ATTACKS)
 def test_no_command_prints_a_word_that_steers(name: str, hostile: Commands, tmp_path: Path) -> None:
     hostile.answers.update(spoilt_answers(ATTACKS[name]))
-    file = artefact(tmp_path)
+    (tmp_path / "metadata").mkdir()
+    (tmp_path / "metadata" / "2.root.json").write_bytes(b"bytes")
+    places = {"ARTEFACT": artefact(tmp_path), "METADATA": str(tmp_path / "metadata")}
     for command, options in WORDS.items():
         for more in ((), ("--json",)) if name in IN_DOCUMENTS else ((),):
-            ended = hostile.run(*command, *(file if word == "ARTEFACT" else word for word in options), *more)
+            ended = hostile.run(*command, *(places.get(word, word) for word in options), *more)
             said = ended.out + ended.err
             assert said
             assert harm(said) == set(), (command, more)

@@ -29,7 +29,7 @@ AT_FIRST = {
     *("ReleasesService.StageTarget", "ReleasesService.CommitMetadata", "KeysService.PrepareOnlineKeys"),
     *("ReleasesService.PublishRelease", "RolloutsService.GetKillSwitch", "RolloutsService.GetRollout"),
     *("RolloutsService.ListRolloutHosts", "RolloutsService.ListRollouts", "RolloutsService.StartRollout"),
-    *("RolloutsService.ApproveRollout", "RolloutsService.PreviewRollout"),
+    *("RecoveryService.BringMetadata", "RolloutsService.ApproveRollout", "RolloutsService.PreviewRollout"),
     *("TokensService.CreateApiToken", "TokensService.CreateJoinToken"),
     *("TokensService.ListApiTokens", "TokensService.ListJoinTokens", "TokensService.RevokeApiToken"),
     *("PolicyService.GetPolicy", "PolicyService.ListPolicyHistory", "PolicyService.PreviewPolicy"),

@@ -15,6 +15,8 @@ from fleetroll_common.durable import create_durably
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_publishing.carrying.signing_copy import FIRST_ROOT
+from fleetroll_publishing.kept import FOLDER as METADATA
+from fleetroll_publishing.kept import kept
 from fleetroll_publishing.keyfiles import keys_in
 from fleetroll_publishing.keys import read_label
 from fleetroll_publishing.publisher import RECORD_NAME
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-METADATA = "metadata"
 MODE = 0o600
 
 
@@ -32,7 +33,7 @@ def back_up(folder: Path, metadata: Mapping[str, bytes], out: Path) -> list[str]
 
     Args:
         folder: of key files.
-        metadata: signed files by name, as the newest repository has them; empty = those are left out.
+        metadata: signed files by name, as the newest repository has them; empty = those alone that lie beside the keys.
         out: the file to make; never overwritten.
 
     Raises:
@@ -48,6 +49,7 @@ def back_up(folder: Path, metadata: Mapping[str, bytes], out: Path) -> list[str]
     for name in (FIRST_ROOT, RECORD_NAME):
         if (folder / name).is_file():
             content[name] = (folder / name).read_bytes()
+    content |= {f"{METADATA}/{name}": data for name, data in kept(folder / METADATA).items()}
     content |= {f"{METADATA}/{name}": data for name, data in sorted(metadata.items())}
     try:
         create_durably(out, _tar(content), MODE)

@@ -34,7 +34,9 @@ from fleetroll_publishing.carrying.signing_copy import FIRST_ROOT
 from fleetroll_publishing.commit_gate import check_commit, follow_roots, parse_name
 from fleetroll_publishing.keys import PrivateKey
 from fleetroll_publishing.publisher import Publisher
+from fleetroll_publishing.roles import TIMESTAMP_FILE
 from fleetroll_publishing.rotation import KeySet, key_sets
+from fleetroll_publishing.sealing import is_signed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -101,6 +103,8 @@ class Desk:
         _check_root(order.root_sha256, hashlib.sha256(self.files[FIRST_ROOT]).hexdigest())
         self.now = datetime.now(UTC)
         self.standing: Mapping[str, KeySet] = key_sets(self.files)
+        if not is_signed(self.files[TIMESTAMP_FILE]):
+            note("nobody has signed this server's lists: it lacks keys that root names; keys rotate snapshot timestamp")
         for role, signed in (("timestamp", self.repository.timestamp), ("snapshot", self.repository.snapshot)):
             if signed.is_expired(self.now):
                 note(f"{role} ended {signed.expires:%Y-%m-%d %H:%M:%SZ}: is this the newest that the server has?")

@@ -10,6 +10,7 @@ from fleetroll_cli.names import calendar, local_time
 from fleetroll_cli.output import print_table, say
 from fleetroll_common.trust.limits import ROOT_BYTES_MAX
 from fleetroll_publishing.carrying.signing_copy import FIRST_ROOT, Folder, read_for_signing
+from fleetroll_publishing.demands import ONLINE_ROLES
 from fleetroll_publishing.history import public_of
 from fleetroll_publishing.roles import standings
 from fleetroll_publishing.rotation import key_sets
@@ -28,6 +29,10 @@ MANAGED = (
 OFFLINE = (
     "offline: publishers hold the keys of targets and products. Whoever takes the server can have hosts install "
     "nothing that was not published."
+)
+UNHELD = (
+    "root names keys that are not on the server, which was restored from before them. It signs no list, and hosts take "
+    "nothing new, until they are exchanged: fleetroll keys rotate snapshot timestamp"
 )
 
 
@@ -48,6 +53,11 @@ def show(answer: keys_pb2.GetKeyStatusResponse) -> None:
                 )
             )
     print_table(HEADINGS, rows)
+    lacking = [
+        role.role for role in answer.roles if role.role in ONLINE_ROLES and not any(k.held_here for k in role.keys)
+    ]
+    if lacking:
+        say(f"{' and '.join(lacking)}: {UNHELD}")
     for path in answer.readable_root_keys:
         say(f"the server can read a root key, {path}: take it away from that machine")
 

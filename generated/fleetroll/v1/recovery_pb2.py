@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from fleetroll.v1 import options_pb2 as fleetroll_dot_v1_dot_options__pb2
+from fleetroll.v1 import releases_pb2 as fleetroll_dot_v1_dot_releases__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x66leetroll/v1/recovery.proto\x12\x0c\x66leetroll.v1\x1a\x1a\x66leetroll/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd7\x04\n\x08Recovery\x12\x16\n\x06\x61\x63tive\x18\x01 \x01(\x08R\x06\x61\x63tive\x12\x31\n\x05\x63\x61use\x18\x02 \x01(\x0e\x32\x1b.fleetroll.v1.RecoveryCauseR\x05\x63\x61use\x12\x30\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05since\x12 \n\x0bincarnation\x18\x04 \x01(\tR\x0bincarnation\x12\x35\n\x08taken_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07takenAt\x12\x1d\n\nstops_read\x18\x06 \x01(\x08R\tstopsRead\x12\x39\n\nblind_from\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tblindFrom\x12\x1f\n\x0bhosts_known\x18\x08 \x01(\x03R\nhostsKnown\x12\x1d\n\nhosts_seen\x18\t \x01(\x03R\thostsSeen\x12$\n\x0ehosts_not_seen\x18\n \x01(\x03R\x0chostsNotSeen\x12\x33\n\x07younger\x18\x0b \x03(\x0b\x32\x19.fleetroll.v1.YoungerHostR\x07younger\x12 \n\x0bunconfirmed\x18\x0c \x01(\x03R\x0bunconfirmed\x12)\n\x10suspended_tokens\x18\r \x01(\x03R\x0fsuspendedTokens\x12\x33\n\x07missing\x18\x0e \x03(\x0b\x32\x19.fleetroll.v1.MissingRoleR\x07missing\"S\n\x0bMissingRole\x12\x12\n\x04role\x18\x01 \x01(\tR\x04role\x12\x18\n\x07version\x18\x02 \x01(\x03R\x07version\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\"\x8c\x01\n\x0bYoungerHost\x12\x19\n\x08\x61gent_id\x18\x01 \x01(\tR\x07\x61gentId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x19\n\x08\x66leet_id\x18\x03 \x01(\tR\x07\x66leetId\x12\x33\n\x07\x63\x61me_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x06\x63\x61meAt\"\x14\n\x12GetRecoveryRequest\"I\n\x13GetRecoveryResponse\x12\x32\n\x08recovery\x18\x01 \x01(\x0b\x32\x16.fleetroll.v1.RecoveryR\x08recovery\"m\n\x13\x41pproveHostsRequest\x12\x1b\n\tagent_ids\x18\x01 \x03(\tR\x08\x61gentIds\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12!\n\x0chosts_listed\x18\x03 \x01(\x03R\x0bhostsListed\"3\n\x14\x41pproveHostsResponse\x12\x1b\n\tagent_ids\x18\x01 \x03(\tR\x08\x61gentIds\"R\n\x12\x45ndRecoveryRequest\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12$\n\x0ehosts_not_seen\x18\x02 \x01(\x03R\x0chostsNotSeen\"I\n\x13\x45ndRecoveryResponse\x12\x32\n\x08recovery\x18\x01 \x01(\x0b\x32\x16.fleetroll.v1.RecoveryR\x08recovery*j\n\rRecoveryCause\x12\x1e\n\x1aRECOVERY_CAUSE_UNSPECIFIED\x10\x00\x12\x1b\n\x17RECOVERY_CAUSE_RESTORED\x10\x01\x12\x1c\n\x18RECOVERY_CAUSE_WENT_BACK\x10\x02\x32\xd1\x02\n\x0fRecoveryService\x12g\n\x0bGetRecovery\x12 .fleetroll.v1.GetRecoveryRequest\x1a!.fleetroll.v1.GetRecoveryResponse\"\x13\xaa\xd4\x18\x0f\x08\x03\x12\x0bserver.read\x12k\n\x0c\x41pproveHosts\x12!.fleetroll.v1.ApproveHostsRequest\x1a\".fleetroll.v1.ApproveHostsResponse\"\x14\xaa\xd4\x18\x10\x08\x05\x12\x0cserver.write\x12h\n\x0b\x45ndRecovery\x12 .fleetroll.v1.EndRecoveryRequest\x1a!.fleetroll.v1.EndRecoveryResponse\"\x14\xaa\xd4\x18\x10\x08\x05\x12\x0cserver.writeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x66leetroll/v1/recovery.proto\x12\x0c\x66leetroll.v1\x1a\x1a\x66leetroll/v1/options.proto\x1a\x1b\x66leetroll/v1/releases.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfa\x04\n\x08Recovery\x12\x16\n\x06\x61\x63tive\x18\x01 \x01(\x08R\x06\x61\x63tive\x12\x31\n\x05\x63\x61use\x18\x02 \x01(\x0e\x32\x1b.fleetroll.v1.RecoveryCauseR\x05\x63\x61use\x12\x30\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05since\x12 \n\x0bincarnation\x18\x04 \x01(\tR\x0bincarnation\x12\x35\n\x08taken_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07takenAt\x12\x1d\n\nstops_read\x18\x06 \x01(\x08R\tstopsRead\x12\x39\n\nblind_from\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tblindFrom\x12\x1f\n\x0bhosts_known\x18\x08 \x01(\x03R\nhostsKnown\x12\x1d\n\nhosts_seen\x18\t \x01(\x03R\thostsSeen\x12$\n\x0ehosts_not_seen\x18\n \x01(\x03R\x0chostsNotSeen\x12\x33\n\x07younger\x18\x0b \x03(\x0b\x32\x19.fleetroll.v1.YoungerHostR\x07younger\x12 \n\x0bunconfirmed\x18\x0c \x01(\x03R\x0bunconfirmed\x12)\n\x10suspended_tokens\x18\r \x01(\x03R\x0fsuspendedTokens\x12\x33\n\x07missing\x18\x0e \x03(\x0b\x32\x19.fleetroll.v1.MissingRoleR\x07missing\x12!\n\x0ckeys_missing\x18\x0f \x03(\tR\x0bkeysMissing\"S\n\x0bMissingRole\x12\x12\n\x04role\x18\x01 \x01(\tR\x04role\x12\x18\n\x07version\x18\x02 \x01(\x03R\x07version\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\"\x8c\x01\n\x0bYoungerHost\x12\x19\n\x08\x61gent_id\x18\x01 \x01(\tR\x07\x61gentId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x19\n\x08\x66leet_id\x18\x03 \x01(\tR\x07\x66leetId\x12\x33\n\x07\x63\x61me_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x06\x63\x61meAt\"\x14\n\x12GetRecoveryRequest\"I\n\x13GetRecoveryResponse\x12\x32\n\x08recovery\x18\x01 \x01(\x0b\x32\x16.fleetroll.v1.RecoveryR\x08recovery\"m\n\x13\x41pproveHostsRequest\x12\x1b\n\tagent_ids\x18\x01 \x03(\tR\x08\x61gentIds\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12!\n\x0chosts_listed\x18\x03 \x01(\x03R\x0bhostsListed\"3\n\x14\x41pproveHostsResponse\x12\x1b\n\tagent_ids\x18\x01 \x03(\tR\x08\x61gentIds\"`\n\x14\x42ringMetadataRequest\x12\x30\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x1a.fleetroll.v1.MetadataFileR\x05\x66iles\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\"a\n\x15\x42ringMetadataResponse\x12\x14\n\x05taken\x18\x01 \x03(\tR\x05taken\x12\x32\n\x08recovery\x18\x02 \x01(\x0b\x32\x16.fleetroll.v1.RecoveryR\x08recovery\"R\n\x12\x45ndRecoveryRequest\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12$\n\x0ehosts_not_seen\x18\x02 \x01(\x03R\x0chostsNotSeen\"I\n\x13\x45ndRecoveryResponse\x12\x32\n\x08recovery\x18\x01 \x01(\x0b\x32\x16.fleetroll.v1.RecoveryR\x08recovery*j\n\rRecoveryCause\x12\x1e\n\x1aRECOVERY_CAUSE_UNSPECIFIED\x10\x00\x12\x1b\n\x17RECOVERY_CAUSE_RESTORED\x10\x01\x12\x1c\n\x18RECOVERY_CAUSE_WENT_BACK\x10\x02\x32\xc1\x03\n\x0fRecoveryService\x12g\n\x0bGetRecovery\x12 .fleetroll.v1.GetRecoveryRequest\x1a!.fleetroll.v1.GetRecoveryResponse\"\x13\xaa\xd4\x18\x0f\x08\x03\x12\x0bserver.read\x12k\n\x0c\x41pproveHosts\x12!.fleetroll.v1.ApproveHostsRequest\x1a\".fleetroll.v1.ApproveHostsResponse\"\x14\xaa\xd4\x18\x10\x08\x05\x12\x0cserver.write\x12n\n\rBringMetadata\x12\".fleetroll.v1.BringMetadataRequest\x1a#.fleetroll.v1.BringMetadataResponse\"\x14\xaa\xd4\x18\x10\x08\x05\x12\x0cserver.write\x12h\n\x0b\x45ndRecovery\x12 .fleetroll.v1.EndRecoveryRequest\x1a!.fleetroll.v1.EndRecoveryResponse\"\x14\xaa\xd4\x18\x10\x08\x05\x12\x0cserver.writeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,28 +38,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECOVERYSERVICE'].methods_by_name['GetRecovery']._serialized_options = b'\252\324\030\017\010\003\022\013server.read'
   _globals['_RECOVERYSERVICE'].methods_by_name['ApproveHosts']._loaded_options = None
   _globals['_RECOVERYSERVICE'].methods_by_name['ApproveHosts']._serialized_options = b'\252\324\030\020\010\005\022\014server.write'
+  _globals['_RECOVERYSERVICE'].methods_by_name['BringMetadata']._loaded_options = None
+  _globals['_RECOVERYSERVICE'].methods_by_name['BringMetadata']._serialized_options = b'\252\324\030\020\010\005\022\014server.write'
   _globals['_RECOVERYSERVICE'].methods_by_name['EndRecovery']._loaded_options = None
   _globals['_RECOVERYSERVICE'].methods_by_name['EndRecovery']._serialized_options = b'\252\324\030\020\010\005\022\014server.write'
-  _globals['_RECOVERYCAUSE']._serialized_start=1356
-  _globals['_RECOVERYCAUSE']._serialized_end=1462
-  _globals['_RECOVERY']._serialized_start=107
-  _globals['_RECOVERY']._serialized_end=706
-  _globals['_MISSINGROLE']._serialized_start=708
-  _globals['_MISSINGROLE']._serialized_end=791
-  _globals['_YOUNGERHOST']._serialized_start=794
-  _globals['_YOUNGERHOST']._serialized_end=934
-  _globals['_GETRECOVERYREQUEST']._serialized_start=936
-  _globals['_GETRECOVERYREQUEST']._serialized_end=956
-  _globals['_GETRECOVERYRESPONSE']._serialized_start=958
-  _globals['_GETRECOVERYRESPONSE']._serialized_end=1031
-  _globals['_APPROVEHOSTSREQUEST']._serialized_start=1033
-  _globals['_APPROVEHOSTSREQUEST']._serialized_end=1142
-  _globals['_APPROVEHOSTSRESPONSE']._serialized_start=1144
-  _globals['_APPROVEHOSTSRESPONSE']._serialized_end=1195
-  _globals['_ENDRECOVERYREQUEST']._serialized_start=1197
-  _globals['_ENDRECOVERYREQUEST']._serialized_end=1279
-  _globals['_ENDRECOVERYRESPONSE']._serialized_start=1281
-  _globals['_ENDRECOVERYRESPONSE']._serialized_end=1354
-  _globals['_RECOVERYSERVICE']._serialized_start=1465
-  _globals['_RECOVERYSERVICE']._serialized_end=1802
+  _globals['_RECOVERYCAUSE']._serialized_start=1617
+  _globals['_RECOVERYCAUSE']._serialized_end=1723
+  _globals['_RECOVERY']._serialized_start=136
+  _globals['_RECOVERY']._serialized_end=770
+  _globals['_MISSINGROLE']._serialized_start=772
+  _globals['_MISSINGROLE']._serialized_end=855
+  _globals['_YOUNGERHOST']._serialized_start=858
+  _globals['_YOUNGERHOST']._serialized_end=998
+  _globals['_GETRECOVERYREQUEST']._serialized_start=1000
+  _globals['_GETRECOVERYREQUEST']._serialized_end=1020
+  _globals['_GETRECOVERYRESPONSE']._serialized_start=1022
+  _globals['_GETRECOVERYRESPONSE']._serialized_end=1095
+  _globals['_APPROVEHOSTSREQUEST']._serialized_start=1097
+  _globals['_APPROVEHOSTSREQUEST']._serialized_end=1206
+  _globals['_APPROVEHOSTSRESPONSE']._serialized_start=1208
+  _globals['_APPROVEHOSTSRESPONSE']._serialized_end=1259
+  _globals['_BRINGMETADATAREQUEST']._serialized_start=1261
+  _globals['_BRINGMETADATAREQUEST']._serialized_end=1357
+  _globals['_BRINGMETADATARESPONSE']._serialized_start=1359
+  _globals['_BRINGMETADATARESPONSE']._serialized_end=1456
+  _globals['_ENDRECOVERYREQUEST']._serialized_start=1458
+  _globals['_ENDRECOVERYREQUEST']._serialized_end=1540
+  _globals['_ENDRECOVERYRESPONSE']._serialized_start=1542
+  _globals['_ENDRECOVERYRESPONSE']._serialized_end=1615
+  _globals['_RECOVERYSERVICE']._serialized_start=1726
+  _globals['_RECOVERYSERVICE']._serialized_end=2175
 # @@protoc_insertion_point(module_scope)

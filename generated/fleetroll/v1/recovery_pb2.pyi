@@ -4,6 +4,7 @@ isort:skip_file
 Recovery: a restored server takes its fleet back."""
 
 from collections import abc as _abc
+from fleetroll.v1 import releases_pb2 as _releases_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -64,6 +65,7 @@ class Recovery(_message.Message):
     UNCONFIRMED_FIELD_NUMBER: _builtins.int
     SUSPENDED_TOKENS_FIELD_NUMBER: _builtins.int
     MISSING_FIELD_NUMBER: _builtins.int
+    KEYS_MISSING_FIELD_NUMBER: _builtins.int
     active: _builtins.bool
     """True while nothing is offered and no host gets Go."""
     cause: Global___RecoveryCause.ValueType
@@ -102,6 +104,12 @@ class Recovery(_message.Message):
     def missing(self) -> _containers.RepeatedCompositeFieldContainer[Global___MissingRole]:
         """Signed roles that hosts trust in a newer version than the server has: they refuse its own until they are signed above."""
 
+    @_builtins.property
+    def keys_missing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of "snapshot" and "timestamp", those whose keys, as the newest root names them, are not on this server: it signs and
+        shows no list, hosts take nothing new and the recovery can't end until these keys are exchanged.
+        """
+
     def __init__(
         self,
         *,
@@ -119,10 +127,11 @@ class Recovery(_message.Message):
         unconfirmed: _builtins.int = ...,
         suspended_tokens: _builtins.int = ...,
         missing: _abc.Iterable[Global___MissingRole] | None = ...,
+        keys_missing: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["blind_from", b"blind_from", "since", b"since", "taken_at", b"taken_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "blind_from", b"blind_from", "cause", b"cause", "hosts_known", b"hosts_known", "hosts_not_seen", b"hosts_not_seen", "hosts_seen", b"hosts_seen", "incarnation", b"incarnation", "missing", b"missing", "since", b"since", "stops_read", b"stops_read", "suspended_tokens", b"suspended_tokens", "taken_at", b"taken_at", "unconfirmed", b"unconfirmed", "younger", b"younger"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "blind_from", b"blind_from", "cause", b"cause", "hosts_known", b"hosts_known", "hosts_not_seen", b"hosts_not_seen", "hosts_seen", b"hosts_seen", "incarnation", b"incarnation", "keys_missing", b"keys_missing", "missing", b"missing", "since", b"since", "stops_read", b"stops_read", "suspended_tokens", b"suspended_tokens", "taken_at", b"taken_at", "unconfirmed", b"unconfirmed", "younger", b"younger"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -290,6 +299,64 @@ class ApproveHostsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ApproveHostsResponse: _TypeAlias = ApproveHostsResponse  # noqa: Y015
+
+@_typing.final
+class BringMetadataRequest(_message.Message):
+    """BringMetadataRequest carries what was signed before the server went back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILES_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why, in words, at most 500 characters."""
+    @_builtins.property
+    def files(self) -> _containers.RepeatedCompositeFieldContainer[_releases_pb2.MetadataFile]:
+        """1-64 files of root, targets and products, of each but root one; never snapshot or timestamp, which the server signs."""
+
+    def __init__(
+        self,
+        *,
+        files: _abc.Iterable[_releases_pb2.MetadataFile] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["files", b"files", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BringMetadataRequest: _TypeAlias = BringMetadataRequest  # noqa: Y015
+
+@_typing.final
+class BringMetadataResponse(_message.Message):
+    """BringMetadataResponse tells what was taken."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TAKEN_FIELD_NUMBER: _builtins.int
+    RECOVERY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def taken(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the files that the server has now and did not have before; the others are here already, or older."""
+
+    @_builtins.property
+    def recovery(self) -> Global___Recovery:
+        """Where the recovery stands."""
+
+    def __init__(
+        self,
+        *,
+        taken: _abc.Iterable[_builtins.str] | None = ...,
+        recovery: Global___Recovery | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recovery", b"recovery"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["recovery", b"recovery", "taken", b"taken"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BringMetadataResponse: _TypeAlias = BringMetadataResponse  # noqa: Y015
 
 @_typing.final
 class EndRecoveryRequest(_message.Message):

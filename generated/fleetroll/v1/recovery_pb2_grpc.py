@@ -45,6 +45,11 @@ class RecoveryServiceStub(object):
                 request_serializer=fleetroll_dot_v1_dot_recovery__pb2.ApproveHostsRequest.SerializeToString,
                 response_deserializer=fleetroll_dot_v1_dot_recovery__pb2.ApproveHostsResponse.FromString,
                 _registered_method=True)
+        self.BringMetadata = channel.unary_unary(
+                '/fleetroll.v1.RecoveryService/BringMetadata',
+                request_serializer=fleetroll_dot_v1_dot_recovery__pb2.BringMetadataRequest.SerializeToString,
+                response_deserializer=fleetroll_dot_v1_dot_recovery__pb2.BringMetadataResponse.FromString,
+                _registered_method=True)
         self.EndRecovery = channel.unary_unary(
                 '/fleetroll.v1.RecoveryService/EndRecovery',
                 request_serializer=fleetroll_dot_v1_dot_recovery__pb2.EndRecoveryRequest.SerializeToString,
@@ -70,8 +75,18 @@ class RecoveryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BringMetadata(self, request, context):
+        """BringMetadata gives a server that went back what its publishers have signed since: signatures alone count, and nothing
+        that is here is replaced by something older. A root that names keys of snapshot or timestamp which are not here is
+        taken as well: the server signs nothing until these keys are exchanged. After the recovery it takes only what it can
+        sign above; a server that never went back takes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def EndRecovery(self, request, context):
-        """EndRecovery lets the server offer again; what was paused stays paused.
+        """EndRecovery lets the server offer again; what was paused stays paused. Refused while keys are missing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,6 +104,11 @@ def add_RecoveryServiceServicer_to_server(servicer, server):
                     servicer.ApproveHosts,
                     request_deserializer=fleetroll_dot_v1_dot_recovery__pb2.ApproveHostsRequest.FromString,
                     response_serializer=fleetroll_dot_v1_dot_recovery__pb2.ApproveHostsResponse.SerializeToString,
+            ),
+            'BringMetadata': grpc.unary_unary_rpc_method_handler(
+                    servicer.BringMetadata,
+                    request_deserializer=fleetroll_dot_v1_dot_recovery__pb2.BringMetadataRequest.FromString,
+                    response_serializer=fleetroll_dot_v1_dot_recovery__pb2.BringMetadataResponse.SerializeToString,
             ),
             'EndRecovery': grpc.unary_unary_rpc_method_handler(
                     servicer.EndRecovery,
@@ -151,6 +171,33 @@ class RecoveryService(object):
             '/fleetroll.v1.RecoveryService/ApproveHosts',
             fleetroll_dot_v1_dot_recovery__pb2.ApproveHostsRequest.SerializeToString,
             fleetroll_dot_v1_dot_recovery__pb2.ApproveHostsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BringMetadata(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fleetroll.v1.RecoveryService/BringMetadata',
+            fleetroll_dot_v1_dot_recovery__pb2.BringMetadataRequest.SerializeToString,
+            fleetroll_dot_v1_dot_recovery__pb2.BringMetadataResponse.FromString,
             options,
             channel_credentials,
             insecure,

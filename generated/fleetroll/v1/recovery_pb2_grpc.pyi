@@ -37,8 +37,14 @@ class RecoveryServiceStub:
     """GetRecovery shows where the recovery stands."""
     ApproveHosts: _grpc.UnaryUnaryMultiCallable[_recovery_pb2.ApproveHostsRequest, _recovery_pb2.ApproveHostsResponse]
     """ApproveHosts lets hosts have updates that are younger than the backup."""
+    BringMetadata: _grpc.UnaryUnaryMultiCallable[_recovery_pb2.BringMetadataRequest, _recovery_pb2.BringMetadataResponse]
+    """BringMetadata gives a server that went back what its publishers have signed since: signatures alone count, and nothing
+    that is here is replaced by something older. A root that names keys of snapshot or timestamp which are not here is
+    taken as well: the server signs nothing until these keys are exchanged. After the recovery it takes only what it can
+    sign above; a server that never went back takes nothing.
+    """
     EndRecovery: _grpc.UnaryUnaryMultiCallable[_recovery_pb2.EndRecoveryRequest, _recovery_pb2.EndRecoveryResponse]
-    """EndRecovery lets the server offer again; what was paused stays paused."""
+    """EndRecovery lets the server offer again; what was paused stays paused. Refused while keys are missing."""
 
 @_typing.type_check_only
 class RecoveryServiceAsyncStub(RecoveryServiceStub):
@@ -49,8 +55,14 @@ class RecoveryServiceAsyncStub(RecoveryServiceStub):
     """GetRecovery shows where the recovery stands."""
     ApproveHosts: _aio.UnaryUnaryMultiCallable[_recovery_pb2.ApproveHostsRequest, _recovery_pb2.ApproveHostsResponse]  # type: ignore[assignment]
     """ApproveHosts lets hosts have updates that are younger than the backup."""
+    BringMetadata: _aio.UnaryUnaryMultiCallable[_recovery_pb2.BringMetadataRequest, _recovery_pb2.BringMetadataResponse]  # type: ignore[assignment]
+    """BringMetadata gives a server that went back what its publishers have signed since: signatures alone count, and nothing
+    that is here is replaced by something older. A root that names keys of snapshot or timestamp which are not here is
+    taken as well: the server signs nothing until these keys are exchanged. After the recovery it takes only what it can
+    sign above; a server that never went back takes nothing.
+    """
     EndRecovery: _aio.UnaryUnaryMultiCallable[_recovery_pb2.EndRecoveryRequest, _recovery_pb2.EndRecoveryResponse]  # type: ignore[assignment]
-    """EndRecovery lets the server offer again; what was paused stays paused."""
+    """EndRecovery lets the server offer again; what was paused stays paused. Refused while keys are missing."""
 
 class RecoveryServiceServicer(metaclass=_abc_1.ABCMeta):
     """RecoveryService shows how far a restored server has its fleet back, and ends the time in which it starts nothing."""
@@ -72,11 +84,23 @@ class RecoveryServiceServicer(metaclass=_abc_1.ABCMeta):
         """ApproveHosts lets hosts have updates that are younger than the backup."""
 
     @_abc_1.abstractmethod
+    def BringMetadata(
+        self,
+        request: _recovery_pb2.BringMetadataRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recovery_pb2.BringMetadataResponse, _abc.Awaitable[_recovery_pb2.BringMetadataResponse]]:
+        """BringMetadata gives a server that went back what its publishers have signed since: signatures alone count, and nothing
+        that is here is replaced by something older. A root that names keys of snapshot or timestamp which are not here is
+        taken as well: the server signs nothing until these keys are exchanged. After the recovery it takes only what it can
+        sign above; a server that never went back takes nothing.
+        """
+
+    @_abc_1.abstractmethod
     def EndRecovery(
         self,
         request: _recovery_pb2.EndRecoveryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recovery_pb2.EndRecoveryResponse, _abc.Awaitable[_recovery_pb2.EndRecoveryResponse]]:
-        """EndRecovery lets the server offer again; what was paused stays paused."""
+        """EndRecovery lets the server offer again; what was paused stays paused. Refused while keys are missing."""
 
 def add_RecoveryServiceServicer_to_server(servicer: RecoveryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

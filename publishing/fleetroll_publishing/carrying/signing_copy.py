@@ -2,6 +2,10 @@
 
 What has expired is taken: signing it again is what the copy is for. That it is not an older one than was seen before is
 for the record beside the keys to say (:mod:`~fleetroll_publishing.publisher`).
+
+So are lists that nobody has signed. A server shows such while its newest root names keys of snapshot or timestamp that
+it does not have, and the next root is what helps. Who has these keys could sign any list as well: of an older one it is
+the record that keeps whoever signs, with or without a signature.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError, TrustError
 from fleetroll_publishing.gate import check_repository
 from fleetroll_publishing.roles import TIMESTAMP_FILE, file_name, read_role
+from fleetroll_publishing.sealing import is_signed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +52,7 @@ def read_for_signing(source: MetadataSource, root: bytes) -> dict[str, bytes]:
     except MetadataAbsent as error:
         message = f"the repository lacks {error}"
         raise RequestError(message, code=Code.NOT_FOUND, remedy="name the right server or folder") from error
-    check_repository(files)
+    check_repository(files, unsigned_lists=not is_signed(files[TIMESTAMP_FILE]))
     return files
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
-from fleetroll_publishing.roles import read_repository
+from fleetroll_publishing.roles import TIMESTAMP_FILE, read_repository
+from fleetroll_publishing.sealing import is_signed
 from fleetroll_server.catalogue.keys import load_signers
 from fleetroll_server.catalogue.metadata import add_files, current_files, timestamp_version
 
@@ -32,7 +33,7 @@ async def sign_and_commit(
     by the lock, by compare-and-set between processes.
 
     Args:
-        services: the shared parts; every agent is told of the new timestamp after the commit.
+        services: the shared parts; every agent is told of the new timestamp after the commit, where it is signed.
         act: makes the new files of the old ones; it runs in a thread.
         store: writes the rows that belong to it, in the same transaction; gets the repository as it is then.
         replaced: as for :func:`~fleetroll_server.catalogue.metadata.add_files`.
@@ -50,7 +51,8 @@ async def sign_and_commit(
     async def job(tx: Tx) -> _T:
         await add_files(tx, old, new, replaced)
         stored = await store(tx, repository)
-        tx.after_commit(lambda: services.catalogue.announce(version))
+        if is_signed(new[TIMESTAMP_FILE]):
+            tx.after_commit(lambda: services.catalogue.announce(version))
         return stored
 
     return await services.store.writer.command(job)

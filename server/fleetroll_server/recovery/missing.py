@@ -22,11 +22,16 @@ if TYPE_CHECKING:
 SUSPENSION = table_of(SuspensionRow)
 
 
-async def note_missing(tx: Tx, missing: Mapping[str, int], refused: Mapping[str, str]) -> None:
-    """Remember the highest version of each role that was named; behind the lock of whoever ends the recovery."""
+async def locked_recovery(tx: Tx) -> Recovery | None:
+    """Return the recovery; until the transaction ends nobody ends it."""
     rows = sa.select(SUSPENSION.c.scope).order_by(SUSPENSION.c.scope).with_for_update()
     await tx.execute(every_fleet(rows, "a recovery is of the whole database"))
-    recovery = await recovery_of(tx.connection)
+    return await recovery_of(tx.connection)
+
+
+async def note_missing(tx: Tx, missing: Mapping[str, int], refused: Mapping[str, str]) -> None:
+    """Remember the highest version of each role that was named; behind the lock of whoever ends the recovery."""
+    recovery = await locked_recovery(tx)
     if recovery is None:
         return
     highest = {role: max(version, recovery.missing.get(role, 0)) for role, version in missing.items()}

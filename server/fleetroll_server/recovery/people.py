@@ -9,11 +9,14 @@ import sqlalchemy as sa
 
 from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
-from fleetroll_server.recovery.reads import ALL, standing
-from fleetroll_server.recovery.state import RECOVERY_KEY, recovery_of, write_meta
+from fleetroll_publishing.roles import TIMESTAMP_FILE
+from fleetroll_publishing.sealing import is_signed
+from fleetroll_server.catalogue.metadata import one_file
+from fleetroll_server.recovery.missing import locked_recovery
+from fleetroll_server.recovery.reads import standing
+from fleetroll_server.recovery.state import RECOVERY_KEY, write_meta
 from fleetroll_server.store import EventFact
-from fleetroll_server.store.fleets import every_fleet
-from fleetroll_server.store.tables import AgentRow, SuspensionRow, table_of
+from fleetroll_server.store.tables import AgentRow, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
     from fleetroll_server.store import Tx
 
 AGENT = table_of(AgentRow)
-SUSPENSION = table_of(SuspensionRow)
 
 
 async def approve(
@@ -59,15 +61,17 @@ async def end(tx: Tx, not_seen: int, caller: Caller, reason: str) -> None:
     """Let the server offer again; what was paused stays paused until somebody resumes it.
 
     Raises:
-        RequestError: ROLLOUT_STATE: there is no recovery; STALE_DECISION: another number of hosts has not been seen
-            than the caller has read (caller's fault).
+        RequestError: ROLLOUT_STATE: there is no recovery; NOT_ALLOWED: the server can sign no list; STALE_DECISION:
+            another number of hosts has not been seen than the caller has read (caller's fault).
     """
-    rows = sa.select(SUSPENSION.c.scope).order_by(SUSPENSION.c.scope).with_for_update()
-    await tx.execute(every_fleet(rows, ALL))
-    recovery = await recovery_of(tx.connection)
+    recovery = await locked_recovery(tx)
     if recovery is None or not recovery.active:
         message = "recovery: the server is in none"
         raise RequestError(message, code=Code.ROLLOUT_STATE, remedy="nothing is left to do")
+    if not is_signed(await one_file(tx.connection, TIMESTAMP_FILE)):
+        message = "recovery: the newest root names keys of snapshot or timestamp that are not here; hosts take nothing"
+        remedy = "exchange them first: fleetroll keys rotate snapshot timestamp"
+        raise RequestError(message, code=Code.NOT_ALLOWED, remedy=remedy)
     stands = await standing(tx.connection, ())
     if stands.not_seen != not_seen:
         message = f"hosts_not_seen: {stands.not_seen} hosts have not come, not {not_seen}"

@@ -10,11 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fleetroll_common.trust.library import DeserializationError, Metadata, RepositoryError, Root
+from fleetroll_publishing.demands import ONLINE_ROLES
 from fleetroll_publishing.roles import file_name, read_newest_root
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from fleetroll_common.trust.library import Role, Signer
     from fleetroll_publishing.signers import RoleSigners
 
 
@@ -33,18 +35,17 @@ def newer_roots(known: Mapping[str, bytes], shown: Mapping[str, bytes]) -> dict[
     return found
 
 
-def unheld_roles(roots: Mapping[str, bytes], signers: RoleSigners) -> tuple[str, ...]:
-    """Return of snapshot and timestamp those that the newest of ``roots`` gives to keys that are not here.
+def unheld_roles(root: Root, signers: RoleSigners) -> tuple[str, ...]:
+    """Return of snapshot and timestamp those that ``root`` gives to keys which are not here.
 
-    The server can't sign what such a root leads to: the keys have to be brought.
+    The server can sign nothing under such a root: these keys have to be exchanged.
     """
-    if not roots:
-        return ()
-    named = read_newest_root(roots).roles
-    roles = ("snapshot", "timestamp")
-    return tuple(
-        role for role in roles if not {one.public_key.keyid for one in signers.every(role)} & set(named[role].keyids)
-    )
+    return tuple(role for role in ONLINE_ROLES if not _has_enough(root.roles[role], signers.every(role)))
+
+
+def _has_enough(named: Role, signers: Sequence[Signer]) -> bool:
+    """Tell whether enough of the keys that are named are here."""
+    return len({one.public_key.keyid for one in signers} & set(named.keyids)) >= named.threshold
 
 
 def _follows(root: Root, data: bytes) -> Root | None:

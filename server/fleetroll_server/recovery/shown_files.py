@@ -2,12 +2,13 @@
 
 1. Only signatures count. Top-level targets, snapshot and timestamp are judged by the newest root that this server has,
    a product's role by the newest targets. What was signed under a root that it does not have proves nothing here;
-   those that hosts show are followed first (:mod:`.roots`). A product's role that is here under keys which newer
-   targets name no more holds nothing up: a thief's host may have shown it first, under a stolen key.
+   those that hosts show are followed first (:mod:`.roots`). What is here under keys that are named no more, by the
+   newest root or by newer targets, holds nothing up: a thief's host may have shown it first, under a stolen key.
 2. Newer targets and newer product roles are taken over as they are, where nothing has vanished from them without a
    verb, and they do not claim to be valid for longer than anybody may sign.
 3. Snapshot and timestamp are signed anew with versions above the highest that were shown, so that no host refuses what
-   it is offered as older than what it has seen.
+   it is offered as older than what it has seen. Where the newest root names keys that are not here they are written
+   without a signature, and shown to no host, until these keys are exchanged.
 
 That something has expired is not looked at: old files are shown by hosts that were away, and what is signed now is
 valid from now.
@@ -35,7 +36,7 @@ from fleetroll_common.values.errors import FleetrollError, RequestError
 from fleetroll_publishing.anchored import read_anchors
 from fleetroll_publishing.gate import EXPIRY_MAX
 from fleetroll_publishing.roles import delegated_roles, file_name, meta_name
-from fleetroll_publishing.sealing import DEFAULT_EXPIRIES, following, seal
+from fleetroll_publishing.sealing import DEFAULT_EXPIRIES, following, leave_unsigned, seal
 from fleetroll_publishing.succession import check_later
 
 if TYPE_CHECKING:
@@ -95,10 +96,11 @@ def verified(repository: Repository, files: Mapping[str, bytes], now: datetime) 
     roles: dict[str, tuple[int, bytes]] = {}
     top = _genuine(files.get("targets.json"), Targets, "targets", root)
     refused: dict[str, str] = {}
-    if top is not None and top.version > repository.targets.version:
-        refused |= _faults("targets", repository.targets, top, now)
-    if top is not None and top.version > repository.targets.version and not refused:
-        roles["targets"] = (top.version, files["targets.json"])
+    stands = _genuine(repository.files.get(_targets_name(repository)), Targets, "targets", root) is not None
+    if top is not None and (top.version > repository.targets.version or not stands):
+        refused |= _faults("targets", repository.targets if stands else None, top, now)
+        if not refused:
+            roles["targets"] = (top.version, files["targets.json"])
     first = {"timestamp.json": timestamp, "snapshot.json": snapshot, "targets.json": top}
     genuine = {name: signed.version for name, signed in first.items() if signed is not None}
     newest = top if "targets" in roles and top is not None else repository.targets
@@ -129,8 +131,17 @@ def verified(repository: Repository, files: Mapping[str, bytes], now: datetime) 
     )
 
 
-def followed(files: Mapping[str, bytes], signers: RoleSigners, now: datetime, shown: Verified) -> dict[str, bytes]:
+def followed(
+    files: Mapping[str, bytes], signers: RoleSigners, now: datetime, shown: Verified, *, unsigned: bool = False
+) -> dict[str, bytes]:
     """Return the files that follow ``files`` and all that was shown.
+
+    Args:
+        files: the repository, with the roots that were shown.
+        signers: of snapshot and timestamp.
+        now: aware.
+        shown: what is followed.
+        unsigned: nobody signs the lists: the newest root names keys that are not among ``signers``.
 
     Raises:
         RequestError: NOT_ALLOWED: the key of snapshot or timestamp is missing.
@@ -142,7 +153,8 @@ def followed(files: Mapping[str, bytes], signers: RoleSigners, now: datetime, sh
         act.files, act.snapshot, max(act.timestamp_version, shown.timestamp + 1), signers, now, act.expiries
     )
     new = {file_name(role, version): data for role, (version, data) in shown.roles.items()}
-    return seal(act, new, {role: version for role, (version, _data) in shown.roles.items()})
+    finish = leave_unsigned if unsigned else seal
+    return finish(act, new, {role: version for role, (version, _data) in shown.roles.items()})
 
 
 def _faults(role: str, known: Targets | None, shown: Targets, now: datetime) -> dict[str, str]:
@@ -187,6 +199,11 @@ def _missing(repository: Repository, snapshot: Snapshot, roles: Mapping[str, tup
         if listed.version > known:
             behind[role] = listed.version
     return behind
+
+
+def _targets_name(repository: Repository) -> str:
+    """Return the name of the targets role that is here."""
+    return file_name("targets", repository.targets.version)
 
 
 def _still_signed(repository: Repository, role: str, known: Targets, newest: Targets) -> bool:

@@ -115,3 +115,17 @@ async def refuse_while_recovering(connection: AsyncConnection, what: str) -> Non
     if await is_recovering(connection):
         message = f"the server was restored and is in recovery: {what}"
         raise RequestError(message, code=Code.RECOVERY, remedy="look at the recovery and end it first")
+
+
+def refuse_unless_recovering(recovery: Recovery | None) -> None:
+    """Let no fleet that is at work be left without signed lists.
+
+    Raises:
+        RequestError: NOT_ALLOWED (caller's fault).
+    """
+    if recovery is None or not recovery.active:
+        message = "files: the root names keys that are not on this server; it could sign nothing, and is in no recovery"
+        remedy = (
+            "back it up and restore that: the recovery waits until the keys of snapshot and timestamp are exchanged"
+        )
+        raise RequestError(message, code=Code.NOT_ALLOWED, remedy=remedy)

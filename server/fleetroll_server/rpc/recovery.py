@@ -9,10 +9,13 @@ from fleetroll.v1 import recovery_pb2_grpc
 from fleetroll_publishing.roles import read_repository
 from fleetroll_server.access.caller import current_caller
 from fleetroll_server.access.fleets import require_all_fleets, visible_fleets
+from fleetroll_server.catalogue.keys import load_signers
 from fleetroll_server.catalogue.metadata import current_files
 from fleetroll_server.recovery import people
+from fleetroll_server.recovery.bringing import bring
 from fleetroll_server.recovery.missing import still_missing
 from fleetroll_server.recovery.reads import standing
+from fleetroll_server.recovery.roots import unheld_roles
 from fleetroll_server.recovery.signing_above import sign_above
 from fleetroll_server.recovery.state import Cause
 from fleetroll_server.rpc import requests
@@ -34,7 +37,7 @@ _CAUSES = {
 
 
 class RecoveryServicer(recovery_pb2_grpc.RecoveryServiceServicer):
-    """Shows, approves, ends."""
+    """Shows, approves, takes, ends."""
 
     def __init__(self, services: Services) -> None:
         """Work on ``services``."""
@@ -57,6 +60,16 @@ class RecoveryServicer(recovery_pb2_grpc.RecoveryServiceServicer):
         )
         return pb.ApproveHostsResponse(agent_ids=done)
 
+    async def BringMetadata(self, request: pb.BringMetadataRequest, context: Context) -> pb.BringMetadataResponse:  # noqa: ARG002
+        """Take what was signed in the time that the database has lost."""
+        caller = current_caller()
+        require_all_fleets(caller)
+        files = {file.name: file.payload for file in request.files}
+        if len(files) != len(request.files):
+            raise requests.invalid("files", "a name is there twice")
+        taken = await bring(self._services, files, caller, requests.reason(request.reason))
+        return pb.BringMetadataResponse(taken=taken, recovery=await self._recovery())
+
     async def EndRecovery(self, request: pb.EndRecoveryRequest, context: Context) -> pb.EndRecoveryResponse:  # noqa: ARG002
         """Let the server offer again."""
         services, caller = self._services, current_caller()
@@ -71,7 +84,9 @@ class RecoveryServicer(recovery_pb2_grpc.RecoveryServiceServicer):
             fleets = await visible_fleets(connection, current_caller())
             stands = await standing(connection, fleets)
             repository = read_repository(await current_files(connection))
+            signers = await load_signers(connection, self._services.secrets)
         answer = _to_wire(stands)
+        answer.keys_missing.extend(unheld_roles(repository.root, signers))
         if stands.recovery is not None:
             for role, version in still_missing(stands.recovery, repository).items():
                 answer.missing.add(

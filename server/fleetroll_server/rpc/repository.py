@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from fleetroll.v1 import repository_pb2 as pb
 from fleetroll.v1 import repository_pb2_grpc
+from fleetroll_common.values.codes import Code
+from fleetroll_common.values.errors import RequestError
+from fleetroll_publishing.roles import TIMESTAMP_FILE
+from fleetroll_publishing.sealing import is_signed
 from fleetroll_server.catalogue import reads
 from fleetroll_server.catalogue.files import chunks
 from fleetroll_server.catalogue.metadata import one_file
@@ -35,7 +39,11 @@ class RepositoryServicer(repository_pb2_grpc.RepositoryServiceServicer):
         """Return one metadata file."""
         name = requests.text("name", request.name, at_least=1, at_most=MAX_NAME_CHARS)
         async with self._services.store.read() as connection:
-            return pb.GetMetadataResponse(payload=await one_file(connection, name))
+            payload = await one_file(connection, name)
+        if name == TIMESTAMP_FILE and not is_signed(payload):
+            message = "the server was restored, and its keys of snapshot and timestamp are being exchanged"
+            raise RequestError(message, code=Code.RECOVERY, remedy="ask again later; what runs goes on running")
+        return pb.GetMetadataResponse(payload=payload)
 
     async def FetchTarget(
         self,

@@ -9,13 +9,14 @@ import pytest
 import structlog
 
 from fleetroll_publishing.gate import check_repository
-from fleetroll_publishing.roles import file_name, read_repository, sign_role
+from fleetroll_publishing.roles import file_name, read_newest_root, read_repository, sign_role
+from fleetroll_publishing.sealing import is_signed
 from fleetroll_publishing.signers import RoleSigners
+from fleetroll_server.catalogue.catalogue import Freshness
 from fleetroll_server.catalogue.keys import load_signers
 from fleetroll_server.catalogue.metadata import current_files
 from fleetroll_server.recovery.metadata import ShownMetadata
-from fleetroll_server.recovery.missing import still_missing
-from fleetroll_server.recovery.state import RECOVERY_KEY, Cause, Recovery, recovery_of, write_meta
+from fleetroll_server.recovery.state import RECOVERY_KEY, Cause, Recovery, write_meta
 from tests.faults import rulings
 from tests.faults.keyrings import Owner
 from tests.faults.publishers import root_keys
@@ -60,29 +61,32 @@ async def test_a_newer_root_is_stored_with_what_its_keys_signed(world: World, in
     assert after.timestamp.version > before.timestamp.version
 
 
-async def test_a_server_without_its_keys_says_which_and_stores_nothing(world: World, installed_once: Any) -> None:
+async def test_a_server_without_its_keys_keeps_the_root_says_so_and_signs_nothing(
+    world: World, installed_once: Any
+) -> None:
+    await world.services.store.writer.command(begun)
+    before = await files_of(world)
+    shown = await lost(world, installed_once, "timestamp")
+    with structlog.testing.capture_logs() as said:
+        await ShownMetadata(world.services).take(shown, "inc")
+    files = await files_of(world)
+    newest = read_newest_root(files)
+    assert newest.version == read_newest_root(before).version + 1
+    assert not is_signed(files["timestamp.json"])
+    check_repository(files, unsigned_lists=True)
+    (missing,) = [line for line in said if line["event"] == "recovery.keys_missing"]
+    assert missing["roles"] == ["timestamp"]
+    await Freshness(world.services).sign_if_due()
+    assert await files_of(world) == files, "nothing signs again what can't be signed"
+
+
+async def test_no_fleet_at_work_is_left_without_signed_lists(world: World, installed_once: Any) -> None:
     before = await files_of(world)
     shown = await lost(world, installed_once, "timestamp")
     with structlog.testing.capture_logs() as said:
         await ShownMetadata(world.services).take(shown, "inc")
     assert await files_of(world) == before
-    (missing,) = [line for line in said if line["event"] == "recovery.keys_missing"]
-    assert missing["roles"] == ["timestamp"]
     assert any(line["event"] == "recovery.metadata_not_signed" for line in said)
-
-
-async def test_what_is_lacking_is_shown_to_people_until_it_is_there(world: World, installed_once: Any) -> None:
-    await world.services.store.writer.command(begun)
-    shown = await lost(world, installed_once, "timestamp")
-    await ShownMetadata(world.services).take(shown, "inc")
-    async with world.services.store.read() as connection:
-        recovery = await recovery_of(connection)
-    assert recovery is not None
-    repository = read_repository(await files_of(world))
-    assert still_missing(recovery, repository) == {"root": repository.root.version + 1}
-    assert "timestamp" in recovery.refused["root"]
-    repository.root.version += 1
-    assert still_missing(recovery, repository) == {}
 
 
 @pytest.mark.parametrize("height", [0, 100])
