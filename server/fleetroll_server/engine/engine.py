@@ -147,7 +147,7 @@ class Engine:
                 return
             signs, refusals, refused = tuple(door.signs), door.refusals, door.is_refusing
             try:
-                await services.store.writer.command(partial(self._tick, signs, refused))
+                await services.store.writer.urgent(partial(self._tick, signs, refused))
             except StoreError:
                 door.lost()
                 raise

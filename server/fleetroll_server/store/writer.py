@@ -112,7 +112,7 @@ class Writer:
             await self._task
 
     async def urgent(self, job: Callable[[Tx], Awaitable[T]]) -> T:
-        """Run ``job``, which stops something, in the first lane and in a transaction of its own.
+        """Run ``job``, which stops something or must be known to all that waits, first and in a transaction of its own.
 
         Raises:
             StoreError: as :meth:`command`.

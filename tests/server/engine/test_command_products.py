@@ -35,7 +35,10 @@ async def digest(world: World, monkeypatch: pytest.MonkeyPatch) -> str:
 
 async def test_a_manifest_is_rolled_out_to_every_host_that_keeps_the_product(world: World, digest: str) -> None:
     """Whatever its platform is; Go is given for the manifest's hash."""
-    first, second = keeping(world, "host-1", shop=Kept()), keeping(world, "host-2", shop=Kept("0.9.0", healthy=True))
+    first, second = (
+        keeping(world, "host-1", shop=Kept()),
+        keeping(world, "host-2", shop=Kept("1.0.0-rc.1", healthy=True)),
+    )
     for agent in (first, second):
         await agent.connect()
     rollout = await world.roll("host-1", "host-2", product=SHOP, version="1.0.0", waves=[1, 0])

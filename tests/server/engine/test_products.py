@@ -60,7 +60,7 @@ async def shown(world: World, name: str) -> dict[str, agents_pb2.ProductStatus]:
 async def test_a_rollout_reaches_only_hosts_that_keep_the_product(world: World, digest: str) -> None:
     """Nothing installed is no reason to stay out; another product is none to come in."""
     await opened(world, "host-1")
-    await opened(world, "host-2", shop=Kept("0.9.0"))
+    await opened(world, "host-2", shop=Kept("1.0.0-rc.1"))
     await opened(world, "host-3", router=Kept("1.0.0"))
     await world.online("host-4")
     hosts = [f"host-{number}" for number in range(1, 6)]
@@ -71,7 +71,7 @@ async def test_a_rollout_reaches_only_hosts_that_keep_the_product(world: World, 
     }
     assert answer.rollout.waves[0].hosts == 2
     assert (await world.host("host-1"))["from_version"] == ""
-    assert (await world.host("host-2"))["from_version"] == "0.9.0"
+    assert (await world.host("host-2"))["from_version"] == "1.0.0-rc.1"
 
 
 async def test_the_agent_itself_is_kept_by_every_host(world: World) -> None:
@@ -134,13 +134,13 @@ async def test_silence_counts_from_the_limit_that_the_host_announced(world: Worl
 
 async def test_a_product_that_went_back_halts_its_rollout(world: World, digest: str) -> None:
     """The version that runs is the one before, and the step that failed stands in the attempt."""
-    agent = await opened(world, shop=Kept("0.9.0", healthy=True))
+    agent = await opened(world, shop=Kept("1.0.0-rc.1", healthy=True))
     rollout = await roll(world, "host-1")
     await agent.stage(digest)
     await agent.granted()
     await agent.apply("backup", "pull", "migrate")
     await agent.report(
-        "rolled_back", running_version="0.9.0", code=code("STEP_FAILED"), message="migrate: 1", output_tail="oh"
+        "rolled_back", running_version="1.0.0-rc.1", code=code("STEP_FAILED"), message="migrate: 1", output_tail="oh"
     )
     row = await world.host("host-1")
     assert (row["state"], row["code"], row["step"], row["output_tail"]) == (
@@ -150,7 +150,7 @@ async def test_a_product_that_went_back_halts_its_rollout(world: World, digest: 
         "oh",
     )
     assert await world.state(rollout) == "HALTED"
-    assert (await product_row(world, "host-1"))["version"] == "0.9.0"
+    assert (await product_row(world, "host-1"))["version"] == "1.0.0-rc.1"
     assert await world.events("alert.rollback_failed") == []
     world.left_over["rollout"] = (0, 1)
 
