@@ -20,6 +20,7 @@ from fleetroll_publishing.carrying.signing_copy import FIRST_ROOT
 from fleetroll_publishing.demands import ROOT_KEYS_MIN
 from fleetroll_publishing.keys import Passphrase, PrivateKey, SecretKey, save_key
 from fleetroll_publishing.repository import create, refresh_snapshot
+from fleetroll_server import unfinished
 from fleetroll_server.access.secretwords import new_secret
 from fleetroll_server.authority import current_leaf, store_ca
 from fleetroll_server.catalogue.keys import managed_roles, role_signers
@@ -95,8 +96,10 @@ def initialise(request: InitRequest, clock: Clock, ids: IdSource) -> Initialised
         OSError: the disk refused; nothing of this run is left.
     """
     data, root_keys = request.data.resolve(), request.root_keys.resolve() if request.root_keys else None
-    _check_folders(data, root_keys)
     building = data.with_name(f".{data.name}.init")
+    if root_keys is not None:
+        unfinished.take_away(building, root_keys, UNLOCK_FILE)
+    _check_folders(data, root_keys)
     if building.exists():
         shutil.rmtree(building)
     data.parent.mkdir(parents=True, exist_ok=True)
@@ -104,10 +107,13 @@ def initialise(request: InitRequest, clock: Clock, ids: IdSource) -> Initialised
     try:
         made = _build(DataFolder(building), request, root_keys, clock, ids)
         if root_keys is not None:
+            unfinished.begin(building, root_keys, made.root)
             written = _write_root_keys(root_keys, made.root, made.files[FIRST_ROOT], request.passphrase, ids)
         sync_tree(building)
         building.rename(data)
         sync_dir(data.parent)
+        with contextlib.suppress(OSError):  # it says nothing there any more
+            (data / unfinished.MARK).unlink()
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         for path in written:

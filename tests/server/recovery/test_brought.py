@@ -94,7 +94,8 @@ def test_a_forged_chain_is_refused_by_name(repository: Repository) -> None:
     repository.signed_by_thief(
         "root", lambda root: root.add_key(signer("x").public_key, "targets"), by=signer("root-0")
     )
-    forged = {name: data for name, data in repository.forged.items() if name == "2.root.json"}
+    forged = {name: data for name, data in repository.forged.items() if isinstance(data, bytes)}
+    forged = {"2.root.json": forged["2.root.json"]}
     assert refused(known, forged).code is Code.UNSIGNED, "one key of three"
 
 
