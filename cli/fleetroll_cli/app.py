@@ -25,6 +25,7 @@ from fleetroll_cli import (
     rollout,
     steering,
     tokens,
+    why,
 )
 from fleetroll_cli.context import CaOption, ContextOption, ServerOption, TokenOption, keep
 from fleetroll_cli.exits import Exit, explained
@@ -59,6 +60,7 @@ app.add_typer(recovery.app, name="recovery", help="A restored server: where it s
 app.add_typer(tokens.app, name="tokens", help="Tokens of hosts and programs.")
 app.add_typer(keys.app, name="keys", help="The keys that releases are signed with.")
 app.add_typer(contexts.app, name="context", help="The servers that you steer, by name.")
+app.command("why")(why.why)
 app.command("events")(events.events)
 app.command("console", context_settings=console.SETTINGS)(console.console)
 

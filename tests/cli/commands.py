@@ -28,6 +28,7 @@ from fleetroll_cli import (
     steering,
     tokens,
     verbs,
+    why,
 )
 from fleetroll_client import ServerRefusedError, translate
 from fleetroll_common.values.codes import Code
@@ -99,7 +100,20 @@ class Commands:
                 details={},
             )
 
-        for module in (agents, direct, manifests, policy, products, publish, rollout, showing, steering, tokens, verbs):
+        for module in (
+            agents,
+            direct,
+            manifests,
+            policy,
+            products,
+            publish,
+            rollout,
+            showing,
+            steering,
+            tokens,
+            verbs,
+            why,
+        ):
             self.monkeypatch.setattr(module, "connected", connected)
         for module in (policy, rollout, tokens):
             self.monkeypatch.setattr(module, "fleet_of", lambda _context, given: given)

@@ -161,6 +161,16 @@ ANSWERS: dict[str, Any] = {
         exclusions=[rollouts_pb2.Exclusion(name="edge-1", message="it is held")],
         warnings=[rollouts_pb2.PreviewWarning(kind="offline", message="it is offline", hosts=1)],
     ),
+    "ExplainHost": rollouts_pb2.ExplainHostResponse(
+        agent_id="h1",
+        name="h",
+        product="agent",
+        standings=[
+            rollouts_pb2.HostStanding(
+                rollout_id="r1", version="1.0.0", findings=[rollouts_pb2.Finding(message="it is held")]
+            )
+        ],
+    ),
     "ApproveRollout": rollouts_pb2.ApproveRolloutResponse(rollout=finished(), note="two tokens"),
     "GetRollout": rollout("GetRollout"),
     "ListRolloutHosts": hosts(),
@@ -210,6 +220,7 @@ WORDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("agents", "dismiss"): ("h1", "--reason", "r"),
     ("agents", "update"): ("h1",),
     ("agents", "rollback"): ("h1",),
+    ("why",): ("h1",),
     ("release", "publish"): ("ARTEFACT",),
     ("release", "list"): (),
     ("release", "show"): ONE,

@@ -58,7 +58,8 @@ def test_all_three_are_back_and_nothing_was_applied_twice(fleet: Fleet) -> None:
     begin = time.monotonic()
     rollout = fleet.rollout(DIES_ON_SOME, *HOSTS)
     assert fleet.outcome(rollout) == "HALTED"
-    assert [runs(fleet.hosts[name]) for name in HOSTS] == [DIES_ON_SOME, DIES_ON_SOME, FIRST]
+    shown = fleet.cli("rollout", "show", rollout).said
+    assert [runs(fleet.hosts[name]) for name in HOSTS] == [DIES_ON_SOME, DIES_ON_SOME, FIRST], shown
     yanked = fleet.cli("release", "yank", "--product", "agent", "--version", FIRST, "--reason", "an old fault")
     assert yanked.code == 0, yanked.said
     done = fleet.cli("rollout", "roll-back", rollout, "--all", "--reason", "no such device", "--watch")

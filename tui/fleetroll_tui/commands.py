@@ -301,6 +301,7 @@ WITHOUT_SCREEN = (
     *(f"{_RELEASES}.PublishRelease", f"{_SERVICE}.GetKillSwitch", f"{_SERVICE}.GetRollout"),
     *(f"{_SERVICE}.ListRolloutHosts", f"{_SERVICE}.ListRollouts", f"{_SERVICE}.StartRollout"),
     *(f"{_RECOVERY}.BringMetadata", f"{_SERVICE}.ApproveRollout", f"{_SERVICE}.PreviewRollout"),
+    f"{_SERVICE}.ExplainHost",
     *("TokensService.CreateApiToken", "TokensService.CreateJoinToken"),
     *("TokensService.ListApiTokens", "TokensService.ListJoinTokens", "TokensService.RevokeApiToken"),
     *("PolicyService.GetPolicy", "PolicyService.ListPolicyHistory", "PolicyService.PreviewPolicy"),

@@ -263,6 +263,46 @@ READING_MISSING: Reading.ValueType  # 3
 """No answer, or one that says nothing."""
 Global___Reading: _TypeAlias = Reading  # noqa: Y015
 
+class _NextStep:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _NextStepEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NextStep.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    NEXT_STEP_UNSPECIFIED: _NextStep.ValueType  # 0
+    """Never sent."""
+    NEXT_STEP_WAIT: _NextStep.ValueType  # 1
+    """It waits: the first finding says for what."""
+    NEXT_STEP_OFFER: _NextStep.ValueType  # 2
+    """It gets its offer."""
+    NEXT_STEP_GO: _NextStep.ValueType  # 3
+    """Its next ask for Go is granted."""
+    NEXT_STEP_END: _NextStep.ValueType  # 4
+    """Its turn ends without an update: the first finding says why."""
+    NEXT_STEP_UNDER_WAY: _NextStep.ValueType  # 5
+    """It has its offer or its Go, and acts itself."""
+    NEXT_STEP_ENDED: _NextStep.ValueType  # 6
+    """It has its result."""
+
+class NextStep(_NextStep, metaclass=_NextStepEnumTypeWrapper):
+    """NextStep is what comes next for a host."""
+
+NEXT_STEP_UNSPECIFIED: NextStep.ValueType  # 0
+"""Never sent."""
+NEXT_STEP_WAIT: NextStep.ValueType  # 1
+"""It waits: the first finding says for what."""
+NEXT_STEP_OFFER: NextStep.ValueType  # 2
+"""It gets its offer."""
+NEXT_STEP_GO: NextStep.ValueType  # 3
+"""Its next ask for Go is granted."""
+NEXT_STEP_END: NextStep.ValueType  # 4
+"""Its turn ends without an update: the first finding says why."""
+NEXT_STEP_UNDER_WAY: NextStep.ValueType  # 5
+"""It has its offer or its Go, and acts itself."""
+NEXT_STEP_ENDED: NextStep.ValueType  # 6
+"""It has its result."""
+Global___NextStep: _TypeAlias = NextStep  # noqa: Y015
+
 @_typing.final
 class Selection(_message.Message):
     """Selection says which hosts a rollout means: those of which all that is said is true."""
@@ -2051,6 +2091,146 @@ class SkipHostResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SkipHostResponse: _TypeAlias = SkipHostResponse  # noqa: Y015
+
+@_typing.final
+class ExplainHostRequest(_message.Message):
+    """ExplainHostRequest names a host and a product."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_FIELD_NUMBER: _builtins.int
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    agent: _builtins.str
+    """Id or name of the host."""
+    product: _builtins.str
+    """The product; empty for the agent itself."""
+    def __init__(
+        self,
+        *,
+        agent: _builtins.str = ...,
+        product: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "product", b"product"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainHostRequest: _TypeAlias = ExplainHostRequest  # noqa: Y015
+
+@_typing.final
+class ExplainHostResponse(_message.Message):
+    """ExplainHostResponse says how the host stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    STANDINGS_FIELD_NUMBER: _builtins.int
+    agent_id: _builtins.str
+    """Id of the host."""
+    name: _builtins.str
+    """Its name."""
+    product: _builtins.str
+    """The product."""
+    @_builtins.property
+    def standings(self) -> _containers.RepeatedCompositeFieldContainer[Global___HostStanding]:
+        """Its rollouts of the product that have not ended for it, the newest first, at most 5; where all have, the newest one
+        alone. Empty when no rollout ever meant it.
+        """
+
+    def __init__(
+        self,
+        *,
+        agent_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        product: _builtins.str = ...,
+        standings: _abc.Iterable[Global___HostStanding] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "name", b"name", "product", b"product", "standings", b"standings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainHostResponse: _TypeAlias = ExplainHostResponse  # noqa: Y015
+
+@_typing.final
+class HostStanding(_message.Message):
+    """HostStanding is how a host stands in one rollout, as things are now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLLOUT_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    WAVE_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    rollout_id: _builtins.str
+    """Id of the rollout."""
+    version: _builtins.str
+    """The version that it would bring."""
+    state: _types_pb2.AttemptState.ValueType
+    """State of the host's attempt."""
+    wave: _builtins.int
+    """Number of its wave."""
+    next: Global___NextStep.ValueType
+    """What the engine does about it when it looks at it next."""
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]:
+        """All that is in the way; the first one is what the engine acts on."""
+
+    def __init__(
+        self,
+        *,
+        rollout_id: _builtins.str = ...,
+        version: _builtins.str = ...,
+        state: _types_pb2.AttemptState.ValueType = ...,
+        wave: _builtins.int = ...,
+        next: Global___NextStep.ValueType = ...,
+        findings: _abc.Iterable[Global___Finding] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["findings", b"findings", "next", b"next", "rollout_id", b"rollout_id", "state", b"state", "version", b"version", "wave", b"wave"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HostStanding: _TypeAlias = HostStanding  # noqa: Y015
+
+@_typing.final
+class Finding(_message.Message):
+    """Finding is one thing that is in the way."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    CLEARS_AT_FIELD_NUMBER: _builtins.int
+    code: _reasons_pb2.ReasonCode.ValueType
+    """Why."""
+    message: _builtins.str
+    """In words."""
+    @_builtins.property
+    def clears_at(self) -> _timestamp_pb2.Timestamp:
+        """When it ends by itself; absent where nobody can say."""
+
+    def __init__(
+        self,
+        *,
+        code: _reasons_pb2.ReasonCode.ValueType = ...,
+        message: _builtins.str = ...,
+        clears_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clears_at", b"clears_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clears_at", b"clears_at", "code", b"code", "message", b"message"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Finding: _TypeAlias = Finding  # noqa: Y015
 
 @_typing.final
 class KillSwitch(_message.Message):

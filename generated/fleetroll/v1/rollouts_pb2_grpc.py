@@ -100,6 +100,11 @@ class RolloutsServiceStub(object):
                 request_serializer=fleetroll_dot_v1_dot_rollouts__pb2.SkipHostRequest.SerializeToString,
                 response_deserializer=fleetroll_dot_v1_dot_rollouts__pb2.SkipHostResponse.FromString,
                 _registered_method=True)
+        self.ExplainHost = channel.unary_unary(
+                '/fleetroll.v1.RolloutsService/ExplainHost',
+                request_serializer=fleetroll_dot_v1_dot_rollouts__pb2.ExplainHostRequest.SerializeToString,
+                response_deserializer=fleetroll_dot_v1_dot_rollouts__pb2.ExplainHostResponse.FromString,
+                _registered_method=True)
         self.PressKillSwitch = channel.unary_unary(
                 '/fleetroll.v1.RolloutsService/PressKillSwitch',
                 request_serializer=fleetroll_dot_v1_dot_rollouts__pb2.PressKillSwitchRequest.SerializeToString,
@@ -219,6 +224,14 @@ class RolloutsServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainHost(self, request, context):
+        """ExplainHost says why a host is not updating: what is in its way, by the rules that the engine itself goes by, and
+        what it will do about it next. It changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PressKillSwitch(self, request, context):
         """PressKillSwitch suspends a scope: no offer and no Go after its commit, on any server; running rollouts are paused,
         and the late hosts of completed ones.
@@ -308,6 +321,11 @@ def add_RolloutsServiceServicer_to_server(servicer, server):
                     servicer.SkipHost,
                     request_deserializer=fleetroll_dot_v1_dot_rollouts__pb2.SkipHostRequest.FromString,
                     response_serializer=fleetroll_dot_v1_dot_rollouts__pb2.SkipHostResponse.SerializeToString,
+            ),
+            'ExplainHost': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainHost,
+                    request_deserializer=fleetroll_dot_v1_dot_rollouts__pb2.ExplainHostRequest.FromString,
+                    response_serializer=fleetroll_dot_v1_dot_rollouts__pb2.ExplainHostResponse.SerializeToString,
             ),
             'PressKillSwitch': grpc.unary_unary_rpc_method_handler(
                     servicer.PressKillSwitch,
@@ -677,6 +695,33 @@ class RolloutsService(object):
             '/fleetroll.v1.RolloutsService/SkipHost',
             fleetroll_dot_v1_dot_rollouts__pb2.SkipHostRequest.SerializeToString,
             fleetroll_dot_v1_dot_rollouts__pb2.SkipHostResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainHost(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fleetroll.v1.RolloutsService/ExplainHost',
+            fleetroll_dot_v1_dot_rollouts__pb2.ExplainHostRequest.SerializeToString,
+            fleetroll_dot_v1_dot_rollouts__pb2.ExplainHostResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -72,6 +72,10 @@ class RolloutsServiceStub:
     """
     SkipHost: _grpc.UnaryUnaryMultiCallable[_rollouts_pb2.SkipHostRequest, _rollouts_pb2.SkipHostResponse]
     """SkipHost leaves one host out from now on: it ends SKIPPED at once. ROLLOUT_STATE once it is past Go."""
+    ExplainHost: _grpc.UnaryUnaryMultiCallable[_rollouts_pb2.ExplainHostRequest, _rollouts_pb2.ExplainHostResponse]
+    """ExplainHost says why a host is not updating: what is in its way, by the rules that the engine itself goes by, and
+    what it will do about it next. It changes nothing.
+    """
     PressKillSwitch: _grpc.UnaryUnaryMultiCallable[_rollouts_pb2.PressKillSwitchRequest, _rollouts_pb2.PressKillSwitchResponse]
     """PressKillSwitch suspends a scope: no offer and no Go after its commit, on any server; running rollouts are paused,
     and the late hosts of completed ones.
@@ -125,6 +129,10 @@ class RolloutsServiceAsyncStub(RolloutsServiceStub):
     """
     SkipHost: _aio.UnaryUnaryMultiCallable[_rollouts_pb2.SkipHostRequest, _rollouts_pb2.SkipHostResponse]  # type: ignore[assignment]
     """SkipHost leaves one host out from now on: it ends SKIPPED at once. ROLLOUT_STATE once it is past Go."""
+    ExplainHost: _aio.UnaryUnaryMultiCallable[_rollouts_pb2.ExplainHostRequest, _rollouts_pb2.ExplainHostResponse]  # type: ignore[assignment]
+    """ExplainHost says why a host is not updating: what is in its way, by the rules that the engine itself goes by, and
+    what it will do about it next. It changes nothing.
+    """
     PressKillSwitch: _aio.UnaryUnaryMultiCallable[_rollouts_pb2.PressKillSwitchRequest, _rollouts_pb2.PressKillSwitchResponse]  # type: ignore[assignment]
     """PressKillSwitch suspends a scope: no offer and no Go after its commit, on any server; running rollouts are paused,
     and the late hosts of completed ones.
@@ -253,6 +261,16 @@ class RolloutsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_rollouts_pb2.SkipHostResponse, _abc.Awaitable[_rollouts_pb2.SkipHostResponse]]:
         """SkipHost leaves one host out from now on: it ends SKIPPED at once. ROLLOUT_STATE once it is past Go."""
+
+    @_abc_1.abstractmethod
+    def ExplainHost(
+        self,
+        request: _rollouts_pb2.ExplainHostRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rollouts_pb2.ExplainHostResponse, _abc.Awaitable[_rollouts_pb2.ExplainHostResponse]]:
+        """ExplainHost says why a host is not updating: what is in its way, by the rules that the engine itself goes by, and
+        what it will do about it next. It changes nothing.
+        """
 
     @_abc_1.abstractmethod
     def PressKillSwitch(

@@ -10,6 +10,8 @@ from fleetroll_common.values.codes import Code
 from fleetroll_server.domain.states import AttemptState, RolloutState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fleetroll_server.domain.eligible import Objection
     from fleetroll_server.domain.hostrules import Shut
 
@@ -77,10 +79,12 @@ class Refuse:
 
 
 def judge_go(facts: GoFacts, now: datetime) -> Refuse | None:
-    """Return why there is no Go; nothing when only the budgets are left to ask.
+    """Return why there is no Go; nothing when only the budgets are left to ask."""
+    return next(refusals(facts, now), None)
 
-    The order is the order of what a person wants to hear first.
-    """
+
+def refusals(facts: GoFacts, now: datetime) -> Iterator[Refuse]:
+    """Give every reason why there is no Go; the order is the order of what a person wants to hear first."""
     running = facts.rollout is RolloutState.RUNNING or (facts.rollout is RolloutState.COMPLETED and facts.offers_late)
     hurdles = (
         (facts.revoked, Code.IDENTITY_REVOKED, "the host is revoked"),
@@ -94,8 +98,10 @@ def judge_go(facts: GoFacts, now: datetime) -> Refuse | None:
         (not facts.listed, Code.YANKED, "the release is not listed any more"),
         (not facts.digest_matches, Code.WRONG_HASH, "the host staged another artefact than the release's"),
     )
-    found = next((Refuse(code, message) for stands, code, message in hurdles if stands), None)
-    return found or _by_policy(facts, now)
+    yield from (Refuse(code, message) for stands, code, message in hurdles if stands)
+    ruled = _by_policy(facts, now)
+    if ruled is not None:
+        yield ruled
 
 
 def _by_policy(facts: GoFacts, now: datetime) -> Refuse | None:

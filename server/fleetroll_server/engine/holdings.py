@@ -46,7 +46,7 @@ async def hold(
         The scope without room; nothing was changed then. Nothing when it is held now.
     """
     budgets = await _lock_budgets(tx, scopes)
-    own = await _own_charges(tx, host, scopes)
+    own = await own_charges(tx, host, scopes)
     if enforce:
         for scope in scopes:
             mine = own.get(scope, {})
@@ -114,11 +114,16 @@ async def _lock_budgets(tx: Tx, scopes: Sequence[str]) -> dict[str, ScopeBudget]
     for scope in scopes:
         query = sa.select(BUDGET).where(BUDGET.c.scope == scope).with_for_update()
         row = (await tx.execute(every_fleet(query, ONE_SCOPE))).mappings().one()
-        budgets[scope] = ScopeBudget(scope, row["max_in_use"], row["max_out"], row["in_use"], row["broken"])
+        budgets[scope] = budget_of(dict(row))
     return budgets
 
 
-async def _own_charges(tx: Tx, host: Mapping[str, Any], scopes: Sequence[str]) -> dict[str, dict[int, str]]:
+def budget_of(row: Mapping[str, Any]) -> ScopeBudget:
+    """Return the budget that a row holds."""
+    return ScopeBudget(row["scope"], row["max_in_use"], row["max_out"], row["in_use"], row["broken"])
+
+
+async def own_charges(tx: Tx, host: Mapping[str, Any], scopes: Sequence[str]) -> dict[str, dict[int, str]]:
     """Return what this host holds of this product, by scope and generation."""
     query = sa.select(CHARGE.c.scope, CHARGE.c.generation, CHARGE.c.kind).where(
         CHARGE.c.agent_id == host["agent_id"],

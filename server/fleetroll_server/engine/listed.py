@@ -28,11 +28,11 @@ async def is_listed(tx: Tx, book: Book) -> bool:
     return bool(book.row["goes_back"]) or await stays_listed(tx, book.row["release_id"])
 
 
-async def may_begin(tx: Tx, book: Book, host: Mapping[str, Any]) -> bool:
+async def may_begin(tx: Tx, book: Book, host: Mapping[str, Any], *, lock: bool = True) -> bool:
     """Tell whether the host's release may be begun with: it is listed, or it is a way back and was not revoked."""
     if book.row["goes_back"]:
-        return not await is_revoked(tx, host["product"], version_for(book, host))
-    return await is_listed(tx, book)
+        return not await is_revoked(tx, host["product"], version_for(book, host), lock=lock)
+    return await stays_listed(tx, book.row["release_id"], lock=lock)
 
 
 async def stays_listed(tx: Tx, release_id: str, *, lock: bool = True) -> bool:

@@ -63,19 +63,11 @@ async def offer_next(tx: Tx, services: Services, book: Book, wave: Wave | None, 
     """
     if await is_suspended(tx, book.fleet_id):
         return False
-    rows = await _pending(tx, book, wave, min(room.crowd, max(count, room.reach)))
+    rows = await next_pending(tx, book, wave, min(room.crowd, max(count, room.reach)))
     room.reach = 2 * len(rows)
-    known, held = await facts_for(tx, book, rows), await _held(tx, book, rows)
-    policies = await read_policies(tx.connection, book.fleet_id, book.row["product"], [row["agent_id"] for row in rows])
-    elsewhere = await late.superseded(tx, book, [row["agent_id"] for row in rows])
     crowds: dict[Turn, list[dict[str, Any]]] = {}
     left = min(count, room.single)
-    for row in rows:
-        facts = _turn_facts(book, row, tx.now, held=row["agent_id"] in held, superseded=row["agent_id"] in elsewhere)
-        # What a host had before is no new install: no policy on versions keeps it from going back.
-        rules = UNRULED if book.row["goes_back"] else policies.rules(row["agent_id"], row["time_zone"], tx.now)
-        release = known[version_for(book, row)]
-        fate = _fate(facts, host_facts(row, book.row["product"], rules), release)
+    for row, fate, release in await fates(tx, book, rows):
         if fate is RETURNING:
             book.wave(row["wave"]).left(row["online_until"] - timedelta(seconds=OFFLINE_SECONDS))
         host = {column.name: row[column.name] for column in HOST.columns}
@@ -92,7 +84,23 @@ async def offer_next(tx: Tx, services: Services, book: Book, wave: Wave | None, 
     return bool(rows)
 
 
-async def _pending(tx: Tx, book: Book, wave: Wave | None, count: int) -> list[dict[str, Any]]:
+async def fates(tx: Tx, book: Book, rows: list[dict[str, Any]]) -> list[tuple[dict[str, Any], Turn, ReleaseFacts]]:
+    """Return what the turns of pending hosts bring, in their order: as the engine acts on it and ``why`` tells it."""
+    agents = [row["agent_id"] for row in rows]
+    known, held = await facts_for(tx, book, rows), await _held(tx, book, agents)
+    policies = await read_policies(tx.connection, book.fleet_id, book.row["product"], agents)
+    elsewhere = await late.superseded(tx, book, agents)
+    found = []
+    for row in rows:
+        facts = _turn_facts(book, row, tx.now, held=row["agent_id"] in held, superseded=row["agent_id"] in elsewhere)
+        # What a host had before is no new install: no policy on versions keeps it from going back.
+        rules = UNRULED if book.row["goes_back"] else policies.rules(row["agent_id"], row["time_zone"], tx.now)
+        release = known[version_for(book, row)]
+        found.append((row, _fate(facts, host_facts(row, book.row["product"], rules), release), release))
+    return found
+
+
+async def next_pending(tx: Tx, book: Book, wave: Wave | None, count: int) -> list[dict[str, Any]]:
     """Return the next pending hosts that do not wait, each with what decides about its offer."""
     agent_here = sa.and_(AGENT.c.id == HOST.c.agent_id, AGENT.c.fleet_id == HOST.c.fleet_id)
     product_here = sa.and_(
@@ -128,10 +136,10 @@ async def _pending(tx: Tx, book: Book, wave: Wave | None, count: int) -> list[di
     return [dict(row) for row in (await tx.execute(query)).mappings()]
 
 
-async def _held(tx: Tx, book: Book, rows: list[dict[str, Any]]) -> frozenset[str]:
+async def _held(tx: Tx, book: Book, agents: list[str]) -> frozenset[str]:
     """Return which of these hosts another rollout holds."""
     query = sa.select(CLAIM.c.agent_id).where(
-        CLAIM.c.agent_id.in_([row["agent_id"] for row in rows]),
+        CLAIM.c.agent_id.in_(agents),
         CLAIM.c.product == book.row["product"],
         CLAIM.c.fleet_id == book.fleet_id,
         CLAIM.c.rollout_id != book.id,
@@ -151,7 +159,7 @@ def _is_for_all(fate: Turn, host: dict[str, Any]) -> bool:
     return fate.trigger is None or no_word
 
 
-def _turn_facts(book: Book, row: dict[str, Any], now: datetime, *, held: bool, superseded: bool) -> TurnFacts:
+def _turn_facts(book: Book, row: Mapping[str, Any], now: datetime, *, held: bool, superseded: bool) -> TurnFacts:
     """Return what one host's turn depends on."""
     return TurnFacts(
         presence=presence_of(row, now),

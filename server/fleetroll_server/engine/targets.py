@@ -60,8 +60,9 @@ async def facts_for(tx: Tx, book: Book, hosts: Sequence[Mapping[str, Any]]) -> d
     return {version: found.get(version) or ReleaseFacts(product, version) for version in versions}
 
 
-async def is_revoked(tx: Tx, product: str, version: str) -> bool:
-    """Tell whether a release must not run. Its row is locked against whoever revokes it, until the commit."""
+async def is_revoked(tx: Tx, product: str, version: str, *, lock: bool = True) -> bool:
+    """Tell whether a release must not run. With ``lock`` nobody revokes it until the commit."""
     which = (RELEASE.c.product == product, RELEASE.c.version == version)
-    state = (await tx.execute(sa.select(RELEASE.c.state).where(*which).with_for_update(read=True))).scalar_one_or_none()
+    query = sa.select(RELEASE.c.state).where(*which)
+    state = (await tx.execute(query.with_for_update(read=True) if lock else query)).scalar_one_or_none()
     return state is None or state == ReleaseState.REVOKED.value

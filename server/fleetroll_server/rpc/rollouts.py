@@ -10,7 +10,8 @@ from fleetroll_common.values.codes import Code
 from fleetroll_common.values.errors import RequestError
 from fleetroll_server.access.caller import current_caller
 from fleetroll_server.access.fleets import sees_all_fleets, visible_fleets
-from fleetroll_server.engine import beginning, kill, people, previewing, reads, starting
+from fleetroll_server.engine import beginning, kill, people, previewing, reads, starting, why
+from fleetroll_server.hosts import inventory
 from fleetroll_server.rpc import requests
 from fleetroll_server.rpc.convert_preview import preview_to_wire
 from fleetroll_server.rpc.convert_rollouts import (
@@ -20,6 +21,8 @@ from fleetroll_server.rpc.convert_rollouts import (
     rollout_to_wire,
     switch_to_wire,
 )
+from fleetroll_server.rpc.convert_why import explanation_to_wire
+from fleetroll_server.rpc.releases_convert import product_name
 from fleetroll_server.rpc.steering import Steering, actor_now
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
 
 MAX_ID_CHARS = 80
+MAX_NAME_CHARS = 253
 DEFAULT_FLEET = "default"
 _ROLLOUTS, _HOSTS = "rollouts", "rollout-hosts"
 
@@ -120,6 +124,18 @@ class RolloutsServicer(Steering, rollouts_pb2_grpc.RolloutsServiceServicer):
             last = rows[size - 1]
             answer.next_cursor = requests.make_cursor(_HOSTS, (str(last["wave"]), str(last["position"])))
         return answer
+
+    async def ExplainHost(self, request: pb.ExplainHostRequest, context: Context) -> pb.ExplainHostResponse:  # noqa: ARG002
+        """Say what is in a host's way."""
+        name = requests.text("agent", request.agent, at_least=1, at_most=MAX_NAME_CHARS)
+        product = product_name(request.product or "agent")
+        now = self._services.clock.now()
+        async with self._services.store.read() as connection:
+            fleets = await visible_fleets(connection, current_caller())
+            host = await inventory.find_host(connection, fleets, name, now)
+            agent = dict(host.row)
+            found = await why.explain(connection, now, agent, product)
+        return explanation_to_wire(agent, product, found)
 
     async def PauseRollout(self, request: pb.PauseRolloutRequest, context: Context) -> pb.PauseRolloutResponse:  # noqa: ARG002
         """Stop at once."""
