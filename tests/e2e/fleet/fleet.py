@@ -142,15 +142,23 @@ class Fleet:
         wait(f"{', '.join(sorted(wanted))} online", online, READY_SECONDS, self.server.said)
 
     def rollout(
-        self, version: str, *hosts: str, soak: float = 1.0, lease: float = 60.0, key: str = "", **limits: Any
+        self,
+        version: str,
+        *hosts: str,
+        soak: float = 1.0,
+        lease: float = 60.0,
+        key: str = "",
+        batch_size: int = 0,
+        **limits: Any,
     ) -> str:
-        """Start a rollout for ``hosts`` (default: all); return its id."""
+        """Start a rollout for ``hosts`` (default: all), in waves of ``batch_size`` (default: one); return its id."""
         request = rollouts_pb2.StartRolloutRequest(
             product="agent",
             version=version,
             idempotency_key=key,
             selection=rollouts_pb2.Selection(hosts=hosts),
             limits=rollouts_pb2.RolloutLimits(**limits),
+            batch_size=batch_size,
         )
         request.limits.soak.FromTimedelta(timedelta(seconds=soak))
         request.limits.lease.FromTimedelta(timedelta(seconds=lease))
