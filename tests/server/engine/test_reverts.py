@@ -331,6 +331,7 @@ async def test_a_revert_that_is_cancelled_leaves_its_rollout_halted_and_it_can_b
     assert first.revert.id in (await world.show(rollout)).state_decision.reason
     offered, none = [await world.agent("host-2").assigned() for _ in range(2)]
     assert (offered.version, none.version) == (OLD, "")
+    world.clock.advance(1)  # else neither of the two would be the newer one
     second = await world.roll_back(rollout)
     assert sorted(left_out(second)) == ["host-1", "host-3"]
     await down(world, "host-2")

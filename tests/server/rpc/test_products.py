@@ -137,8 +137,8 @@ async def test_another_server_that_adds_at_once_is_told_to_try_again(
 ) -> None:
     """Between processes the metadata is exchanged only where it is what was signed from."""
 
-    async def overtaken(tx: Any, old: Any, new: Any) -> None:
-        await add_files(tx, {**old, "timestamp.json": b"another one"}, new)
+    async def overtaken(tx: Any, old: Any, new: Any, *rest: Any) -> None:
+        await add_files(tx, {**old, "timestamp.json": b"another one"}, new, *rest)
 
     before = await keys(server)
     with monkeypatch.context() as patched:
