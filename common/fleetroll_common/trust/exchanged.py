@@ -57,7 +57,7 @@ def admit_keys(
     Raises:
         TrustError: METADATA_ROLLBACK: a key is named again that was gone.
     """
-    after = dict(seen)
+    after = {role: keys for role, keys in seen.items() if keys.by == by}
     for role, publics in named.items():
         before = seen.get(role)
         if before is None or before.by != by:

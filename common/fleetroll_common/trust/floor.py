@@ -162,7 +162,7 @@ def admit_product_keys(floor: Floor, root: Root, targets: Targets) -> Floor:
         TrustError: METADATA_ROLLBACK: one of them was exchanged.
     """
     roles = (targets.delegations.roles if targets.delegations else None) or {}
-    named = {role: {_public(targets, keyid) for keyid in each.keyids} for role, each in roles.items()}
+    named = {str(role): {_public(targets, keyid) for keyid in each.keyids} for role, each in roles.items()}
     seen = admit_keys(floor.product_keys, named, keys_digest(root, "targets"))
     return replace(floor, product_keys=seen)
 
@@ -172,7 +172,7 @@ def _public(delegator: Root | Targets, keyid: str) -> str:
     try:
         return str(delegator.get_key(keyid).keyval.get("public"))
     except ValueError:
-        return keyid
+        return str(keyid)  # whatever was signed as one
 
 
 def _at_least(floor: int, version: int, role: str) -> None:
@@ -186,6 +186,14 @@ def _at_least(floor: int, version: int, role: str) -> None:
             seen=str(floor),
             offered=str(version),
         )
+
+
+def _unusable() -> TrustError:
+    return TrustError(
+        "the repository shows values that no list may have",
+        code=Code.METADATA_INVALID,
+        remedy="find out who signed them; what runs goes on running",
+    )
 
 
 class FloorBook:
@@ -213,12 +221,23 @@ class FloorBook:
     def put(self, floor: Floor) -> None:
         """Make ``floor`` durable; nothing is written when it is the one that stands.
 
+        What could not be read again would keep this host from every later list: it is never written.
+
         Raises:
+            TrustError: METADATA_INVALID: what was seen can't be remembered.
             OSError: the disk refused (the host's fault).
         """
-        if floor != self.floor:
-            write_durably(self.directory / FLOOR_NAME, dump_record(_to_record(floor)))
-            self.floor = floor
+        if floor == self.floor:
+            return
+        data = dump_record(_to_record(floor))
+        try:
+            kept = _from_record(load_record(data))
+        except DamagedRecord as error:
+            raise _unusable() from error
+        if kept != floor:
+            raise _unusable()
+        write_durably(self.directory / FLOOR_NAME, data)
+        self.floor = floor
 
     def _read(self) -> Floor | None:
         """Return the record; None on first use (an answer, not a failure)."""

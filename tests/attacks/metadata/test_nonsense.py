@@ -98,6 +98,8 @@ def listed_anyhow(role: str, data: bytes) -> dict[str, bytes | Exception]:
 @given(role=st.sampled_from(sorted(FILES)), way=WAYS, other=JSON)
 @example(role="timestamp", way=[4], other=True)
 @example(role="snapshot", way=[2, 1, 2], other=True)
+@example(role="targets", way=[1, 1, 0, 0], other=[None])
+@example(role="targets", way=[1, 1, 0, 1], other=None)
 def test_nonsense_under_a_stolen_key_never_damages_the_host(role: str, way: list[int], other: Any) -> None:
     """Refused or taken, the folder stays readable: a new root can still bring the honest repository back."""
     signed = bent(json.loads(REPOSITORY.files[FILES[role]])["signed"], way, other)
