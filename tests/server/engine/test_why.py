@@ -155,6 +155,7 @@ def really(row: dict[str, Any]) -> tuple[str, str]:
     return "WAIT", row["waiting"] or "BUDGET"
 
 
+@pytest.mark.timeout(300)
 async def test_in_random_states_pending_hosts_become_what_was_said(world: World) -> None:
     chance, seen = random.Random(11), dict[str, int]()
     await world.online(*ALL)  # each has said once what it runs
