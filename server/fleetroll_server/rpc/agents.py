@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
-MAX_NAME_CHARS = 253
 READMIT_LIFE = timedelta(hours=24)
 _CURSOR = "agents"
 
@@ -47,7 +46,7 @@ class AgentsServicer(agents_pb2_grpc.AgentsServiceServicer):
         """List hosts by name."""
         size = requests.page_size(request.page)
         cursor = requests.read_cursor(request.page, _CURSOR, 2)
-        part = requests.text("name_contains", request.name_contains, at_most=MAX_NAME_CHARS)
+        part = requests.text("name_contains", request.name_contains, at_most=requests.MAX_NAME_CHARS)
         now = self._services.clock.now()
         async with self._services.store.read() as connection:
             fleets = await visible_fleets(connection, current_caller(), request.fleet_id)
@@ -67,7 +66,7 @@ class AgentsServicer(agents_pb2_grpc.AgentsServiceServicer):
 
     async def GetAgent(self, request: pb.GetAgentRequest, context: Context) -> pb.GetAgentResponse:  # noqa: ARG002
         """Show one host with its newest attempts."""
-        host = await self._host(requests.text("agent", request.agent, at_least=1, at_most=MAX_NAME_CHARS))
+        host = await self._host(requests.text("agent", request.agent, at_least=1, at_most=requests.MAX_NAME_CHARS))
         return pb.GetAgentResponse(
             agent=agent_to_wire(host), attempts=[attempt_to_wire(attempt) for attempt in host.attempts]
         )
@@ -129,7 +128,7 @@ class AgentsServicer(agents_pb2_grpc.AgentsServiceServicer):
     async def UpdateAgent(self, request: pb.UpdateAgentRequest, context: Context) -> pb.UpdateAgentResponse:  # noqa: ARG002
         """Bring one host to a release now."""
         wish = direct.Wish(
-            agent=requests.text("agent", request.agent, at_least=1, at_most=MAX_NAME_CHARS),
+            agent=requests.text("agent", request.agent, at_least=1, at_most=requests.MAX_NAME_CHARS),
             fleets=await self._fleets(),
             product=product_name(request.product),
             reason=requests.reason(request.reason, required=request.retry_bad),
@@ -144,7 +143,7 @@ class AgentsServicer(agents_pb2_grpc.AgentsServiceServicer):
     async def RollBackAgent(self, request: pb.RollBackAgentRequest, context: Context) -> pb.RollBackAgentResponse:  # noqa: ARG002
         """Bring one host back to the version that it had before."""
         wish = direct.Wish(
-            agent=requests.text("agent", request.agent, at_least=1, at_most=MAX_NAME_CHARS),
+            agent=requests.text("agent", request.agent, at_least=1, at_most=requests.MAX_NAME_CHARS),
             fleets=await self._fleets(),
             product=product_name(request.product),
             reason=requests.reason(request.reason),

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from fleetroll.v1 import types_pb2
 
+MAX_NAME_CHARS = 253
+"""Of a host: what a DNS name may have."""
 MAX_REASON_CHARS = 500
 DEFAULT_PAGE = 100
 MAX_PAGE = 1000

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
 
 MAX_ID_CHARS = 80
-MAX_NAME_CHARS = 253
 DEFAULT_FLEET = "default"
 _ROLLOUTS, _HOSTS = "rollouts", "rollout-hosts"
 
@@ -127,7 +126,7 @@ class RolloutsServicer(Steering, rollouts_pb2_grpc.RolloutsServiceServicer):
 
     async def ExplainHost(self, request: pb.ExplainHostRequest, context: Context) -> pb.ExplainHostResponse:  # noqa: ARG002
         """Say what is in a host's way."""
-        name = requests.text("agent", request.agent, at_least=1, at_most=MAX_NAME_CHARS)
+        name = requests.text("agent", request.agent, at_least=1, at_most=requests.MAX_NAME_CHARS)
         product = product_name(request.product or "agent")
         now = self._services.clock.now()
         async with self._services.store.read() as connection:

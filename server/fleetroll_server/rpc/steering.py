@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
-MAX_NAME_CHARS = 253
-
 
 class Steering:
     """Calls for the servicer of rollouts to take up."""
@@ -61,7 +59,7 @@ class Steering:
     async def SkipHost(self, request: pb.SkipHostRequest, context: Context) -> pb.SkipHostResponse:  # noqa: ARG002
         """Leave one host out."""
         reason, actor = requests.reason(request.reason), actor_now()
-        name = requests.text("agent", request.agent, at_least=1, at_most=MAX_NAME_CHARS)
+        name = requests.text("agent", request.agent, at_least=1, at_most=requests.MAX_NAME_CHARS)
         rollout = await self._decide(
             request.rollout_id,
             lambda tx, fleet: skipping.skip(tx, self._services, request.rollout_id, fleet, name, actor, reason),
